@@ -1,0 +1,218 @@
+"""The one module that touches what FastAPI and Starlette do not promise to keep.
+
+Four things have no public hook (FastAPI 0.165, Starlette 1.10):
+
+* standing outside every middleware: `wrap_outermost`;
+* seeing the response while the transaction is still open: `hook_routes`, `response_of`;
+* answering, or running the endpoint again, from inside a dependency: `Answer`, `Again`;
+* reading which dependencies and which body a route has: `dependencies_of`, `takes_json`.
+
+Everything else in this library uses documented interfaces only.
+"""
+
+# pyright: reportPrivateUsage=false, reportPrivateImportUsage=false
+# Private names are what this module is for.
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack
+from typing import Any, Final, TypeAlias, cast
+
+from fastapi import FastAPI, params
+from fastapi import routing as _routing
+from fastapi._body_limit import wrap_app_with_body_limit
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute, APIRouter, RouteContext, iter_route_contexts
+from starlette.applications import Starlette
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+from starlette.types import ASGIApp, Scope
+
+__all__ = [
+    "PREPARE",
+    "Again",
+    "Answer",
+    "dependencies_of",
+    "hook_routes",
+    "included_routers",
+    "is_hooked",
+    "response_of",
+    "route_contexts",
+    "route_of",
+    "takes_json",
+    "wrap_outermost",
+]
+
+Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
+Prepare: TypeAlias = Callable[[Request], Request]
+
+PREPARE: Final = "roadworthy.prepare"
+"""Scope key: what turns the request of a route with a JSON body into a stricter one."""
+
+_HOOKED: Final = "roadworthy.hooked"
+_RESPONSE: Final = "roadworthy.response"
+_FUNCTION_STACK: Final = "fastapi_function_astack"
+_MARK: Final = "_roadworthy_hooked"
+
+
+class Answer(Exception):  # noqa: N818 - it is not an error
+    """Raise in a dependency of a hooked route to answer now, without the endpoint."""
+
+    def __init__(self, response: Response) -> None:
+        super().__init__("answered")
+        self.response = response
+
+
+class Again(Exception):  # noqa: N818 - it is not an error
+    """Raise while dependencies close to run the whole request once more, after a pause."""
+
+    def __init__(self, *, pause: float) -> None:
+        super().__init__("run again")
+        self.pause = pause
+        """Seconds to wait first."""
+
+
+def response_of(connection: HTTPConnection) -> Response | None:
+    """Return what the endpoint answered: set while function-scoped dependencies close."""
+    return cast("Response | None", connection.scope.get(_RESPONSE))
+
+
+def is_hooked(connection: HTTPConnection) -> bool:
+    """Tell whether `response_of`, `Answer` and `Again` work for this request."""
+    return _HOOKED in connection.scope
+
+
+def hook_routes(app: Starlette) -> None:
+    """Let dependencies of every route of `app` see the response before they close.
+
+    Call it when all routes are there; it may be called again, and on applications
+    that share routers: a route is hooked once.
+    """
+    _hook_all(app.routes)
+
+
+def _hook_all(routes: list[BaseRoute]) -> None:
+    for route in routes:
+        if isinstance(route, APIRoute):
+            _hook(route)
+        elif isinstance(route, _routing._IncludedRouter):  # noqa: SLF001
+            _hook_all(route.original_router.routes)
+            # Contexts built before the hook hold handlers without it.
+            route._effective_candidates_version = None  # noqa: SLF001
+
+
+def _hook(route: APIRoute) -> None:
+    if getattr(route, _MARK, False):
+        return
+    get_handler = route.get_route_handler
+
+    def get_hooked_handler() -> Handler:
+        return _hooked(get_handler(), reads_json=takes_json(_effective(route)))
+
+    setattr(route, _MARK, True)
+    setattr(route, "get_route_handler", get_hooked_handler)  # noqa: B010 - it is a method
+    route.app = wrap_app_with_body_limit(
+        _routing.request_response(get_hooked_handler()), route.max_body_size
+    )
+
+
+def _effective(route: APIRoute) -> APIRoute:
+    # While an included router is built, the route with its prefix and dependencies.
+    context = _routing._effective_route_context_var.get()  # noqa: SLF001
+    included = context is not None and context.original_route is route
+    return cast("APIRoute", context) if included else route
+
+
+def _hooked(handler: Handler, *, reads_json: bool) -> Handler:
+    async def run(request: Request) -> Response:
+        scope = request.scope
+        scope[_HOOKED] = True
+        prepare: Prepare | None = scope.get(PREPARE)
+        if reads_json and prepare is not None:
+            request = prepare(request)
+        while True:
+            try:
+                return await _run_once(handler, request, scope)
+            except Again as again:
+                await asyncio.sleep(again.pause)
+
+    return run
+
+
+async def _run_once(handler: Handler, request: Request, scope: Scope) -> Response:
+    """Run the endpoint in a function scope of our own, so that `Again` can leave it."""
+    outer = scope[_FUNCTION_STACK]
+    scope[_RESPONSE] = None
+    try:
+        async with AsyncExitStack() as stack:
+            scope[_FUNCTION_STACK] = stack
+            scope[_RESPONSE] = await _answer(handler, request)
+    finally:
+        scope[_FUNCTION_STACK] = outer
+    if scope[_RESPONSE] is None:
+        raise RuntimeError(
+            "A dependency swallowed an exception after its yield. "
+            "Re-raise it there: `except Exception: ...; raise`."
+        )
+    return cast("Response", scope[_RESPONSE])
+
+
+async def _answer(handler: Handler, request: Request) -> Response:
+    try:
+        return await handler(request)
+    except Answer as answer:
+        return answer.response
+
+
+def included_routers(routes: list[BaseRoute]) -> Iterator[APIRouter]:
+    """Yield the routers that were included, and theirs."""
+    for route in routes:
+        if isinstance(route, _routing._IncludedRouter):  # noqa: SLF001
+            yield route.original_router
+            yield from included_routers(route.original_router.routes)
+
+
+def route_contexts(app: Starlette) -> Iterator[RouteContext]:
+    """Yield every FastAPI route with its full path and all its dependencies."""
+    for context in iter_route_contexts(app.routes):
+        if isinstance(context.original_route, APIRoute):
+            yield context
+
+
+def route_of(scope: Scope) -> Any:
+    """Return the route that a request was sent to, as its router sees it, or None."""
+    context = _routing._get_scope_effective_route_context(scope)  # noqa: SLF001
+    return context or scope.get("route")
+
+
+def dependencies_of(route: Any) -> Iterator[Dependant]:
+    """Yield the dependencies of a route and theirs, the endpoint itself left out."""
+    for dependant in route.dependant.dependencies:
+        yield from _flatten(dependant)
+
+
+def _flatten(dependant: Dependant) -> Iterator[Dependant]:
+    yield dependant
+    for child in dependant.dependencies:
+        yield from _flatten(child)
+
+
+def takes_json(route: Any) -> bool:
+    """Tell whether FastAPI will parse this route's body as JSON."""
+    body = route.body_field
+    return body is not None and not isinstance(body.field_info, params.Form)
+
+
+def wrap_outermost(app: Starlette, wrapper: Callable[[ASGIApp], ASGIApp]) -> None:
+    """Put `wrapper` around everything, `ServerErrorMiddleware` and body limits included."""
+    if app.middleware_stack is not None:
+        raise RuntimeError("The application has already started: install before the first request.")
+    build = app.build_middleware_stack
+
+    def build_wrapped() -> ASGIApp:
+        if isinstance(app, FastAPI):
+            hook_routes(app)
+        return wrapper(build())
+
+    setattr(app, "build_middleware_stack", build_wrapped)  # noqa: B010 - it is a method

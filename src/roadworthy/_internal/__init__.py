@@ -1,0 +1,1 @@
+"""Standard library only: what several parts need and no user imports."""

@@ -1,0 +1,168 @@
+"""Open what a service needs when it starts, close it when it stops, find it in between.
+
+A *part* is any async context manager: a `Database`, an `httpx.AsyncClient()`,
+the result of a function under `@asynccontextmanager`.
+
+    app = FastAPI(lifespan=lifespan(Database("sqlite:///app.db"), httpx.AsyncClient()))
+
+An existing application keeps its own lifespan and adopts ours beside it:
+
+    app.include_router(APIRouter(lifespan=lifespan(Database("sqlite:///app.db"))))
+"""
+
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from typing import Any, Final, Protocol, TypeVar, cast
+
+from starlette.applications import Starlette
+from starlette.requests import HTTPConnection
+from starlette.routing import BaseRoute
+
+from roadworthy import _fastapi
+
+__all__ = ["Lifespan", "PartMissing", "find", "lifespan", "needs"]
+
+P = TypeVar("P")
+F = TypeVar("F", bound=Callable[..., Any])
+
+_KEY: Final = "roadworthy_parts"
+_NEEDS: Final = "__roadworthy_needs__"
+
+
+class PartMissing(LookupError):
+    """A dependency looked for a part that no `lifespan(...)` of the application opened."""
+
+    def __init__(self, kind: type[object], *, routes: tuple[str, ...] = ()) -> None:
+        needed = f", which {' and '.join(routes)} needs" if routes else ""
+        super().__init__(
+            f"No {kind.__name__} is open{needed}. Add it where the application is made: "
+            f"FastAPI(lifespan=lifespan({kind.__name__}(...))), or to an application that has "
+            "a lifespan already: app.include_router(APIRouter("
+            f"lifespan=lifespan({kind.__name__}(...)))). In a test, enter the lifespan: "
+            "`with TestClient(app) as client`."
+        )
+        self.kind = kind
+
+
+class Lifespan(Protocol):
+    """What `FastAPI(lifespan=...)` and `APIRouter(lifespan=...)` take."""
+
+    def __call__(self, app: Any, /) -> AbstractAsyncContextManager[Mapping[str, Any]]:
+        """Open the parts for as long as the context lasts."""
+        ...
+
+
+def lifespan(*parts: AbstractAsyncContextManager[object]) -> Lifespan:
+    """Open `parts` from left to right, and close them from right to left.
+
+    At start-up, once the last lifespan of the application has opened its parts,
+    every route's dependencies are checked.
+
+    Raises:
+        PartMissing: At start-up, when a dependency that says so with `needs` finds no such part.
+    """
+    return _Lifespan(parts)
+
+
+def find(connection: HTTPConnection, kind: type[P]) -> P:
+    """Return the open part of this type, for the application that serves `connection`.
+
+    Raises:
+        PartMissing: No such part is open; its text has the line of code to add.
+    """
+    for parts in _places(connection):
+        for part in parts:
+            if isinstance(part, kind):
+                return part
+    raise PartMissing(kind)
+
+
+def needs(*kinds: type[object]) -> Callable[[F], F]:
+    """Declare that a dependency will look for these parts, so that start-up can check."""
+
+    def declare(dependency: F) -> F:
+        setattr(dependency, _NEEDS, kinds)
+        return dependency
+
+    return declare
+
+
+class _Lifespan:
+    def __init__(self, parts: tuple[AbstractAsyncContextManager[object], ...]) -> None:
+        self.parts = parts
+
+    @asynccontextmanager
+    async def __call__(self, app: Starlette, /) -> AsyncGenerator[Mapping[str, Any]]:
+        _fastapi.hook_routes(app)
+        opened = _opened(app)
+        async with AsyncExitStack() as stack:
+            for part in self.parts:
+                entered = await stack.enter_async_context(part)
+                here = part if entered is None else entered
+                opened.append(here)
+                stack.callback(opened.remove, here)
+            stack.enter_context(_Entered(app, self))
+            yield {_KEY: opened}
+
+
+class _Entered:
+    """Note that a lifespan is open, and check the routes once none is still to come."""
+
+    def __init__(self, app: Starlette, this: _Lifespan) -> None:
+        self.app, self.this = app, this
+
+    def __enter__(self) -> None:
+        entered = _entered(self.app)
+        entered.append(self.this)
+        if all(other in entered for other in _lifespans_of(self.app.routes)):
+            _check(self.app, _opened(self.app))
+
+    def __exit__(self, *_: object) -> None:
+        _entered(self.app).remove(self.this)
+
+
+def _check(app: Starlette, opened: list[object]) -> None:
+    missing: dict[type[object], set[str]] = {}
+    for context in _fastapi.route_contexts(app):
+        for kind in _needed(app, context):
+            if not any(isinstance(part, kind) for part in opened):
+                missing.setdefault(kind, set()).add(str(context.path))
+    for kind, paths in missing.items():
+        raise PartMissing(kind, routes=tuple(sorted(paths)[:3]))
+
+
+def _needed(app: Any, context: Any) -> Iterator[type[object]]:
+    overrides: dict[Any, Any] = getattr(app, "dependency_overrides", {})
+    for dependant in _fastapi.dependencies_of(context):
+        call = overrides.get(dependant.call, dependant.call)
+        yield from getattr(call, _NEEDS, ())
+
+
+def _places(connection: HTTPConnection) -> Iterator[list[object]]:
+    # The server's lifespan state reaches mounted applications too; the
+    # application's own covers clients that pass no state, as in tests.
+    state = cast("dict[str, Any]", connection.scope.get("state") or {})
+    if _KEY in state:
+        yield state[_KEY]
+    if "app" in connection.scope:
+        yield _opened(connection.scope["app"])
+
+
+def _opened(app: Starlette) -> list[object]:
+    return _list_on(app, _KEY)
+
+
+def _entered(app: Starlette) -> list[_Lifespan]:
+    return _list_on(app, "roadworthy_lifespans")
+
+
+def _list_on(app: Starlette, name: str) -> list[Any]:
+    if not hasattr(app.state, name):
+        setattr(app.state, name, [])
+    return cast("list[Any]", getattr(app.state, name))
+
+
+def _lifespans_of(routes: list[BaseRoute]) -> Iterator[_Lifespan]:
+    for router in _fastapi.included_routers(routes):
+        if isinstance(router.lifespan_context, _Lifespan):
+            yield router.lifespan_context

@@ -1,0 +1,120 @@
+"""`Problem`: an error that a client may see, declared once.
+
+A subclass is the whole declaration: its name gives the code, its annotations
+give the members, and checkers reject a raise with a missing or wrong one.
+
+    class InsufficientStock(Problem):
+        \"\"\"The warehouse holds less than was asked for.\"\"\"
+
+        status = 409
+        title = "Not enough stock"
+        detail = "Only {available} of {item_id} are left."
+        item_id: str
+        available: int
+
+    raise InsufficientStock(item_id="item-001", available=3)
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any, ClassVar, dataclass_transform, get_origin, get_type_hints
+
+from fastapi import HTTPException
+
+__all__ = ["Problem"]
+
+_RESERVED = frozenset(
+    {"status", "title", "detail", "code", "headers", "type", "instance", "request_id", "errors"}
+    | {"status_code", "args", "details", "members"}
+)
+
+
+@dataclass_transform(kw_only_default=True)
+class Problem(HTTPException):
+    """Answer with this error: raise it anywhere a request is being served.
+
+    Class attributes: `status` is the HTTP status; `title` a short summary that is
+    the same every time; `detail` the sentence for this time, with members in braces;
+    `code` the constant that clients compare, made from the class's name unless given;
+    `headers` sent with it. Annotations are members: keyword-only, required unless they
+    have a default, sent in `details`, and as extension members of RFC 9457 §3.2.
+
+    It is FastAPI's `HTTPException`, so it also works where `problems.install` was
+    never called.
+    """
+
+    status: ClassVar[int] = 500
+    title: ClassVar[str] = ""
+    code: ClassVar[str] = ""
+    detail: str = ""
+    headers: Mapping[str, str] | None = None
+    __members: ClassVar[tuple[str, ...]] = ()
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.code = cls.__dict__.get("code") or _code_for(cls.__name__)
+        cls.title = cls.__dict__.get("title") or _words(cls.__name__)
+        cls.__members = cls.__members + tuple(_own_members(cls))
+
+    def __init__(self, **members: Any) -> None:
+        self._set_members(members)
+        # The class's text is a template; the instance's is what was made of it.
+        detail = type(self).detail.format_map(vars(self)) or self.title
+        super().__init__(self.status, detail, headers=dict(type(self).headers or {}))
+
+    def _set_members(self, given: Mapping[str, Any]) -> None:
+        names = type(self).__members
+        missing = [n for n in names if n not in given and not hasattr(type(self), n)]
+        unknown = [n for n in given if n not in names]
+        if missing or unknown:
+            raise TypeError(
+                f"{type(self).__name__}() takes {', '.join(names) or 'no members'}; "
+                f"missing: {missing or 'none'}, unknown: {unknown or 'none'}"
+            )
+        for name in names:
+            setattr(self, name, given.get(name, getattr(type(self), name, None)))
+
+    def members(self) -> dict[str, Any]:
+        """Return the members and their values, in the order of their declaration."""
+        return {name: getattr(self, name) for name in type(self).__members}
+
+    def details(self) -> list[Any]:
+        """Return what the envelope carries in `details`: by default one object of the members."""
+        members = self.members()
+        return [members] if members else []
+
+    @classmethod
+    def member_types(cls) -> dict[str, Any]:
+        """Return the members' names and types."""
+        hints = get_type_hints(cls, include_extras=True)
+        return {name: hints[name] for name in cls.__members}
+
+    def __str__(self) -> str:
+        return f"{self.status} {self.code}: {self.detail}"
+
+
+def _own_members(cls: type[Problem]) -> list[str]:
+    names = [
+        name
+        for name, hint in cls.__dict__.get("__annotations__", {}).items()
+        if not name.startswith("_") and not _is_classvar(hint)
+    ]
+    if clash := _RESERVED.intersection(names):
+        raise TypeError(
+            f"{cls.__name__}: {', '.join(sorted(clash))} cannot be a member. "
+            "Rename it, or drop the annotation to set the class attribute."
+        )
+    return names
+
+
+def _is_classvar(hint: Any) -> bool:
+    return get_origin(hint) is ClassVar or str(hint).startswith(("ClassVar", "typing.ClassVar"))
+
+
+def _words(name: str) -> str:
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", name)
+    return words.capitalize()
+
+
+def _code_for(name: str) -> str:
+    return _words(name).replace(" ", "_").upper()
