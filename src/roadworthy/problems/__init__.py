@@ -1,5 +1,49 @@
-"""One error contract for a whole service."""
+"""One error contract for a whole service: install it, and nothing answers otherwise.
 
+    app = FastAPI()
+    problems.install(app)
+
+Every failure then has one shape: what you raise, what FastAPI refuses, what
+middleware answers, what crashes. Clients choose between the envelope and RFC 9457.
+"""
+
+from roadworthy.problems.declare import raises, responses
+from roadworthy.problems.fields import FieldError, Names, field_errors, names_of
 from roadworthy.problems.problem import Problem
+from roadworthy.problems.request_ids import RequestIdFilter, request_id
+from roadworthy.problems.standard import (
+    Conflict,
+    InsufficientStorage,
+    InternalError,
+    MalformedBody,
+    MethodNotAllowed,
+    NotFound,
+    PayloadTooLarge,
+    RangeNotSatisfiable,
+    ServiceUnavailable,
+    UnsupportedMediaType,
+    ValidationFailed,
+)
 
-__all__ = ["Problem"]
+__all__ = [
+    "Conflict",
+    "FieldError",
+    "InsufficientStorage",
+    "InternalError",
+    "MalformedBody",
+    "MethodNotAllowed",
+    "Names",
+    "NotFound",
+    "PayloadTooLarge",
+    "Problem",
+    "RangeNotSatisfiable",
+    "RequestIdFilter",
+    "ServiceUnavailable",
+    "UnsupportedMediaType",
+    "ValidationFailed",
+    "field_errors",
+    "names_of",
+    "raises",
+    "request_id",
+    "responses",
+]

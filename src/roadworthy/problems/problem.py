@@ -15,6 +15,7 @@ give the members, and checkers reject a raise with a missing or wrong one.
     raise InsufficientStock(item_id="item-001", available=3)
 """
 
+import inspect
 import re
 from collections.abc import Mapping
 from typing import Any, ClassVar, dataclass_transform, get_origin, get_type_hints
@@ -24,8 +25,8 @@ from fastapi import HTTPException
 __all__ = ["Problem"]
 
 _RESERVED = frozenset(
-    {"status", "title", "detail", "code", "headers", "type", "instance", "request_id", "errors"}
-    | {"status_code", "args", "details", "members"}
+    {"status", "title", "detail", "code", "headers", "status_code", "args", "details", "members"}
+    | {"details_type", "member_types"}
 )
 
 
@@ -36,8 +37,9 @@ class Problem(HTTPException):
     Class attributes: `status` is the HTTP status; `title` a short summary that is
     the same every time; `detail` the sentence for this time, with members in braces;
     `code` the constant that clients compare, made from the class's name unless given;
-    `headers` sent with it. Annotations are members: keyword-only, required unless they
-    have a default, sent in `details`, and as extension members of RFC 9457 §3.2.
+    `headers` are sent with it, members in braces there too. Annotations are members:
+    keyword-only, required unless they have a default, and sent to the client in
+    `details` (`errors` in RFC 9457): never make a member of what a client may not see.
 
     It is FastAPI's `HTTPException`, so it also works where `problems.install` was
     never called.
@@ -48,22 +50,28 @@ class Problem(HTTPException):
     code: ClassVar[str] = ""
     detail: str = ""
     headers: Mapping[str, str] | None = None
-    __members: ClassVar[tuple[str, ...]] = ()
+    details_type: ClassVar[Any] = None
+    """The type of the objects in `details`, where `details()` is overridden."""
+    _members: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         cls.code = cls.__dict__.get("code") or _code_for(cls.__name__)
         cls.title = cls.__dict__.get("title") or _words(cls.__name__)
-        cls.__members = cls.__members + tuple(_own_members(cls))
+        cls._members = (*cls._members, *_own_members(cls))
 
     def __init__(self, **members: Any) -> None:
         self._set_members(members)
         # The class's text is a template; the instance's is what was made of it.
-        detail = type(self).detail.format_map(vars(self)) or self.title
-        super().__init__(self.status, detail, headers=dict(type(self).headers or {}))
+        detail = type(self).detail.format_map(self.members()) or self.title
+        super().__init__(self.status, detail, headers=self._headers())
+
+    def _headers(self) -> dict[str, str]:
+        templates = type(self).headers or {}
+        return {name: text.format_map(self.members()) for name, text in templates.items()}
 
     def _set_members(self, given: Mapping[str, Any]) -> None:
-        names = type(self).__members
+        names = self._members
         missing = [n for n in names if n not in given and not hasattr(type(self), n)]
         unknown = [n for n in given if n not in names]
         if missing or unknown:
@@ -76,7 +84,7 @@ class Problem(HTTPException):
 
     def members(self) -> dict[str, Any]:
         """Return the members and their values, in the order of their declaration."""
-        return {name: getattr(self, name) for name in type(self).__members}
+        return {name: getattr(self, name) for name in self._members}
 
     def details(self) -> list[Any]:
         """Return what the envelope carries in `details`: by default one object of the members."""
@@ -87,7 +95,7 @@ class Problem(HTTPException):
     def member_types(cls) -> dict[str, Any]:
         """Return the members' names and types."""
         hints = get_type_hints(cls, include_extras=True)
-        return {name: hints[name] for name in cls.__members}
+        return {name: hints[name] for name in cls._members}
 
     def __str__(self) -> str:
         return f"{self.status} {self.code}: {self.detail}"
@@ -96,7 +104,7 @@ class Problem(HTTPException):
 def _own_members(cls: type[Problem]) -> list[str]:
     names = [
         name
-        for name, hint in cls.__dict__.get("__annotations__", {}).items()
+        for name, hint in inspect.get_annotations(cls).items()
         if not name.startswith("_") and not _is_classvar(hint)
     ]
     if clash := _RESERVED.intersection(names):

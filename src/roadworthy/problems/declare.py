@@ -1,0 +1,46 @@
+"""Say which problems a route or a dependency can answer with, once, for OpenAPI."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, Final, TypeVar
+
+from roadworthy.problems.problem import Problem
+
+__all__ = ["Documented", "declared_by", "raises", "responses"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_RAISES: Final = "__roadworthy_raises__"
+
+
+class Documented(dict[str, Any]):
+    """What OpenAPI says of one status, and the problems that it stands for."""
+
+    def __init__(self, problems: tuple[type[Problem], ...]) -> None:
+        super().__init__(description=" or ".join(p.title for p in problems))
+        self.problems = problems
+
+
+def responses(*problems: type[Problem]) -> dict[int | str, dict[str, Any]]:
+    """Return the `responses=` of a route that can answer with these problems.
+
+    `@router.get("/items/{id}", responses=problems.responses(ItemNotFound))`
+    """
+    statuses = dict.fromkeys(problem.status for problem in problems)
+    return {
+        status: Documented(tuple(p for p in problems if p.status == status)) for status in statuses
+    }
+
+
+def raises(*problems: type[Problem]) -> Callable[[F], F]:
+    """Declare the problems that a dependency can raise: every route that uses it shows them."""
+
+    def declare(dependency: F) -> F:
+        setattr(dependency, _RAISES, (*getattr(dependency, _RAISES, ()), *problems))
+        return dependency
+
+    return declare
+
+
+def declared_by(dependency: object) -> Iterator[type[Problem]]:
+    """Yield what `raises` declared on a dependency."""
+    yield from getattr(dependency, _RAISES, ())

@@ -1,0 +1,145 @@
+"""`Report`: one failure as a client will read it, in either of the two spellings."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from math import isfinite
+from typing import Any, Literal, TypeAlias, cast
+
+from pydantic_core import to_json, to_jsonable_python
+
+from roadworthy.problems.problem import Problem
+
+__all__ = ["ENVELOPE", "PROBLEM_JSON", "Report", "Spelling", "spelling_for"]
+
+Spelling: TypeAlias = Literal["envelope", "problem+json"]
+
+ENVELOPE = "application/json"
+PROBLEM_JSON = "application/problem+json"
+MAX_PATH = 500
+"""Characters of the path that an error repeats."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The facts of one failure: nothing in it is the client's own text, or a cause."""
+
+    status: int
+    code: str
+    title: str
+    message: str
+    details: list[Any] = field(default_factory=list[Any])
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    @classmethod
+    def of(cls, problem: Problem) -> "Report":
+        """Return what a problem says of itself."""
+        return cls(
+            status=problem.status,
+            code=problem.code,
+            title=problem.title,
+            message=problem.detail,
+            details=problem.details(),
+            headers=problem.headers or {},
+        )
+
+    def body(self, spelling: Spelling, *, path: str, request_id: str, types: str) -> bytes:
+        """Render the document: total, whatever a member holds."""
+        path = path[:MAX_PATH]
+        if spelling == "envelope":
+            return _dump({"error": self._envelope(path, request_id)})
+        return _dump(self._problem_json(path, request_id, types))
+
+    def _envelope(self, path: str, request_id: str) -> dict[str, Any]:
+        return {
+            "code": self.code,
+            "message": self.message,
+            "path": path,
+            "request_id": request_id,
+            "details": self.details,
+        }
+
+    def _problem_json(self, path: str, request_id: str, types: str) -> dict[str, Any]:
+        # RFC 9457 §3.1; the members after `instance` are extensions (§3.2).
+        return {
+            "type": f"{types}/{self.code}",
+            "title": self.title,
+            "status": self.status,
+            "detail": self.message,
+            "instance": path,
+            "code": self.code,
+            "request_id": request_id,
+            "errors": self.details,
+        }
+
+
+def spelling_for(accept: str | None, *, default: Spelling) -> Spelling:
+    """Return the spelling that the `Accept` header prefers (RFC 9110 §12.5.1).
+
+    Naming a type is preferred to a wildcard of the same weight; a draw is the default.
+    """
+    if not accept or "json" not in accept:
+        return default
+    plain, problem = _weight(accept, ENVELOPE), _weight(accept, PROBLEM_JSON)
+    if plain == problem:
+        return default
+    return "envelope" if plain > problem else "problem+json"
+
+
+def _weight(accept: str, media_type: str) -> tuple[float, int]:
+    """Return the quality of the most specific range that covers a type, and how specific."""
+    ranges = (_range(part) for part in accept.split(","))
+    fitting = [
+        (specific, quality)
+        for name, quality in ranges
+        for specific, pattern in enumerate(("*/*", "application/*", media_type))
+        if name == pattern
+    ]
+    specific, quality = max(fitting, default=(0, 0.0))
+    return quality, specific
+
+
+def _range(part: str) -> tuple[str, float]:
+    name, *parameters = (piece.strip().lower() for piece in part.split(";"))
+    for parameter in parameters:
+        key, _, value = parameter.partition("=")
+        if key.strip() == "q":
+            return name, _quality(value)
+    return name, 1.0
+
+
+def _quality(text: str) -> float:
+    try:
+        return min(max(float(text), 0.0), 1.0)
+    except ValueError:
+        return 0.0
+
+
+def _dump(document: Any) -> bytes:
+    try:
+        return to_json(document, inf_nan_mode="null")
+    except Exception:  # a member that is no JSON must not turn an error into another
+        return to_json(_storable(document))
+
+
+def _storable(value: Any) -> Any:
+    match value:
+        case str():
+            return value.encode("utf-8", "replace").decode()
+        case float():
+            return value if isfinite(value) else None
+        case None | int():
+            return value
+        case Mapping():
+            entries = cast("Mapping[Any, Any]", value)
+            return {_storable(str(name)): _storable(child) for name, child in entries.items()}
+        case list() | tuple() | set() | frozenset():
+            return [_storable(child) for child in cast("Iterable[Any]", value)]
+        case _:
+            return _plain(value)
+
+
+def _plain(value: object) -> Any:
+    try:
+        return to_jsonable_python(value, inf_nan_mode="null")
+    except Exception:  # whatever it is, its type's name is all that can be told
+        return type(value).__name__
