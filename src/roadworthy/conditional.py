@@ -1,0 +1,366 @@
+"""Let writers say which version they saw, and readers what they have (RFC 9110 §13).
+
+@router.patch("/items/{item_id}")
+async def update(item_id: str, patch: ItemPatch, match: IfMatch, tx: Tx, response: Response):
+    write = update_of(item_id, patch)
+    if (versions := match.versions(int)) is not None:
+        write = write.where(items.c.version.in_(versions))  # the check is in the write
+    row = (await tx.execute(write.returning(items))).one_or_none()
+    if row is None:
+        raise PreconditionFailed()  # or not found: look which
+    set_etag(response, row.version)
+
+@router.get("/items/{item_id}")
+async def read(item_id: str, none_match: IfNoneMatch, tx: Read):
+    item = await load(tx, item_id)
+    none_match.check(item.version)  # answers 304, or sets ETag and goes on
+    return item
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any, Final, TypeAlias, TypeVar
+from urllib.parse import quote, unquote
+from uuid import UUID
+
+from fastapi import Depends, Header, HTTPException, Request, Response
+
+from roadworthy import _fastapi, problems
+from roadworthy.problems import Problem
+
+__all__ = [
+    "ETag",
+    "IfMatch",
+    "IfNoneMatch",
+    "Match",
+    "NoneMatch",
+    "NotModified",
+    "PreconditionFailed",
+    "PreconditionRequired",
+    "RequiredIfMatch",
+    "Version",
+    "etag",
+    "set_etag",
+]
+
+V = TypeVar("V", int, str, UUID, datetime)
+F = TypeVar("F", bound=Callable[..., Any])
+
+MAX_LENGTH: Final = 4096
+"""Characters of a precondition that are read; a longer one counts as malformed."""
+
+
+class PreconditionFailed(Problem):
+    """The resource is not in a state that the request's If-Match or If-None-Match allows."""
+
+    status = 412
+    title = "Precondition failed"
+    detail = (
+        "The resource is not as the request expects it. Read it again, and send the ETag "
+        "that comes with it, quotes included."
+    )
+
+
+class PreconditionRequired(Problem):
+    """The request must say in If-Match which version it is meant for (RFC 6585 §3)."""
+
+    status = 428
+    title = "Precondition required"
+    detail = "Read the resource first, and send its ETag in If-Match."
+
+
+class NotModified(HTTPException, _fastapi.Answer):
+    """Answer 304: what the client has is current (RFC 9110 §15.4.5). Not an error.
+
+    Function-scoped dependencies close as after a return.
+    """
+
+    def __init__(self, tag: "ETag", response: Response) -> None:
+        kept = {name: response.headers[name] for name in _KEPT if name in response.headers}
+        headers = {**kept, "etag": str(tag)}
+        self.response = Response(status_code=304, headers=headers)
+        # Where routes are not hooked, FastAPI's handler of HTTPException answers the same.
+        super().__init__(304, headers=headers)
+
+
+_KEPT: Final = ("cache-control", "content-location", "expires", "vary", "last-modified")
+
+
+@dataclass(frozen=True, slots=True)
+class ETag:
+    """An entity tag: `str()` is what goes on the wire (RFC 9110 §8.8.3)."""
+
+    opaque: str
+    """What stands between the quotes."""
+    weak: bool = False
+    """True where it starts with `W/`: equal in meaning, not byte for byte."""
+
+    def __post_init__(self) -> None:
+        if not _OPAQUE.fullmatch(self.opaque):
+            raise ValueError(
+                "An entity tag takes visible ASCII except quotes. Use etag(version), which escapes."
+            )
+
+    def __str__(self) -> str:
+        return f'W/"{self.opaque}"' if self.weak else f'"{self.opaque}"'
+
+    def same_bytes(self, other: "ETag") -> bool:
+        """Compare strongly: a weak tag equals nothing (RFC 9110 §8.8.3.2)."""
+        return not self.weak and not other.weak and self.opaque == other.opaque
+
+    def same_meaning(self, other: "ETag") -> bool:
+        """Compare weakly: `W/` makes no difference (RFC 9110 §8.8.3.2)."""
+        return self.opaque == other.opaque
+
+
+Version: TypeAlias = ETag | int | str | UUID | datetime
+"""What an entity tag can be made from."""
+
+
+def etag(version: Version) -> ETag:
+    """Make the strong tag of a version: `str(etag(7))` is `"7"`, in quotes.
+
+    Characters that a tag cannot hold are percent-encoded. The version must change
+    whenever the representation does.
+    """
+    return version if isinstance(version, ETag) else ETag(quote(str(version), safe=_SAFE))
+
+
+def set_etag(response: Response, version: Version) -> None:
+    """Send the tag of this version with the response."""
+    response.headers["ETag"] = str(etag(version))
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """The If-Match of a request (RFC 9110 §13.1.1): which versions it is meant for.
+
+    A malformed one names no version, so that it allows nothing: ignoring it would
+    let the very write through that its sender wanted guarded.
+    """
+
+    given: bool = False
+    """True where the request has an If-Match."""
+    any: bool = False
+    """True for `*`: any version, so long as there is one."""
+    tags: tuple[ETag, ...] = ()
+
+    def allows(self, version: Version | None) -> bool:
+        """Tell whether a write may change this version; None says that there is none yet."""
+        if not self.given:
+            return True
+        if version is None:
+            return False
+        return self.any or any(tag.same_bytes(etag(version)) for tag in self.tags)
+
+    def check(self, version: Version | None) -> None:
+        """Refuse the request unless it allows this version.
+
+        Only as good as the lock that holds the version until the write: where there is
+        none, put `versions` into the write.
+
+        Raises:
+            PreconditionFailed: 412.
+        """
+        if not self.allows(version):
+            raise PreconditionFailed
+
+    def versions(
+        self, read: Callable[[str], V], *, largest: int = 2**31 - 1
+    ) -> tuple[V, ...] | None:
+        """Return the versions for `WHERE version IN (...)`, or None where any will do.
+
+        `read` turns text into a version: `int`, `str`, `UUID`, `datetime.fromisoformat`.
+        An empty tuple allows no write. Tags that no version has are left out, and so
+        are integers beyond `largest`: the default is what an `Integer` column compares
+        with; say `2**63 - 1` for a `BigInteger`.
+        """
+        if not self.given or self.any:
+            return None
+        return tuple(_versions(self.tags, read, largest))
+
+    def require(self) -> None:
+        """Refuse a request without If-Match.
+
+        Raises:
+            PreconditionRequired: 428.
+        """
+        if not self.given:
+            raise PreconditionRequired
+
+
+@dataclass(frozen=True, slots=True)
+class NoneMatch:
+    """The If-None-Match of a request (RFC 9110 §13.1.2): which versions it has already."""
+
+    given: bool = False
+    """True where the request has an If-None-Match."""
+    any: bool = False
+    """True for `*`: go on only if there is no version yet."""
+    tags: tuple[ETag, ...] = ()
+    malformed: bool = False
+    safe: bool = True
+    """True for GET and HEAD, where a version that matches is answered 304."""
+    response: Response | None = None
+    """What FastAPI collects headers on: `check` reads and sets them there."""
+
+    def matches(self, version: Version | None) -> bool:
+        """Tell whether the client has this version; None says that there is none yet."""
+        if version is None:
+            return False
+        return self.any or any(tag.same_meaning(etag(version)) for tag in self.tags)
+
+    def check(self, version: Version | None) -> None:
+        """Answer at once if the client has this version, else set `ETag` and go on.
+
+        On GET and HEAD the answer is 304 with the `Cache-Control`, `Content-Location`,
+        `Expires`, `Last-Modified` and `Vary` that were set on the endpoint's
+        `Response` so far. On other methods the request is refused, and so is a
+        malformed header, which a GET can ignore without harm. For a PUT that only
+        creates, let a unique key decide, and raise `PreconditionFailed` where it is taken.
+
+        Raises:
+            NotModified: 304, on GET and HEAD.
+            PreconditionFailed: 412, on other methods.
+        """
+        if not self.safe:
+            if self.malformed or self.matches(version):
+                raise PreconditionFailed
+            return
+        if version is None:
+            return
+        response = self.response or Response()
+        if self.matches(version):
+            raise NotModified(etag(version), response)
+        set_etag(response, version)
+
+
+def _amends_openapi(hook: Callable[[dict[str, Any], dict[str, Any]], None]) -> Callable[[F], F]:
+    def attach(dependency: F) -> F:
+        setattr(dependency, "__roadworthy_openapi__", hook)  # noqa: B010 - functions take any
+        return dependency
+
+    return attach
+
+
+def _document_etag(operation: dict[str, Any], _schemas: dict[str, Any]) -> None:
+    for status, response in operation.get("responses", {}).items():
+        if status.startswith("2") and status != "204":
+            response.setdefault("headers", {}).setdefault("ETag", _ETAG_HEADER)
+
+
+def _document_not_modified(operation: dict[str, Any], schemas: dict[str, Any]) -> None:
+    _document_etag(operation, schemas)
+    # Only reads answer 304, and an operation without a body is how a read looks from here.
+    if "requestBody" not in operation:
+        not_modified = {"description": "Not Modified", "headers": {"ETag": _ETAG_HEADER}}
+        operation.setdefault("responses", {}).setdefault("304", not_modified)
+
+
+_ETAG_HEADER: Final = {
+    "description": "The version of the resource, for If-Match and If-None-Match.",
+    "schema": {"type": "string"},
+}
+
+_IfMatchHeader: TypeAlias = Annotated[
+    str | None,
+    Header(
+        alias="If-Match",
+        description="Entity tags, separated by commas, or `*`: change the resource only if "
+        "its ETag is among them, else answer 412.",
+    ),
+]
+_IfNoneMatchHeader: TypeAlias = Annotated[
+    str | None,
+    Header(
+        alias="If-None-Match",
+        description="Entity tags, separated by commas, or `*`: go on only if the resource's "
+        "ETag is not among them, else answer 304 to GET and HEAD, and 412 to others.",
+    ),
+]
+
+
+@_amends_openapi(_document_etag)
+@problems.raises(PreconditionFailed)
+async def _if_match(request: Request, _header: _IfMatchHeader = None) -> Match:
+    text = _field(request, "if-match")
+    if text is None:
+        return Match()
+    read = _read(text)
+    return Match(given=True, any=read == "*", tags=read if isinstance(read, tuple) else ())
+
+
+@problems.raises(PreconditionRequired)
+async def _required_if_match(match: Annotated[Match, Depends(_if_match)]) -> Match:
+    match.require()
+    return match
+
+
+@_amends_openapi(_document_not_modified)
+@problems.raises(PreconditionFailed)
+async def _if_none_match(
+    request: Request, response: Response, _header: _IfNoneMatchHeader = None
+) -> NoneMatch:
+    text = _field(request, "if-none-match")
+    safe = request.method in {"GET", "HEAD"}
+    read = () if text is None else _read(text)
+    return NoneMatch(
+        given=text is not None,
+        any=read == "*",
+        tags=read if isinstance(read, tuple) else (),
+        malformed=read is None,
+        safe=safe,
+        response=response,
+    )
+
+
+IfMatch: TypeAlias = Annotated[Match, Depends(_if_match)]
+"""Parameter: the If-Match of the request, given or not."""
+RequiredIfMatch: TypeAlias = Annotated[Match, Depends(_required_if_match)]
+"""Parameter: the If-Match of the request, which is answered 428 without one."""
+IfNoneMatch: TypeAlias = Annotated[NoneMatch, Depends(_if_none_match)]
+"""Parameter: the If-None-Match of the request, given or not."""
+
+
+_ETAGC: Final = r"[\x21\x23-\x7e\x80-\xff]*+"
+_OPAQUE: Final = re.compile(r"[\x21\x23-\x7e]*")
+_SAFE: Final = "".join(map(chr, range(0x21, 0x7F))).replace('"', "").replace("%", "")
+_ELEMENT: Final = re.compile(rf'[ \t]*+(?:(?P<weak>W/)?"(?P<opaque>{_ETAGC})"[ \t]*+)?(?:,|\Z)')
+
+
+def _field(request: Request, name: str) -> str | None:
+    lines = request.headers.getlist(name)
+    return ", ".join(lines) if lines else None  # RFC 9110 §5.3
+
+
+def _read(text: str) -> tuple[ETag, ...] | str | None:
+    """Return the tags, `*`, or None for what is neither."""
+    if text.strip() == "*":
+        return "*"
+    if len(text) > MAX_LENGTH:
+        return None
+    tags: list[ETag] = []
+    at = 0
+    while at < len(text):
+        element = _ELEMENT.match(text, at)
+        if element is None:
+            return None
+        at = element.end()
+        opaque = element["opaque"]
+        if opaque is not None and opaque.isascii():  # ours are ASCII, so no other can match
+            tags.append(ETag(opaque, weak=element["weak"] is not None))
+    return tuple(tags)
+
+
+def _versions(tags: tuple[ETag, ...], read: Callable[[str], V], largest: int) -> Iterator[V]:
+    for tag in tags:
+        try:
+            version = read(unquote(tag.opaque))
+        except ValueError:
+            continue
+        # "07" reads as 7, but is not the tag of 7; and no text column holds a NUL.
+        storable = abs(version) <= largest if isinstance(version, int) else "%00" not in tag.opaque
+        if storable and tag.same_bytes(etag(version)):
+            yield version

@@ -1,0 +1,353 @@
+"""What If-Match and If-None-Match promise, over real servers and real databases."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Annotated, Any
+from uuid import UUID, uuid4
+
+import asyncpg
+import httpx
+import pytest
+import uvicorn
+from fastapi import APIRouter, Depends, FastAPI, Request, Response
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import Column, Integer, MetaData, String, Table, insert, select, update
+from sqlalchemy.ext.asyncio import (
+    AsyncEngine,
+    AsyncSession,
+    async_sessionmaker,
+    create_async_engine,
+)
+
+from roadworthy.conditional import (
+    ETag,
+    IfMatch,
+    IfNoneMatch,
+    Match,
+    NoneMatch,
+    NotModified,
+    PreconditionFailed,
+    PreconditionRequired,
+    RequiredIfMatch,
+    etag,
+    set_etag,
+)
+from roadworthy.lifespan import lifespan
+
+metadata = MetaData()
+items = Table(
+    "items",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("version", Integer, nullable=False),
+)
+router = APIRouter()
+
+
+async def tx(request: Request) -> AsyncIterator[AsyncSession]:
+    async with request.app.state.sessions.begin() as session:
+        yield session
+
+
+Tx = Annotated[AsyncSession, Depends(tx, scope="function")]
+
+
+@router.patch("/items/{item_id}")
+async def rename(
+    item_id: str, name: str, request: Request, match: IfMatch, response: Response
+) -> dict[str, str]:
+    async with request.app.state.sessions() as session:
+        seen = await session.scalar(select(items.c.version).where(items.c.id == item_id))
+    match.check(seen)
+    # Everyone has read before anyone writes: a check that is only here lets all through.
+    await request.app.state.everyone_has_read.wait()
+    write = update(items).where(items.c.id == item_id)
+    if (versions := match.versions(int)) is not None:
+        write = write.where(items.c.version.in_(versions))
+    write = write.values(name=name, version=items.c.version + 1).returning(items.c.version)
+    async with request.app.state.sessions.begin() as session:
+        version = await session.scalar(write)
+    if version is None:
+        raise PreconditionFailed
+    set_etag(response, version)
+    return {"name": name}
+
+
+@router.api_route("/items/{item_id}", methods=["GET", "HEAD"])
+async def read(
+    item_id: str, none_match: IfNoneMatch, session: Tx, response: Response
+) -> dict[str, Any]:
+    response.headers["Cache-Control"] = "max-age=5"
+    response.headers["X-Other"] = "yes"
+    row = (await session.execute(select(items).where(items.c.id == item_id))).mappings().one()
+    none_match.check(row["version"])
+    return dict(row)
+
+
+@router.put("/items/{item_id}")
+async def create_only(
+    item_id: str, none_match: IfNoneMatch, session: Tx, response: Response
+) -> None:
+    none_match.check(await session.scalar(select(items.c.version).where(items.c.id == item_id)))
+    await session.execute(insert(items).values(id=item_id, name="new", version=1))
+    set_etag(response, 1)
+
+
+@router.delete("/items/{item_id}", status_code=204)
+async def delete(item_id: str, match: RequiredIfMatch) -> None:
+    match.check(7)
+
+
+@asynccontextmanager
+async def serving(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning"))
+    running = asyncio.create_task(server.serve())
+    while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
+        await asyncio.sleep(0.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+        yield client
+    server.should_exit = True
+    await running
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+async def engine(request: pytest.FixtureRequest, tmp_path: Any) -> AsyncIterator[AsyncEngine]:
+    if request.param == "sqlite":
+        engine = create_async_engine(f"sqlite+aiosqlite:///{tmp_path}/db", pool_size=20)
+        yield engine
+        await engine.dispose()
+        return
+    name = f"conditional_{uuid4().hex}"
+    admin = await asyncpg.connect("postgresql://postgres@127.0.0.1:5432/postgres")
+    await admin.execute(f'create database "{name}"')
+    engine = create_async_engine(
+        f"postgresql+asyncpg://postgres@127.0.0.1:5432/{name}", pool_size=20
+    )
+    yield engine
+    await engine.dispose()
+    await admin.execute(f'drop database "{name}"')
+    await admin.close()
+
+
+@pytest.fixture
+async def app(engine: AsyncEngine) -> FastAPI:
+    async with engine.begin() as connection:
+        await connection.run_sync(metadata.create_all)
+        await connection.execute(insert(items).values(id="a", name="old", version=7))
+    app = FastAPI(lifespan=lifespan())
+    app.include_router(router)
+    app.state.sessions = async_sessionmaker(engine)
+    app.state.everyone_has_read = asyncio.Barrier(1)
+    return app
+
+
+@pytest.fixture
+async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    async with serving(app) as client:
+        yield client
+
+
+# In the write
+
+
+@pytest.mark.parametrize("writers", [2, 20])
+async def test_of_concurrent_writers_with_one_etag_exactly_one_wins_p4(
+    app: FastAPI, client: httpx.AsyncClient, writers: int
+) -> None:
+    app.state.everyone_has_read = asyncio.Barrier(writers)
+
+    answers = await asyncio.gather(
+        *(client.patch(f"/items/a?name=n{n}", headers={"If-Match": '"7"'}) for n in range(writers))
+    )
+
+    won = [answer for answer in answers if answer.status_code == 200]
+    assert sorted(a.status_code for a in answers) == [200] + [412] * (writers - 1)
+    stored = (await client.get("/items/a")).json()
+    assert stored == {"id": "a", "name": won[0].json()["name"], "version": 8}
+    assert won[0].headers["etag"] == '"8"'
+
+
+async def test_without_if_match_every_write_goes_through(client: httpx.AsyncClient) -> None:
+    first = await client.patch("/items/a?name=x")
+    second = await client.patch("/items/a?name=y")
+
+    assert (first.status_code, second.status_code) == (200, 200)
+    assert second.headers["etag"] == '"9"'
+
+
+@pytest.mark.parametrize(
+    "value", ['"7"', '"1", "7"', '"1","7"', "*", ',, "7",', '"a,b", "7"', 'W/"7", "7"']
+)
+async def test_an_if_match_that_names_the_version_lets_the_write_through(
+    client: httpx.AsyncClient, value: str
+) -> None:
+    answer = await client.patch("/items/a?name=x", headers={"If-Match": value})
+
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        '"8"',
+        'W/"7"',
+        "7",
+        '"7',
+        "",
+        '"7" "8"',
+        '"07"',
+        '"7", nonsense',
+        '*, "7"',
+        '"99999999999999999999999999"',
+        f'"{"9" * 5000}", "7"',
+        '"%00"',
+        '"\u00e9"',
+    ],
+)
+async def test_any_other_if_match_is_412_and_writes_nothing(
+    client: httpx.AsyncClient, value: str
+) -> None:
+    headers = {"If-Match": value.encode("latin-1")}
+    answer = await client.patch("/items/a?name=x", headers=headers)
+
+    assert answer.status_code == 412
+    assert (await client.get("/items/a")).json() == {"id": "a", "name": "old", "version": 7}
+
+
+async def test_repeated_headers_are_one_list(client: httpx.AsyncClient) -> None:
+    headers = [("If-Match", '"1"'), ("If-Match", '"7"')]
+    answer = await client.patch("/items/a?name=x", headers=headers)
+
+    assert answer.status_code == 200
+
+
+async def test_a_write_that_wants_if_match_is_428_without(client: httpx.AsyncClient) -> None:
+    assert (await client.delete("/items/a")).status_code == 428
+    assert (await client.delete("/items/a", headers={"If-Match": '"6"'})).status_code == 412
+    assert (await client.delete("/items/a", headers={"If-Match": '"7"'})).status_code == 204
+
+
+def test_the_versions_for_the_write() -> None:
+    given = Match(given=True, tags=(etag(7), ETag("8", weak=True), etag("x"), etag(2**31)))
+    day, key = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC), uuid4()
+
+    assert Match().versions(int) is None
+    assert Match(given=True, any=True).versions(int) is None
+    assert Match(given=True).versions(int) == ()
+    assert given.versions(int) == (7,)
+    assert given.versions(int, largest=2**63 - 1) == (7, 2**31)
+    assert given.versions(str) == ("7", "x", "2147483648")
+    assert Match(given=True, tags=(etag(key),)).versions(UUID) == (key,)
+    assert Match(given=True, tags=(etag(day),)).versions(datetime.fromisoformat) == (day,)
+
+
+def test_where_there_is_no_version_yet_nothing_matches() -> None:
+    assert Match().allows(None)
+    assert not Match(given=True, any=True).allows(None)
+    assert not NoneMatch(given=True, any=True).matches(None)
+
+
+def test_require_says_428() -> None:
+    with pytest.raises(PreconditionRequired):
+        Match().require()
+    Match(given=True).require()
+
+
+# Reading
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("value", ['"7"', 'W/"7"', '"1", W/"7"', "*"])
+async def test_a_client_that_is_current_gets_304(
+    client: httpx.AsyncClient, method: str, value: str
+) -> None:
+    answer = await client.request(method, "/items/a", headers={"If-None-Match": value})
+
+    assert (answer.status_code, answer.content) == (304, b"")
+    assert answer.headers["etag"] == '"7"'
+    assert answer.headers["cache-control"] == "max-age=5"
+    assert "date" in answer.headers
+    assert not {"content-type", "x-other", "x-error-code"} & set(answer.headers)
+
+
+@pytest.mark.parametrize("value", ['"6"', "7", '"7', ""])
+async def test_any_other_client_gets_the_item_and_its_etag(
+    client: httpx.AsyncClient, value: str
+) -> None:
+    answer = await client.get("/items/a", headers={"If-None-Match": value})
+
+    assert (answer.status_code, answer.headers["etag"]) == (200, '"7"')
+    assert answer.json()["name"] == "old"
+
+
+async def test_without_hooked_routes_304_is_the_same(engine: AsyncEngine, app: FastAPI) -> None:
+    plain = FastAPI()
+
+    @plain.get("/")
+    async def seven(none_match: IfNoneMatch) -> None:
+        none_match.check(7)
+
+    async with serving(plain) as client:
+        answer = await client.get("/", headers={"If-None-Match": '"7"'})
+
+    assert (answer.status_code, answer.content, answer.headers["etag"]) == (304, b"", '"7"')
+
+
+@pytest.mark.parametrize("value", ["*", "garbage", '"7"'])
+async def test_a_put_that_only_creates_is_412_on_what_exists(
+    client: httpx.AsyncClient, value: str
+) -> None:
+    answer = await client.put("/items/a", headers={"If-None-Match": value})
+
+    assert answer.status_code == 412
+
+
+async def test_a_put_that_only_creates_makes_what_does_not_exist(
+    client: httpx.AsyncClient,
+) -> None:
+    answer = await client.put("/items/b", headers={"If-None-Match": "*"})
+
+    assert (answer.status_code, answer.headers["etag"]) == (200, '"1"')
+
+
+def test_not_modified_is_an_answer_without_body() -> None:
+    answer = NotModified(etag(7), Response()).response
+
+    assert (answer.status_code, answer.body) == (304, b"")
+
+
+# Tags
+
+
+@given(st.text(max_size=50))
+def test_any_version_makes_a_tag_that_names_it_again(version: str) -> None:
+    try:
+        version.encode()
+    except UnicodeEncodeError:
+        return
+    match = Match(given=True, tags=(etag(version),))
+
+    assert match.allows(version)
+    assert match.versions(str) == (() if "\0" in version else (version,))
+    assert str(etag(version)).isascii()
+
+
+def test_a_tag_refuses_what_would_break_the_header() -> None:
+    with pytest.raises(ValueError, match="etag\\(version\\)"):
+        ETag('7"\r\nX-Evil: 1')
+
+
+def test_the_openapi_document_shows_the_headers() -> None:
+    app = FastAPI()
+    app.include_router(router)
+    paths = app.openapi()["paths"]["/items/{item_id}"]
+
+    shown = {p["name"]: p for p in paths["patch"]["parameters"]}["If-Match"]
+    assert (shown["in"], shown["required"]) == ("header", False)
+    assert "412" in shown["description"]
+    assert "If-None-Match" in {p["name"] for p in paths["get"]["parameters"]}
