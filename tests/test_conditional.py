@@ -77,7 +77,8 @@ async def rename(
     return {"name": name}
 
 
-@router.api_route("/items/{item_id}", methods=["GET", "HEAD"])
+@router.head("/items/{item_id}")
+@router.get("/items/{item_id}")
 async def read(
     item_id: str, none_match: IfNoneMatch, session: Tx, response: Response
 ) -> dict[str, Any]:
@@ -115,9 +116,9 @@ async def serving(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
     await running
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture
 async def engine(request: pytest.FixtureRequest, tmp_path: Any) -> AsyncIterator[AsyncEngine]:
-    if request.param == "sqlite":
+    if getattr(request, "param", "sqlite") == "sqlite":
         engine = create_async_engine(f"sqlite+aiosqlite:///{tmp_path}/db", pool_size=20)
         yield engine
         await engine.dispose()
@@ -155,6 +156,7 @@ async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
 # In the write
 
 
+@pytest.mark.parametrize("engine", ["sqlite", "postgresql"], indirect=True)
 @pytest.mark.parametrize("writers", [2, 20])
 async def test_of_concurrent_writers_with_one_etag_exactly_one_wins_p4(
     app: FastAPI, client: httpx.AsyncClient, writers: int
