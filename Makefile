@@ -1,0 +1,77 @@
+# Every word of this project; `make` alone lists them.
+# It needs Python 3.11 or later, make, and a package index. Nothing else.
+
+VENV := .venv
+PY := $(VENV)/bin/python
+STAMP := $(VENV)/.ready
+REFERENCE := $(patsubst %/pyproject.toml,%,$(wildcard reference/pyproject.toml))
+
+# The oldest supported Python first: what works there works on later ones.
+PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3 python; do \
+	"$$name" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' \
+	2>/dev/null && echo "$$name" && break; done)
+
+# Show what a command printed only where it failed.
+quietly = $(1) > $(VENV)/output.log 2>&1 || { cat $(VENV)/output.log; exit 1; }
+
+export PORT ?= 8000
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_ROOT_USER_ACTION := ignore
+export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
+
+.PHONY: help setup run test check format lint types imports docs bench lock
+.NOTPARALLEL:
+
+help: ## list these words
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1 \t\2/p' Makefile | expand -t 14
+
+setup: $(STAMP) ## make .venv, or bring it up to date
+
+$(STAMP): requirements-dev.txt pyproject.toml $(addsuffix /pyproject.toml,$(REFERENCE))
+	@test -n "$(PYTHON)" || { \
+		echo "No Python 3.11 or later with venv was found. Install one" >&2; \
+		echo "(Debian, Ubuntu: apt install python3.11 python3.11-venv)," >&2; \
+		echo "or name it: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
+	@echo "Setting up $(VENV); the first time takes a minute or two."
+	@$(PY) -c '' 2>/dev/null || $(PYTHON) -m venv --clear $(VENV)
+	@$(PY) -m pip install -q --no-input --require-hashes -r requirements-dev.txt
+	@$(PY) -m pip install -q --no-input --no-deps --no-build-isolation \
+		-e . $(addprefix -e ,$(REFERENCE))
+	@touch $@
+
+run: setup ## serve Depot with demo data on PORT (8000)
+	@exec $(VENV)/bin/depot demo
+
+test: setup ## run every test; ARGS="tests/patching -x" narrows it
+	@$(PY) -m pytest -n 2 $(ARGS)
+
+check: lint types imports docs ## everything that needs no running: style, types, layers, links
+
+lint: setup
+	@$(PY) -m ruff check --quiet
+	@$(PY) -m ruff format --check --quiet || { echo "Type: make format" >&2; exit 1; }
+
+types: setup
+	@$(PY) -m mypy --no-error-summary
+	@$(call quietly,$(PY) -m pyright --warnings)
+
+imports: setup
+	@$(call quietly,$(VENV)/bin/lint-imports --no-cache)
+
+docs: setup
+	@$(PY) -m pytest --no-summary tests/docs/test_pages.py
+
+format: setup ## let ruff rewrite what it can
+	@$(PY) -m ruff check --quiet --fix-only
+	@$(PY) -m ruff format --quiet
+
+bench: setup ## print one table for each script in benchmarks/
+	@for script in benchmarks/[!_]*.py; do $(PY) "$$script" || exit 1; done
+
+# Only this word needs uv (pip install uv).
+lock: ## pin what pyproject.toml asks for; ARGS=--upgrade takes newer releases
+	@uv=$$(command -v uv || echo $(VENV)/bin/uv); $$uv --version >/dev/null && \
+	$$uv pip compile pyproject.toml $(addsuffix /pyproject.toml,$(REFERENCE)) \
+		--group pyproject.toml:dev --all-extras --no-emit-package roadworthy \
+		--universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-emit-find-links --no-header --no-annotate --quiet --output-file requirements-dev.txt $(ARGS)

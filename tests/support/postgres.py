@@ -1,0 +1,166 @@
+"""Find a PostgreSQL server to test with, or start one."""
+
+import fcntl
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+from uuid import uuid4
+
+import psycopg
+from psycopg import sql
+
+__all__ = ["Unavailable", "database_on", "server_url"]
+
+PLACES = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/opt/homebrew/opt/postgresql*/bin")
+
+
+class Unavailable(Exception):
+    """No server could be found or started, and why."""
+
+
+@contextmanager
+def server_url() -> Iterator[str]:
+    """Yield the URL of a server: the one that is named, the local one, or a private one.
+
+    In this order: the environment's `PG_URL` or `DATABASE_URL`; 127.0.0.1:5432 as
+    `postgres`; a server started from installed binaries; as root on Debian and
+    Ubuntu, the same after `apt-get install postgresql`.
+    """
+    if named := _named():
+        if problem := _refusal(named):
+            raise Unavailable(f"the server in PG_URL or DATABASE_URL does not answer ({problem})")
+        yield named
+        return
+    local = "postgresql://postgres@127.0.0.1:5432/postgres"
+    if not _refusal(local):
+        yield local
+        return
+    with _private_server(_binaries() or _install()) as url:
+        yield url
+
+
+@contextmanager
+def database_on(server: str) -> Iterator[str]:
+    """Yield the URL of a new, empty database, and drop it afterwards."""
+    name = f"roadworthy_test_{uuid4().hex[:12]}"
+    _execute(server, "CREATE DATABASE {}", name)
+    try:
+        yield urlunsplit(urlsplit(server)._replace(path=f"/{name}"))
+    finally:
+        _execute(server, "DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
+
+
+def _execute(server: str, statement: str, name: str) -> None:
+    with closing(psycopg.connect(server, autocommit=True, connect_timeout=10)) as connection:
+        connection.execute(sql.SQL(statement).format(sql.Identifier(name)))
+
+
+def _named() -> str | None:
+    for name in ("PG_URL", "DATABASE_URL"):
+        scheme, _, rest = os.environ.get(name, "").partition("://")
+        if scheme.startswith("postgres"):
+            return f"postgresql://{rest}"
+    return None
+
+
+def _refusal(url: str) -> str | None:
+    try:
+        psycopg.connect(url, connect_timeout=5).close()
+    except psycopg.Error as error:
+        return str(error).strip().splitlines()[-1]
+    return None
+
+
+def _binaries() -> Path | None:
+    installed = [path for place in PLACES for path in Path("/").glob(place.lstrip("/"))]
+    on_path = shutil.which("initdb")
+    candidates = [*([Path(on_path).resolve().parent] if on_path else []), *sorted(installed)]
+    complete = [path for path in candidates if (path / "initdb").exists()]
+    complete = [path for path in complete if (path / "postgres").exists()]
+    return complete[-1] if complete else None
+
+
+def _install() -> Path:
+    if os.geteuid() != 0 or not shutil.which("apt-get"):
+        raise Unavailable("no server answers, none is installed, and only root may install one")
+    # Several test processes may come here at once; the first installs.
+    with (Path(tempfile.gettempdir()) / "roadworthy-apt.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not _binaries():
+            _apt_get("update")
+            _apt_get("install", "-y", "--no-install-recommends", "postgresql")
+    if found := _binaries():
+        return found
+    raise Unavailable("no server answers, and apt-get could not install one")
+
+
+def _apt_get(*arguments: str) -> None:
+    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    command = ["apt-get", "-qq", *arguments]
+    with suppress(subprocess.TimeoutExpired):  # judged by what is installed afterwards
+        subprocess.run(command, env=environment, capture_output=True, timeout=240, check=False)
+
+
+@contextmanager
+def _private_server(binaries: Path) -> Iterator[str]:
+    # Not under pytest's folder: another user must be able to reach it.
+    with tempfile.TemporaryDirectory(prefix="roadworthy-pg-") as folder:
+        user = _unprivileged_user()
+        if user:
+            shutil.chown(folder, user)
+        data, port = Path(folder, "data"), _free_port()
+        _initdb(binaries / "initdb", data, user)
+        with Path(folder, "log").open("wb") as log:
+            server = subprocess.Popen(
+                [binaries / "postgres", "-D", data, "-p", str(port), "-k", folder, "-F"],
+                stdout=log,
+                stderr=log,
+                cwd=folder,
+                user=user,
+            )
+        try:
+            url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
+            _wait_until_ready(url, Path(folder, "log"))
+            yield url
+        finally:
+            server.send_signal(signal.SIGINT)  # disconnects clients, then stops
+            server.wait(30)
+
+
+def _wait_until_ready(url: str, log: Path) -> None:
+    deadline = time.monotonic() + 30
+    while refusal := _refusal(url):
+        if time.monotonic() > deadline:
+            raise Unavailable(f"a private server did not start ({refusal}): {log.read_text()}")
+        time.sleep(0.05)
+
+
+def _initdb(binary: Path, data: Path, user: str | None) -> None:
+    command = [binary, "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync"]
+    done = subprocess.run(command, capture_output=True, text=True, user=user, cwd="/", check=False)
+    if done.returncode:
+        raise Unavailable(f"initdb failed: {done.stderr.strip()[-300:]}")
+
+
+def _unprivileged_user() -> str | None:
+    """PostgreSQL refuses to run as root."""
+    if os.geteuid() != 0:
+        return None
+    for name in ("postgres", "nobody"):
+        with suppress(KeyError):
+            return pwd.getpwnam(name).pw_name
+    raise Unavailable("PostgreSQL does not run as root, and no other user was found")
+
+
+def _free_port() -> int:
+    with closing(socket.create_server(("127.0.0.1", 0))) as probe:
+        return int(probe.getsockname()[1])
