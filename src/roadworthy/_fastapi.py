@@ -16,7 +16,7 @@ Everything else in this library uses documented interfaces only.
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
-from typing import Any, Final, TypeAlias, cast
+from typing import Any, Final, TypeAlias, TypeVar, cast
 
 from fastapi import FastAPI, params
 from fastapi import routing as _routing
@@ -33,10 +33,14 @@ __all__ = [
     "PREPARE",
     "Again",
     "Answer",
+    "body_media_type",
     "dependencies_of",
     "hook_routes",
     "included_routers",
+    "is_api_route",
     "is_hooked",
+    "parameters_of",
+    "remake",
     "response_of",
     "route_contexts",
     "route_of",
@@ -46,6 +50,7 @@ __all__ = [
 
 Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
 Prepare: TypeAlias = Callable[[Request], Request]
+R = TypeVar("R", bound=Request)
 
 PREPARE: Final = "roadworthy.prepare"
 """Scope key: what turns the request of a route with a JSON body into a stricter one."""
@@ -56,7 +61,7 @@ _FUNCTION_STACK: Final = "fastapi_function_astack"
 _MARK: Final = "_roadworthy_hooked"
 
 
-class Answer(Exception):  # noqa: N818 - it is not an error
+class Answer(Exception):
     """Raise in a dependency of a hooked route to answer now, without the endpoint."""
 
     def __init__(self, response: Response) -> None:
@@ -64,7 +69,7 @@ class Answer(Exception):  # noqa: N818 - it is not an error
         self.response = response
 
 
-class Again(Exception):  # noqa: N818 - it is not an error
+class Again(Exception):
     """Raise while dependencies close to run the whole request once more, after a pause."""
 
     def __init__(self, *, pause: float) -> None:
@@ -198,10 +203,35 @@ def _flatten(dependant: Dependant) -> Iterator[Dependant]:
         yield from _flatten(child)
 
 
+def is_api_route(route: Any) -> bool:
+    """Tell whether this is a FastAPI route, rather than a mount or one of Starlette's."""
+    return getattr(route, "dependant", None) is not None
+
+
+def parameters_of(route: Any) -> Iterator[tuple[Any, Any]]:
+    """Yield where each parameter of a route and its dependencies stands, and its field."""
+    for dependant in (route.dependant, *dependencies_of(route)):
+        for where in ("path", "query", "header", "cookie"):
+            for field in getattr(dependant, f"{where}_params"):
+                yield where, field
+
+
 def takes_json(route: Any) -> bool:
     """Tell whether FastAPI will parse this route's body as JSON."""
+    return body_media_type(route).endswith("json")
+
+
+def body_media_type(route: Any) -> str:
+    """Return the media type that a route declares for its body, empty where it has none."""
     body = route.body_field
-    return body is not None and not isinstance(body.field_info, params.Form)
+    if body is None or isinstance(body.field_info, params.Form):
+        return ""
+    return str(body.field_info.media_type)
+
+
+def remake(request: Request, kind: type[R]) -> R:
+    """Return the same request as another kind of `Request`, nothing of it read yet."""
+    return kind(request.scope, request.receive, request._send)  # noqa: SLF001
 
 
 def wrap_outermost(app: Starlette, wrapper: Callable[[ASGIApp], ASGIApp]) -> None:

@@ -113,13 +113,18 @@ def _unstorable(node: Json, loc: tuple[str | int, ...]) -> Iterator[Unstorable]:
     match node:
         case dict():
             for name, child in node.items():
-                if _bad_text(name):
-                    yield Unstorable(loc, "string_unstorable", _TEXT)
+                yield from _unstorable_scalar(name, loc)
                 yield from _unstorable(child, (*loc, name))
         case list():
             for index, child in enumerate(node):
                 yield from _unstorable(child, (*loc, index))
-        case str() if _bad_text(node):
+        case _:
+            yield from _unstorable_scalar(node, loc)
+
+
+def _unstorable_scalar(node: Json, loc: tuple[str | int, ...]) -> Iterator[Unstorable]:
+    match node:
+        case str() if _BAD_TEXT.search(node):
             yield Unstorable(loc, "string_unstorable", _TEXT)
         case float() if not isfinite(node):
             yield Unstorable(loc, "finite_number", "Input should be a finite number")
@@ -131,7 +136,3 @@ def _unstorable(node: Json, loc: tuple[str | int, ...]) -> Iterator[Unstorable]:
 
 _TEXT = "Text should hold neither NUL nor half of a surrogate pair"
 _BAD_TEXT = re.compile("[\x00\ud800-\udfff]")
-
-
-def _bad_text(text: str) -> bool:
-    return _BAD_TEXT.search(text) is not None

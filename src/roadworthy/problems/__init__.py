@@ -9,6 +9,7 @@ middleware answers, what crashes. Clients choose between the envelope and RFC 94
 
 from roadworthy.problems.declare import raises, responses
 from roadworthy.problems.fields import FieldError, Names, field_errors, names_of
+from roadworthy.problems.install import install
 from roadworthy.problems.problem import Problem
 from roadworthy.problems.request_ids import RequestIdFilter, request_id
 from roadworthy.problems.standard import (
@@ -42,6 +43,7 @@ __all__ = [
     "UnsupportedMediaType",
     "ValidationFailed",
     "field_errors",
+    "install",
     "names_of",
     "raises",
     "request_id",

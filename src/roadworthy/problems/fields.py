@@ -134,7 +134,7 @@ def _collect(node: Any, fields: set[str], labels: set[str]) -> None:
             for child in schema.values():
                 _collect(child, fields, labels)
         case list():
-            for child in node:
+            for child in cast("list[Any]", node):
                 _collect(child, fields, labels)
         case _:
             pass

@@ -9,12 +9,15 @@ from pydantic_core import to_json, to_jsonable_python
 
 from roadworthy.problems.problem import Problem
 
-__all__ = ["ENVELOPE", "PROBLEM_JSON", "Report", "Spelling", "spelling_for"]
+__all__ = ["ENVELOPE", "FIRST_ERROR", "PROBLEM_JSON", "Report", "Spelling", "spelling_for"]
 
 Spelling: TypeAlias = Literal["envelope", "problem+json"]
 
 ENVELOPE = "application/json"
 PROBLEM_JSON = "application/problem+json"
+FIRST_ERROR = 400
+"""The first status that is an error (RFC 9110 §15.5)."""
+
 MAX_PATH = 500
 """Characters of the path that an error repeats."""
 
@@ -130,12 +133,15 @@ def _storable(value: Any) -> Any:
         case None | int():
             return value
         case Mapping():
-            entries = cast("Mapping[Any, Any]", value)
-            return {_storable(str(name)): _storable(child) for name, child in entries.items()}
+            return _storable_object(cast("Mapping[Any, Any]", value))
         case list() | tuple() | set() | frozenset():
             return [_storable(child) for child in cast("Iterable[Any]", value)]
         case _:
             return _plain(value)
+
+
+def _storable_object(value: Mapping[Any, Any]) -> dict[str, Any]:
+    return {_storable(str(name)): _storable(child) for name, child in value.items()}
 
 
 def _plain(value: object) -> Any:

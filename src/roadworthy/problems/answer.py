@@ -1,0 +1,116 @@
+"""Send a `Report`: the contract of one application, and the handlers that speak it."""
+
+import logging
+import re
+from dataclasses import dataclass
+from typing import Any, Final
+
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import Scope
+
+from roadworthy import _fastapi
+from roadworthy.problems import request_ids
+from roadworthy.problems.report import (
+    ENVELOPE,
+    FIRST_ERROR,
+    PROBLEM_JSON,
+    Report,
+    Spelling,
+    spelling_for,
+)
+from roadworthy.problems.translate import is_refusal, report_on
+
+__all__ = ["Contract", "handle", "log_failure", "was_logged"]
+
+log = logging.getLogger("roadworthy.problems")
+
+_CONTRACT: Final = "roadworthy.contract"
+_LOGGED: Final = "roadworthy.logged"
+_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_OURS = frozenset({"content-type", "content-length", "x-error-code", "x-request-id"})
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """How one application spells its errors."""
+
+    default: Spelling
+    types: str
+    """The path under which each problem type has its page."""
+
+    def open(self, scope: Scope, identity: str) -> None:
+        """Let everything that serves this request find the contract."""
+        scope[_CONTRACT] = (self, identity)
+
+    @staticmethod
+    def of(scope: Scope) -> "Contract | None":
+        """Return the contract that a request is under."""
+        contract: Contract | None = scope.get(_CONTRACT, (None, ""))[0]
+        return contract
+
+    def spelling(self, scope: Scope) -> Spelling:
+        """Return the spelling that this client prefers."""
+        accept = [value for name, value in scope["headers"] if name == b"accept"]
+        return spelling_for(b",".join(accept).decode("latin-1"), default=self.default)
+
+    def body(self, scope: Scope, report: Report) -> bytes:
+        """Render the body."""
+        root = scope.get("root_path", "")
+        path: str = scope["path"]
+        return report.body(
+            self.spelling(scope),
+            path=path if path.startswith(root) else root + path,
+            request_id=scope[_CONTRACT][1],
+            types=root + self.types,
+        )
+
+    def headers(self, scope: Scope, report: Report) -> list[tuple[bytes, bytes]]:
+        """Return the headers, each a single line whatever a value holds."""
+        media_type = ENVELOPE if self.spelling(scope) == "envelope" else PROBLEM_JSON
+        own = [
+            (name.lower().encode(), str(value).encode("latin-1", "replace"))
+            for name, value in report.headers.items()
+            if _TOKEN.fullmatch(name) and name.lower() not in _OURS
+        ]
+        return [
+            (b"content-type", media_type.encode()),
+            (b"x-error-code", report.code.encode("ascii", "replace")),
+            (b"vary", b"Accept"),
+            *own,
+        ]
+
+
+async def handle(request: Request, error: Exception) -> Response:
+    """Answer for any exception: the handler that `install` registers for all of them."""
+    if isinstance(error, ClientDisconnect):
+        return Response(status_code=499)  # nobody reads it
+    if isinstance(error, HTTPException) and error.status_code < FIRST_ERROR:
+        return Response(status_code=error.status_code, headers=error.headers)
+    if not is_refusal(error):
+        log_failure(request.scope, error)
+    return respond(request.scope, report_on(error, route=_fastapi.route_of(request.scope)))
+
+
+def respond(scope: Scope, report: Report) -> Response:
+    """Make the response of a report."""
+    contract = Contract.of(scope) or Contract(default="envelope", types="")
+    if _CONTRACT not in scope:
+        contract.open(scope, request_ids.request_id() or "-")
+    response = Response(contract.body(scope, report), status_code=report.status)
+    response.raw_headers += contract.headers(scope, report)
+    return response
+
+
+def log_failure(scope: Scope, error: BaseException) -> None:
+    """Log what the client is not told, once."""
+    scope[_LOGGED] = error
+    route: Any = _fastapi.route_of(scope)
+    place = getattr(route, "path_format", None) or repr(scope["path"])
+    log.error("%s %s failed", scope.get("method", "WEBSOCKET"), place, exc_info=error)
+
+
+def was_logged(scope: Scope, error: BaseException) -> bool:
+    """Tell whether `log_failure` had this very exception."""
+    return scope.get(_LOGGED) is error

@@ -1,0 +1,74 @@
+"""Refuse a JSON body at the edge: before a model, a column or a log sees it."""
+
+from typing import Any
+
+from starlette.requests import Request
+
+from roadworthy import _fastapi
+from roadworthy._internal.read_json import Json, Unreadable, read_json, unstorable
+from roadworthy.problems.fields import MAX_ERRORS, FieldError, Names, pointer
+from roadworthy.problems.names import names_on
+from roadworthy.problems.standard import MalformedBody, UnsupportedMediaType, ValidationFailed
+
+_NOT_A_RESOURCE = frozenset({"merge-patch+json", "json-patch+json"})
+"""JSON that says how to change something: a route that takes it says so."""
+
+__all__ = ["StrictRequest", "parse", "strict"]
+
+
+def parse(body: bytes, *, names: Names) -> Json:
+    """Parse a JSON body, or refuse it.
+
+    Raises:
+        MalformedBody: 400. It is no JSON (RFC 8259), has duplicate names or is too deep.
+        ValidationFailed: 422. It holds numbers or text that no database can store.
+    """
+    try:
+        document = read_json(body)
+    except Unreadable as error:
+        raise MalformedBody(reason=str(error)) from error
+    if refused := unstorable(document, body):
+        raise ValidationFailed(
+            errors=[
+                FieldError(pointer=pointer(u.loc, names), code=u.code, message=u.message)
+                for u in refused[:MAX_ERRORS]
+            ]
+        )
+    return document
+
+
+class StrictRequest(Request):
+    """A request whose JSON is read strictly."""
+
+    async def body(self) -> bytes:
+        """Return the body, once its `Content-Type` is known to be JSON.
+
+        Raises:
+            UnsupportedMediaType: 415. The `Content-Type` is none that FastAPI parses.
+        """
+        content = await super().body()
+        if content and not self._declares_json():
+            raise UnsupportedMediaType
+        return content
+
+    def _declares_json(self) -> bool:
+        route = _fastapi.route_of(self.scope)
+        sent = self.headers.get("content-type", "").partition(";")[0].strip().lower()
+        main, _, sub = sent.partition("/")
+        return sent == _fastapi.body_media_type(route) or (
+            main == "application"
+            and (sub == "json" or sub.endswith("+json"))
+            and sub not in _NOT_A_RESOURCE
+        )
+
+    async def json(self) -> Any:
+        """Return the document, read by `parse`."""
+        if not hasattr(self, "_json"):
+            names = names_on(_fastapi.route_of(self.scope)).get("body", Names(frozenset()))
+            self._json = parse(await self.body(), names=names)
+        return self._json
+
+
+def strict(request: Request) -> Request:
+    """Return the same request, reading JSON strictly."""
+    return _fastapi.remake(request, StrictRequest)

@@ -1,0 +1,70 @@
+"""`install`: put a whole application under the contract."""
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any, cast
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import BaseRoute, Mount
+from starlette.types import ASGIApp
+
+from roadworthy import _fastapi
+from roadworthy.problems.answer import Contract, handle
+from roadworthy.problems.openapi import document
+from roadworthy.problems.outermost import Outermost
+from roadworthy.problems.pages import page
+from roadworthy.problems.report import Spelling
+
+__all__ = ["install"]
+
+
+def install(app: FastAPI, *, default: Spelling = "envelope", types: str = "/problems") -> None:
+    """Give every failure of `app` one shape, its mounted applications included.
+
+    `default` is the spelling for clients that prefer neither: the envelope, or
+    `"problem+json"` (RFC 9457). `types` is the path under which each problem type
+    has its page. Handlers that you register afterwards win over ours.
+
+    Raises:
+        RuntimeError: The application has already started.
+    """
+    types = "/" + types.strip("/")
+    app.add_route(f"{types}/{{code}}", page, methods=["GET"], include_in_schema=False)
+    _register(app)
+    document(app)
+    contract = Contract(default=default, types=types)
+    _fastapi.wrap_outermost(app, partial(_wrap, app=app, contract=contract))
+
+
+def _register(app: Starlette) -> None:
+    for kind in (HTTPException, RequestValidationError, ExceptionGroup, Exception):
+        app.exception_handlers[kind] = handle
+
+
+def _wrap(inner: ASGIApp, *, app: FastAPI, contract: Contract) -> ASGIApp:
+    # Now all routes and middleware are there, mounted applications too.
+    for mounted in _mounted(app.routes):
+        if mounted.middleware_stack is None:
+            _register(mounted)
+    return Outermost(inner, contract=contract, cors=_cors_of(app), debug=app.debug)
+
+
+def _mounted(routes: list[BaseRoute]) -> Iterator[Starlette]:
+    for route in routes:
+        inner: Any = route.app if isinstance(route, Mount) else None
+        if isinstance(inner, Starlette):
+            yield inner
+            yield from _mounted(inner.routes)
+
+
+def _cors_of(app: Starlette) -> CORSMiddleware | None:
+    """Return what adds CORS headers where the application's own middleware cannot reach."""
+    for middleware in app.user_middleware:
+        make: Any = middleware.cls
+        if isinstance(make, type) and issubclass(cast("type[object]", make), CORSMiddleware):
+            return cast("CORSMiddleware", make(app.router, *middleware.args, **middleware.kwargs))
+    return None

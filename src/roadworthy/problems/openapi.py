@@ -1,0 +1,192 @@
+"""Make OpenAPI say what is sent: per route, in both spellings, with its headers.
+
+FastAPI documents `HTTPValidationError`, a shape that is not sent any more, and knows
+nothing of what dependencies raise. Here each operation gets the problems that it, its
+dependencies and the contract itself can answer with.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final
+
+from fastapi import FastAPI
+from pydantic import TypeAdapter
+from typing_extensions import TypedDict  # Pydantic needs this one before Python 3.12
+
+from roadworthy import _fastapi
+from roadworthy.problems import standard
+from roadworthy.problems.declare import Documented, declared_by
+from roadworthy.problems.problem import Problem
+from roadworthy.problems.report import ENVELOPE, PROBLEM_JSON
+
+__all__ = ["document"]
+
+Schema = dict[str, Any]
+
+HOOK: Final = "__roadworthy_openapi__"
+"""Attribute of a dependency: `hook(operation, components)` amends what it takes part in."""
+
+_REF: Final = "#/components/schemas/"
+_STALE: Final = ("HTTPValidationError", "ValidationError")
+_REQUEST_ID: Final[Schema] = {
+    "description": "Names this request in logs and errors: yours, if you sent a usable one.",
+    "schema": {"type": "string"},
+}
+
+
+def document(app: FastAPI) -> None:
+    """Amend what `app.openapi()` returns, each time it is made anew."""
+    generate = app.openapi
+    amended: list[Schema] = []
+
+    def openapi() -> Schema:
+        schema = generate()
+        if not amended or amended[0] is not schema:
+            _amend(app, schema)
+            amended[:] = [schema]
+        return schema
+
+    setattr(app, "openapi", openapi)  # noqa: B010 - it is a method
+
+
+def _amend(app: FastAPI, schema: Schema) -> None:
+    components: Schema = schema.setdefault("components", {}).setdefault("schemas", {})
+    for context in _fastapi.route_contexts(app):
+        for method in context.methods or ():
+            operation = schema["paths"].get(context.path_format, {}).get(method.lower())
+            if operation is not None:
+                _amend_operation(app, context, operation, components)
+    used = str(schema["paths"])
+    for name in _STALE:
+        if name in components and f"{_REF}{name}'" not in used:
+            del components[name]
+
+
+def _amend_operation(app: FastAPI, route: Any, operation: Schema, components: Schema) -> None:
+    for hook in _hooks(route):
+        hook(operation, components)
+    answers: Schema = operation["responses"]
+    if _REF + "HTTPValidationError" in str(answers.get("422")):
+        del answers["422"]
+    problems = dict.fromkeys([*_declared(route), *_implied(app, route, operation)])
+    for status in sorted({problem.status for problem in problems}):
+        these = [problem for problem in problems if problem.status == status]
+        answers[str(status)] = _response(these, components)
+    for answer in answers.values():
+        answer.setdefault("headers", {}).setdefault("X-Request-ID", _REQUEST_ID)
+
+
+def _hooks(route: Any) -> Iterator[Callable[[Schema, Schema], None]]:
+    hooks = (getattr(dep.call, HOOK, None) for dep in _fastapi.dependencies_of(route))
+    return (hook for hook in hooks if hook is not None)
+
+
+def _declared(route: Any) -> Iterator[type[Problem]]:
+    for answer in route.responses.values():
+        if isinstance(answer, Documented):
+            yield from answer.problems
+    for dependant in _fastapi.dependencies_of(route):
+        yield from declared_by(dependant.call)
+    yield from declared_by(route.endpoint)
+
+
+def _implied(app: FastAPI, route: Any, operation: Schema) -> Iterator[type[Problem]]:
+    """Yield what the contract itself can answer on this route."""
+    if any(where == "path" for where, _ in _fastapi.parameters_of(route)):
+        yield standard.NotFound  # a value that no route matches, such as one with a slash
+    if any(True for _ in _fastapi.parameters_of(route)) or route.body_field is not None:
+        yield standard.ValidationFailed
+    if "requestBody" in operation:
+        yield from _implied_by_body(app, route)
+    yield standard.InternalError
+
+
+def _implied_by_body(app: FastAPI, route: Any) -> Iterator[type[Problem]]:
+    if route.body_field is not None:
+        yield standard.MalformedBody
+    if _fastapi.takes_json(route):
+        yield standard.UnsupportedMediaType
+    if route.max_body_size is not None or app.max_body_size is not None:
+        yield standard.PayloadTooLarge
+
+
+def _response(problems: list[type[Problem]], components: Schema) -> Schema:
+    for problem in problems:
+        _add_schemas(problem, components)
+    headers: Schema = {
+        "X-Error-Code": {"schema": {"type": "string", "enum": [p.code for p in problems]}}
+    }
+    for name in (name for problem in problems for name in problem.headers or {}):
+        headers[name] = {"schema": {"type": "string"}}
+    return {
+        "description": " ".join(_sentence(problem) for problem in problems),
+        "headers": headers,
+        "content": {
+            ENVELOPE: {"schema": _any_of(_names(p)[0] for p in problems)},
+            PROBLEM_JSON: {"schema": _any_of(_names(p)[1] for p in problems)},
+        },
+    }
+
+
+def _sentence(problem: type[Problem]) -> str:
+    return (problem.__doc__ or problem.title).strip().splitlines()[0]
+
+
+def _any_of(names: Iterable[str]) -> Schema:
+    refs = [{"$ref": _REF + name} for name in names]
+    return refs[0] if len(refs) == 1 else {"anyOf": refs}
+
+
+def _names(problem: type[Problem]) -> tuple[str, str]:
+    name = problem.__name__.removesuffix("Error").removesuffix("Problem")
+    return f"{name}Error", f"{name}Problem"
+
+
+def _add_schemas(problem: type[Problem], components: Schema) -> None:
+    envelope, problem_json = _names(problem)
+    if envelope in components:
+        return
+    details: Schema = {"type": "array", **_items(problem, components)}
+    code: Schema = {"const": problem.code, "type": "string"}
+    request_id: Schema = {"type": "string"}
+    components[envelope] = _object(
+        error=_object(
+            code=code,
+            message={"type": "string"},
+            path={"type": "string"},
+            request_id=request_id,
+            details=details,
+        )
+    )
+    components[problem_json] = _object(
+        type={"type": "string", "format": "uri-reference"},
+        title={"type": "string"},
+        status={"const": problem.status, "type": "integer"},
+        detail={"type": "string"},
+        instance={"type": "string"},
+        code=code,
+        request_id=request_id,
+        errors=details,
+    )
+
+
+def _items(problem: type[Problem], components: Schema) -> Schema:
+    kind = _details_type(problem)
+    if kind is None:
+        return {"maxItems": 0}
+    schema = TypeAdapter(kind).json_schema(mode="serialization", ref_template=_REF + "{model}")
+    components.update(schema.pop("$defs", {}))
+    return {"items": schema}
+
+
+def _details_type(problem: type[Problem]) -> Any:
+    """Return the type of one of the problem's details, None where it never has any."""
+    overridden = problem.details is not Problem.details
+    members = problem.member_types()
+    if overridden or not members:
+        return problem.details_type
+    make: Any = TypedDict  # checkers know no names that are made at run time
+    return make(f"{problem.__name__}Details", members)
+
+
+def _object(**properties: Schema) -> Schema:
+    return {"type": "object", "properties": properties, "required": list(properties)}
