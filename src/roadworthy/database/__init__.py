@@ -1,0 +1,25 @@
+"""Units of work that are committed before anybody is told so, on SQLite and PostgreSQL.
+
+    app = FastAPI(lifespan=lifespan(Database("sqlite:///app.db")))
+
+    @app.post("/items", status_code=201)
+    async def add(item: Item, tx: Tx) -> Item:
+        tx.add(ItemRow(**item.model_dump()))
+        return item
+
+`Tx` is SQLAlchemy's own `AsyncSession`.
+"""
+
+try:
+    import sqlalchemy.ext.asyncio as _  # noqa: F401 - asked for here, so that its absence is told once
+except ModuleNotFoundError as missing:
+    raise ModuleNotFoundError(
+        "roadworthy.database needs SQLAlchemy: pip install 'roadworthy[database]'"
+    ) from missing
+
+from roadworthy.database.dependencies import Read, Tx, transaction
+from roadworthy.database.errors import StatementFailed, UnitClosed
+from roadworthy.database.part import Database
+from roadworthy.database.unit import on_commit
+
+__all__ = ["Database", "Read", "StatementFailed", "Tx", "UnitClosed", "on_commit", "transaction"]

@@ -1,0 +1,164 @@
+"""`Tx`, `Read` and `transaction`: a unit of work that ends before the response is sent."""
+
+import random
+from collections.abc import AsyncGenerator
+from typing import Annotated, Any, Final
+
+from fastapi import Depends
+from sqlalchemy.ext.asyncio import AsyncSession
+from starlette.requests import HTTPConnection
+
+from roadworthy import _fastapi
+from roadworthy.database.errors import FAILURES, may_succeed_again
+from roadworthy.database.part import Database
+from roadworthy.database.unit import Unit, raise_for
+from roadworthy.lifespan import find, needs
+from roadworthy.problems import ServiceUnavailable, raises
+
+__all__ = ["Read", "Tx", "transaction"]
+
+_UNIT: Final = "roadworthy.unit"
+_TRIES: Final = "roadworthy.tries"
+_FIRST_PAUSE: Final = 0.01
+_LONGEST_PAUSE: Final = 0.5
+_ERROR: Final = 400
+
+
+def transaction(
+    *,
+    attempts: int = 1,
+    isolation: str | None = None,
+    session: type[AsyncSession] | None = None,
+) -> Any:
+    """Return a dependency like `Tx`, with other terms.
+
+    `attempts` more than one declares that the whole route may run again: nothing it
+    does outside the transaction minds. It then does, after a serialization failure, a
+    deadlock, a stale version or a lost connection; not when the connection is lost
+    during the commit, whose outcome nobody knows. `isolation` is PostgreSQL's, as
+    `"SERIALIZABLE"`; SQLite always is. `session` is a class of your own or SQLModel's.
+
+        Retried = Annotated[AsyncSession, transaction(attempts=3)]
+    """
+
+    @needs(Database)
+    @raises(*FAILURES)
+    async def tx(connection: HTTPConnection) -> AsyncGenerator[AsyncSession]:
+        joined: Unit | None = connection.scope.get(_UNIT)
+        if joined is not None:
+            yield _join(joined, session)
+            return
+        unit = _open(connection, isolation, session)
+        try:
+            yield unit.session
+        except BaseException as error:
+            _leave(connection)
+            await unit.abandon()
+            _retry(connection, error, attempts)
+            raise_for(error)
+            raise
+        _leave(connection)
+        await _end(connection, unit, attempts)
+
+    return Depends(tx, scope="function")
+
+
+def _read() -> Any:
+    @needs(Database)
+    @raises(ServiceUnavailable)
+    async def read(connection: HTTPConnection) -> AsyncGenerator[AsyncSession]:
+        _require_hook(connection)
+        unit = find(connection, Database).open_unit(_Place(connection), read_only=True)
+        try:
+            yield unit.session
+        except BaseException as error:
+            await unit.abandon()
+            raise_for(error)
+            raise
+        await unit.close()
+
+    return Depends(read, scope="function")
+
+
+Tx = Annotated[AsyncSession, transaction()]
+"""A unit of work: committed before the response is sent, if its status is below 400.
+
+Anything else rolls it back: an exception, a returned 4xx or 5xx, a cancellation. A
+commit that fails is an error answer. No connection is taken before the first
+statement. Dependencies of one request that ask for it share one.
+"""
+
+Read = Annotated[AsyncSession, _read()]
+"""A unit of work that only reads, ended before the response is sent."""
+
+
+class _Place:
+    """Name the route, when somebody asks."""
+
+    def __init__(self, connection: HTTPConnection) -> None:
+        self._scope = connection.scope
+
+    def __call__(self) -> str:
+        route = _fastapi.route_of(self._scope)
+        path = getattr(route, "path", None) or self._scope.get("path", "?")
+        return f"{self._scope.get('method', 'WEBSOCKET')} {path}"
+
+
+def _open(
+    connection: HTTPConnection, isolation: str | None, session: type[AsyncSession] | None
+) -> Unit:
+    _require_hook(connection)
+    database = find(connection, Database)
+    unit = database.open_unit(_Place(connection), isolation=isolation, session=session)
+    connection.scope[_UNIT] = unit
+    return unit
+
+
+def _leave(connection: HTTPConnection) -> None:
+    connection.scope.pop(_UNIT, None)
+
+
+def _join(unit: Unit, session: type[AsyncSession] | None) -> AsyncSession:
+    if session is not None and not isinstance(unit.session, session):
+        raise RuntimeError(
+            f"This request has a transaction already, whose session is no {session.__name__}. "
+            f"Give the whole application one kind: Database(..., session_class={session.__name__})."
+        )
+    return unit.session
+
+
+async def _end(connection: HTTPConnection, unit: Unit, attempts: int) -> None:
+    response = _fastapi.response_of(connection)
+    if response is None or response.status_code >= _ERROR:
+        await unit.abandon()
+        return
+    try:
+        await unit.commit()
+    except Exception as error:
+        cause = error.__cause__ or error
+        if not getattr(cause, "connection_invalidated", False):
+            _retry(connection, cause, attempts)
+        raise
+
+
+def _retry(connection: HTTPConnection, error: BaseException, attempts: int) -> None:
+    tries = connection.scope.get(_TRIES, 1)
+    if tries < attempts and may_succeed_again(error):
+        connection.scope[_TRIES] = tries + 1
+        longest = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**tries)
+        raise _fastapi.Again(pause=random.uniform(0, longest)) from error  # noqa: S311 - jitter
+
+
+def _require_hook(connection: HTTPConnection) -> None:
+    if _fastapi.is_hooked(connection):
+        return
+    if connection.scope["type"] == "websocket":
+        raise RuntimeError(
+            "A WebSocket has no response to commit before. Open a unit for each message: "
+            "`async with find(websocket, Database).begin() as tx: ...`."
+        )
+    raise RuntimeError(
+        "Tx and Read must see the response of this route, and nothing has prepared it. Add the "
+        "route before the application starts; where it belongs to a mounted application, "
+        "call `problems.install(...)` on that one too."
+    )

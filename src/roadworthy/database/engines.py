@@ -1,0 +1,210 @@
+"""`Engines`: the SQLAlchemy engines of one database, for as long as it is open."""
+
+import sqlite3
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final
+
+from sqlalchemy import NullPool, event, exc
+from sqlalchemy.engine import URL, Connection, ExceptionContext, make_url
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import AsyncAdaptedQueuePool
+
+from roadworthy.database.errors import StatementFailed
+from roadworthy.database.sqlite import Sqlite, Synchronous
+
+__all__ = ["Engines", "Options", "driver_url"]
+
+_FAILED: Final = "roadworthy.failed"
+_MAX_WRITERS: Final = 256
+"""Write transactions that may queue on SQLite: they share one real connection."""
+
+_DRIVERS: Final = {
+    "sqlite": ("sqlite+aiosqlite", "aiosqlite", "sqlite"),
+    "sqlite+aiosqlite": ("sqlite+aiosqlite", "aiosqlite", "sqlite"),
+    "postgres": ("postgresql+asyncpg", "asyncpg", "postgresql"),
+    "postgresql": ("postgresql+asyncpg", "asyncpg", "postgresql"),
+    "postgresql+asyncpg": ("postgresql+asyncpg", "asyncpg", "postgresql"),
+    "postgresql+psycopg": ("postgresql+psycopg", "psycopg", "postgresql"),
+}
+_GRACE: Final = 5.0
+"""Seconds that the client waits longer than the server's own statement timeout."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How connections are made; the arguments of `Database`."""
+
+    pool_size: int
+    max_wait: timedelta
+    statement_timeout: timedelta
+    synchronous: Synchronous
+    connect_args: Mapping[str, Any]
+    echo: bool
+
+
+def driver_url(url: str | URL) -> URL:
+    """Return the URL with the driver to use.
+
+    Raises:
+        ValueError: The URL names a database or a driver that is not supported.
+        ModuleNotFoundError: The driver is not installed.
+    """
+    parsed = make_url(url)
+    if parsed.drivername not in _DRIVERS:
+        raise ValueError(
+            f"Database takes sqlite:///file.db or postgresql://host/name, not "
+            f"{parsed.drivername}://. Drivers that may be named: {', '.join(_DRIVERS)}."
+        )
+    name, module, extra = _DRIVERS[parsed.drivername]
+    try:
+        __import__(module)
+    except ModuleNotFoundError as missing:
+        wanted = module if module == "psycopg" else f"'roadworthy[{extra}]'"
+        raise ModuleNotFoundError(f"{name}:// needs {module}: pip install {wanted}") from missing
+    return parsed.set(drivername=name)
+
+
+class Engines:
+    """The engines for writing, for reading, and for a ping on a connection of its own."""
+
+    write: AsyncEngine
+    read: AsyncEngine
+    lone: AsyncEngine
+
+    def __init__(self, url: URL, options: Options) -> None:
+        self.url, self.options = url, options
+        self.sqlite: Sqlite | None = None
+
+    async def open(self) -> None:
+        """Make the engines. SQLite's file is opened now, PostgreSQL when it is first used.
+
+        Raises:
+            sqlite3.OperationalError: The file cannot be opened.
+        """
+        if self.url.get_backend_name() == "sqlite":
+            await self._open_sqlite()
+        else:
+            self._open_postgresql()
+
+    async def close(self) -> None:
+        """Close every connection that is not in use, and the writer."""
+        for engine in dict.fromkeys((self.read, self.write, self.lone)):
+            with suppress(exc.SQLAlchemyError, OSError):
+                await engine.dispose()
+        if self.sqlite is not None:
+            await self.sqlite.close()
+
+    async def _open_sqlite(self) -> None:
+        sqlite = self.sqlite = _sqlite(self.url, self.options)
+        await sqlite.open()
+        size = self.options.pool_size
+        writers = max(size, _MAX_WRITERS)
+        self.write = self._engine(pool_size=writers, async_creator=sqlite.connect_writer)
+        if sqlite.in_memory:
+            self.read = self.lone = self.write
+            return
+        self.read = self._engine(pool_size=size, async_creator=sqlite.connect_reader)
+        self.lone = create_async_engine(
+            self.url, poolclass=NullPool, async_creator=sqlite.connect_reader
+        )
+
+    def _open_postgresql(self) -> None:
+        arguments = _postgresql_arguments(self.url, self.options)
+        self.write = self._engine(pool_size=self.options.pool_size, connect_args=arguments)
+        self.read = self.write.execution_options(postgresql_readonly=True)
+        self.lone = create_async_engine(self.url, poolclass=NullPool, connect_args=arguments)
+        event.listen(self.write.sync_engine, "do_connect", _connect)
+        event.listen(self.lone.sync_engine, "do_connect", _connect)
+        if self.url.get_driver_name() == "asyncpg":
+            event.listen(self.write.sync_engine, "checkout", _refuse_closed)
+
+    def _engine(self, *, pool_size: int, **arguments: Any) -> AsyncEngine:
+        engine = create_async_engine(
+            self.url,
+            poolclass=AsyncAdaptedQueuePool,
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_timeout=self.options.max_wait.total_seconds(),
+            echo=self.options.echo,
+            hide_parameters=True,
+            **arguments,
+        )
+        _watch(engine)
+        return engine
+
+
+def _sqlite(url: URL, options: Options) -> Sqlite:
+    query = {name: value for name, value in url.query.items() if name != "uri"}
+    if query:
+        raise ValueError(f"sqlite:// takes no {', '.join(query)} in its URL: use connect_args.")
+    path = url.database or ":memory:"
+    return Sqlite(
+        path,
+        uri=path.startswith("file:"),
+        synchronous=options.synchronous,
+        busy=options.max_wait,
+        statement_timeout=options.statement_timeout,
+        options=options.connect_args,
+    )
+
+
+def _postgresql_arguments(url: URL, options: Options) -> dict[str, Any]:
+    milliseconds = str(int(options.statement_timeout.total_seconds() * 1000))
+    seconds = options.max_wait.total_seconds()
+    if url.get_driver_name() == "asyncpg":
+        server = {"statement_timeout": milliseconds}
+        given = dict(options.connect_args)
+        server |= given.pop("server_settings", {})
+        most = options.statement_timeout.total_seconds() + _GRACE
+        return {"timeout": seconds, "command_timeout": most, "server_settings": server, **given}
+    setting = f"-c statement_timeout={milliseconds}"
+    return {"connect_timeout": max(2, int(seconds)), "options": setting, **options.connect_args}
+
+
+def _watch(engine: AsyncEngine) -> None:
+    """Know of each statement that failed, so that nothing half-done is committed."""
+    event.listen(engine.sync_engine, "handle_error", _note_failure)
+    event.listen(engine.sync_engine, "commit", _refuse_after_failure)
+    event.listen(engine.sync_engine, "rollback", _forget_failure)
+    event.listen(engine.sync_engine, "rollback_savepoint", _forget_failure)
+
+
+def _note_failure(context: ExceptionContext) -> BaseException | None:
+    connection, error = context.connection, context.original_exception
+    if connection is not None and not connection.invalidated and not connection.closed:
+        connection.info[_FAILED] = True
+    if isinstance(error, (TimeoutError, OSError)) and not isinstance(error, sqlite3.Error):
+        # A driver lets these through as they are: the server did not answer, or is gone.
+        context.is_disconnect = True
+        return exc.OperationalError(None, None, error, connection_invalidated=True)
+    if isinstance(error, UnicodeEncodeError):
+        return exc.DataError(None, None, error)
+    return None
+
+
+def _refuse_after_failure(connection: Connection) -> None:
+    # PostgreSQL answers the COMMIT of a failed transaction with a rollback, and no error.
+    if connection.info.get(_FAILED):
+        raise StatementFailed
+
+
+def _forget_failure(connection: Connection, *_: object) -> None:
+    if not connection.invalidated:
+        connection.info.pop(_FAILED, None)
+
+
+def _connect(dialect: Any, _: object, arguments: list[Any], options: dict[str, Any]) -> Any:
+    """Connect, and tell a server that is not there from a file that is not there."""
+    try:
+        return dialect.connect(*arguments, **options)
+    except (OSError, TimeoutError) as error:
+        raise dialect.loaded_dbapi.OperationalError("cannot connect") from error
+
+
+def _refuse_closed(connection: Any, _: object, __: object) -> None:
+    # The loop has already seen the server hang up: no round trip is needed to know.
+    if connection.driver_connection.is_closed():
+        raise exc.DisconnectionError

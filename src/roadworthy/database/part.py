@@ -1,0 +1,219 @@
+"""`Database`: the part that owns the engines and lends units of work."""
+
+import asyncio
+import inspect
+import logging
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import timedelta
+from types import TracebackType
+from typing import Any
+from weakref import WeakSet
+
+from sqlalchemy import text
+from sqlalchemy.engine import URL
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+
+from roadworthy.database.engines import Engines, Options, driver_url
+from roadworthy.database.sqlite import Synchronous
+from roadworthy.database.unit import Unit, raise_for
+
+__all__ = ["Database"]
+
+_log = logging.getLogger("roadworthy.database")
+
+
+class Database:
+    """Lend units of work on one SQLite file or one PostgreSQL database.
+
+    It is a part: `lifespan(Database("sqlite:///app.db"))` opens and closes it, and
+    so does `async with`; it can be opened again after that.
+
+    `url` is `sqlite:///file.db` or `postgresql://...`; a driver may be named
+    (`postgresql+psycopg://...`). `pool_size` is how many units may use the database
+    at a time, there is no overflow; on SQLite it is how many may read, and writers
+    take turns. Who waits longer than `max_wait` for that, or has a statement running
+    longer than `statement_timeout`, is answered 503. `drain` is how long closing waits
+    for units that are open. `session_class` is what `Tx` and `Read` are: SQLModel has
+    one of its own. `synchronous="normal"` lets SQLite acknowledge what a power failure
+    may still undo. `connect_args` go to the driver.
+    """
+
+    def __init__(
+        self,
+        url: str | URL,
+        *,
+        pool_size: int = 10,
+        max_wait: timedelta = timedelta(seconds=5),
+        statement_timeout: timedelta = timedelta(seconds=30),
+        drain: timedelta = timedelta(seconds=10),
+        session_class: type[AsyncSession] = AsyncSession,
+        synchronous: Synchronous = "full",
+        echo: bool = False,
+        connect_args: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._url = driver_url(url)
+        self._options = Options(
+            pool_size=pool_size,
+            max_wait=max_wait,
+            statement_timeout=statement_timeout,
+            synchronous=synchronous,
+            connect_args=connect_args or {},
+            echo=echo,
+        )
+        self._drain = drain.total_seconds()
+        self._session_class = session_class
+        self._engines: Engines | None = None
+        self._units: WeakSet[Unit] = WeakSet()
+        self._idle = asyncio.Event()
+
+    def __repr__(self) -> str:
+        return f"Database({self._url.render_as_string(hide_password=True)!r})"
+
+    async def __aenter__(self) -> "Database":
+        if self._engines is not None:
+            raise RuntimeError("This Database is open already. Make one for each application.")
+        engines = Engines(self._url, self._options)
+        await engines.open()
+        self._engines = engines
+        self._idle = asyncio.Event()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        engines = self._opened
+        await self._wait_for_units()
+        for unit in list(self._units):
+            _log.error("The unit of work opened by %s was still open at the end.", unit.place)
+            await unit.abandon()
+        self._engines = None
+        await engines.close()
+
+    @property
+    def engine(self) -> AsyncEngine:
+        """The engine for writing."""
+        return self._opened.write
+
+    @property
+    def read_engine(self) -> AsyncEngine:
+        """The engine for reading: it refuses writes."""
+        return self._opened.read
+
+    def begin(
+        self, *, isolation: str | None = None, session: type[AsyncSession] | None = None
+    ) -> AbstractAsyncContextManager[AsyncSession]:
+        """Open a unit of work: commit on leaving normally, roll back on anything else.
+
+        For streams, jobs and scripts; a route takes `tx: Tx`. No connection is taken
+        before the first statement.
+
+        Raises:
+            Problem: On leaving, or from within: what the database refused (409, 422, 503, 507).
+        """
+        return self._writing(_caller(), isolation, session)
+
+    def read(
+        self, *, session: type[AsyncSession] | None = None
+    ) -> AbstractAsyncContextManager[AsyncSession]:
+        """Open a unit of work that only reads, and sees one state of a SQLite database.
+
+        Raises:
+            Problem: From within: the database is away (503).
+        """
+        return self._reading(_caller(), session)
+
+    async def ping(self) -> None:
+        """Return if the database answers, on a connection of its own.
+
+        Raises:
+            Problem: 503: it does not.
+        """
+        try:
+            async with self._opened.lone.connect() as connection:
+                await connection.execute(text("SELECT 1"))
+        except Exception as error:
+            raise_for(error)
+            raise
+
+    def open_unit(
+        self,
+        place: str | Callable[[], str],
+        *,
+        read_only: bool = False,
+        isolation: str | None = None,
+        session: type[AsyncSession] | None = None,
+    ) -> Unit:
+        """Open a unit that the caller ends; `begin`, `read`, `Tx` and `Read` stand on it."""
+        engines = self._opened
+        engine = engines.read if read_only else engines.write
+        if isolation is not None and engines.sqlite is None:
+            engine = engine.execution_options(isolation_level=isolation)
+        kind = self._kind(session)
+        unit = Unit(kind, engine, place=place, when_closed=self._forget)
+        self._units.add(unit)
+        return unit
+
+    @property
+    def _opened(self) -> Engines:
+        if self._engines is None:
+            raise RuntimeError(
+                "This Database is not open. Put it into the application's lifespan: "
+                "FastAPI(lifespan=lifespan(db)); in a script or a test: `async with db:`."
+            )
+        return self._engines
+
+    def _kind(self, asked: type[AsyncSession] | None) -> type[AsyncSession]:
+        if asked is None or issubclass(self._session_class, asked):
+            return self._session_class
+        return asked
+
+    def _forget(self, unit: Unit) -> None:
+        self._units.discard(unit)
+        if not self._units:
+            self._idle.set()
+
+    async def _wait_for_units(self) -> None:
+        self._idle.clear()
+        if not self._units:
+            return
+        try:
+            async with asyncio.timeout(self._drain):
+                await self._idle.wait()
+        except TimeoutError:
+            return
+
+    @asynccontextmanager
+    async def _writing(
+        self, place: str, isolation: str | None, session: type[AsyncSession] | None
+    ) -> AsyncGenerator[AsyncSession]:
+        unit = self.open_unit(place, isolation=isolation, session=session)
+        try:
+            yield unit.session
+        except BaseException as error:
+            await unit.abandon()
+            raise_for(error)
+            raise
+        await unit.commit()
+
+    @asynccontextmanager
+    async def _reading(
+        self, place: str, session: type[AsyncSession] | None
+    ) -> AsyncGenerator[AsyncSession]:
+        unit = self.open_unit(place, read_only=True, session=session)
+        try:
+            yield unit.session
+        except BaseException as error:
+            await unit.abandon()
+            raise_for(error)
+            raise
+        await unit.close()
+
+
+def _caller() -> str:
+    here = inspect.currentframe()
+    frame = here and here.f_back and here.f_back.f_back
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}" if frame else "unknown"

@@ -1,0 +1,193 @@
+"""`Unit`: one unit of work, from the session it lends to the last callback."""
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, TypeAlias, cast
+
+from sqlalchemy import exc
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy.orm import Session
+
+from roadworthy.database.errors import UnitClosed, problem_for
+
+__all__ = ["Callback", "Unit", "on_commit"]
+
+Callback: TypeAlias = Callable[[], Awaitable[object] | object]
+
+_log = logging.getLogger("roadworthy.database")
+
+_KEY: Final = "roadworthy.unit"
+_PATIENCE: Final = 5.0
+"""Seconds for a rollback; then the connection is thrown away."""
+
+
+def on_commit(tx: AsyncSession, callback: Callback) -> None:
+    """Call `callback()` once, after what `tx` wrote is durable, and before the response.
+
+    It may be a function or a coroutine function. It is dropped when the unit rolls
+    back. When it fails, that is logged, and the answer stays what it was.
+
+    Raises:
+        RuntimeError: `tx` is not the session of an open unit of work.
+    """
+    unit = tx.info.get(_KEY)
+    if not isinstance(unit, Unit):
+        raise RuntimeError(  # noqa: TRY004 - the type is right, its origin is not
+            "on_commit takes the session of a unit of work: a parameter of type Tx, or "
+            "`async with db.begin() as tx`."
+        )
+    if unit.closed:
+        raise UnitClosed(unit.place)
+    unit.callbacks.append(callback)
+
+
+class Unit:
+    """A session that is open from its first use until the unit ends."""
+
+    __slots__ = ("__weakref__", "_place", "_session", "_when_closed", "callbacks", "closed")
+
+    def __init__(
+        self,
+        kind: type[AsyncSession],
+        engine: AsyncEngine,
+        *,
+        place: str | Callable[[], str],
+        when_closed: "Callable[[Unit], None]",
+    ) -> None:
+        self.callbacks: list[Callback] = []
+        self.closed = False
+        self._place = place
+        self._when_closed = when_closed
+        self._session: AsyncSession | None = kind(
+            engine,
+            sync_session_class=_closable(kind.sync_session_class),
+            expire_on_commit=False,
+            info={_KEY: self},
+        )
+
+    def __del__(self) -> None:
+        if not self.closed:
+            _log.error("The unit of work opened by %s was never closed.", self.place)
+
+    @property
+    def place(self) -> str:
+        """Where it was opened: a route, or file:line."""
+        return self._place if isinstance(self._place, str) else self._place()
+
+    @property
+    def session(self) -> AsyncSession:
+        """The session that it lends."""
+        if self._session is None:
+            raise UnitClosed(self.place)
+        return self._session
+
+    async def commit(self) -> None:
+        """Make it durable, end it, and call who wanted to know.
+
+        Raises:
+            Problem: The database refused, in words for a client; nothing was committed.
+            StatementFailed: A statement had failed before, and nobody was told.
+        """
+        try:
+            await self.session.commit()
+        except BaseException as error:
+            await self.abandon()
+            raise_for(error)
+            raise
+        await self.close()
+        await self._call_back()
+
+    async def abandon(self) -> None:
+        """Roll back and end it: never raises for that, and takes no longer than it may."""
+        if self._session is None:
+            return
+        await _to_its_end(self._roll_back(self._session))
+
+    async def close(self) -> None:
+        """Give the connection back; what was not committed is rolled back."""
+        session, self._session = self._session, None
+        if session is not None:
+            try:
+                await session.close()
+            finally:
+                self._ended()
+
+    async def _roll_back(self, session: AsyncSession) -> None:
+        self._session = None
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                await session.close()
+        except (exc.SQLAlchemyError, OSError, TimeoutError) as error:
+            _log.warning("A rollback failed; its connection is dropped.", exc_info=error)
+            await _invalidate(session)
+        except Exception as error:
+            # Whatever it is, it must not replace what the rollback is for.
+            _log.exception("A rollback failed; its connection is dropped.", exc_info=error)
+            await _invalidate(session)
+        finally:
+            self._ended()
+
+    def _ended(self) -> None:
+        self.closed = True
+        self._when_closed(self)
+
+    async def _call_back(self) -> None:
+        for callback in self.callbacks:
+            try:
+                result = callback()
+                if inspect.isawaitable(result):
+                    await result
+            except Exception as error:
+                # Whatever it is: the change is made.
+                _log.error("A callback after a commit failed.", exc_info=error)
+
+
+def raise_for(error: BaseException) -> None:
+    """Raise the problem that an exception of the database is for a client, if it is one."""
+    problem = problem_for(error)
+    if problem is not None:
+        raise problem from error
+
+
+async def _invalidate(session: AsyncSession) -> None:
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            await session.invalidate()
+    except Exception as error:
+        # Whatever it is: there is nothing left to try.
+        _log.exception("A connection could not be dropped.", exc_info=error)
+
+
+async def _to_its_end(work: Any) -> None:
+    """Run clean-up to its end even when this task is cancelled once more."""
+    task = asyncio.ensure_future(work)
+    _cleaning.add(task)
+    task.add_done_callback(_cleaning.discard)
+    await asyncio.shield(task)
+
+
+_cleaning: set["asyncio.Future[Any]"] = set()
+"""What the event loop would otherwise hold weakly."""
+
+
+_closable_classes: dict[type[Session], type[Session]] = {}
+
+
+def _closable(kind: type[Session]) -> type[Session]:
+    """Return the session class with one difference: a closed unit says so."""
+    if kind not in _closable_classes:
+        _closable_classes[kind] = _make_closable(kind)
+    return _closable_classes[kind]
+
+
+def _make_closable(kind: type[Session]) -> type[Session]:
+
+    def get_bind(self: Session, *args: Any, **kwargs: Any) -> Any:
+        unit = cast("Unit", self.info[_KEY])
+        if unit.closed:
+            raise UnitClosed(unit.place)
+        return kind.get_bind(self, *args, **kwargs)
+
+    return type(kind.__name__, (kind,), {"get_bind": get_bind, "__doc__": kind.__doc__})
