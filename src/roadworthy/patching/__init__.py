@@ -1,0 +1,43 @@
+"""Partial updates that keep what they do not name (RFC 7396, RFC 6902, RFC 5789).
+
+@router.patch("/inventory/{item_id}")
+async def update(item_id: str, patch: Annotated[Patch[Item], MergePatch], tx: Tx) -> Item:
+    row = await locked(tx, item_id)                            # SELECT ... FOR UPDATE
+    change = patching.apply(patch, Item.model_validate(row))   # 422 before any write
+    await tx.execute(update_of(item_id).values(**change.values))
+    return change.after
+"""
+
+from typing import Any
+
+from pydantic import BaseModel
+
+from roadworthy.patching import _openapi
+from roadworthy.patching._members import ReadOnly
+from roadworthy.patching.body import AnyPatch, MergePatch, PatchBody, advertise
+from roadworthy.patching.change import Change, apply
+from roadworthy.patching.errors import EmptyPatch, PatchTestFailed
+from roadworthy.patching.merge import merge
+from roadworthy.patching.model import Patch, parse
+
+__all__ = [
+    "AnyPatch",
+    "Change",
+    "EmptyPatch",
+    "MergePatch",
+    "Patch",
+    "PatchBody",
+    "PatchTestFailed",
+    "ReadOnly",
+    "advertise",
+    "apply",
+    "merge",
+    "openapi",
+    "parse",
+]
+
+
+def openapi(entity: type[BaseModel], body: PatchBody = MergePatch) -> dict[str, Any]:
+    """Return `openapi_extra=` for a route, in an application without `problems.install`."""
+    kind: Any = entity if issubclass(entity, Patch) else Patch.__class_getitem__(entity)
+    return _openapi.inline(kind, body.media_types)

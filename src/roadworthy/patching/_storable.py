@@ -1,0 +1,56 @@
+"""Find, in validated values, what no row and no answer could carry.
+
+The body was searched already; this finds what a validator made of it, such as
+infinity of the text "Infinity".
+"""
+
+import dataclasses
+import re
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from math import isfinite
+from typing import Any, Final, TypeAlias, cast
+
+from pydantic import BaseModel
+
+__all__ = ["not_storable"]
+
+Loc: TypeAlias = tuple[str | int, ...]
+
+_BAD_TEXT: Final = re.compile("[\x00\ud800-\udfff]")
+
+
+def not_storable(value: Any, loc: Loc = ()) -> Iterator[Loc]:
+    """Yield the places of non-finite numbers and of text with NUL or half a surrogate pair."""
+    if _is_bad(value):
+        yield loc
+    for key, child in _children(value):
+        if isinstance(key, str) and _BAD_TEXT.search(key):
+            yield loc
+        yield from not_storable(child, (*loc, key))
+
+
+def _is_bad(value: Any) -> bool:
+    match value:
+        case float():
+            return not isfinite(value)
+        case Decimal():
+            return not value.is_finite()
+        case str():
+            return _BAD_TEXT.search(value) is not None
+        case _:
+            return False
+
+
+def _children(value: Any) -> Iterator[tuple[Any, Any]]:
+    match value:
+        case BaseModel():
+            yield from vars(value).items()
+        case Mapping():
+            yield from cast("Mapping[Any, Any]", value).items()
+        case list() | tuple() | set() | frozenset():
+            yield from enumerate(cast("list[Any]", value))
+        case _ if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            yield from ((f.name, getattr(value, f.name)) for f in dataclasses.fields(value))
+        case _:
+            pass
