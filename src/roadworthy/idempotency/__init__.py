@@ -1,0 +1,36 @@
+"""Let clients repeat a POST or PATCH safely: the effects happen once, and so does the answer.
+
+    once = Idempotency(Tx, ttl=timedelta(hours=24))
+
+    @router.post("/orders", status_code=201, dependencies=[once.key])
+    async def add_order(order: NewOrder, tx: Tx) -> Order: ...
+
+A client sends `Idempotency-Key` with a name of its own for the attempt. The answer is
+kept in the transaction of its effects, so that there are both or neither; a repeat gets
+it again, with `Idempotent-Replayed: true`. Source: draft-ietf-httpapi-idempotency-key-header.
+"""
+
+from roadworthy.idempotency.answers import metadata, sweep, table
+from roadworthy.idempotency.dependency import Idempotency, by_authorization
+from roadworthy.idempotency.errors import (
+    IdempotencyInProgress,
+    IdempotencyKeyInvalid,
+    IdempotencyKeyRequired,
+    IdempotencyKeyReused,
+)
+from roadworthy.idempotency.kept import CannotKeep
+from roadworthy.idempotency.key import Key
+
+__all__ = [
+    "CannotKeep",
+    "Idempotency",
+    "IdempotencyInProgress",
+    "IdempotencyKeyInvalid",
+    "IdempotencyKeyRequired",
+    "IdempotencyKeyReused",
+    "Key",
+    "by_authorization",
+    "metadata",
+    "sweep",
+    "table",
+]

@@ -1,0 +1,93 @@
+"""The table of kept answers, and all that is asked of it."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+try:
+    import sqlalchemy as sa
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        "roadworthy.idempotency needs SQLAlchemy: pip install 'roadworthy[database]'"
+    ) from error
+
+from roadworthy.idempotency.kept import Kept
+
+__all__ = ["find", "forget", "insert", "metadata", "milliseconds", "sweep", "table"]
+
+metadata = sa.MetaData()
+"""For Alembic, and in tests: `await connection.run_sync(metadata.create_all)`."""
+
+table = sa.Table(
+    "idempotency_keys",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("route", sa.Text, nullable=False),
+    sa.Column("fingerprint", sa.String(64), nullable=False),
+    sa.Column("status", sa.Integer, nullable=False),
+    sa.Column("headers", sa.JSON, nullable=False),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+    sa.Column("expires_at_ms", sa.BigInteger, nullable=False, index=True),
+)
+"""One row for each answer that is kept.
+
+`id` is the SHA-256 of caller, route and key, which are stored nowhere; `expires_at_ms`
+counts milliseconds since 1970 in UTC, so that every database compares it alike.
+"""
+
+
+async def find(connection: AsyncConnection, key_id: str) -> sa.Row[Any] | None:
+    """Return the row of this key, if there is one."""
+    return (await connection.execute(sa.select(table).where(table.c.id == key_id))).one_or_none()
+
+
+async def forget(connection: AsyncConnection, key_id: str) -> None:
+    """Remove the row of this key."""
+    await connection.execute(sa.delete(table).where(table.c.id == key_id))
+
+
+async def insert(
+    connection: AsyncConnection,
+    kept: Kept,
+    *,
+    key_id: str,
+    route: str,
+    fingerprint: str,
+    expires: datetime,
+) -> None:
+    """Keep an answer under this key."""
+    row = {
+        "id": key_id,
+        "route": route,
+        "fingerprint": fingerprint,
+        "status": kept.status,
+        "headers": kept.headers,
+        "body": kept.body,
+        "expires_at_ms": milliseconds(expires),
+    }
+    await connection.execute(sa.insert(table), row)
+
+
+async def sweep(session: AsyncSession, *, now: datetime | None = None, limit: int = 1000) -> int:
+    """Remove up to `limit` expired answers, in the caller's transaction; return how many.
+
+    A key that expired is free with or without this: it only gives the space back. Call
+    it every hour or so, again at once while it returns `limit`.
+    """
+    expired = (
+        sa.select(table.c.id)
+        .where(table.c.expires_at_ms <= milliseconds(now or datetime.now(UTC)))
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    connection = await session.connection()
+    result = await connection.execute(sa.delete(table).where(table.c.id.in_(expired)))
+    return result.rowcount
+
+
+def milliseconds(moment: datetime) -> int:
+    """Return the milliseconds from 1970 to this moment, which knows its time zone."""
+    return (moment - _EPOCH) // timedelta(milliseconds=1)
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

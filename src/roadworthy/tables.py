@@ -1,0 +1,20 @@
+"""The tables that Roadworthy's parts keep, for migrations.
+
+    # migrations/env.py
+    from roadworthy.tables import metadata
+    target_metadata = [my_metadata, metadata]
+
+In a test: `await connection.run_sync(metadata.create_all)`.
+"""
+
+from sqlalchemy import MetaData
+
+from roadworthy import idempotency
+
+__all__ = ["metadata"]
+
+metadata = MetaData()
+"""Every table of every part."""
+
+for _table in (idempotency.table,):
+    _table.to_metadata(metadata)
