@@ -19,11 +19,12 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
-.PHONY: help setup run test check format lint types imports docs bench lock
+.PHONY: help setup run test check format lint types imports docs reference bench lock
 .NOTPARALLEL:
 
 help: ## list these words
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1 \t\2/p' Makefile | expand -t 14
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1:\2/p' Makefile | \
+		while IFS=: read -r word does; do printf '%-16s%s\n' "$$word" "$$does"; done
 
 setup: $(STAMP) ## make .venv, or bring it up to date
 
@@ -64,6 +65,9 @@ docs: setup
 format: setup ## let ruff rewrite what it can
 	@$(PY) -m ruff check --quiet --fix-only
 	@$(PY) -m ruff format --quiet
+
+reference: setup ## write docs/reference/ from the docstrings
+	@$(PY) docs/reference/write.py
 
 bench: setup ## print one table for each script in benchmarks/
 	@for script in benchmarks/[!_]*.py; do $(PY) "$$script" || exit 1; done

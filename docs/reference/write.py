@@ -1,0 +1,138 @@
+"""Write the reference pages from the docstrings: one page for each public module.
+
+make reference                         writes them
+python docs/reference/write.py --check fails where one is not what it would write
+"""
+
+import importlib
+import inspect
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+from roadworthy.problems import Problem
+
+HERE = Path(__file__).parent
+MODULES = ("lifespan", "problems", "patching", "conditional", "database", "idempotency", "settings")
+
+
+def main() -> int:
+    """Write the pages, or with `--check` say which are out of date."""
+    pages = {HERE / f"{name}.md": page(load(name)) for name in MODULES if load(name)}
+    stale = [path for path, text in pages.items() if not same(path, text)]
+    if "--check" in sys.argv:
+        print(*(f"{path.name} is out of date." for path in stale), sep="\n")  # noqa: T201
+        return len(stale)
+    for path in stale:
+        path.write_text(pages[path])
+    return 0
+
+
+def load(name: str) -> ModuleType | None:
+    """Return the module, or None where it is not written yet."""
+    try:
+        return importlib.import_module(f"roadworthy.{name}")
+    except ModuleNotFoundError as error:
+        if error.name != f"roadworthy.{name}":
+            raise
+        return None
+
+
+def same(path: Path, text: str) -> bool:
+    """Tell whether a page needs no writing."""
+    return path.exists() and path.read_text() == text
+
+
+def page(module: ModuleType | None) -> str:
+    """Return the Markdown of one module's page."""
+    if module is None:
+        return ""
+    entries = [entry(module, name) for name in module.__all__]
+    head = f"# `{module.__name__}`\n\n{prose(module.__doc__)}"
+    return "\n\n".join([head, *entries]) + "\n"
+
+
+def entry(module: ModuleType, name: str) -> str:
+    """Return what the page says of one public name."""
+    value = getattr(module, name)
+    if inspect.isclass(value):
+        methods = [method for method in public_methods(value) if method.__doc__]
+        parts = [signature(name, value), prose(value.__doc__)]
+        parts += [f"- {signature(m.__name__, m, dot=True)}: {first(m)}" for m in methods]
+    elif inspect.isfunction(value):
+        parts = [signature(name, value), prose(value.__doc__)]
+    else:
+        parts = [prose(comment_on(module, name))]
+    return "\n\n".join([f"## {name}", *filter(None, parts)])
+
+
+def public_methods(kind: type) -> Iterator[object]:
+    """Yield the methods that a class defines itself."""
+    for name, value in vars(kind).items():
+        function = getattr(value, "__func__", value)
+        if inspect.isfunction(function) and not name.startswith("_"):
+            yield function
+
+
+def first(function: object) -> str:
+    """Return the first sentence of a docstring."""
+    return inspect.cleandoc(function.__doc__ or "").split("\n\n")[0].replace("\n", " ")
+
+
+def signature(name: str, value: object, *, dot: bool = False) -> str:
+    """Return `name(a, *, b=1)`: names and defaults; types stand in the source."""
+    if inspect.isclass(value) and issubclass(value, Problem):
+        members = ", ".join(value.member_types())
+        answer = f", answered as {value.status} `{value.code}`" if value is not Problem else ""
+        return f"`{name}({f'*, {members}' if members else ''})`{answer}"
+    if getattr(value, "_is_protocol", False):
+        return ""  # it is for annotations, nobody calls it
+    try:
+        parameters = inspect.signature(value).parameters.values()  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return ""
+    shown = ", ".join(spelled(list(parameters)))
+    return f"`{'.' if dot else ''}{name}({shown})`"
+
+
+def spelled(parameters: list[inspect.Parameter]) -> Iterator[str]:
+    """Yield the parameters as one would type them."""
+    starred = False
+    for one in parameters:
+        if one.name in {"self", "cls"} or one.name.startswith("_"):
+            continue
+        if one.kind is one.KEYWORD_ONLY and not starred:
+            starred = True
+            yield "*"
+        if one.kind in {one.VAR_POSITIONAL, one.VAR_KEYWORD}:
+            starred = True
+            yield ("*" if one.kind is one.VAR_POSITIONAL else "**") + one.name
+        else:
+            yield one.name + ("" if one.default is one.empty else f"={default(one.default)}")
+
+
+def default(value: object) -> str:
+    """Return a default's source, without addresses in memory."""
+    text = re.sub(r" at 0x[0-9a-f]+", "", repr(value))
+    return re.sub(r"datetime\.(timedelta)", r"\1", text)
+
+
+def comment_on(module: ModuleType, name: str) -> str:
+    """Return the string that stands after a value where it is defined."""
+    for source in sorted(Path(inspect.getfile(module)).parent.glob("*.py")):
+        pattern = rf'^{name}\b[^\n]*=(?:(?!^\w).)*?\n"""(.*?)"""'
+        if found := re.search(pattern, source.read_text(), re.MULTILINE | re.DOTALL):
+            return found[1]
+    return ""
+
+
+def prose(text: str | None) -> str:
+    """Return a docstring as Markdown, with its sections as paragraphs."""
+    clean = inspect.cleandoc(text or "")
+    return re.sub(r"^(Raises|Args|Returns|Yields):$", r"**\1**\n", clean, flags=re.MULTILINE)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
