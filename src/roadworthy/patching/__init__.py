@@ -13,12 +13,13 @@ from typing import Any
 from pydantic import BaseModel
 
 from roadworthy.patching import _openapi
+from roadworthy.patching._body import AnyPatch, MergePatch, PatchBody, advertise
+from roadworthy.patching._change import Change, apply
+from roadworthy.patching._derive import derive
+from roadworthy.patching._errors import EmptyPatch, PatchTestFailed
 from roadworthy.patching._members import ReadOnly
-from roadworthy.patching.body import AnyPatch, MergePatch, PatchBody, advertise
-from roadworthy.patching.change import Change, apply
-from roadworthy.patching.errors import EmptyPatch, PatchTestFailed
-from roadworthy.patching.merge import merge
-from roadworthy.patching.model import Patch, parse
+from roadworthy.patching._merge import merge
+from roadworthy.patching._model import Patch, is_patch, parse
 
 __all__ = [
     "AnyPatch",
@@ -38,6 +39,6 @@ __all__ = [
 
 
 def openapi(entity: type[BaseModel], body: PatchBody = MergePatch) -> dict[str, Any]:
-    """Return `openapi_extra=` for a route, in an application without `problems.install`."""
-    kind: Any = entity if issubclass(entity, Patch) else Patch.__class_getitem__(entity)
-    return _openapi.inline(kind, body.media_types)
+    """Return the `openapi_extra=` of a route, for want of `problems.install`."""
+    kind: Any = entity
+    return _openapi.inline(kind if is_patch(kind) else derive(kind), body.media_types)

@@ -1,4 +1,4 @@
-"""Hold decimals in strings to digits: Python's `Decimal` takes `" 5 "`, `1_0` and `٥` too."""
+"""Hold decimals in strings to digits: Python's `Decimal` also takes `" 5 "` and `1_0`."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -15,6 +15,7 @@ __all__ = ["misspelled"]
 Loc: TypeAlias = tuple[str | int, ...]
 
 _DIGITS = re.compile(r"-?[0-9]{1,100}(\.[0-9]{1,100})?")
+_ARRAYS = (list, set, frozenset, tuple)
 _NOT_TEXT = frozenset({Decimal, int, float, bool})
 
 
@@ -29,22 +30,20 @@ def misspelled(entity: type[BaseModel], document: Json, loc: Loc = ()) -> Iterat
 
 
 def _in_value(arms: list[Any], value: Json, loc: Loc) -> Iterator[Loc]:
-    match value:
-        case str():
-            if _takes_decimals_only(arms) and not _DIGITS.fullmatch(value):
-                yield loc
-        case dict():
-            for model in filter(is_model, arms):
-                yield from misspelled(model, value, loc)
-            for child in _items(arms, Mapping, last=True):
-                for name, item in value.items():
-                    yield from _in_value(child, item, (*loc, name))
-        case list():
-            for child in _items(arms, (list, set, frozenset, tuple), last=False):
-                for index, item in enumerate(value):
-                    yield from _in_value(child, item, (*loc, index))
-        case _:
-            pass
+    if isinstance(value, str) and _takes_decimals_only(arms) and not _DIGITS.fullmatch(value):
+        yield loc
+    for model in filter(is_model, arms):
+        yield from misspelled(model, value, loc)
+    for key, item in _items_of(value):
+        for child in _item_types(arms, Mapping if isinstance(value, dict) else _ARRAYS):
+            yield from _in_value(child, item, (*loc, key))
+
+
+def _items_of(value: Json) -> Iterator[tuple[str | int, Json]]:
+    if isinstance(value, dict):
+        yield from value.items()
+    elif isinstance(value, list):
+        yield from enumerate(value)
 
 
 def _takes_decimals_only(arms: list[Any]) -> bool:
@@ -56,8 +55,8 @@ def _holds_more(arm: Any) -> bool:
     return get_origin(arm) is not None or is_model(arm)
 
 
-def _items(arms: list[Any], kind: Any, *, last: bool) -> Iterator[list[Any]]:
+def _item_types(arms: list[Any], kind: Any) -> Iterator[list[Any]]:
     for arm in arms:
         origin, args = get_origin(arm), get_args(arm)
         if isinstance(origin, type) and issubclass(origin, kind) and args:
-            yield list(arms_of(args[-1 if last else 0]))
+            yield list(arms_of(args[-1 if kind is Mapping else 0]))

@@ -1,13 +1,14 @@
 """Hold a subclass of `Patch[Item]` to what `Item` says: drift is an error at import."""
 
 import inspect
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from pydantic import MISSING, BaseModel
+from pydantic.fields import FieldInfo
 
 from roadworthy.patching._derive import field_for
 from roadworthy.patching._members import Member, arms_of, is_object, members_of, nullable
-from roadworthy.patching.model import Patch, entity_of
+from roadworthy.patching._model import Patch, entity_of, is_patch
 
 __all__ = ["adopt"]
 
@@ -38,14 +39,13 @@ def _checked(kind: AnyPatchType, entity: type[BaseModel], name: str) -> Any:
     if _shape(annotation, nested) not in _expected(member, nested):
         raise TypeError(f"{place}: {entity.__name__} says otherwise. Write `{_line(member)}`.")
     made, field = field_for(member, entity.model_fields[name], model=nested)
-    field.annotation = made
-    return type(field).from_annotated_attribute(made, field)
+    return FieldInfo.from_annotated_attribute(made, field)
 
 
 def _nested_patch(annotation: Any, member: Member) -> AnyPatchType | None:
     for arm in arms_of(annotation):
-        if isinstance(arm, type) and issubclass(arm, Patch) and entity_of(arm) is member.model:
-            return arm
+        if is_patch(arm) and entity_of(arm) is member.model:
+            return cast("AnyPatchType", arm)
     return None
 
 

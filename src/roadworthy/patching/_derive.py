@@ -1,7 +1,5 @@
 """Make the patch of an entity: every field `T | MISSING`, and nothing else changed."""
 
-from functools import reduce
-from operator import or_
 from threading import RLock
 from typing import Annotated, Any, Final, ForwardRef, NoReturn, TypeAlias, cast
 
@@ -18,11 +16,11 @@ from pydantic import (
     create_model,
 )
 from pydantic.fields import FieldInfo
-from pydantic.json_schema import JsonSchemaValue, SkipJsonSchema
-from pydantic_core import CoreSchema, PydanticCustomError
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError, PydanticOmit
 
 from roadworthy.patching._members import Member, arms_of, is_model, members_of, nullable
-from roadworthy.patching.model import ENTITY, Patch
+from roadworthy.patching._model import ENTITY, Patch
 
 __all__ = ["derive", "field_for"]
 
@@ -90,7 +88,7 @@ def _create(entity: type[BaseModel]) -> AnyPatchType:
         for member in members_of(entity).values()
     }
     base = type("Patch", (Patch,), {"model_config": _config(entity), "__module__": __name__})
-    kind = create_model(
+    kind: Any = create_model(
         f"{entity.__name__}Patch",
         __base__=base,
         __module__=entity.__module__,
@@ -103,7 +101,7 @@ def _create(entity: type[BaseModel]) -> AnyPatchType:
 
 def _config(entity: type[BaseModel]) -> ConfigDict:
     kept = {key: value for key, value in entity.model_config.items() if key in _KEPT}
-    return cast("ConfigDict", {**kept, "allow_inf_nan": False})
+    return cast("ConfigDict", {**kept, "allow_inf_nan": False, "defer_build": False})
 
 
 def field_for(
@@ -127,7 +125,7 @@ def field_for(
 def _annotation(member: Member, model: AnyPatchType | None) -> Any:
     match member.kind:
         case "read_only":
-            return SkipJsonSchema[Annotated[Any, BeforeValidator(_refuse)]]
+            return Annotated[Any, BeforeValidator(_refuse), _Hidden()]
         case "given":
             return Annotated[member.annotation, WrapValidator(_as_given)]
         case "object":
@@ -145,7 +143,10 @@ def _with_patch(member: Member, model: AnyPatchType | None) -> Any:
     ]
     if nullable(member.annotation):
         arms.append(None)
-    return reduce(or_, arms[1:], Annotated[arms[0], "patch"])
+    kind: Any = Annotated[arms[0], "patch"]  # Annotated makes a name ahead take `|`
+    for arm in arms[1:]:
+        kind = kind | arm
+    return kind
 
 
 def _nested(entity: Any) -> Any:
@@ -162,7 +163,14 @@ def _as_given(value: Any, _: ValidatorFunctionWrapHandler) -> Any:
 
 def _keep_objects(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
     # What an object means is known once it is merged: null in it removes.
-    return value if isinstance(value, dict) else handler(value)
+    return cast("Any", value) if isinstance(value, dict) else handler(value)
+
+
+class _Hidden:
+    """Leave a field out of the documentation."""
+
+    def __get_pydantic_json_schema__(self, *_: object) -> NoReturn:
+        raise PydanticOmit
 
 
 class _Partial:

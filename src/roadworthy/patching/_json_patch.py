@@ -1,14 +1,14 @@
 """RFC 6902 over one resource, with the `jsonpatch` library and bounds of our own."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final, TypeAlias, cast
+from typing import Any, Final, cast
 
 from pydantic import BaseModel
 
 from roadworthy._internal.read_json import MAX_DEPTH, Json
+from roadworthy.patching._errors import PatchTestFailed
 from roadworthy.patching._members import Member, is_model, members_of
-from roadworthy.patching.errors import PatchTestFailed
-from roadworthy.patching.model import Document, Operations
+from roadworthy.patching._model import Document, Operations
 from roadworthy.problems import FieldError, ValidationFailed
 
 try:
@@ -139,7 +139,7 @@ def _difference(entity: Any, before: dict[str, Any], after: dict[str, Any]) -> d
     """Name what changed as a patch would: models by their fields, all else as a whole."""
     members = {member.output: member for member in members_of(entity).values()}
     changed: dict[str, Json] = {}
-    for name in before.keys() | after.keys():
+    for name in {**before, **after}:
         old, new = before.get(name), after.get(name)
         if not _same(old, new) or (name in before) != (name in after):
             member = members.get(name)
@@ -158,9 +158,11 @@ def _same(old: Any, new: Any) -> bool:
     # JSON tells 1 from true; Python does not.
     match old, new:
         case dict(), dict():
-            return old.keys() == new.keys() and all(_same(old[k], new[k]) for k in old)  # pyright: ignore
+            one, two = cast("tuple[dict[str, Any], dict[str, Any]]", (old, new))
+            return one.keys() == two.keys() and all(_same(one[k], two[k]) for k in one)
         case list(), list():
-            return len(old) == len(new) and all(map(_same, old, new))  # pyright: ignore
+            left, right = cast("tuple[list[Any], list[Any]]", (old, new))
+            return len(left) == len(right) and all(map(_same, left, right))
         case _:
             return isinstance(old, bool) == isinstance(new, bool) and bool(old == new)
 

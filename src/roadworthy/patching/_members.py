@@ -1,11 +1,11 @@
 """How each field of an entity takes part in a patch, read from the entity once."""
 
-import dataclasses
+import inspect
 import types
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Annotated, Any, Literal, TypeAlias, Union, cast, get_args, get_origin
+from typing import Annotated, Any, ForwardRef, Literal, TypeAlias, Union, cast, get_args, get_origin
 
 from pydantic import (
     AliasChoices,
@@ -116,8 +116,8 @@ def _kind(entity: type[BaseModel], name: str, field: FieldInfo) -> Kind:
 
 
 def _is_read_only(field: FieldInfo) -> bool:
-    extra = field.json_schema_extra
-    marked = isinstance(extra, dict) and extra.get("readOnly") is True
+    extra: Any = field.json_schema_extra
+    marked = isinstance(extra, dict) and cast("dict[str, Any]", extra).get("readOnly") is True
     return marked or any(isinstance(item, _ReadOnly) for item in field.metadata)
 
 
@@ -136,7 +136,7 @@ def _has_reader(annotation: Any) -> bool:
 
 
 def _extras(annotation: Any) -> tuple[Any, ...]:
-    return annotation.metadata if isinstance(annotation, FieldInfo) else ()
+    return tuple(annotation.metadata) if isinstance(annotation, FieldInfo) else ()
 
 
 def _keys(entity: type[BaseModel], name: str, field: FieldInfo) -> tuple[str, ...]:
@@ -199,9 +199,9 @@ def is_object(kind: Any) -> bool:
     if kind in _OBJECTS or is_typeddict(kind):
         return True
     origin: Any = get_origin(kind) or kind
-    if not isinstance(origin, type):
-        return kind.__class__.__name__ == "ForwardRef"
-    return issubclass(origin, Mapping | BaseModel) or dataclasses.is_dataclass(origin)
+    if not inspect.isclass(origin):
+        return isinstance(kind, ForwardRef)
+    return issubclass(origin, (Mapping, BaseModel)) or hasattr(origin, "__dataclass_fields__")
 
 
 @cache

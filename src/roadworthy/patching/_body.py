@@ -7,13 +7,14 @@ async def update(item_id: str, patch: Annotated[Patch[Item], MergePatch]) -> Ite
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
 from typing import Any, Final
 
 from fastapi import Request, Response, params
 
-from roadworthy.patching._openapi import MERGE_PATCH_JSON, JSON, JSON_PATCH_JSON, document
-from roadworthy.patching.errors import EmptyPatch, PatchTestFailed
-from roadworthy.patching.model import Patch, from_operations, names_in, read
+from roadworthy.patching._errors import EmptyPatch, PatchTestFailed
+from roadworthy.patching._model import Patch, from_operations, is_patch, names_in, read
+from roadworthy.patching._openapi import JSON, JSON_PATCH_JSON, MERGE_PATCH_JSON, document
 from roadworthy.problems import (
     FieldError,
     MalformedBody,
@@ -52,11 +53,11 @@ class PatchBody(params.Depends):
             object.__setattr__(self, "dependency", self._reader(kind))
 
     def _reader(self, kind: Any) -> "_Reader":
-        if not isinstance(kind, type) or not issubclass(kind, Patch):
+        if not is_patch(kind):
             raise TypeError(f"A patch is annotated with Patch[Item] or a subclass, not {kind!r}.")
         if self.json_patch:
             # Fail where the route is written if the extra is missing, not at a request.
-            from roadworthy.patching import _json_patch as _  # noqa: PLC0415
+            import_module("roadworthy.patching._json_patch")
         return _reader(kind, self.json_patch, self.allow_empty, self.max_operations)
 
     @property

@@ -10,6 +10,7 @@ examples it has; models inside become patches too; defaults stay behind. The cla
 is made when it is first asked for, and kept.
 """
 
+import inspect
 import json
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -31,6 +32,7 @@ __all__ = [
     "document_of",
     "entity_of",
     "from_operations",
+    "is_patch",
     "names_in",
     "operations_of",
     "parse",
@@ -62,7 +64,8 @@ class Patch(BaseModel, Generic[M]):
             type than the entity's.
     """
 
-    model_config = ConfigDict(extra="forbid", protected_namespaces=())
+    # Deferred, because Pydantic reads the environment where it builds a schema.
+    model_config = ConfigDict(extra="forbid", protected_namespaces=(), defer_build=True)
     _document: Document | None = PrivateAttr(default=None)
     _operations: Operations | None = PrivateAttr(default=None)
 
@@ -141,7 +144,7 @@ _DECIMAL = "Input should be a valid decimal, written in digits"
 def from_operations(kind: type[P], operations: Operations) -> P:
     """Make a patch of JSON Patch operations; it has no values until it is applied."""
     patch = kind.model_construct()
-    patch.__dict__.clear()
+    vars(patch).clear()
     patch._operations = operations  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - ours
     return patch
 
@@ -161,6 +164,11 @@ def document_of(patch: Patch[Any]) -> Document:
             f"Write patching.parse({name}, {{...}}) where there is no request."
         )
     return document
+
+
+def is_patch(kind: Any) -> bool:
+    """Tell whether a type is the patch of an entity."""
+    return inspect.isclass(kind) and hasattr(kind, ENTITY)
 
 
 def entity_of(kind: type[Patch[Any]]) -> type[BaseModel]:

@@ -1,8 +1,5 @@
 """RFC 7396, JSON Merge Patch, as a pure function on plain JSON."""
 
-from collections.abc import Mapping
-from typing import cast
-
 from roadworthy._internal.read_json import Json
 
 __all__ = ["merge"]
@@ -15,10 +12,10 @@ def merge(target: Json, patch: Json) -> Json:
     """
     if not isinstance(patch, dict):
         return patch
-    merged = dict(target) if isinstance(target, Mapping) else {}
+    merged = dict(target) if isinstance(target, dict) else {}
     for name, value in patch.items():
         if value is None:
             merged.pop(name, None)
         else:
-            merged[name] = merge(cast("Json", merged.get(name)), value)
+            merged[name] = merge(merged.get(name), value)
     return merged

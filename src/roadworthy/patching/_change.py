@@ -11,9 +11,8 @@ from pydantic_core import to_jsonable_python
 
 from roadworthy._internal.read_json import Json
 from roadworthy.patching._members import Member, adapter_of, members_of
-from roadworthy.patching._storable import not_storable
-from roadworthy.patching.merge import merge
-from roadworthy.patching.model import (
+from roadworthy.patching._merge import merge
+from roadworthy.patching._model import (
     Document,
     Patch,
     document_of,
@@ -22,6 +21,7 @@ from roadworthy.patching.model import (
     operations_of,
     read,
 )
+from roadworthy.patching._storable import not_storable
 from roadworthy.problems import FieldError, ValidationFailed, field_errors
 from roadworthy.problems.fields import MAX_ERRORS, pointer
 
@@ -117,6 +117,7 @@ class _Merge:
     def value(self, member: Member, value: Any, sent: Json, current: Any, loc: Loc) -> Any:
         if isinstance(value, Patch) and isinstance(sent, dict):
             return self.whole(cast("Patch[Any]", value), sent, current, loc)
+        value = cast("Any", value)
         if not isinstance(sent, dict) or member.kind == "value":
             return value
         merged = merge(to_jsonable_python(current, by_alias=True), sent) if self.deep else sent
@@ -131,7 +132,7 @@ class _Merge:
         self, error: ValidationError, loc: Loc, entity: type[BaseModel] | None = None
     ) -> ValidationFailed:
         errors = error.errors(include_url=False, include_input=False)
-        members = members_of(entity) if entity else {}
+        members: Mapping[str, Member] = members_of(entity) if entity else {}
         for found in errors:
             first = found["loc"][:1]
             if first and first[0] in members:

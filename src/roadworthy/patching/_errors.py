@@ -14,7 +14,7 @@ class EmptyPatch(Problem):
 
 
 class PatchTestFailed(Problem):
-    """A `test` operation of the JSON Patch does not hold, so nothing was changed (RFC 5789 §2.2)."""
+    """A `test` of the JSON Patch does not hold: nothing was changed (RFC 5789 §2.2)."""
 
     status = 409
     title = "Patch test failed"
