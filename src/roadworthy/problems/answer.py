@@ -22,12 +22,11 @@ from roadworthy.problems.report import (
 )
 from roadworthy.problems.translate import is_refusal, report_on
 
-__all__ = ["Contract", "handle", "log_failure", "was_logged"]
+__all__ = ["Call", "Contract", "call_of", "handle", "log_failure", "was_logged"]
 
 log = logging.getLogger("roadworthy.problems")
 
-_CONTRACT: Final = "roadworthy.contract"
-_LOGGED: Final = "roadworthy.logged"
+_CALL: Final = "roadworthy.call"
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _OURS = frozenset({"content-type", "content-length", "x-error-code", "x-request-id"})
 
@@ -40,15 +39,10 @@ class Contract:
     types: str
     """The path under which each problem type has its page."""
 
-    def open(self, scope: Scope, identity: str) -> None:
-        """Let everything that serves this request find the contract."""
-        scope[_CONTRACT] = (self, identity)
-
-    @staticmethod
-    def of(scope: Scope) -> "Contract | None":
-        """Return the contract that a request is under."""
-        contract: Contract | None = scope.get(_CONTRACT, (None, ""))[0]
-        return contract
+    def open(self, scope: Scope, identity: str) -> "Call":
+        """Put a request under this contract."""
+        call = scope[_CALL] = Call(self, identity, root=scope.get("root_path", ""))
+        return call
 
     def spelling(self, scope: Scope) -> Spelling:
         """Return the spelling that this client prefers."""
@@ -57,12 +51,12 @@ class Contract:
 
     def body(self, scope: Scope, report: Report) -> bytes:
         """Render the body."""
-        root = scope.get("root_path", "")
-        path: str = scope["path"]
+        call: Call = scope[_CALL]
+        root, path = call.root, scope["path"]
         return report.body(
             self.spelling(scope),
             path=path if path.startswith(root) else root + path,
-            request_id=scope[_CONTRACT][1],
+            request_id=call.identity,
             types=root + self.types,
         )
 
@@ -82,6 +76,19 @@ class Contract:
         ]
 
 
+@dataclass(slots=True)
+class Call:
+    """One request under a contract: shared by all layers, whatever they do to the scope."""
+
+    contract: Contract
+    identity: str
+    root: str
+    """The path that the whole application is served under."""
+    logged: BaseException | None = None
+    broken: Exception | None = None
+    """What cut the body short, seen from inside of every middleware."""
+
+
 async def handle(request: Request, error: Exception) -> Response:
     """Answer for any exception: the handler that `install` registers for all of them."""
     if isinstance(error, ClientDisconnect):
@@ -95,9 +102,7 @@ async def handle(request: Request, error: Exception) -> Response:
 
 def respond(scope: Scope, report: Report) -> Response:
     """Make the response of a report."""
-    contract = Contract.of(scope) or Contract(default="envelope", types="")
-    if _CONTRACT not in scope:
-        contract.open(scope, request_ids.request_id() or "-")
+    contract = _call_of(scope).contract
     response = Response(contract.body(scope, report), status_code=report.status)
     response.raw_headers += contract.headers(scope, report)
     return response
@@ -105,7 +110,7 @@ def respond(scope: Scope, report: Report) -> Response:
 
 def log_failure(scope: Scope, error: BaseException) -> None:
     """Log what the client is not told, once."""
-    scope[_LOGGED] = error
+    _call_of(scope).logged = error
     route: Any = _fastapi.route_of(scope)
     place = getattr(route, "path_format", None) or repr(scope["path"])
     log.error("%s %s failed", scope.get("method", "WEBSOCKET"), place, exc_info=error)
@@ -113,4 +118,18 @@ def log_failure(scope: Scope, error: BaseException) -> None:
 
 def was_logged(scope: Scope, error: BaseException) -> bool:
     """Tell whether `log_failure` had this very exception."""
-    return scope.get(_LOGGED) is error
+    return _call_of(scope).logged is error
+
+
+def call_of(scope: Scope) -> Call | None:
+    """Return what is known of the request, None where it is under no contract."""
+    call: Call | None = scope.get(_CALL)
+    return call
+
+
+def _call_of(scope: Scope) -> Call:
+    # A websocket, or an application that shares our handlers, is under no contract yet.
+    return call_of(scope) or _BARE.open(scope, request_ids.request_id() or "-")
+
+
+_BARE = Contract(default="envelope", types="/problems")

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import BaseRoute, Mount
 from starlette.types import ASGIApp
@@ -15,7 +16,7 @@ from starlette.types import ASGIApp
 from roadworthy import _fastapi
 from roadworthy.problems.answer import Contract, handle
 from roadworthy.problems.openapi import document
-from roadworthy.problems.outermost import Outermost
+from roadworthy.problems.outermost import Innermost, Outermost
 from roadworthy.problems.pages import page
 from roadworthy.problems.report import Spelling
 
@@ -35,6 +36,7 @@ def install(app: FastAPI, *, default: Spelling = "envelope", types: str = "/prob
     types = "/" + types.strip("/")
     app.add_route(f"{types}/{{code}}", page, methods=["GET"], include_in_schema=False)
     _register(app)
+    app.user_middleware.append(Middleware(Innermost))
     document(app)
     contract = Contract(default=default, types=types)
     _fastapi.wrap_outermost(app, partial(_wrap, app=app, contract=contract))

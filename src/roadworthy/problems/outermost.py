@@ -19,11 +19,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from roadworthy import _fastapi
 from roadworthy.problems import body, request_ids
-from roadworthy.problems.answer import Contract, log_failure, was_logged
+from roadworthy.problems.answer import Call, Contract, call_of, log_failure, was_logged
 from roadworthy.problems.report import FIRST_ERROR, Report
 from roadworthy.problems.translate import is_refusal, report_on, report_status
 
-__all__ = ["Outermost"]
+__all__ = ["Innermost", "Outermost"]
 
 log = logging.getLogger("roadworthy.problems")
 
@@ -48,19 +48,40 @@ class Outermost:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request so that nothing escapes the contract."""
-        if scope["type"] != "http" or Contract.of(scope) is not None:
+        if scope["type"] != "http" or call_of(scope) is not None:
             return await self.app(scope, receive, send)  # a mounted application: we are around it
         identity = request_ids.accept(scope["headers"])
-        self.contract.open(scope, identity)
+        call = self.contract.open(scope, identity)
         scope[_fastapi.PREPARE] = body.strict
         token = request_ids.current.set(identity)
-        exchange = _Exchange(self, scope, send, identity.encode())
+        exchange = _Exchange(self, scope, send, call)
         try:
             await self.app(scope, receive, exchange.send)
+            await exchange.end()
         except Exception as error:  # nothing may leave: the server would cut the connection
             await exchange.fail(error)
         finally:
             request_ids.current.reset(token)
+
+
+class Innermost:
+    """The ASGI layer inside of all middleware: it notes what broke the body off.
+
+    `BaseHTTPMiddleware` ends a body that failed half-way as if it were whole, and
+    raises only then: by that time the client has been told that nothing is missing.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve, and let `Outermost` know before any middleware that this failed."""
+        try:
+            await self.app(scope, receive, send)
+        except Exception as error:  # passed on
+            if call := call_of(scope):
+                call.broken = error
+            raise
 
 
 @dataclass(slots=True)
@@ -70,7 +91,7 @@ class _Exchange:
     outermost: Outermost
     scope: Scope
     forward: Send
-    identity: bytes
+    call: Call
     started: bool = False
     complete: bool = False
     media_type: bytes = b""
@@ -82,11 +103,19 @@ class _Exchange:
             await self._start(message)
         elif self.replaced is not None:
             await self._send_replacement()
-        else:
-            self.complete = kind != "http.response.body" or not message.get("more_body", False)
+        elif message.get("more_body", False):
+            await self.forward(message)
+        elif self.call.broken is None:  # else this end is not the end
+            self.complete = True
             await self.forward(message)
 
+    async def end(self) -> None:
+        """Close the body of an application that has returned without doing so."""
+        if self.started and not self.complete and self.call.broken is not None:
+            await self._break_off(self.call.broken)
+
     async def _start(self, message: Message) -> None:
+        self.call.broken = None
         headers: list[tuple[bytes, bytes]] = [
             (name, _one_line(value)) for name, value in message.get("headers", ())
         ]
@@ -96,7 +125,7 @@ class _Exchange:
             self.replaced = report_status(status)
             headers = [pair for pair in headers if not pair[0].lower().startswith(b"content-")]
             headers += self.outermost.contract.headers(self.scope, self.replaced)
-        headers.append((b"x-request-id", self.identity))
+        headers.append((b"x-request-id", self.call.identity.encode()))
         message = {**message, "headers": headers}
         await self._forward_start(message, status)
 
@@ -156,7 +185,8 @@ class _Exchange:
             raise error
         report = report_on(error, route=None)
         document = self.outermost.contract.body(self.scope, report)
-        await self.send({"type": "http.response.body", "body": terminal(document)})
+        await self.forward({"type": "http.response.body", "body": terminal(document)})
+        self.complete = True
 
 
 def _one_line(value: bytes) -> bytes:

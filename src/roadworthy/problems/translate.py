@@ -21,7 +21,7 @@ from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException
 
 from roadworthy.problems import standard
-from roadworthy.problems.fields import FieldError, Names, field_errors
+from roadworthy.problems.fields import MAX_ERRORS, FieldError, Names, field_errors
 from roadworthy.problems.names import names_on
 from roadworthy.problems.problem import Problem
 from roadworthy.problems.report import Report
@@ -157,4 +157,4 @@ def _field_errors(errors: Any, route: Any) -> list[FieldError]:
         where, *loc = error["loc"]
         known = names.get(where, Names(frozenset()))
         found += field_errors([{**error, "loc": loc}], names=known, in_=where)
-    return found
+    return found[:MAX_ERRORS]
