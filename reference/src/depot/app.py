@@ -1,0 +1,59 @@
+"""Build the application: `create_app(settings)`."""
+
+from fastapi import Depends, FastAPI
+from starlette.middleware.cors import CORSMiddleware
+
+from depot import __version__, parts, settings
+from depot.inventory import routes as inventory
+from depot.logs import RequestLog
+from depot.operations import routes as operations
+from depot.operations.drain import Drain
+from depot.orders import routes as orders
+from depot.reports import routes as reports
+from depot.settings import Settings
+from roadworthy import problems
+from roadworthy.lifespan import lifespan
+
+__all__ = ["application", "create_app"]
+
+_EXPOSED = (
+    "ETag",
+    "Idempotent-Replayed",
+    "Link",
+    "Location",
+    "Retry-After",
+    "X-Error-Code",
+    "X-Job-ID",
+    "X-Request-ID",
+)
+"""What a browser lets scripts of other origins read."""
+
+
+def create_app(chosen: Settings) -> FastAPI:
+    """Return the application; nothing is opened until it starts."""
+    app = FastAPI(
+        title="Depot",
+        version=__version__,
+        summary="A stock-keeping service.",
+        lifespan=lifespan(parts.database(chosen), Drain(seconds=chosen.drain_seconds)),
+        max_body_size=chosen.body.max_bytes,
+    )
+    problems.install(app)
+    app.add_middleware(RequestLog)
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=chosen.cors.origins,
+        allow_methods=["*"],
+        allow_headers=["*"],
+        expose_headers=_EXPOSED,
+    )
+    required = [Depends(inventory.require_if_match)] if chosen.require_if_match else []
+    app.include_router(inventory.guarded, dependencies=required)
+    for domain in (inventory, orders, reports, operations):
+        app.include_router(domain.router)
+    return app
+
+
+def application() -> FastAPI:
+    """Return the application as the environment wants it: what a server process imports."""
+    return create_app(settings.read())

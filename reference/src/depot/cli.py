@@ -1,0 +1,104 @@
+"""The command line: `depot serve`, `depot migrate`, `depot demo`."""
+
+import asyncio
+import logging.config
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Annotated, NoReturn
+
+import typer
+
+from depot import logs, parts, schema, serving, settings
+from depot.demo import add_demo_data
+from depot.schema import SchemaMismatch
+from depot.serving import CannotListen
+from depot.settings import Settings, SettingsMistaken
+from roadworthy.database import Database
+
+__all__ = ["app", "main"]
+
+log = logging.getLogger("depot")
+
+app = typer.Typer(
+    add_completion=False, no_args_is_help=True, help="Depot, a stock-keeping service."
+)
+
+Host = Annotated[str, typer.Option(help="The address to listen on.")]
+Port = Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")]
+DemoPort = Annotated[int, typer.Option(min=0, max=65535, envvar="PORT")]
+Workers = Annotated[int, typer.Option(min=1, max=64, help="Processes that serve.")]
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+@app.command()
+def serve(host: Host = "127.0.0.1", port: Port = 8000, workers: Workers = 1) -> None:
+    """Serve until SIGTERM or Ctrl+C; the schema is made first where there is none."""
+    _serve(host, port, workers, prepare=schema.prepare)
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database to the schema of this version."""
+    _with_database(_settings(), schema.migrate)
+    sys.stdout.write("The database has the schema of this version.\n")
+
+
+@app.command()
+def demo(host: Host = "127.0.0.1", port: DemoPort = 8000, workers: Workers = 1) -> None:
+    """Serve with demo data, which is added if there are no items yet."""
+    _serve(host, port, workers, prepare=_prepare_demo)
+
+
+def _serve(
+    host: str, port: int, workers: int, *, prepare: Callable[[Database], Awaitable[None]]
+) -> None:
+    chosen = _settings()
+    try:
+        listener = serving.bind(host, port)
+    except CannotListen as error:
+        _fail(str(error))
+    _with_database(chosen, prepare)
+    raise typer.Exit(serving.serve(chosen, listener, workers=workers))
+
+
+async def _prepare_demo(db: Database) -> None:
+    await schema.prepare(db)
+    async with db.begin() as tx:
+        await add_demo_data(tx)
+
+
+def _settings() -> Settings:
+    try:
+        chosen = settings.read()
+    except SettingsMistaken as error:
+        _fail(*error.lines)
+    logging.config.dictConfig(logs.config(chosen.log.format))
+    for sentence in settings.unknown(os.environ):
+        log.warning("%s", sentence)
+    return chosen
+
+
+def _with_database(chosen: Settings, use: Callable[[Database], Awaitable[None]]) -> None:
+    async def run() -> None:
+        async with parts.database(chosen) as db:
+            await use(db)
+
+    try:
+        asyncio.run(run())
+    except SchemaMismatch as error:
+        _fail(str(error))
+    except Exception as error:  # whatever a driver raises, an operator wants one line
+        log.debug("the database cannot be used", exc_info=True)
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        _fail(f"DEPOT_DATABASE__URL: the database cannot be used: {reason}")
+
+
+def _fail(*lines: str) -> NoReturn:
+    for line in lines:
+        sys.stderr.write(f"{line}\n")
+    raise typer.Exit(2)

@@ -1,0 +1,1 @@
+"""Items and how much of them there is."""

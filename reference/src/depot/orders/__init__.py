@@ -1,0 +1,1 @@
+"""Orders: what is taken from stock, and the ledger of it."""

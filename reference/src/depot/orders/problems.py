@@ -1,0 +1,54 @@
+"""What can go wrong with orders."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from roadworthy.problems import Problem
+
+__all__ = ["InsufficientStock", "NotReady", "OrderNotFound", "Shortage"]
+
+
+@dataclass(frozen=True, slots=True)
+class Shortage:
+    """One item of which an order wants more than there is."""
+
+    item_id: str
+    requested: int
+    available: int
+
+
+class OrderNotFound(Problem):
+    """No order has this id."""
+
+    status = 404
+    title = "Order not found"
+    detail = "There is no such order."
+
+
+class InsufficientStock(Problem):
+    """The stock holds less than the order asks for; `details` lists every item that is short."""
+
+    status = 409
+    title = "Not enough stock"
+    detail = "Only {shortages[0].available} of {shortages[0].item_id} are left."
+    details_type = Shortage
+    shortages: Sequence[Shortage]
+
+    def details(self) -> list[Any]:
+        """Carry one object for each item."""
+        return list(self.shortages)
+
+
+class NotReady(Problem):
+    """It is still being made; ask again after `Retry-After` seconds."""
+
+    status = 404
+    title = "Not ready"
+    detail = "This is still being made."
+    headers = {"Retry-After": "{retry_after}"}  # noqa: RUF012 - never changed
+    retry_after: int = 5
+
+    def details(self) -> list[Any]:
+        """Carry nothing: the wait is in the header."""
+        return []

@@ -1,0 +1,117 @@
+"""Serve the application: bind first, say so when it is ready, stop with exit code 0."""
+
+import signal
+import socket
+import sys
+from types import FrameType
+
+import uvicorn
+from uvicorn.supervisors import Multiprocess
+
+from depot import logs
+from depot.settings import Settings
+
+__all__ = ["CannotListen", "bind", "serve"]
+
+STARTUP_SECONDS = 60
+"""How long a worker may take to start before that is logged as a failure."""
+
+CLOSING_SECONDS = 2
+"""What is kept of the grace for closing connections and files."""
+
+
+class CannotListen(Exception):
+    """The address is taken, or is none of this machine."""
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Take the address, without listening yet: clients are refused until there is an answer.
+
+    Raises:
+        CannotListen: The address is taken, or is none of this machine.
+    """
+    try:
+        family, kind, proto, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, proto)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except OSError as error:
+        raise CannotListen(
+            f"Cannot listen on {host}:{port}: {error.strerror or error}. "
+            "Choose another with --host and --port."
+        ) from error
+    listener.set_inheritable(True)
+    return listener
+
+
+def serve(settings: Settings, listener: socket.socket, *, workers: int) -> int:
+    """Serve until a signal says to stop, and return the exit code."""
+    url = _url(listener)
+    config = uvicorn.Config(
+        "depot.app:application",
+        factory=True,
+        workers=workers,
+        log_config=logs.config(settings.log.format),
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=_graceful_seconds(settings),
+    )
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _exit)
+    if workers > 1:
+        return _serve_from_workers(config, listener, url)
+    server = _Server(config, url)
+    server.run([listener])
+    return 0 if server.started else 1
+
+
+def _exit(number: int, frame: FrameType | None) -> None:
+    # Uvicorn raises the signal again once it has stopped: that is an orderly end.
+    raise SystemExit(0)
+
+
+def _graceful_seconds(settings: Settings) -> int:
+    left = settings.shutdown.grace_seconds - settings.drain_seconds - CLOSING_SECONDS
+    return max(1, int(left))
+
+
+def _url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def _announce(url: str) -> None:
+    sys.stdout.write(f"Depot is ready on {url}\n")
+    sys.stdout.flush()
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, url: str) -> None:
+        super().__init__(config)
+        self.url = url
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            _announce(self.url)
+
+
+class _Workers(Multiprocess):
+    def __init__(self, config: uvicorn.Config, sockets: list[socket.socket], url: str) -> None:
+        super().__init__(config, sockets)
+        self.url = url
+        self.started = False
+
+    def init_processes(self) -> None:
+        super().init_processes()
+        self.started = all(process.wait_until_ready(STARTUP_SECONDS) for process in self.processes)
+        if self.started:
+            _announce(self.url)
+
+
+def _serve_from_workers(config: uvicorn.Config, listener: socket.socket, url: str) -> int:
+    workers = _Workers(config, [listener], url)
+    workers.run()
+    return 0 if workers.started else 1

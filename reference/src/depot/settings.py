@@ -1,0 +1,214 @@
+"""Everything that can be set about Depot, and what each variable takes.
+
+The variable of a setting is its name in capitals after `DEPOT_`; a group and its
+member are joined by two underscores: `DEPOT_BODY__MAX_BYTES`.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+__all__ = ["Settings", "SettingsMistaken", "read", "unknown", "variables"]
+
+PREFIX: Final = "DEPOT_"
+MAX_BYTES: Final = 2**40
+"""A terabyte: more is a slip of the finger."""
+
+
+class SettingsMistaken(Exception):
+    """The environment holds values that Depot cannot take: `lines` has one for each."""
+
+    def __init__(self, lines: list[str]) -> None:
+        super().__init__("\n".join(lines))
+        self.lines = lines
+
+
+def _with_scheme(*schemes: str) -> AfterValidator:
+    def check(url: str) -> str:
+        parts = urlsplit(url)
+        if parts.scheme not in schemes or not (parts.netloc or parts.path.strip("/")):
+            raise ValueError(f"not one of {schemes}")
+        return url
+
+    return AfterValidator(check)
+
+
+def _database_url(url: str) -> str:
+    try:
+        backend = make_url(url.replace("postgres://", "postgresql://", 1)).get_backend_name()
+    except ArgumentError as error:
+        raise ValueError("not a URL") from error
+    if backend not in {"sqlite", "postgresql"}:
+        raise ValueError("another database")
+    return url
+
+
+def _origin(text: str) -> str:
+    parts = urlsplit(text)
+    if text != "*" and (parts.scheme not in {"http", "https"} or not parts.netloc or parts.path):
+        raise ValueError("not an origin")
+    return text
+
+
+def _from_json(value: Any) -> Any:
+    return json.loads(value) if isinstance(value, str) else value
+
+
+_Origins = Annotated[list[Annotated[str, AfterValidator(_origin)]], BeforeValidator(_from_json)]
+_Bytes = Annotated[int, Field(gt=0, le=MAX_BYTES)]
+_Seconds = Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)]
+
+
+class _Database(BaseModel):
+    url: Annotated[str, AfterValidator(_database_url)] | None = Field(
+        None, description="sqlite:///path/to/file or postgresql://user:password@host/database"
+    )
+
+
+class _Jobs(BaseModel):
+    engine: Literal["embedded", "celery", "rq"] = Field(
+        "embedded", description="embedded, celery or rq"
+    )
+    broker_url: Annotated[str, _with_scheme("amqp", "amqps", "redis", "rediss")] | None = Field(
+        None, description="amqp://host or redis://host, for celery or rq"
+    )
+    run_in_server: bool = Field(default=True, description="true or false")
+
+
+class _Files(BaseModel):
+    url: Annotated[str, _with_scheme("file", "s3")] | None = Field(
+        None, description="file:///path or s3://bucket/prefix"
+    )
+
+
+class _Mail(BaseModel):
+    url: Annotated[str, _with_scheme("smtp", "smtps")] | None = Field(
+        None, description="smtp://host:port"
+    )
+
+
+class _Uploads(BaseModel):
+    max_bytes: _Bytes = Field(5242880, description="a whole number of bytes, such as 5242880")
+
+
+class _Archives(BaseModel):
+    max_bytes: _Bytes = Field(2**31, description="a whole number of bytes, such as 2147483648")
+
+
+class _Body(BaseModel):
+    max_bytes: _Bytes = Field(2**20, description="a whole number of bytes, such as 1048576")
+
+
+class _Ops(BaseModel):
+    token: SecretStr | None = Field(None, description="a secret text")
+
+
+class _Cors(BaseModel):
+    origins: _Origins = Field(
+        ["http://localhost:3000"],
+        description='a JSON list of origins, such as ["http://localhost:3000"]',
+    )
+
+
+class _Shutdown(BaseModel):
+    drain_seconds: _Seconds = Field(5, description="a number of seconds, such as 5")
+    grace_seconds: _Seconds = Field(25, description="a number of seconds, such as 25")
+
+
+class _Log(BaseModel):
+    format: Literal["json", "console"] = Field("console", description="json or console")
+
+
+class Settings(BaseSettings):
+    """Everything that can be set; read it from the environment with `read()`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+        env_ignore_empty=True,
+        # Pydantic's own decoding stops at the first value that is not JSON; all are wanted.
+        enable_decoding=False,
+        extra="ignore",
+    )
+
+    data_dir: Path = Field(Path("var"), description="a directory")
+    database: _Database = _Database()
+    jobs: _Jobs = _Jobs()
+    files: _Files = _Files()
+    mail: _Mail = _Mail()
+    uploads: _Uploads = _Uploads()
+    archives: _Archives = _Archives()
+    body: _Body = _Body()
+    require_if_match: bool = Field(default=False, description="true or false")
+    ops: _Ops = _Ops()
+    cors: _Cors = _Cors()
+    shutdown: _Shutdown = _Shutdown()
+    log: _Log = _Log()
+
+    @property
+    def database_url(self) -> str:
+        """The URL that was given, else that of a SQLite file in the data directory."""
+        return self.database.url or f"sqlite:///{self.data_dir.absolute() / 'depot.db'}"
+
+    @property
+    def drain_seconds(self) -> float:
+        """How long to serve on after SIGTERM: never so long that nothing is left to close in."""
+        return min(self.shutdown.drain_seconds, self.shutdown.grace_seconds * 0.5)
+
+
+def read() -> Settings:
+    """Read the environment.
+
+    Raises:
+        SettingsMistaken: With one line for each value that does not fit.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        lines = [_line(e["loc"]) for e in error.errors(include_input=False)]
+        raise SettingsMistaken(list(dict.fromkeys(lines))) from None
+
+
+def variables() -> dict[str, str]:
+    """Return every variable with what it takes."""
+    return dict(_variables(Settings, PREFIX))
+
+
+def unknown(environment: Mapping[str, str]) -> Iterator[str]:
+    """Yield a sentence for each DEPOT_ variable that is none of ours."""
+    known = variables()
+    for name in environment:
+        if name.upper().startswith(PREFIX) and name.upper() not in known:
+            close = get_close_matches(name.upper(), known, n=1)
+            hint = f"; did you mean {close[0]}?" if close else ""
+            yield f"{name} is no setting of Depot{hint}"
+
+
+def _variables(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, str]]:
+    for name, field in model.model_fields.items():
+        variable = f"{prefix}{name.upper()}"
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from _variables(field.annotation, f"{variable}__")
+        else:
+            yield variable, field.description or ""
+
+
+def _line(location: tuple[int | str, ...]) -> str:
+    parts = [str(part) for part in location if isinstance(part, str)]
+    variable = PREFIX + "__".join(part.upper() for part in parts)
+    known = variables()
+    while variable not in known and "__" in variable:
+        variable = variable.rpartition("__")[0]
+    takes = known.get(variable)
+    if takes is None:
+        members = ", ".join(name for name in known if name.startswith(f"{variable}__"))
+        return f"{variable}: is a group; set {members}"
+    return f"{variable}: needs {takes}"

@@ -1,0 +1,191 @@
+"""A real `depot serve` for each test module, on SQLite and on PostgreSQL."""
+
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+from uuid import uuid4
+
+import httpx
+import psycopg
+import pytest
+
+SOURCE = Path(__file__).parents[1] / "src"
+PG_URL = os.environ.get("PG_URL", "postgresql://postgres@127.0.0.1:5432/postgres")
+
+
+@dataclass
+class Depot:
+    """One running `depot` command."""
+
+    process: subprocess.Popen[str]
+    environment: dict[str, str]
+    lines: list[str] = field(default_factory=list)
+    ready: "queue.SimpleQueue[str | None]" = field(default_factory=queue.SimpleQueue)
+    url: str = ""
+
+    def wait_until_ready(self) -> None:
+        threading.Thread(target=self._read, daemon=True).start()
+        line = self.ready.get(timeout=60)
+        if line is None:
+            raise RuntimeError(f"depot ended with {self.process.wait()}:\n{self.log}")
+        self.url = line.rpartition(" ")[2].strip()
+
+    def client(self, **options: Any) -> httpx.Client:
+        return httpx.Client(base_url=self.url, timeout=30, **options)
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        return self.process.wait(timeout=40)
+
+    @property
+    def log(self) -> str:
+        return "".join(self.lines)
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.lines.append(line)
+            if line.startswith("Depot is ready"):
+                self.ready.put(line)
+        self.ready.put(None)
+
+
+StartDepot = Callable[..., Depot]
+
+
+@pytest.fixture(scope="module")
+def depot_environment() -> Callable[..., dict[str, str]]:
+    """The environment of a `depot` command: ours, without settings, and those that are given."""
+
+    def make(**settings: str) -> dict[str, str]:
+        kept = {k: v for k, v in os.environ.items() if not k.startswith("DEPOT_") and k != "PORT"}
+        path = os.pathsep.join(filter(None, [str(SOURCE), os.environ.get("PYTHONPATH", "")]))
+        return {**kept, "PYTHONPATH": path, "DEPOT_SHUTDOWN__DRAIN_SECONDS": "0", **settings}
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def start_depot(depot_environment: Callable[..., dict[str, str]]) -> Iterator[StartDepot]:
+    """Start `depot serve` on a free port; it is ended with the module."""
+    with ExitStack() as stack:
+
+        def start(*arguments: str, command: str = "serve", **settings: str) -> Depot:
+            environment = depot_environment(**settings)
+            process = subprocess.Popen(
+                [sys.executable, "-m", "depot", command, "--port", "0", *arguments],
+                env=environment,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+            depot = Depot(process, environment)
+            stack.callback(_end, depot)
+            depot.wait_until_ready()
+            return depot
+
+        yield start
+
+
+@pytest.fixture(scope="module")
+def run_depot(
+    depot_environment: Callable[..., dict[str, str]],
+) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run a `depot` command that ends by itself."""
+
+    def run(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "depot", *arguments],
+            env=depot_environment(**settings),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def database_url(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """A database of its own: a SQLite file, then a PostgreSQL database."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path_factory.mktemp('depot')}/depot.db"
+        return
+    name = f"depot_{uuid4().hex}"
+    with psycopg.connect(PG_URL, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"')
+        yield urlunsplit(urlsplit(PG_URL)._replace(path=f"/{name}"))
+        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture(scope="module")
+def depot(start_depot: StartDepot, database_url: str) -> Iterator[Depot]:
+    """A server with default settings."""
+    depot = start_depot(DEPOT_DATABASE__URL=database_url)
+    yield depot
+    depot.stop()
+
+
+@pytest.fixture
+def client(depot: Depot) -> Iterator[httpx.Client]:
+    """A client of the server."""
+    with depot.client() as client:
+        yield client
+
+
+@pytest.fixture
+def add_item(client: httpx.Client) -> Callable[..., dict[str, Any]]:
+    """Add an item: with defaults, and with what is given."""
+
+    def add(**fields: Any) -> dict[str, Any]:
+        item = {"name": "Hammer", "quantity": 10, "price": "9.99", **fields}
+        answer = client.post("/inventory", json=item)
+        assert answer.status_code == 201, answer.text
+        return answer.json()
+
+    return add
+
+
+@pytest.fixture
+def at_once() -> Callable[..., list[Any]]:
+    """Call a function many times at the same moment, and return what it returned."""
+
+    def run(function: Callable[[int], Any], times: int) -> list[Any]:
+        gate = threading.Barrier(times)
+        results: list[Any] = [None] * times
+
+        def call(number: int) -> None:
+            gate.wait()
+            results[number] = function(number)
+
+        threads = [threading.Thread(target=call, args=(n,)) for n in range(times)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(timeout=60)
+        return results
+
+    return run
+
+
+def _end(depot: Depot) -> None:
+    if depot.process.poll() is None:
+        depot.process.kill()
+        depot.process.wait()
+    if depot.process.stdout is not None:
+        time.sleep(0)
+        depot.process.stdout.close()
