@@ -45,15 +45,6 @@ class Example:
         last = self.blocks[-1]
         return f"{last.page.relative_to(REPOSITORY)}:{last.line}"
 
-    @property
-    def source(self) -> str:
-        """The blocks as one module, each at its line, so that tracebacks point into the page."""
-        lines: list[str] = []
-        for block in self.blocks:
-            lines += [""] * (block.line - len(lines))
-            lines += block.text.splitlines()
-        return "\n".join(lines) + "\n"
-
 
 def pages() -> list[Path]:
     """List the pages that users read."""
