@@ -85,7 +85,7 @@ def document_after(operations: Operations, current: BaseModel) -> Document:
     after: Json = current.model_dump(mode="json", by_alias=True)
     budget = MAX_COPIED
     for index, operation in enumerate(operations):
-        budget -= _carried(operation, after)
+        budget -= _carried(index, operation, after)
         if budget < 0:
             raise _refused(f"/{index}", "too_long", "Input should copy less")
         after = _step(index, operation, after)
@@ -103,14 +103,15 @@ def _step(index: int, operation: Mapping[str, Any], document: Json) -> Json:
         raise _refused(f"/{index}", "no_such_place", "Input should fit the resource") from error
 
 
-def _carried(operation: Mapping[str, Any], document: Json) -> int:
+def _carried(index: int, operation: Mapping[str, Any], document: Json) -> int:
     """Measure what an operation takes from one place to another, in characters."""
-    source = operation.get("from") if operation["op"] in {"copy", "move"} else None
-    if source is None:
-        return 0
-    size, depth = _extent(JsonPointer(source).resolve(document, None))
-    # What nests deeper could not be sent either: a patch must not build it.
-    return size if depth + operation["path"].count("/") <= MAX_DEPTH else MAX_COPIED + 1
+    source = operation["from"] if operation["op"] in {"copy", "move"} else None
+    value = operation.get("value")
+    size, depth = _extent(value if source is None else JsonPointer(source).resolve(document, None))
+    if depth + operation["path"].count("/") > MAX_DEPTH:
+        # What nests deeper could not be sent either: a patch must not build it.
+        raise _refused(f"/{index}/path", "too_deep", f"Input should nest {MAX_DEPTH} levels")
+    return 0 if source is None else size
 
 
 def _extent(value: Any) -> tuple[int, int]:
