@@ -19,7 +19,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
-.PHONY: help setup run test check format lint types imports docs reference bench lock
+.PHONY: help setup run test check format lint types mypy pyright imports docs reference bench lock
 .NOTPARALLEL:
 
 help: ## list these words
@@ -52,15 +52,19 @@ lint: setup
 	@$(PY) -m ruff check --quiet
 	@$(PY) -m ruff format --check --quiet || { echo "Type: make format" >&2; exit 1; }
 
-types: setup
+types: mypy pyright
+
+mypy: setup
 	@$(PY) -m mypy --no-error-summary
+
+pyright: setup
 	@$(call quietly,$(PY) -m pyright --warnings)
 
 imports: setup
 	@$(call quietly,$(VENV)/bin/lint-imports --no-cache)
 
 docs: setup
-	@$(PY) -m pytest --no-summary tests/docs/test_pages.py
+	@$(call quietly,$(PY) -m pytest tests/docs/test_pages.py)
 
 format: setup ## let ruff rewrite what it can
 	@$(PY) -m ruff check --quiet --fix-only

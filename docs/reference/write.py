@@ -69,10 +69,11 @@ def entry(module: ModuleType, name: str) -> str:
 
 
 def public_methods(kind: type) -> Iterator[object]:
-    """Yield the methods that a class defines itself."""
-    for name, value in vars(kind).items():
+    """Yield the methods that a class of ours defines itself."""
+    for name, value in list(vars(kind).items()):
         function = getattr(value, "__func__", value)
-        if inspect.isfunction(function) and not name.startswith("_"):
+        ours = getattr(function, "__module__", "").startswith("roadworthy")
+        if inspect.isfunction(function) and ours and not name.startswith("_"):
             yield function
 
 
