@@ -51,9 +51,9 @@ class Shop:
 def open_shop(serve: Callable[..., Server], tmp_path: Path) -> Callable[..., Shop]:
     """Serve a shop on a database; more than one may share it."""
 
-    def open_(url: str, **env: str) -> Shop:
+    def open_(url: str, *, app: Path = APP, **env: str) -> Shop:
         env = {"SHOP_URL": url, "SHOP_FILES": str(tmp_path), **env}
-        return Shop(serve(APP, env=env), tmp_path)
+        return Shop(serve(app, env=env), tmp_path)
 
     return open_
 

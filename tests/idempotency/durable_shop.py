@@ -1,0 +1,74 @@
+"""The same promise on `roadworthy.database`, as an application would write it."""
+
+import asyncio
+import logging
+import os
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from fastapi import APIRouter, FastAPI, Response
+from pydantic import BaseModel
+
+from roadworthy import idempotency, problems, tables
+from roadworthy.database import Database, Tx
+from roadworthy.idempotency import Idempotency
+from roadworthy.lifespan import lifespan
+
+GO = Path(os.environ["SHOP_FILES"]) / "go"
+
+orders = sa.Table(
+    "orders",
+    sa.MetaData(),
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("sku", sa.String, nullable=False),
+)
+database = Database(os.environ["SHOP_URL"])
+once = Idempotency(Tx)
+
+
+@asynccontextmanager
+async def tables_made() -> AsyncGenerator[None]:
+    async with database.begin() as tx:
+        connection = await tx.connection()
+        await connection.run_sync(orders.metadata.create_all)
+        await connection.run_sync(tables.metadata.create_all)
+    yield
+
+
+router = APIRouter(prefix="/orders")
+
+
+class NewOrder(BaseModel):
+    sku: str
+    outcome: str = "made"
+
+
+@router.post("", status_code=201, dependencies=[once.key])
+async def add_order(order: NewOrder, tx: Tx, response: Response) -> Any:
+    made = await tx.scalar(sa.insert(orders).values(sku=order.sku).returning(orders.c.id))
+    response.headers["Location"] = f"/orders/{made}"
+    if order.outcome == "held":
+        logging.getLogger("uvicorn.error").info("held")
+        while not GO.exists():  # noqa: ASYNC110 - another process makes the file
+            await asyncio.sleep(0.01)
+    if order.outcome == "crash":
+        raise ZeroDivisionError
+    return {"id": made}
+
+
+@router.get("")
+async def skus(tx: Tx) -> list[str]:
+    return list(await tx.scalars(sa.select(orders.c.sku).order_by(orders.c.id)))
+
+
+@router.post("/sweep")
+async def sweep(tx: Tx) -> int:
+    return await idempotency.sweep(tx)
+
+
+app = FastAPI(lifespan=lifespan(database, tables_made()))
+app.include_router(router)
+problems.install(app)
