@@ -89,7 +89,7 @@ def is_hooked(connection: HTTPConnection) -> bool:
 
 
 def hook_routes(app: Starlette) -> None:
-    """Let dependencies of every route of `app` see the response before they close.
+    """Let function-scoped dependencies of `app`'s routes see the response before they close.
 
     Call it when all routes are there; it may be called again, and on applications
     that share routers: a route is hooked once.
@@ -113,13 +113,21 @@ def _hook(route: APIRoute) -> None:
     get_handler = route.get_route_handler
 
     def get_hooked_handler() -> Handler:
-        return _hooked(get_handler(), reads_json=takes_json(_effective(route)))
+        here = _effective(route)
+        handler, reads_json = get_handler(), takes_json(here)
+        if not reads_json and not _has_function_scope(here):
+            return handler  # nothing to do for it, so nothing to pay
+        return _hooked(handler, reads_json=reads_json)
 
     setattr(route, _MARK, True)
     setattr(route, "get_route_handler", get_hooked_handler)  # noqa: B010 - it is a method
     route.app = wrap_app_with_body_limit(
         _routing.request_response(get_hooked_handler()), route.max_body_size
     )
+
+
+def _has_function_scope(route: Any) -> bool:
+    return any(dependant.scope == "function" for dependant in dependencies_of(route))
 
 
 def _effective(route: APIRoute) -> APIRoute:

@@ -34,7 +34,6 @@ def install(app: FastAPI, *, default: Spelling = "envelope", types: str = "/prob
         RuntimeError: The application has already started.
     """
     types = "/" + types.strip("/")
-    app.add_route(f"{types}/{{code}}", page, methods=["GET"], include_in_schema=False)
     _register(app)
     app.user_middleware.append(Middleware(Innermost))
     document(app)
@@ -48,7 +47,9 @@ def _register(app: Starlette) -> None:
 
 
 def _wrap(inner: ASGIApp, *, app: FastAPI, contract: Contract) -> ASGIApp:
-    # Now all routes and middleware are there, mounted applications too.
+    # Now all routes and middleware are there, mounted applications too. Ours comes
+    # last: each route before it would cost every request a look.
+    app.add_route(f"{contract.types}/{{code}}", page, methods=["GET"], include_in_schema=False)
     for mounted in _mounted(app.routes):
         if mounted.middleware_stack is None:
             _register(mounted)

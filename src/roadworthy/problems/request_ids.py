@@ -8,7 +8,7 @@ import logging
 import re
 from collections.abc import Iterable
 from contextvars import ContextVar
-from uuid import uuid4
+from os import urandom
 
 __all__ = ["RequestIdFilter", "accept", "current", "request_id"]
 
@@ -27,7 +27,7 @@ def accept(headers: Iterable[tuple[bytes, bytes]]) -> str:
     for name, value in headers:
         if name == b"x-request-id" and _SAFE.fullmatch(value):
             return value.decode()
-    return uuid4().hex
+    return urandom(16).hex()
 
 
 class RequestIdFilter(logging.Filter):
