@@ -67,8 +67,9 @@ def apply(patch: Patch[M], current: M) -> Change[M]:
     patch, document = _resolved(patch, current)
     after = work.whole(patch, document, current)
     sent = [member.name for member in _sent(kind, document)]
-    work.refuse_unstorable({name: getattr(after, name) for name in sent})
-    values = {name: _column(getattr(after, name)) for name in sent}
+    made: dict[str, Any] = {name: vars(after)[name] for name in sent}
+    work.refuse_unstorable(made)
+    values = {name: _column(value) for name, value in made.items()}
     return Change(before=current, after=after, values=MappingProxyType(values))
 
 
@@ -104,7 +105,7 @@ class _Merge:
             key = next(key for key in member.keys if key in document)
             values[member.name] = self.value(
                 member,
-                getattr(patch, member.name),
+                vars(patch)[member.name],
                 document[key],
                 values.get(member.name),
                 (*loc, key),
@@ -155,8 +156,8 @@ class _Merge:
 
 
 def _fields_of(current: BaseModel) -> dict[str, Any]:
-    fields = {name: getattr(current, name) for name in type(current).model_fields}
-    return fields | (current.model_extra or {})
+    # Not by getattr: reading a deprecated field warns.
+    return vars(current) | (current.model_extra or {})
 
 
 def _column(value: Any) -> Any:

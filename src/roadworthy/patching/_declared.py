@@ -72,7 +72,7 @@ def _expected(member: Member, nested: AnyPatchType | None) -> list[frozenset[Any
 
 
 def _line(member: Member) -> str:
-    tail = " | None | MISSING" if nullable(member.annotation) else " | MISSING"
+    tail = " | MISSING | None" if nullable(member.annotation) else " | MISSING"
     match member.kind:
         case "given":
             # What the client sent, before the entity's own validator has seen it.
