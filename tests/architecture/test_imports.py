@@ -21,6 +21,11 @@ for name in others:
     except ImportError:
         pass
 
+try:  # Pydantic reads settings of its own when the first model is made
+    importlib.import_module("pydantic").create_model("First")
+except ImportError:
+    pass
+
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 EFFECTS = ("socket.", "subprocess.", "_thread.start", "os.mkdir", "os.remove", "os.putenv")
 effects = []
