@@ -11,7 +11,8 @@ Nobody is told "committed" before the sync that covers them has returned.
 import asyncio
 import os
 import sqlite3
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 
 __all__ = ["Durable", "sync_file"]
 
@@ -29,6 +30,24 @@ class Durable:
         self._failure: OSError | None = None
         self.pending = 0
         """Commits that may be visible and are not yet known to be on the disk."""
+
+    @property
+    def busy(self) -> bool:
+        """Tell whether a sync is under way that others wait for."""
+        return self._task is not None
+
+    @contextmanager
+    def promised(self) -> Iterator[None]:
+        """Count a commit as pending."""
+        self.pending += 1
+        try:
+            yield
+        finally:
+            self.pending -= 1
+
+    def fail(self, error: OSError) -> None:
+        """Note that a sync failed."""
+        self._failure = error
 
     def check(self) -> None:
         """Refuse to write once a sync has failed.
@@ -64,6 +83,6 @@ class Durable:
             try:
                 await self._sync()
             except OSError as error:
-                self._failure = error
+                self.fail(error)
             current.set_result(None)
         self._task = None

@@ -56,6 +56,8 @@ class Sqlite:
         self.statement_timeout = statement_timeout.total_seconds() or None
         self.writer = Lane(lambda: self._connect(query_only=False))
         self.turn = asyncio.Lock()
+        self.waiting = 0
+        """Writers that wait for their turn."""
         self.durable: Durable | None = None
         self._syncer = Lane(_no_database)
         self._wal: int | None = None
@@ -98,9 +100,14 @@ class Sqlite:
         return ReadConnection(self, lane)
 
     def sync_now(self) -> None:
-        """Sync the WAL file from the thread that calls."""
-        if self._wal is not None:
+        """Sync the WAL file from the thread that calls; once that failed, write no more."""
+        if self._wal is None or self.durable is None:
+            return
+        try:
             sync_file(self._wal)
+        except OSError as error:
+            self.durable.fail(error)
+            raise
 
     async def _sync(self) -> None:
         await self._syncer.run(lambda _: self.sync_now())
@@ -218,21 +225,26 @@ class WriteConnection(_Connection):
             return
         durable = self.sqlite.durable
         if durable is None:
-            await self._commit()
-        else:
-            durable.pending += 1
-            try:
-                await self._commit_durably(durable)
-            finally:
-                durable.pending -= 1
+            await self._commit(_commit)
+            return
+        with durable.promised():
+            if self.sqlite.waiting or durable.busy:
+                await self._commit(_commit)
+                await durable.wait()
+            else:
+                # Nobody would share the sync: do it in one job, which saves a thread switch.
+                await self._commit(self._commit_and_sync)
 
-    async def _commit_durably(self, durable: Durable) -> None:
-        await self._commit()
-        await durable.wait()
-
-    async def _commit(self) -> None:
-        await self.lane.run(_commit)
+    async def _commit(self, job: Callable[[sqlite3.Connection], None]) -> None:
+        await self.lane.run(job)
         self._give_turn()
+
+    def _commit_and_sync(self, db: sqlite3.Connection) -> None:
+        _commit(db)
+        try:
+            self.sqlite.sync_now()
+        except OSError as error:
+            raise sqlite3.OperationalError("disk I/O error: the sync failed") from error
 
     async def rollback(self) -> None:
         """Roll back, and let the next one write."""
@@ -264,12 +276,14 @@ class WriteConnection(_Connection):
         await self._take_turn()
 
     async def _take_turn(self) -> None:
-        turn = self.sqlite.turn
+        self.sqlite.waiting += 1
         try:
-            async with asyncio.timeout(self.sqlite.busy if turn.locked() else None):
-                await turn.acquire()
+            async with asyncio.timeout(self.sqlite.busy if self.sqlite.turn.locked() else None):
+                await self.sqlite.turn.acquire()
         except TimeoutError:
             raise sqlite3.OperationalError("database is locked: waited for the writer") from None
+        finally:
+            self.sqlite.waiting -= 1
         self.has_turn = True
 
     def _give_turn(self) -> None:
