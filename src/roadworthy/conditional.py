@@ -1,4 +1,6 @@
-"""Let writers say which version they saw, and readers what they have (RFC 9110 §13).
+"""Let writers say which version they saw, and readers which they have.
+
+RFC 9110 §8.8.3 and §13.
 
 @router.patch("/items/{item_id}")
 async def update(item_id: str, patch: ItemPatch, match: IfMatch, tx: Tx, response: Response):
@@ -53,7 +55,7 @@ MAX_LENGTH: Final = 4096
 
 
 class PreconditionFailed(Problem):
-    """The resource is not in a state that the request's If-Match or If-None-Match allows."""
+    """The resource is not as the If-Match or If-None-Match of the request wants it."""
 
     status = 412
     title = "Precondition failed"
@@ -193,7 +195,7 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class NoneMatch:
-    """The If-None-Match of a request (RFC 9110 §13.1.2): which versions it has already."""
+    """The If-None-Match of a request (RFC 9110 §13.1.2): which versions it has."""
 
     given: bool = False
     """True where the request has an If-None-Match."""

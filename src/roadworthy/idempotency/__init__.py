@@ -1,4 +1,4 @@
-"""Let clients repeat a POST or PATCH safely: the effects happen once, and so does the answer.
+"""Let clients repeat a POST or PATCH: its effects happen once.
 
     once = Idempotency(Tx, ttl=timedelta(hours=24))
 
@@ -10,16 +10,16 @@ kept in the transaction of its effects, so that there are both or neither; a rep
 it again, with `Idempotent-Replayed: true`. Source: draft-ietf-httpapi-idempotency-key-header.
 """
 
-from roadworthy.idempotency.answers import metadata, sweep, table
-from roadworthy.idempotency.dependency import Idempotency, by_authorization
-from roadworthy.idempotency.errors import (
+from roadworthy.idempotency._answers import metadata, sweep, table
+from roadworthy.idempotency._dependency import Idempotency, by_authorization
+from roadworthy.idempotency._errors import (
     IdempotencyInProgress,
     IdempotencyKeyInvalid,
     IdempotencyKeyRequired,
     IdempotencyKeyReused,
 )
-from roadworthy.idempotency.kept import CannotKeep
-from roadworthy.idempotency.key import Key
+from roadworthy.idempotency._kept import CannotKeep
+from roadworthy.idempotency._key import Key
 
 __all__ = [
     "CannotKeep",

@@ -8,6 +8,7 @@ from fastapi import Response
 __all__ = ["REPLAYED", "CannotKeep", "Kept", "keep"]
 
 REPLAYED: Final = "Idempotent-Replayed"
+"""The header that marks a repeat."""
 
 _OF_ONE_EXCHANGE: Final = frozenset(
     {b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"transfer-encoding"}

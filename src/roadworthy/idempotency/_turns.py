@@ -1,4 +1,4 @@
-"""Let repeats wait for the first, without a connection while it runs in this process."""
+"""Let repeats wait for the first: here for a turn, elsewhere for a lock."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -8,7 +8,7 @@ from weakref import WeakValueDictionary
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from roadworthy.idempotency.errors import IdempotencyInProgress
+from roadworthy.idempotency._errors import IdempotencyInProgress
 
 __all__ = ["Turns", "lock"]
 
@@ -41,7 +41,7 @@ class Turns:
 
 
 async def lock(connection: AsyncConnection, key_id: str, *, until: float) -> None:
-    """Hold this key until the transaction ends, on a database with writers side by side.
+    """Hold this key until the transaction ends, where others write beside it.
 
     PostgreSQL frees the lock with the transaction, however that ends, and with the
     connection when its process is killed. It is tried again and again instead of waited

@@ -11,7 +11,7 @@ except ModuleNotFoundError as error:
         "roadworthy.idempotency needs SQLAlchemy: pip install 'roadworthy[database]'"
     ) from error
 
-from roadworthy.idempotency.kept import Kept
+from roadworthy.idempotency._kept import Kept
 
 __all__ = ["find", "forget", "insert", "metadata", "milliseconds", "sweep", "table"]
 
@@ -69,10 +69,11 @@ async def insert(
 
 
 async def sweep(session: AsyncSession, *, now: datetime | None = None, limit: int = 1000) -> int:
-    """Remove up to `limit` expired answers, in the caller's transaction; return how many.
+    """Remove up to `limit` expired answers; return how many.
 
-    A key that expired is free with or without this: it only gives the space back. Call
-    it every hour or so, again at once while it returns `limit`.
+    The transaction is the caller's, and so is its commit. A key that expired is free
+    with or without this: it only gives the space back. Call it every hour or so, and
+    again at once while it returns `limit`.
     """
     expired = (
         sa.select(table.c.id)

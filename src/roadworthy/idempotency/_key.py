@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from roadworthy.idempotency.errors import IdempotencyKeyInvalid
+from roadworthy.idempotency._errors import IdempotencyKeyInvalid
 
 __all__ = ["MAX_LENGTH", "Key", "read_key"]
 

@@ -28,7 +28,7 @@ async def fingerprint_of(request: Request) -> str:
 
 
 def digest(*parts: str) -> str:
-    """Return the SHA-256 of these texts, in hex; where one ends and the next starts counts."""
+    """Return the SHA-256, in hex, of these texts and where each of them ends."""
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 

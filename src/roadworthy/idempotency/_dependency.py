@@ -12,17 +12,17 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from roadworthy import _fastapi, problems
-from roadworthy.idempotency import answers
-from roadworthy.idempotency.errors import (
+from roadworthy.idempotency import _answers as answers
+from roadworthy.idempotency._errors import (
     IdempotencyInProgress,
     IdempotencyKeyInvalid,
     IdempotencyKeyRequired,
     IdempotencyKeyReused,
 )
-from roadworthy.idempotency.fingerprint import digest, fingerprint_of
-from roadworthy.idempotency.kept import REPLAYED, Kept, keep
-from roadworthy.idempotency.key import Key, read_key
-from roadworthy.idempotency.turns import Turns, lock
+from roadworthy.idempotency._fingerprint import digest, fingerprint_of
+from roadworthy.idempotency._kept import REPLAYED, Kept, keep
+from roadworthy.idempotency._key import Key, read_key
+from roadworthy.idempotency._turns import Turns, lock
 
 __all__ = ["Idempotency", "by_authorization"]
 
@@ -43,7 +43,7 @@ _KeyHeader: TypeAlias = Annotated[
 
 
 def by_authorization(request: Request) -> str:
-    """Tell callers apart by their `Authorization` header; those without one are one caller."""
+    """Tell callers apart by `Authorization`; those without one are one caller."""
     return request.headers.get("authorization", "")
 
 
