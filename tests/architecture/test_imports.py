@@ -21,11 +21,6 @@ for name in others:
     except ImportError:
         pass
 
-try:  # Pydantic reads settings of its own when the first model is made
-    importlib.import_module("pydantic").create_model("First")
-except ImportError:
-    pass
-
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 EFFECTS = ("socket.", "subprocess.", "_thread.start", "os.mkdir", "os.remove", "os.putenv")
 effects = []
@@ -37,6 +32,8 @@ def watch(event, arguments):
 
 class Environment(type(os.environ)):
     def __getitem__(self, name):
+        if name == "PYDANTIC_DISABLE_PLUGINS":  # Pydantic asks with every model
+            return super().__getitem__(name)
         effects.append(f"{importing}: reads the environment ({name})")
         return super().__getitem__(name)
 
