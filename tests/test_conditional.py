@@ -22,6 +22,7 @@ from sqlalchemy.ext.asyncio import (
     create_async_engine,
 )
 
+from roadworthy import problems
 from roadworthy.conditional import (
     ETag,
     IfMatch,
@@ -344,12 +345,34 @@ def test_a_tag_refuses_what_would_break_the_header() -> None:
         ETag('7"\r\nX-Evil: 1')
 
 
-def test_the_openapi_document_shows_the_headers() -> None:
+def test_the_openapi_document_shows_what_is_sent() -> None:
     app = FastAPI()
     app.include_router(router)
-    paths = app.openapi()["paths"]["/items/{item_id}"]
+    problems.install(app)
+    shown = app.openapi()["paths"]["/items/{item_id}"]
 
-    shown = {p["name"]: p for p in paths["patch"]["parameters"]}["If-Match"]
-    assert (shown["in"], shown["required"]) == ("header", False)
-    assert "412" in shown["description"]
-    assert "If-None-Match" in {p["name"] for p in paths["get"]["parameters"]}
+    headers = {
+        method: {p["name"]: p["required"] for p in shown[method]["parameters"]}
+        for method in ("get", "patch", "delete")
+    }
+    assert headers["get"] == {"item_id": True, "If-None-Match": False}
+    assert headers["patch"]["If-Match"] is False
+    assert headers["delete"]["If-Match"] is True
+    assert shown["get"]["responses"].keys() >= {"200", "304"}
+    assert "412" not in shown["get"]["responses"]
+    assert "412" in shown["patch"]["responses"]
+    assert shown["delete"]["responses"].keys() >= {"204", "412", "428"}
+    assert "ETag" in shown["get"]["responses"]["200"]["headers"]
+    assert "ETag" in shown["get"]["responses"]["304"]["headers"]
+    assert "ETag" in shown["patch"]["responses"]["200"]["headers"]
+
+
+async def test_under_the_error_contract_304_is_bare_and_412_is_not(app: FastAPI) -> None:
+    problems.install(app)
+    async with serving(app) as client:
+        current = await client.get("/items/a", headers={"If-None-Match": '"7"'})
+        stale = await client.patch("/items/a?name=x", headers={"If-Match": '"6"'})
+
+    assert (current.status_code, current.content) == (304, b"")
+    assert "x-error-code" not in current.headers
+    assert (stale.status_code, stale.headers["x-error-code"]) == (412, "PRECONDITION_FAILED")

@@ -222,6 +222,7 @@ class NoneMatch:
         `Response` so far. On other methods the request is refused, and so is a
         malformed header, which a GET can ignore without harm. For a PUT that only
         creates, let a unique key decide, and raise `PreconditionFailed` where it is taken.
+        Declare that on the route: `responses=problems.responses(PreconditionFailed)`.
 
         Raises:
             NotModified: 304, on GET and HEAD.
@@ -261,6 +262,12 @@ def _document_not_modified(operation: dict[str, Any], schemas: dict[str, Any]) -
         operation.setdefault("responses", {}).setdefault("304", not_modified)
 
 
+def _document_required(operation: dict[str, Any], _schemas: dict[str, Any]) -> None:
+    for parameter in operation.get("parameters", ()):
+        if parameter["name"] == "If-Match":
+            parameter["required"] = True
+
+
 _ETAG_HEADER: Final = {
     "description": "The version of the resource, for If-Match and If-None-Match.",
     "schema": {"type": "string"},
@@ -294,14 +301,15 @@ async def _if_match(request: Request, _header: _IfMatchHeader = None) -> Match:
     return Match(given=True, any=read == "*", tags=read if isinstance(read, tuple) else ())
 
 
+@_amends_openapi(_document_required)
 @problems.raises(PreconditionRequired)
 async def _required_if_match(match: Annotated[Match, Depends(_if_match)]) -> Match:
     match.require()
     return match
 
 
+# It declares no 412: that is for the routes, mostly PUT, that can answer it.
 @_amends_openapi(_document_not_modified)
-@problems.raises(PreconditionFailed)
 async def _if_none_match(
     request: Request, response: Response, _header: _IfNoneMatchHeader = None
 ) -> NoneMatch:

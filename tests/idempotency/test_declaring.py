@@ -10,7 +10,7 @@ import pytest
 from fastapi import Depends, FastAPI, Request
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from roadworthy import idempotency, tables
+from roadworthy import idempotency, problems, tables
 from roadworthy.idempotency import Idempotency, Key
 
 
@@ -42,14 +42,23 @@ async def test_routes_that_are_not_hooked_say_what_to_add() -> None:
             await client.post("/", headers={"Idempotency-Key": "k"})
 
 
-def test_the_openapi_document_shows_the_header() -> None:
+def test_the_openapi_document_shows_the_header_and_the_answers() -> None:
     app, once = FastAPI(), Idempotency(Tx)
+    problems.install(app)
 
-    @app.post("/")
+    @app.post("/", status_code=201)
     async def make(key: Annotated[Key | None, once.key], request: Request) -> None: ...
 
-    (shown,) = app.openapi()["paths"]["/"]["post"]["parameters"]
-    assert (shown["name"], shown["in"], shown["required"]) == ("Idempotency-Key", "header", False)
+    @app.post("/strict")
+    async def strict(key: Annotated[Key, once.required]) -> None: ...
+
+    shown = app.openapi()["paths"]
+    (free,), (wanted,) = (shown[path]["post"]["parameters"] for path in ("/", "/strict"))
+    assert (free["name"], free["in"], free["required"]) == ("Idempotency-Key", "header", False)
+    assert (wanted["name"], wanted["required"]) == ("Idempotency-Key", True)
+    assert shown["/"]["post"]["responses"].keys() >= {"201", "400", "409", "422"}
+    assert "Idempotent-Replayed" in shown["/"]["post"]["responses"]["201"]["headers"]
+    assert "Retry-After" in shown["/"]["post"]["responses"]["409"]["headers"]
 
 
 def test_migrations_find_the_table() -> None:
