@@ -142,9 +142,11 @@ def depot(start_depot: StartDepot, database_url: str) -> Iterator[Depot]:
 
 @pytest.fixture
 def client(depot: Depot) -> Iterator[httpx.Client]:
-    """A client of the server."""
+    """A client of the server; what the server logs meanwhile is shown where a test fails."""
+    told = len(depot.lines)
     with depot.client() as client:
         yield client
+    sys.stdout.write("".join(depot.lines[told:]))
 
 
 @pytest.fixture

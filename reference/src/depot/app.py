@@ -37,6 +37,7 @@ def create_app(chosen: Settings) -> FastAPI:
         summary="A stock-keeping service.",
         lifespan=lifespan(parts.database(chosen), Drain(seconds=chosen.drain_seconds)),
         max_body_size=chosen.body.max_bytes,
+        redirect_slashes=False,
     )
     problems.install(app)
     app.add_middleware(RequestLog)

@@ -3,6 +3,7 @@
 from datetime import timedelta
 from decimal import Decimal
 from random import Random
+from typing import Any, Final
 
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -15,7 +16,7 @@ from depot.orders.rows import LedgerRow
 
 __all__ = ["add_demo_data"]
 
-_ITEMS = (
+_ITEMS: Final[tuple[tuple[str, str, dict[str, Any]], ...]] = (
     ("Adjustable wrench", "24.90", {"size_mm": 200}),
     ("Claw hammer", "18.50", {"weight_g": 570}),
     ("Cordless drill", "129.00", {"volts": 18, "case": {"included": True}}),

@@ -63,7 +63,7 @@ def _exact(amount: Decimal) -> Decimal:
 
 Money = Annotated[
     Decimal,
-    PlainSerializer(text, return_type=str),
+    PlainSerializer(text, return_type=str, when_used="json"),
     WithJsonSchema(
         {"type": "string", "pattern": _SENT, "examples": ["9.99"]}, mode="serialization"
     ),
@@ -74,7 +74,7 @@ Price = Annotated[
     Decimal,
     BeforeValidator(_read),
     Field(gt=0, le=MAX),
-    PlainSerializer(text, return_type=str),
+    PlainSerializer(text, return_type=str, when_used="json"),
     WithJsonSchema(
         {
             "anyOf": [

@@ -69,62 +69,67 @@ _Seconds = Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)]
 
 class _Database(BaseModel):
     url: Annotated[str, AfterValidator(_database_url)] | None = Field(
-        None, description="sqlite:///path/to/file or postgresql://user:password@host/database"
+        default=None,
+        description="sqlite:///path/to/file or postgresql://user:password@host/database",
     )
 
 
 class _Jobs(BaseModel):
     engine: Literal["embedded", "celery", "rq"] = Field(
-        "embedded", description="embedded, celery or rq"
+        default="embedded", description="embedded, celery or rq"
     )
     broker_url: Annotated[str, _with_scheme("amqp", "amqps", "redis", "rediss")] | None = Field(
-        None, description="amqp://host or redis://host, for celery or rq"
+        default=None, description="amqp://host or redis://host, for celery or rq"
     )
     run_in_server: bool = Field(default=True, description="true or false")
 
 
 class _Files(BaseModel):
     url: Annotated[str, _with_scheme("file", "s3")] | None = Field(
-        None, description="file:///path or s3://bucket/prefix"
+        default=None, description="file:///path or s3://bucket/prefix"
     )
 
 
 class _Mail(BaseModel):
     url: Annotated[str, _with_scheme("smtp", "smtps")] | None = Field(
-        None, description="smtp://host:port"
+        default=None, description="smtp://host:port"
     )
 
 
 class _Uploads(BaseModel):
-    max_bytes: _Bytes = Field(5242880, description="a whole number of bytes, such as 5242880")
+    max_bytes: _Bytes = Field(
+        default=5242880, description="a whole number of bytes, such as 5242880"
+    )
 
 
 class _Archives(BaseModel):
-    max_bytes: _Bytes = Field(2**31, description="a whole number of bytes, such as 2147483648")
+    max_bytes: _Bytes = Field(
+        default=2**31, description="a whole number of bytes, such as 2147483648"
+    )
 
 
 class _Body(BaseModel):
-    max_bytes: _Bytes = Field(2**20, description="a whole number of bytes, such as 1048576")
+    max_bytes: _Bytes = Field(default=2**20, description="a whole number of bytes, such as 1048576")
 
 
 class _Ops(BaseModel):
-    token: SecretStr | None = Field(None, description="a secret text")
+    token: SecretStr | None = Field(default=None, description="a secret text")
 
 
 class _Cors(BaseModel):
     origins: _Origins = Field(
-        ["http://localhost:3000"],
+        default=["http://localhost:3000"],
         description='a JSON list of origins, such as ["http://localhost:3000"]',
     )
 
 
 class _Shutdown(BaseModel):
-    drain_seconds: _Seconds = Field(5, description="a number of seconds, such as 5")
-    grace_seconds: _Seconds = Field(25, description="a number of seconds, such as 25")
+    drain_seconds: _Seconds = Field(default=5, description="a number of seconds, such as 5")
+    grace_seconds: _Seconds = Field(default=25, description="a number of seconds, such as 25")
 
 
 class _Log(BaseModel):
-    format: Literal["json", "console"] = Field("console", description="json or console")
+    format: Literal["json", "console"] = Field(default="console", description="json or console")
 
 
 class Settings(BaseSettings):
@@ -139,7 +144,7 @@ class Settings(BaseSettings):
         extra="ignore",
     )
 
-    data_dir: Path = Field(Path("var"), description="a directory")
+    data_dir: Path = Field(default=Path("var"), description="a directory")
     database: _Database = _Database()
     jobs: _Jobs = _Jobs()
     files: _Files = _Files()

@@ -2,10 +2,13 @@
 
 from alembic import context
 
-from depot.inventory import rows as _inventory  # noqa: F401 - declares its tables
-from depot.orders import rows as _orders  # noqa: F401 - declares its tables
+from depot.inventory.rows import ItemRow
+from depot.orders.rows import OrderRow
 from depot.rows import Row
 from roadworthy import tables
+
+# What a class is imported for is that its module declares tables.
+_DECLARED = (ItemRow, OrderRow)
 
 context.configure(
     connection=context.config.attributes["connection"],
