@@ -6,14 +6,15 @@ import os
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import sqlalchemy as sa
 from fastapi import APIRouter, FastAPI, Response
 from pydantic import BaseModel
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from roadworthy import idempotency, problems, tables
-from roadworthy.database import Database, Tx
+from roadworthy.database import Database, transaction
 from roadworthy.idempotency import Idempotency
 from roadworthy.lifespan import lifespan
 
@@ -26,6 +27,7 @@ orders = sa.Table(
     sa.Column("sku", sa.String, nullable=False),
 )
 database = Database(os.environ["SHOP_URL"])
+Tx = Annotated[AsyncSession, transaction(isolation=os.environ.get("SHOP_ISOLATION"))]
 once = Idempotency(Tx)
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from support.transactions import wait_for_two_transactions
+
 
 def test_a_client_that_leaves_and_repeats_twice_makes_one_order_p11(shop: Any) -> None:
     with shop.send("k1", outcome="held"):
@@ -73,26 +75,13 @@ def test_a_repeat_at_another_process_gets_the_answer_whatever_its_snapshot(
     with shop.send("k1", outcome="held") as held:
         shop.wait_until_held()
         with other.send("k1", outcome="held") as waiting:
-            _wait_for_two_transactions(postgres_url)
+            wait_for_two_transactions(postgres_url)
             shop.go()
             first, repeat = held.receive(), waiting.receive()
 
     assert (first.status, repeat.status) == (201, 201)
     assert repeat.headers["idempotent-replayed"] == "true"
     assert shop.skus() == ["a"]
-
-
-def _wait_for_two_transactions(postgres_url: str) -> None:
-    """Return once two transactions are open: the one that is held, and the one that waits."""
-    import psycopg
-
-    count = (
-        "select count(*) from pg_stat_activity where datname = current_database() "
-        "and xact_start is not null and pid <> pg_backend_pid()"
-    )
-    with psycopg.connect(postgres_url, autocommit=True) as connection:
-        while connection.execute(count).fetchone() != (2,):
-            pass
 
 
 def test_where_nothing_orders_writers_the_key_itself_does(

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from support.transactions import wait_for_two_transactions
+
 
 @pytest.fixture
 def shop(open_shop: Callable[..., Any], database_url: str) -> Any:
@@ -43,6 +45,24 @@ def test_a_repeat_is_409_while_the_first_runs_and_gets_its_answer_afterwards(sho
 
     assert (early.status, early.headers["x-error-code"]) == (409, "IDEMPOTENCY_IN_PROGRESS")
     assert (first.status, late.status, late.body) == (201, 201, first.body)
+    assert shop.skus() == ["a"]
+
+
+def test_a_repeat_whose_snapshot_is_too_old_runs_again_and_gets_the_answer(
+    open_shop: Callable[..., Any], postgres_url: str
+) -> None:
+    app = Path(__file__).parent / "durable_shop.py"
+    shop, other = (
+        open_shop(postgres_url, app=app, SHOP_ISOLATION="REPEATABLE READ") for _ in range(2)
+    )
+    with shop.send("k1", outcome="held") as held:
+        shop.wait_until_held()
+        with other.send("k1", outcome="held") as waiting:
+            wait_for_two_transactions(postgres_url)
+            shop.go()
+            first, repeat = held.receive(), waiting.receive()
+
+    assert (first.status, repeat.status, repeat.body) == (201, 201, first.body)
     assert shop.skus() == ["a"]
 
 
