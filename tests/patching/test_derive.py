@@ -7,6 +7,7 @@ import sys
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
+from functools import cached_property
 from typing import Annotated, Any, Generic, Literal, NewType, TypeVar
 from uuid import UUID
 
@@ -118,6 +119,12 @@ def test_p9_what_the_entity_hides_when_it_is_dumped_is_kept():
     after = change(Described(code="a", secret="s3cret"), {"quantity": 1}).after
 
     assert after.secret.get_secret_value() == "s3cret"
+
+
+@pytest.mark.parametrize("field", ["quantity", "code", "secret"])
+def test_p1_null_is_refused_before_there_is_a_resource(field):
+    with pytest.raises(ValidationFailed):
+        patching.parse(Patch[Described], {field: None})
 
 
 class Aliased(BaseModel):
@@ -413,6 +420,21 @@ def test_an_entity_that_keeps_unknown_members_keeps_them_in_a_patch():
     current = Open.model_validate({"x": 1, "more": {"a": 1}})
 
     assert change(current, {"x": 2}).after.model_extra == {"more": {"a": 1}}
+
+
+def test_a_cached_property_of_the_entity_is_not_taken_for_a_field():
+    class Cached(BaseModel):
+        model_config = ConfigDict(extra="forbid")
+        x: int = 1
+
+        @cached_property
+        def double(self) -> int:
+            return self.x * 2
+
+    current = Cached()
+    assert current.double == 2
+
+    assert change(current, {"x": 2}).after.double == 4
 
 
 def test_a_strict_entity_is_patched_with_dates_and_decimals():

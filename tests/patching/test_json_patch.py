@@ -44,6 +44,13 @@ def test_only_what_changed_is_written(warehouse):
     assert warehouse.row()["display"] == "kept as it was written"
 
 
+def test_true_is_not_one(warehouse):
+    warehouse.merge({"attributes": {"n": 1}})
+
+    assert warehouse.operate(op("replace", "/attributes/n", value=True)).status == 200
+    assert warehouse.row()["attributes"]["n"] is True
+
+
 @pytest.mark.parametrize(
     "test",
     [

@@ -156,8 +156,10 @@ class _Merge:
 
 
 def _fields_of(current: BaseModel) -> dict[str, Any]:
-    # Not by getattr: reading a deprecated field warns.
-    return vars(current) | (current.model_extra or {})
+    # Not by getattr: reading a deprecated field warns. Not all of it: cached properties live there.
+    stored = vars(current)
+    fields = {name: stored[name] for name in type(current).model_fields if name in stored}
+    return fields | (current.model_extra or {})
 
 
 def _column(value: Any) -> Any:
