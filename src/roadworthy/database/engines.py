@@ -168,7 +168,7 @@ def _watch(engine: AsyncEngine) -> None:
     """Know of each statement that failed, so that nothing half-done is committed."""
     event.listen(engine.sync_engine, "handle_error", _note_failure)
     event.listen(engine.sync_engine, "commit", _refuse_after_failure)
-    event.listen(engine.sync_engine, "rollback", _forget_failure)
+    event.listen(engine.sync_engine, "begin", _forget_failure)
     event.listen(engine.sync_engine, "rollback_savepoint", _forget_failure)
 
 
@@ -188,6 +188,8 @@ def _note_failure(context: ExceptionContext) -> BaseException | None:
 def _refuse_after_failure(connection: Connection) -> None:
     # PostgreSQL answers the COMMIT of a failed transaction with a rollback, and no error.
     if connection.info.get(_FAILED):
+        # SQLAlchemy takes a commit that raises for the end of the transaction.
+        connection.dialect.do_rollback(connection.connection)
         raise StatementFailed
 
 

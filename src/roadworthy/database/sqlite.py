@@ -236,8 +236,10 @@ class WriteConnection(_Connection):
                 await self._commit(self._commit_and_sync)
 
     async def _commit(self, job: Callable[[sqlite3.Connection], None]) -> None:
-        await self.lane.run(job)
-        self._give_turn()
+        try:
+            await self.lane.run(job)
+        finally:
+            self._give_turn()
 
     def _commit_and_sync(self, db: sqlite3.Connection) -> None:
         _commit(db)
@@ -392,7 +394,12 @@ def _execute(
 def _commit(db: sqlite3.Connection) -> None:
     if not db.in_transaction:
         raise sqlite3.OperationalError("interrupted: SQLite has rolled the transaction back")
-    db.execute("COMMIT").close()
+    try:
+        db.execute("COMMIT").close()
+    except sqlite3.Error:
+        # A deferred foreign key leaves the transaction open, and SQLAlchemy takes it for ended.
+        _rollback(db)
+        raise
 
 
 def _rollback(db: sqlite3.Connection) -> None:

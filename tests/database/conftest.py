@@ -1,0 +1,65 @@
+"""The service of these tests, on either database, in a process of its own."""
+
+import asyncio
+import importlib.util
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from support.http import RawClient
+from support.server import Server
+
+SERVICE = Path(__file__).parent / "service.py"
+
+
+@pytest.fixture
+def start(serve: Callable[..., Server], database_url: str) -> Callable[..., Server]:
+    """Serve the service with these settings, on SQLite and on PostgreSQL in turn."""
+
+    def start_with(*args: str, **settings: object) -> Server:
+        env = {
+            "URL": database_url,
+            **{name.upper(): str(value) for name, value in settings.items()},
+        }
+        return serve(SERVICE, factory=True, args=args, env=env)
+
+    return start_with
+
+
+@pytest.fixture
+def client(start: Callable[..., Server]) -> Iterator[RawClient]:
+    """One connection to the service."""
+    with RawClient(start().port, timeout=20) as connection:
+        yield connection
+
+
+@pytest.fixture
+def at_once() -> Callable[..., list[int]]:
+    """Send the same request many times at once, and return the statuses."""
+
+    async def send(port: int, line: str) -> int:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(f"{line} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+        answer = await reader.read()
+        writer.close()
+        return int(answer.split()[1])
+
+    async def send_all(port: int, line: str, times: int) -> list[int]:
+        return await asyncio.gather(*(send(port, line) for _ in range(times)))
+
+    def run(port: int, line: str, *, times: int) -> list[int]:
+        return asyncio.run(send_all(port, line, times))
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def service() -> ModuleType:
+    """The module of the service, for tests in this process."""
+    spec = importlib.util.spec_from_file_location("database_service", SERVICE)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
