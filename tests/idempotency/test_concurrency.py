@@ -87,7 +87,7 @@ def test_a_repeat_at_another_process_gets_the_answer_whatever_its_snapshot(
 def test_where_nothing_orders_writers_the_key_itself_does(
     open_shop: Callable[..., Any], sqlite_url: str
 ) -> None:
-    shops = [open_shop(sqlite_url, SHOP_BEGIN="-- none") for _ in range(2)]
+    shops = [open_shop(sqlite_url, SHOP_BEGIN="BEGIN") for _ in range(2)]
 
     with ThreadPoolExecutor(8) as threads:
         answers = list(threads.map(lambda n: shops[n % 2].order("k1"), range(8)))
