@@ -19,7 +19,7 @@ NOT_OURS = [
     r"(?<![\w.~])/(?:root|work|home|Users)/\w",
     "python" + r"hosted\.",
     "npm" + r"js\.(?:org|com)",
-    r"index-url|find-links(?! \\)",
+    "index" + r"-url|find" + r"-links",
 ]
 
 
@@ -38,7 +38,7 @@ def test_no_file_names_a_machine_or_a_registry():
         f"{path.relative_to(REPOSITORY)}: {match.group()}"
         for path in tracked()
         for pattern in NOT_OURS
-        if path.name not in {"Makefile", "test_repository.py"} or "index" not in pattern
+        if path.name not in {"Makefile"} or "index" not in pattern
         for match in re.finditer(pattern, path.read_text())
     ]
 
