@@ -39,11 +39,6 @@ class Contract:
     types: str
     """The path under which each problem type has its page."""
 
-    def open(self, scope: Scope, identity: str) -> "Call":
-        """Put a request under this contract."""
-        call = scope[_CALL] = Call(self, identity, root=scope.get("root_path", ""))
-        return call
-
     def spelling(self, scope: Scope) -> Spelling:
         """Return the spelling that this client prefers."""
         accept = [value for name, value in scope["headers"] if name == b"accept"]
@@ -76,17 +71,27 @@ class Contract:
         ]
 
 
-@dataclass(slots=True)
 class Call:
     """One request under a contract: shared by all layers, whatever they do to the scope."""
 
-    contract: Contract
-    identity: str
-    root: str
-    """The path that the whole application is served under."""
-    logged: BaseException | None = None
-    broken: Exception | None = None
-    """What cut the body short, seen from inside of every middleware."""
+    __slots__ = ("broken", "contract", "identity", "logged", "root")
+
+    def __init__(self, contract: Contract, identity: str, root: str) -> None:
+        self.contract, self.identity = contract, identity
+        self.root = root
+        """The path that the whole application is served under."""
+        self.logged: BaseException | None = None
+        self.broken: Exception | None = None
+        """What cut the body short, seen from inside of every middleware."""
+
+    def open(self, scope: Scope) -> "Call":
+        """Let everything that serves this request find it."""
+        scope[_CALL] = self
+        return self
+
+    def close(self, scope: Scope) -> None:
+        """Let go of the scope: a cycle would leave each request to the garbage collector."""
+        del scope[_CALL]
 
 
 async def handle(request: Request, error: Exception) -> Response:
@@ -129,7 +134,8 @@ def call_of(scope: Scope) -> Call | None:
 
 def _call_of(scope: Scope) -> Call:
     # A websocket, or an application that shares our handlers, is under no contract yet.
-    return call_of(scope) or _BARE.open(scope, request_ids.request_id() or "-")
+    identity = request_ids.request_id() or "-"
+    return call_of(scope) or Call(_BARE, identity, scope.get("root_path", "")).open(scope)
 
 
 _BARE = Contract(default="envelope", types="/problems")

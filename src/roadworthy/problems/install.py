@@ -16,19 +16,26 @@ from starlette.types import ASGIApp
 from roadworthy import _fastapi
 from roadworthy.problems.answer import Contract, handle
 from roadworthy.problems.openapi import document
-from roadworthy.problems.outermost import Innermost, Outermost
+from roadworthy.problems.outermost import Innermost, Observer, Outermost
 from roadworthy.problems.pages import page
 from roadworthy.problems.report import Spelling
 
 __all__ = ["install"]
 
 
-def install(app: FastAPI, *, default: Spelling = "envelope", types: str = "/problems") -> None:
+def install(
+    app: FastAPI,
+    *,
+    default: Spelling = "envelope",
+    types: str = "/problems",
+    observe: Observer | None = None,
+) -> None:
     """Give every failure of `app` one shape, its mounted applications included.
 
     `default` is the spelling for clients that prefer neither: the envelope, or
     `"problem+json"` (RFC 9457). `types` is the path under which each problem type
-    has its page. Handlers that you register afterwards win over ours.
+    has its page. `observe(scope, status, seconds)` is called after each response:
+    `observability.RequestLog` is one. Handlers that you register afterwards win over ours.
 
     Raises:
         RuntimeError: The application has already started.
@@ -38,7 +45,7 @@ def install(app: FastAPI, *, default: Spelling = "envelope", types: str = "/prob
     app.user_middleware.append(Middleware(Innermost))
     document(app)
     contract = Contract(default=default, types=types)
-    _fastapi.wrap_outermost(app, partial(_wrap, app=app, contract=contract))
+    _fastapi.wrap_outermost(app, partial(_wrap, app=app, contract=contract, observe=observe))
 
 
 def _register(app: Starlette) -> None:
@@ -46,14 +53,14 @@ def _register(app: Starlette) -> None:
         app.exception_handlers[kind] = handle
 
 
-def _wrap(inner: ASGIApp, *, app: FastAPI, contract: Contract) -> ASGIApp:
+def _wrap(inner: ASGIApp, *, app: FastAPI, contract: Contract, observe: Observer | None) -> ASGIApp:
     # Now all routes and middleware are there, mounted applications too. Ours comes
     # last: each route before it would cost every request a look.
     app.add_route(f"{contract.types}/{{code}}", page, methods=["GET"], include_in_schema=False)
     for mounted in _mounted(app.routes):
         if mounted.middleware_stack is None:
             _register(mounted)
-    return Outermost(inner, contract=contract, cors=_cors_of(app), debug=app.debug)
+    return Outermost(inner, contract=contract, cors=_cors_of(app), debug=app.debug, observe=observe)
 
 
 def _mounted(routes: list[BaseRoute]) -> Iterator[Starlette]:

@@ -8,10 +8,10 @@ of them the contract's shape, and every response its `X-Request-ID`.
 
 import logging
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
 from http import HTTPStatus
-from typing import Any, Final
+from time import perf_counter
+from typing import Any, Final, TypeAlias
 
 from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
@@ -24,12 +24,20 @@ from roadworthy.problems.answer import Call, Contract, call_of, log_failure, was
 from roadworthy.problems.report import FIRST_ERROR, Report
 from roadworthy.problems.translate import is_refusal, report_on, report_status
 
-__all__ = ["Innermost", "Outermost"]
+__all__ = ["Innermost", "Observer", "Outermost"]
+
+Observer: TypeAlias = Callable[[Scope, int | None, float], None]
+"""What is called after each response: its scope, its status (None where the client left
+before there was one) and the seconds until its last byte was sent."""
 
 log = logging.getLogger("roadworthy.problems")
 
 _BREAKS: Final = re.compile(rb"[\r\n\0]")
 """A line break in a header would start another one, or a response, of the client's making."""
+
+_BODY: Final = frozenset(
+    {"http.response.body", "http.response.pathsend", "http.response.zerocopysend"}
+)
 
 _TERMINAL: Final[dict[bytes, Callable[[bytes], bytes]]] = {
     b"text/event-stream": lambda document: b"event: error\ndata: " + document + b"\n\n",
@@ -43,29 +51,41 @@ class Outermost:
     """The ASGI layer around the whole application."""
 
     def __init__(
-        self, app: ASGIApp, *, contract: Contract, cors: CORSMiddleware | None, debug: bool
+        self,
+        app: ASGIApp,
+        *,
+        contract: Contract,
+        cors: CORSMiddleware | None,
+        debug: bool,
+        observe: Observer | None,
     ) -> None:
         self.app = app
         self.contract = contract
         self.cors = cors
         self.debug = debug
+        self.observe = observe
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request so that nothing escapes the contract."""
         if scope["type"] != "http" or call_of(scope) is not None:
             return await self.app(scope, receive, send)  # a mounted application: we are around it
         identity = request_ids.accept(scope["headers"])
-        call = self.contract.open(scope, identity)
+        exchange = _Exchange(self, scope, send, identity)
+        exchange.open(scope)
         scope[_fastapi.PREPARE] = body.strict
         token = request_ids.current.set(identity)
-        exchange = _Exchange(self, scope, send, call)
+        began = perf_counter()
         try:
             await self.app(scope, receive, exchange.send)
-            await exchange.end()
+            if not exchange.complete:
+                await exchange.end()
         except Exception as error:  # nothing may leave: the server would cut the connection
             await exchange.fail(error)
         finally:
+            if self.observe is not None:
+                _observe(self.observe, scope, exchange, began)
             request_ids.current.reset(token)
+            exchange.close(scope)
 
 
 class Innermost:
@@ -88,77 +108,97 @@ class Innermost:
             raise
 
 
-@dataclass(slots=True)
-class _Exchange:
-    """One response on its way out."""
+class _Exchange(Call):
+    """One response on its way out. Every request pays for this: keep it lean."""
 
-    outermost: Outermost
-    scope: Scope
-    forward: Send
-    call: Call
-    started: bool = False
-    complete: bool = False
-    media_type: bytes = b""
-    replaced: Report | None = field(default=None)
+    __slots__ = (
+        "complete",
+        "ended",
+        "forward",
+        "headers",
+        "outermost",
+        "replaced",
+        "scope",
+        "status",
+    )
+
+    def __init__(self, outermost: Outermost, scope: Scope, forward: Send, identity: str) -> None:
+        super().__init__(outermost.contract, identity, scope.get("root_path", ""))
+        self.outermost = outermost
+        self.scope = scope
+        self.forward = forward
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.status: int | None = None
+        self.replaced: Report | None = None
+        self.complete = False
+        self.ended = 0.0
 
     async def send(self, message: Message) -> None:
+        """Pass a message of the application on, as the contract wants it."""
         kind = message["type"]
         if kind == "http.response.start":
             await self._start(message)
+        elif kind not in _BODY:
+            await self.forward(message)
         elif self.replaced is not None:
-            await self._send_replacement()
+            await self._send_replacement(self.replaced)
         elif message.get("more_body", False):
             await self.forward(message)
-        elif self.call.broken is None:  # else this end is not the end
-            self.complete = True
+        elif self.broken is None:  # else this end is not the end
+            self._finish()
             await self.forward(message)
+
+    def _finish(self) -> None:
+        self.complete = True
+        self.ended = perf_counter()
 
     async def end(self) -> None:
         """Close the body of an application that has returned without doing so."""
-        if self.started and not self.complete and self.call.broken is not None:
-            await self._break_off(self.call.broken)
+        if self.status is not None and self.broken is not None:
+            await self._break_off(self.broken)
 
     async def _start(self, message: Message) -> None:
-        self.call.broken = None
-        headers = [
-            (name, _BREAKS.sub(b" ", value))
-            for name, value in message.get("headers", ())
-            if not _BREAKS.search(name)
-        ]
-        self.media_type = _media_type(headers)
-        status: int = message["status"]
-        if status >= FIRST_ERROR and self._is_foreign(status, headers):
-            self.replaced = report_status(status)
-            headers = [pair for pair in headers if not pair[0].lower().startswith(b"content-")]
-            headers += self.outermost.contract.headers(self.scope, self.replaced)
-        headers.append((b"x-request-id", self.call.identity.encode()))
-        message = {**message, "headers": headers}
-        await self._forward_start(message, status)
+        self.broken = None
+        status = self.status = message["status"]
+        headers = self.headers = _single_lines(message.get("headers", ()))
+        if status >= FIRST_ERROR:
+            await self._start_error(message, status)
+        else:
+            headers.append((b"x-request-id", self.identity.encode()))
+            await self.forward({**message, "headers": headers})
 
-    async def _forward_start(self, message: Message, status: int) -> None:
-        self.started = True
-        cors, request_headers = self.outermost.cors, Headers(scope=self.scope)
-        if (
-            status >= FIRST_ERROR
-            and cors
-            and "origin" in request_headers
-            and not _has_cors(message)
-        ):
-            await cors.send(message, send=self.forward, request_headers=request_headers)
+    async def _start_error(self, message: Message, status: int) -> None:
+        if self._is_foreign(status):
+            self.replaced = report_status(status)
+            self.headers = [p for p in self.headers if not p[0].lower().startswith(b"content-")]
+            self.headers += self.contract.headers(self.scope, self.replaced)
+        self.headers.append((b"x-request-id", self.identity.encode()))
+        message = {**message, "headers": self.headers}
+        cors, asked = self.outermost.cors, Headers(scope=self.scope)
+        if cors is not None and "origin" in asked and not self._has(b"access-control-allow-origin"):
+            await cors.send(message, send=self.forward, request_headers=asked)
         else:
             await self.forward(message)
 
-    def _is_foreign(self, status: int, headers: list[tuple[bytes, bytes]]) -> bool:
+    def _is_foreign(self, status: int) -> bool:
         """Tell an answer of the framework or of middleware from one of the contract."""
         if self.outermost.debug and status == HTTPStatus.INTERNAL_SERVER_ERROR:
             return False  # Starlette's traceback page
-        ours = any(name.lower() == b"x-error-code" for name, _ in headers)
-        return not ours and self.media_type in (b"", b"text/plain")
+        return not self._has(b"x-error-code") and self._media_type() in (b"", b"text/plain")
 
-    async def _send_replacement(self) -> None:
-        if not self.complete and self.replaced is not None:
-            self.complete = True
-            document = self.outermost.contract.body(self.scope, self.replaced)
+    def _has(self, header: bytes) -> bool:
+        return any(name.lower() == header for name, _ in self.headers)
+
+    def _media_type(self) -> bytes:
+        for name, value in self.headers:
+            if name.lower() == b"content-type":
+                return value.partition(b";")[0].strip().lower()
+        return b""
+
+    async def _send_replacement(self, report: Report) -> None:
+        if not self.complete:
+            self._finish()
+            document = self.contract.body(self.scope, report)
             await self.forward({"type": "http.response.body", "body": document})
 
     async def fail(self, error: Exception) -> None:
@@ -167,7 +207,7 @@ class _Exchange:
             return
         if not self.complete and not was_logged(self.scope, error) and not is_refusal(error):
             log_failure(self.scope, error)
-        if not self.started:
+        if self.status is None:
             await self._answer(report_on(error, route=None))
         elif not self.complete:
             await self._break_off(error)
@@ -177,8 +217,8 @@ class _Exchange:
             raise error  # so that tests see crashes, as they do without us
 
     async def _answer(self, report: Report) -> None:
-        document = self.outermost.contract.body(self.scope, report)
-        headers = self.outermost.contract.headers(self.scope, report)
+        document = self.contract.body(self.scope, report)
+        headers = self.contract.headers(self.scope, report)
         await self.send(
             {"type": "http.response.start", "status": report.status, "headers": headers}
         )
@@ -186,25 +226,26 @@ class _Exchange:
 
     async def _break_off(self, error: Exception) -> None:
         """End a stream so that the client can tell: by a last event, or by a cut connection."""
-        terminal = _TERMINAL.get(self.media_type)
+        terminal = _TERMINAL.get(self._media_type())
         if terminal is None:
             raise error
-        report = report_on(error, route=None)
-        document = self.outermost.contract.body(self.scope, report)
+        document = self.contract.body(self.scope, report_on(error, route=None))
         await self.forward({"type": "http.response.body", "body": terminal(document)})
-        self.complete = True
+        self._finish()
 
 
-def _media_type(headers: list[tuple[bytes, bytes]]) -> bytes:
-    for name, value in headers:
-        if name.lower() == b"content-type":
-            return value.partition(b";")[0].strip().lower()
-    return b""
+def _single_lines(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    pairs = list(headers)
+    if not _BREAKS.search(b"".join([part for pair in pairs for part in pair])):
+        return pairs
+    return [(n, _BREAKS.sub(b" ", value)) for n, value in pairs if not _BREAKS.search(n)]
 
 
-def _has_cors(message: Message) -> bool:
-    names = (name.lower() for name, _ in message["headers"])
-    return b"access-control-allow-origin" in names
+def _observe(observe: Observer, scope: Scope, exchange: _Exchange, began: float) -> None:
+    try:
+        observe(scope, exchange.status, (exchange.ended or perf_counter()) - began)
+    except Exception as error:  # whoever watches must not change what is watched
+        log.exception("an observer of responses failed", exc_info=error)
 
 
 def _is_test_client(scope: Scope) -> bool:
