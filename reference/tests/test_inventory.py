@@ -173,6 +173,12 @@ def test_a_value_that_no_row_can_hold_is_refused(
     assert answer.json()["error"]["code"] in {"MALFORMED_BODY", "VALIDATION_FAILED"}
 
 
+def test_a_whole_number_is_an_integer_however_it_is_written(add_item: Add) -> None:
+    item = add_item(quantity=5.0)
+
+    assert repr(item["quantity"]) == "5"
+
+
 def test_attributes_come_back_as_they_were_sent(client: httpx.Client, add_item: Add) -> None:
     attributes = {
         "int": 2**53,

@@ -9,6 +9,7 @@ from uuid import uuid4
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     JsonValue,
@@ -34,6 +35,11 @@ def is_item_id(text: str) -> bool:
     return re.fullmatch(_ID, text) is not None and not text.endswith("\n")
 
 
+def _whole(value: Any) -> Any:
+    # JSON has one kind of number: 5.0 is an integer (JSON Schema, Core §4.2.3).
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 def _of_bearable_size(attributes: dict[str, JsonValue]) -> dict[str, JsonValue]:
     if len(json.dumps(attributes, ensure_ascii=False)) > MAX_ATTRIBUTES_BYTES:
         raise PydanticCustomError(
@@ -43,8 +49,8 @@ def _of_bearable_size(attributes: dict[str, JsonValue]) -> dict[str, JsonValue]:
 
 
 ItemId: TypeAlias = Annotated[str, Field(pattern=_ID, max_length=64, examples=["item-001"])]
-Quantity: TypeAlias = Annotated[int, Field(ge=0, le=MAX_QUANTITY)]
-OrderQuantity: TypeAlias = Annotated[int, Field(ge=1, le=MAX_QUANTITY)]
+Quantity: TypeAlias = Annotated[int, BeforeValidator(_whole), Field(ge=0, le=MAX_QUANTITY)]
+OrderQuantity: TypeAlias = Annotated[int, BeforeValidator(_whole), Field(ge=1, le=MAX_QUANTITY)]
 Attributes: TypeAlias = Annotated[dict[str, JsonValue], AfterValidator(_of_bearable_size)]
 
 

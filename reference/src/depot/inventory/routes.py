@@ -73,8 +73,9 @@ async def change_item(
 ) -> Item:
     """Change the fields that are sent; a patch that changes nothing keeps the ETag."""
     row = await items.lock(tx, item_id)
+    change = patching.apply(patch, Item.model_validate(row))
     match.check(row.version)
-    for name, value in patching.apply(patch, Item.model_validate(row)).values.items():
+    for name, value in change.values.items():
         setattr(row, name, value)
     await tx.flush()
     set_etag(response, row.version)

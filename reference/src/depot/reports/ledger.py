@@ -34,7 +34,7 @@ async def as_csv(db: Database, period: Period) -> AsyncIterator[str]:
             return
 
 
-async def _read(db: Database, after: tuple[datetime, int], until: datetime) -> Sequence[Row[Any]]:
+async def _read(db: Database, after: tuple[datetime, int], until: datetime) -> Sequence[Any]:
     query = (
         select(*(LedgerRow.__table__.c[name] for name in _COLUMNS), LedgerRow.id)
         .where(tuple_(LedgerRow.created_at, LedgerRow.id) > after, LedgerRow.created_at <= until)
