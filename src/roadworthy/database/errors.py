@@ -13,6 +13,7 @@ Anything else (wrong SQL, a missing table) is a bug and stays one: 500.
 
 import logging
 import re
+import sqlite3
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -147,8 +148,7 @@ def _by_text(error: exc.DBAPIError) -> Problem | None:
         return ValidationFailed(errors=_fields("not_storable", _argument_column(error)))
     if isinstance(error, exc.IntegrityError):
         return Conflict()
-    away = isinstance(error, exc.OperationalError) and _is_away(text)
-    return ServiceUnavailable() if away else None
+    return ServiceUnavailable() if _is_away(error, text) else None
 
 
 def _refusal(error: exc.DBAPIError, code: str, text: str) -> Problem:
@@ -164,8 +164,12 @@ def _disk_full() -> Problem:
     return InsufficientStorage()
 
 
-def _is_away(text: str) -> bool:
-    return any(words in text.lower() for words in _SQLITE_AWAY)
+def _is_away(error: exc.DBAPIError, text: str) -> bool:
+    if not isinstance(error, exc.OperationalError):
+        return False
+    # SQLite calls wrong SQL operational too; the others' servers would have sent a state.
+    on_sqlite = isinstance(error.orig, sqlite3.Error)
+    return not on_sqlite or any(words in text.lower() for words in _SQLITE_AWAY)
 
 
 def _fields(code: str, columns: Iterable[str]) -> list[FieldError]:

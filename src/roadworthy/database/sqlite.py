@@ -69,7 +69,10 @@ class Sqlite:
 
     async def open(self) -> None:
         """Open the writer, and the WAL file where syncing it is on us."""
-        await self.writer.open()
+        try:
+            await self.writer.open()
+        except sqlite3.OperationalError as error:
+            raise sqlite3.OperationalError(f"{error}: {self.path}") from error
         wal = await self.writer.run(_wal_path)
         if wal is None or self.synchronous != "full" or sys.platform == "win32":
             return
