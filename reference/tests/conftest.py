@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -33,8 +32,11 @@ class Depot:
     ready: "queue.SimpleQueue[str | None]" = field(default_factory=queue.SimpleQueue)
     url: str = ""
 
+    def __post_init__(self) -> None:
+        self.reader = threading.Thread(target=self._read, daemon=True)
+
     def wait_until_ready(self) -> None:
-        threading.Thread(target=self._read, daemon=True).start()
+        self.reader.start()
         line = self.ready.get(timeout=60)
         if line is None:
             raise RuntimeError(f"depot ended with {self.process.wait()}:\n{self.log}")
@@ -185,9 +187,14 @@ def at_once() -> Callable[..., list[Any]]:
 
 
 def _end(depot: Depot) -> None:
+    # Never killed first: workers would outlive their parent.
     if depot.process.poll() is None:
-        depot.process.kill()
-        depot.process.wait()
-    if depot.process.stdout is not None:
-        time.sleep(0)
+        depot.process.terminate()
+        try:
+            depot.process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            depot.process.kill()
+            depot.process.wait()
+    depot.reader.join(timeout=10)
+    if depot.process.stdout is not None and not depot.reader.is_alive():
         depot.process.stdout.close()

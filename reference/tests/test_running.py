@@ -1,11 +1,11 @@
 """CONTRACT: Running it."""
 
 import json
-import os
 import signal
 import socket
 import sqlite3
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -259,8 +259,6 @@ def test_the_demo_has_data_and_keeps_what_is_there(start_depot: StartDepot, tmp_
 def test_the_demo_takes_its_port_from_the_environment(
     depot_environment: Callable[..., dict[str, str]], tmp_path: Path
 ) -> None:
-    import sys
-
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -324,14 +322,3 @@ def test_every_line_of_the_json_log_has_the_request_id(
     line = next(line for line in lines if line["request_id"] == "find-me")
     assert (line["method"], line["route"], line["status"]) == ("GET", "/livez", 200)
     assert all("request_id" in line for line in lines)
-
-
-def test_a_database_that_goes_away_and_comes_back(start_depot: StartDepot, tmp_path: Path) -> None:
-    depot = start_depot(DEPOT_DATA_DIR=str(tmp_path))
-    (tmp_path / "depot.db").rename(tmp_path / "away.db")
-    try:
-        with depot.client() as client:
-            assert client.get("/livez").status_code == 200
-            assert client.get("/readyz").status_code in {200, 503}
-    finally:
-        os.rename(tmp_path / "away.db", tmp_path / "depot.db")
