@@ -3,6 +3,7 @@
 import logging
 import re
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, Final
 
 from starlette.exceptions import HTTPException
@@ -12,6 +13,7 @@ from starlette.types import Scope
 
 from roadworthy import _fastapi
 from roadworthy.problems import request_ids
+from roadworthy.problems.allow import complete_allow
 from roadworthy.problems.report import (
     ENVELOPE,
     FIRST_ERROR,
@@ -100,6 +102,8 @@ async def handle(request: Request, error: Exception) -> Response:
         return Response(status_code=499)  # nobody reads it
     if isinstance(error, HTTPException) and error.status_code < FIRST_ERROR:
         return Response(status_code=error.status_code, headers=error.headers)
+    if isinstance(error, HTTPException) and error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        complete_allow(request.scope, error)
     if not is_refusal(error):
         log_failure(request.scope, error)
     return respond(request.scope, report_on(error, route=_fastapi.route_of(request.scope)))
