@@ -59,7 +59,8 @@ def at_once() -> Callable[..., list[int]]:
 def service() -> ModuleType:
     """The module of the service, for tests in this process."""
     spec = importlib.util.spec_from_file_location("database_service", SERVICE)
-    assert spec and spec.loader
+    assert spec
+    assert spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

@@ -17,15 +17,20 @@ from roadworthy.database import Database, Read, Tx, on_commit, transaction
 from roadworthy.lifespan import find, lifespan
 
 SCHEMA = [
-    "CREATE TABLE item (id INTEGER PRIMARY KEY, n INTEGER NOT NULL CHECK (n >= 0),"
-    " name VARCHAR(20) UNIQUE)",
-    "CREATE TABLE part (id INTEGER PRIMARY KEY, item_id INTEGER NOT NULL"
-    " REFERENCES item (id) DEFERRABLE INITIALLY DEFERRED)",
+    (
+        "CREATE TABLE item (id INTEGER PRIMARY KEY, n INTEGER NOT NULL CHECK (n >= 0),"
+        " name VARCHAR(20) UNIQUE)"
+    ),
+    (
+        "CREATE TABLE part (id INTEGER PRIMARY KEY, item_id INTEGER NOT NULL"
+        " REFERENCES item (id) DEFERRABLE INITIALLY DEFERRED)"
+    ),
     "INSERT INTO item (id, n) VALUES (1, 0)",
 ]
 INSERT = text("INSERT INTO item (id, n, name) VALUES (:id, :n, :name)")
 SLEEP = {
-    "sqlite": "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT max(x) FROM c",
+    "sqlite": "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT max(x)"
+    " FROM c",
     "postgresql": "SELECT pg_sleep(60)",
 }
 
@@ -109,7 +114,7 @@ async def background(item_id: int, tx: Tx, tasks: BackgroundTasks, request: Requ
     async def look(who: str) -> None:
         async with db.read() as read:
             seen.append([who, item_id in await ids(read)])
-        print(who, "has looked", flush=True)
+        print(who, "has looked", flush=True)  # noqa: T201 - tests wait for it
 
     async def look_at_once() -> None:
         await look("on_commit")
@@ -159,11 +164,11 @@ async def hold(milliseconds: int, tx: Tx) -> dict[str, int]:
 @router.post("/slow/{item_id}")
 async def slow(item_id: int, tx: Tx) -> None:
     await put(tx, item_id)
-    print("handler is waiting", flush=True)
+    print("handler is waiting", flush=True)  # noqa: T201 - tests wait for it
     try:
         await asyncio.sleep(60)
     except asyncio.CancelledError:
-        print("handler was cancelled", flush=True)
+        print("handler was cancelled", flush=True)  # noqa: T201 - tests wait for it
         raise
 
 
@@ -288,7 +293,7 @@ class Prepared:
             event.listen(engine, "commit", lambda _: await_(asyncio.sleep(seconds)))
 
     async def __aexit__(self, *_: object) -> None:
-        print("closing", flush=True)
+        print("closing", flush=True)  # noqa: T201 - tests wait for it
 
 
 def create_app() -> FastAPI:

@@ -14,8 +14,10 @@ from roadworthy.database import Database
 
 SECRET = "hunter2-hunter2"
 TABLES = [
-    "CREATE TABLE item (id INTEGER PRIMARY KEY, name VARCHAR(20) UNIQUE, code VARCHAR(20) NOT NULL,"
-    " n INTEGER, CONSTRAINT n_not_negative CHECK (n >= 0), UNIQUE (code, n))",
+    (
+        "CREATE TABLE item (id INTEGER PRIMARY KEY, name VARCHAR(20) UNIQUE, code VARCHAR(20) NOT NULL,"
+        " n INTEGER, CONSTRAINT n_not_negative CHECK (n >= 0), UNIQUE (code, n))"
+    ),
     "CREATE TABLE part (id INTEGER PRIMARY KEY, item_id INTEGER NOT NULL REFERENCES item (id))",
     f"INSERT INTO item (id, name, code, n) VALUES (1, '{SECRET}', '{SECRET}', 1)",
 ]
@@ -146,7 +148,7 @@ async def test_a_connection_that_was_cut_is_503_and_the_next_unit_works(
 ) -> None:
     url = postgres_url.replace("postgresql", f"postgresql+{driver}")
     async with Database(url, pool_size=2) as db:
-        with pytest.raises(problems.ServiceUnavailable):
+        with pytest.raises(problems.ServiceUnavailable):  # noqa: PT012 - the way there counts
             async with db.begin() as tx:
                 pid = (await tx.execute(text("SELECT pg_backend_pid()"))).scalar_one()
                 await terminate(db, pid)

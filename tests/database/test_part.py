@@ -104,5 +104,5 @@ async def test_on_commit_wants_the_session_of_a_unit() -> None:
 
 
 def test_an_unknown_database_is_named() -> None:
-    with pytest.raises(ValueError, match="sqlite:///file.db or postgresql://"):
+    with pytest.raises(ValueError, match=r"sqlite:///file\.db or postgresql://"):
         Database("mysql://root@localhost/x")

@@ -11,7 +11,7 @@ Nobody is told "committed" before the sync that covers them has returned.
 import asyncio
 import os
 import sqlite3
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 
 __all__ = ["Durable", "sync_file"]
@@ -37,7 +37,7 @@ class Durable:
         return self._task is not None
 
     @contextmanager
-    def promised(self) -> Iterator[None]:
+    def promised(self) -> Generator[None]:
         """Count a commit as pending."""
         self.pending += 1
         try:
