@@ -5,8 +5,11 @@ sockets that are kept open, from another core. All peers run at once and are ask
 turns, so that a noisy machine is noisy for all of them. CPU time is the server's own,
 read from the operating system: it is the steadier figure.
 
-Roadworthy's row has problems, request ids, a request log and conditional requests. It
-has no metrics of its own yet, so one row adds those that the glue uses.
+Roadworthy's row has problems, request ids, a request log and conditional requests
+(`ConditionalGet`); the next has the conditional part as a parameter of the route instead.
+Uvicorn's access log is off but for one row, since each peer logs requests itself.
+Roadworthy has no metrics of its own yet, so one row adds those that the glue uses, and one row
+leaves them out of the glue.
 
 `python benchmarks/overhead.py serve PEER PORT` is what it runs as a server.
 """
@@ -25,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from pydantic import BaseModel
 
 ROUNDS = 10
@@ -58,25 +61,30 @@ def bare() -> FastAPI:
     return app
 
 
-def roadworthy(*, metrics: bool = False) -> FastAPI:
-    from depot.logs import RequestLog, config
-    from logging.config import dictConfig
-
+def roadworthy(*, in_the_route: bool = False, metrics: bool = False) -> FastAPI:
     from roadworthy import problems
-    from roadworthy.conditional import IfNoneMatch
+    from roadworthy.conditional import ConditionalGet, IfNoneMatch, set_etag
+    from roadworthy.observability import RequestLog
 
-    dictConfig(config("json"))
     app = FastAPI()
+    if in_the_route:
 
-    @app.get("/items/{item_id}")
-    async def item(item_id: int, none_match: IfNoneMatch) -> Item:
-        none_match.check(7)
-        return ITEM
+        @app.get("/items/{item_id}")
+        async def item_unless(item_id: int, none_match: IfNoneMatch) -> Item:
+            none_match.check(7)
+            return ITEM
 
-    app.add_middleware(RequestLog)
+    else:
+
+        @app.get("/items/{item_id}")
+        async def item(item_id: int, response: Response) -> Item:
+            set_etag(response, 7)
+            return ITEM
+
+        app.add_middleware(ConditionalGet)
     if metrics:
         instrument(app)
-    problems.install(app)
+    problems.install(app, observe=RequestLog())
     return app
 
 
@@ -114,7 +122,8 @@ class StructlogMiddleware:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
-            return await self.app(scope, receive, send)
+            await self.app(scope, receive, send)
+            return
         began, status = time.perf_counter(), 500
 
         async def note(message: Any) -> None:
@@ -148,9 +157,13 @@ def write(log: Any, method: str, path: str, status: int, began: float) -> None:
     )
 
 
+WITH_ACCESS_LOG = "bare FastAPI, uvicorn's access log on"
+
 PEERS: dict[str, Callable[[], FastAPI]] = {
     "bare FastAPI": bare,
+    WITH_ACCESS_LOG: bare,
     "roadworthy": roadworthy,
+    "roadworthy, If-None-Match in the route": lambda: roadworthy(in_the_route=True),
     "roadworthy + the glue's metrics": lambda: roadworthy(metrics=True),
     "glue without metrics": lambda: glue(metrics=False),
     "glue": glue,
@@ -159,7 +172,9 @@ PEERS: dict[str, Callable[[], FastAPI]] = {
 
 
 def serve(peer: str, port: int) -> None:
-    uvicorn.run(PEERS[peer](), port=port, log_level="warning", access_log=False)
+    logs = peer == WITH_ACCESS_LOG
+    level = "info" if logs else "warning"
+    uvicorn.run(PEERS[peer](), port=port, log_level=level, access_log=logs)
 
 
 # --- the client -----------------------------------------------------------------------
@@ -192,8 +207,8 @@ class Peer:
         raise SystemExit(f"{self.name} did not start")
 
     def cpu_seconds(self) -> float:
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        # Nanoseconds on a processor, of the one thread that serves.
+        return int(Path(f"/proc/{self.process.pid}/schedstat").read_text().split()[0]) / 1e9
 
     def round(self, requests: int) -> None:
         before, began = self.cpu_seconds(), time.perf_counter()

@@ -12,6 +12,7 @@ import httpx
 import pytest
 import uvicorn
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
+from fastapi.responses import JSONResponse
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Column, Integer, MetaData, String, Table, insert, select, update
@@ -24,6 +25,7 @@ from sqlalchemy.ext.asyncio import (
 
 from roadworthy import problems
 from roadworthy.conditional import (
+    ConditionalGet,
     ETag,
     IfMatch,
     IfNoneMatch,
@@ -376,3 +378,55 @@ async def test_under_the_error_contract_304_is_bare_and_412_is_not(app: FastAPI)
     assert (current.status_code, current.content) == (304, b"")
     assert "x-error-code" not in current.headers
     assert (stale.status_code, stale.headers["x-error-code"]) == (412, "PRECONDITION_FAILED")
+
+
+@pytest.mark.parametrize(
+    ("method", "sent", "status"),
+    [
+        ("GET", None, 200),
+        ("GET", '"7"', 304),
+        ("HEAD", '"7"', 304),
+        ("GET", 'W/"7"', 304),
+        ("GET", '"6", "7"', 304),
+        ("GET", "*", 304),
+        ("GET", '"6"', 200),
+        ("GET", "7", 200),
+        ("POST", '"7"', 200),
+    ],
+)
+async def test_conditional_get_answers_304_to_reads_of_what_the_client_has(method, sent, status):
+    app = FastAPI()
+    app.add_middleware(ConditionalGet)
+
+    @app.api_route("/", methods=["GET", "HEAD", "POST"])
+    async def read(response: Response) -> str:
+        set_etag(response, 7)
+        return "body"
+
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app), base_url="http://test"
+    ) as client:
+        reply = await client.request(method, "/", headers={"If-None-Match": sent} if sent else {})
+
+    assert (reply.status_code, reply.headers["etag"]) == (status, '"7"')
+    assert ("content-type" in reply.headers) == (status == 200)
+    assert bool(reply.content) == (status == 200 and method != "HEAD")
+
+
+async def test_conditional_get_leaves_errors_and_answers_without_a_tag_alone():
+    app = FastAPI()
+    app.add_middleware(ConditionalGet)
+
+    @app.get("/{status}")
+    async def read(status: int) -> JSONResponse:
+        return JSONResponse({}, status, {"ETag": '"7"'} if status != 200 else {})
+
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app), base_url="http://test"
+    ) as client:
+        replies = [
+            await client.get(f"/{status}", headers={"If-None-Match": '"7"'})
+            for status in (200, 404)
+        ]
+
+    assert [reply.status_code for reply in replies] == [200, 404]

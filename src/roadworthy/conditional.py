@@ -23,16 +23,19 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from http import HTTPStatus
 from typing import Annotated, Any, Final, TypeAlias, TypeVar
 from urllib.parse import quote, unquote
 from uuid import UUID
 
 from fastapi import Depends, Header, HTTPException, Request, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from roadworthy import _fastapi, problems
 from roadworthy.problems import Problem
 
 __all__ = [
+    "ConditionalGet",
     "ETag",
     "IfMatch",
     "IfNoneMatch",
@@ -132,7 +135,9 @@ def etag(version: Version) -> ETag:
 
 def set_etag(response: Response, version: Version) -> None:
     """Send the tag of this version with the response."""
-    response.headers["ETag"] = str(etag(version))
+    # An integer needs no escaping, and is what most versions are.
+    tag = f'"{version}"' if type(version) is int else str(etag(version))
+    response.headers["ETag"] = tag
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,6 +260,8 @@ def _document_etag(operation: dict[str, Any], _schemas: dict[str, Any]) -> None:
 
 
 def _document_not_modified(operation: dict[str, Any], schemas: dict[str, Any]) -> None:
+    # Not a Header parameter: FastAPI takes longer to read one than for the rest of a read.
+    operation.setdefault("parameters", []).append(_IF_NONE_MATCH)
     _document_etag(operation, schemas)
     # Only reads answer 304, and an operation without a body is how a read looks from here.
     if "requestBody" not in operation:
@@ -273,20 +280,21 @@ _ETAG_HEADER: Final = {
     "schema": {"type": "string"},
 }
 
+_IF_NONE_MATCH: Final = {
+    "name": "If-None-Match",
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string"},
+    "description": "Entity tags, separated by commas, or `*`: go on only if the resource's "
+    "ETag is not among them, else answer 304 to GET and HEAD, and 412 to others.",
+}
+
 _IfMatchHeader: TypeAlias = Annotated[
     str | None,
     Header(
         alias="If-Match",
         description="Entity tags, separated by commas, or `*`: change the resource only if "
         "its ETag is among them, else answer 412.",
-    ),
-]
-_IfNoneMatchHeader: TypeAlias = Annotated[
-    str | None,
-    Header(
-        alias="If-None-Match",
-        description="Entity tags, separated by commas, or `*`: go on only if the resource's "
-        "ETag is not among them, else answer 304 to GET and HEAD, and 412 to others.",
     ),
 ]
 
@@ -310,9 +318,7 @@ async def _required_if_match(match: Annotated[Match, Depends(_if_match)]) -> Mat
 
 # It declares no 412: that is for the routes, mostly PUT, that can answer it.
 @_amends_openapi(_document_not_modified)
-async def _if_none_match(
-    request: Request, response: Response, _header: _IfNoneMatchHeader = None
-) -> NoneMatch:
+async def _if_none_match(request: Request, response: Response) -> NoneMatch:
     text = _field(request, "if-none-match")
     safe = request.method in {"GET", "HEAD"}
     read = () if text is None else _read(text)
@@ -334,6 +340,63 @@ IfNoneMatch: TypeAlias = Annotated[NoneMatch, Depends(_if_none_match)]
 """Parameter: the If-None-Match of the request, given or not."""
 
 
+class ConditionalGet:
+    """Answer 304 to every GET and HEAD whose ETag the client has already (middleware).
+
+    `app.add_middleware(ConditionalGet)`, and `set_etag(response, version)` in the routes.
+    It costs a request without If-None-Match next to nothing. `IfNoneMatch` answers
+    earlier, before the route has made a body.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve, and leave the body out where the client has it."""
+        tags = _known_to(scope)
+        if tags is None:
+            await self.app(scope, receive, send)
+            return
+        unchanged = False
+
+        async def send_changes(message: Message) -> None:
+            nonlocal unchanged
+            if message["type"] == "http.response.start":
+                unchanged = message["status"] == HTTPStatus.OK and _names(tags, message)
+                message = _without_body(message) if unchanged else message
+            elif unchanged and message["type"] == "http.response.body":
+                message = {**message, "body": b""}
+            await send(message)
+
+        await self.app(scope, receive, send_changes)
+
+
+def _known_to(scope: Scope) -> tuple[ETag, ...] | str | None:
+    """Return what the If-None-Match of a read names, None for no such thing."""
+    if scope["type"] != "http" or scope["method"] not in _SAFE_METHODS:
+        return None
+    lines = [value for name, value in scope["headers"] if name == b"if-none-match"]
+    return _read(b", ".join(lines).decode("latin-1")) if lines else None
+
+
+def _names(tags: tuple[ETag, ...] | str, message: Message) -> bool:
+    for name, value in message["headers"]:
+        if name.lower() == b"etag":
+            opaque = value.decode("latin-1").removeprefix("W/").strip('"')
+            return isinstance(tags, str) or any(tag.opaque == opaque for tag in tags)
+    return False
+
+
+def _without_body(message: Message) -> Message:
+    # What tells of the body is in the 200 that the client has (RFC 9110 §15.4.5).
+    headers = [pair for pair in message["headers"] if pair[0].lower() not in _OF_THE_BODY]
+    return {**message, "status": int(HTTPStatus.NOT_MODIFIED), "headers": headers}
+
+
+_OF_THE_BODY: Final = frozenset(
+    {b"content-length", b"content-type", b"content-encoding", b"content-language"}
+)
+_SAFE_METHODS: Final = frozenset({"GET", "HEAD"})
 _ETAGC: Final = r"[\x21\x23-\x7e\x80-\xff]*+"
 _OPAQUE: Final = re.compile(r"[\x21\x23-\x7e]*")
 _SAFE: Final = "".join(map(chr, range(0x21, 0x7F))).replace('"', "").replace("%", "")

@@ -8,6 +8,7 @@ should know. A call of `logging` costs more than the rest of this library togeth
 the line is made and written directly.
 """
 
+import asyncio
 import json
 import sys
 from datetime import UTC, datetime
@@ -39,12 +40,20 @@ class RequestLog:
     ) -> None:
         self._line = _json if style == "json" else _console
         self._stream = stream
+        self._lines: list[str] = []
 
     def __call__(self, scope: Scope, status: int | None, seconds: float) -> None:
         """Write the line of one response."""
         route = getattr(_fastapi.route_of(scope), "path_format", None) or "-"
         line = self._line(time(), scope["method"], route, status or 499, seconds * 1000)
-        (self._stream or sys.stderr).write(line)
+        self._lines.append(line)
+        if len(self._lines) == 1:
+            # Requests that end in one turn of the event loop share one write.
+            asyncio.get_running_loop().call_soon(self._write)
+
+    def _write(self) -> None:
+        lines, self._lines = "".join(self._lines), []
+        (self._stream or sys.stderr).write(lines)
 
 
 def _json(now: float, method: str, route: str, status: int, milliseconds: float) -> str:

@@ -10,6 +10,7 @@ import logging
 import re
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
+from itertools import chain
 from time import perf_counter
 from typing import Any, Final, TypeAlias
 
@@ -236,8 +237,8 @@ class _Exchange(Call):
 
 def _single_lines(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
     pairs = list(headers)
-    if not _BREAKS.search(b"".join([part for pair in pairs for part in pair])):
-        return pairs
+    if not _BREAKS.search(b"".join(chain.from_iterable(pairs))):
+        return pairs  # nearly always, so that each request pays for one search only
     return [(n, _BREAKS.sub(b" ", value)) for n, value in pairs if not _BREAKS.search(n)]
 
 
