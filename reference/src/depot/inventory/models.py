@@ -49,8 +49,8 @@ def _of_bearable_size(attributes: dict[str, JsonValue]) -> dict[str, JsonValue]:
 
 
 ItemId: TypeAlias = Annotated[str, Field(pattern=_ID, max_length=64, examples=["item-001"])]
-Quantity: TypeAlias = Annotated[int, BeforeValidator(_whole), Field(ge=0, le=MAX_QUANTITY)]
-OrderQuantity: TypeAlias = Annotated[int, BeforeValidator(_whole), Field(ge=1, le=MAX_QUANTITY)]
+Quantity: TypeAlias = Annotated[int, Field(ge=0, le=MAX_QUANTITY), BeforeValidator(_whole)]
+OrderQuantity: TypeAlias = Annotated[int, Field(ge=1, le=MAX_QUANTITY), BeforeValidator(_whole)]
 Attributes: TypeAlias = Annotated[dict[str, JsonValue], AfterValidator(_of_bearable_size)]
 
 

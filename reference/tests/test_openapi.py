@@ -1,0 +1,74 @@
+"""CONTRACT: what is documented is what is sent, errors included."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+CONFIG = Path(__file__).with_name("schemathesis.toml")
+
+
+def test_schemathesis_finds_nothing(depot: Any, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [
+            *(Path(sys.executable).with_name("schemathesis"), "--config-file", CONFIG),
+            *("run", f"{depot.url}/openapi.json"),
+            *("--max-examples", "15", "--seed", "7", "--continue-on-failure", "--no-shrink"),
+        ],
+        cwd=tmp_path,
+        env={**os.environ, "NO_PROXY": "*"},
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stdout[-8000:] + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("operation", "codes"),
+    [
+        ("post /inventory", {"MALFORMED_BODY", "ITEM_EXISTS", "PAYLOAD_TOO_LARGE"}),
+        ("post /inventory", {"UNSUPPORTED_MEDIA_TYPE", "VALIDATION_FAILED", "INTERNAL_ERROR"}),
+        ("post /inventory", {"SERVICE_UNAVAILABLE"}),
+        ("get /inventory/{item_id}", {"ITEM_NOT_FOUND", "SERVICE_UNAVAILABLE"}),
+        ("patch /inventory/{item_id}", {"EMPTY_PATCH", "ITEM_NOT_FOUND", "PATCH_TEST_FAILED"}),
+        ("patch /inventory/{item_id}", {"PRECONDITION_FAILED", "VALIDATION_FAILED"}),
+        ("delete /inventory/{item_id}", {"ITEM_NOT_FOUND", "PRECONDITION_FAILED"}),
+        ("post /orders", {"INSUFFICIENT_STOCK", "ITEM_NOT_FOUND", "VALIDATION_FAILED"}),
+        ("post /orders", {"IDEMPOTENCY_KEY_INVALID", "IDEMPOTENCY_KEY_REUSED"}),
+        ("post /orders", {"IDEMPOTENCY_IN_PROGRESS"}),
+        ("get /orders/{order_id}/invoice", {"ORDER_NOT_FOUND", "NOT_READY"}),
+    ],
+)
+def test_the_errors_of_an_operation_are_documented(
+    client: httpx.Client, operation: str, codes: set[str]
+) -> None:
+    method, path = operation.split()
+    document = client.get("/openapi.json").json()
+
+    responses = str(document["paths"][path][method]["responses"])
+    named = responses + str(
+        {
+            name: schema
+            for name, schema in document["components"]["schemas"].items()
+            if name in responses
+        }
+    )
+    assert {code for code in codes if code not in named} == set()
+
+
+def test_a_patch_documents_the_media_types_that_it_takes(client: httpx.Client) -> None:
+    document = client.get("/openapi.json").json()
+
+    content = document["paths"]["/inventory/{item_id}"]["patch"]["requestBody"]["content"]
+    assert set(content) == {
+        "application/json",
+        "application/merge-patch+json",
+        "application/json-patch+json",
+    }
