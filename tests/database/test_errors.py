@@ -16,7 +16,8 @@ SECRET = "hunter2-hunter2"
 TABLES = [
     (
         "CREATE TABLE item (id INTEGER PRIMARY KEY, name VARCHAR(20) UNIQUE,"
-        " code VARCHAR(20) NOT NULL, n INTEGER, CONSTRAINT n_not_negative CHECK (n >= 0), UNIQUE (code, n))"
+        " code VARCHAR(20) NOT NULL, n INTEGER,"
+        " CONSTRAINT n_not_negative CHECK (n >= 0), UNIQUE (code, n))"
     ),
     "CREATE TABLE part (id INTEGER PRIMARY KEY, item_id INTEGER NOT NULL REFERENCES item (id))",
     f"INSERT INTO item (id, name, code, n) VALUES (1, '{SECRET}', '{SECRET}', 1)",
