@@ -2,8 +2,9 @@
 
 Each PATCH reads a row through the ORM, adds one, writes it, and is counted when its
 200 has arrived. At the end the rows are added up: what is missing was lost. Servers
-are one uvicorn process each, clients are sockets that are kept open. The peers are
-measured in turns in the same run. PostgreSQL is left out unless PG_URL names one.
+are one uvicorn process each, on one core; clients are sockets that are kept open, on
+another. The peers are measured in turns in the same run. PostgreSQL is left out
+unless PG_URL names one.
 
 `python benchmarks/writes.py serve PEER URL PORT` is what it runs as a server.
 """
@@ -36,8 +37,9 @@ from roadworthy.lifespan import lifespan
 
 ROWS = 200
 CLIENTS = (1, 32)
-SECONDS = 1.5
-ROUNDS = 3
+SECONDS = 1.2
+ROUNDS = 5
+CORES = sorted(os.sched_getaffinity(0))
 POOL = 10
 RESULTS = Path(__file__).parent / "results" / "writes.md"
 
@@ -145,6 +147,7 @@ class Server:
             self.port = free.getsockname()[1]
         command = [sys.executable, __file__, "serve", peer.name, peer.url, str(self.port)]
         self.process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        os.sched_setaffinity(self.process.pid, CORES[:1])
         self._wait()
 
     def _wait(self) -> None:
@@ -226,6 +229,7 @@ async def total(url: str) -> int:
 
 
 async def main() -> None:
+    os.sched_setaffinity(0, CORES[1:] or CORES)
     with tempfile.TemporaryDirectory() as folder:
         peers = [
             Peer("SQLite: SQLAlchemy + aiosqlite defaults", "by-hand", sqlite(folder, "defaults")),

@@ -70,7 +70,7 @@ class Answer(Exception):
 
 
 class Again(Exception):
-    """Raise while dependencies close to run the whole request once more, after a pause."""
+    """Raise while dependencies close to run the whole request again, after a pause."""
 
     def __init__(self, *, pause: float) -> None:
         super().__init__("run again")
@@ -89,7 +89,7 @@ def is_hooked(connection: HTTPConnection) -> bool:
 
 
 def hook_routes(app: Starlette) -> None:
-    """Let function-scoped dependencies of `app`'s routes see the response before they close.
+    """Let function-scoped dependencies of `app` see the response as they close.
 
     Call it when all routes are there; it may be called again, and on applications
     that share routers: a route is hooked once.
@@ -217,7 +217,7 @@ def is_api_route(route: Any) -> bool:
 
 
 def parameters_of(route: Any) -> Iterator[tuple[Any, Any]]:
-    """Yield where each parameter of a route and its dependencies stands, and its field."""
+    """Yield where each parameter of a route and its dependencies stands, and it."""
     for dependant in (route.dependant, *dependencies_of(route)):
         for where in ("path", "query", "header", "cookie"):
             for field in getattr(dependant, f"{where}_params"):
@@ -230,7 +230,7 @@ def takes_json(route: Any) -> bool:
 
 
 def body_media_type(route: Any) -> str:
-    """Return the media type that a route declares for its body, empty where it has none."""
+    """Return the media type that a route declares for its body, or nothing."""
     body = route.body_field
     if body is None or isinstance(body.field_info, params.Form):
         return ""
@@ -243,7 +243,7 @@ def remake(request: Request, kind: type[R]) -> R:
 
 
 def wrap_outermost(app: Starlette, wrapper: Callable[[ASGIApp], ASGIApp]) -> None:
-    """Put `wrapper` around everything, `ServerErrorMiddleware` and body limits included."""
+    """Put `wrapper` around everything, error middleware and body limits included."""
     if app.middleware_stack is not None:
         raise RuntimeError("The application has already started: install before the first request.")
     build = app.build_middleware_stack

@@ -1,4 +1,4 @@
-"""Open what a service needs when it starts, close it when it stops, find it in between.
+"""Open what a service needs at its start, find it, and close it at its stop.
 
 A *part* is any async context manager: a `Database`, an `httpx.AsyncClient()`,
 the result of a function under `@asynccontextmanager`.
@@ -30,7 +30,7 @@ _NEEDS: Final = "__roadworthy_needs__"
 
 
 class PartMissing(LookupError):
-    """A dependency looked for a part that no `lifespan(...)` of the application opened."""
+    """A dependency looked for a part that no `lifespan(...)` has opened."""
 
     def __init__(self, kind: type[object], *, routes: tuple[str, ...] = ()) -> None:
         needed = f", which {' and '.join(routes)} needs" if routes else ""

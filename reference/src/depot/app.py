@@ -5,14 +5,15 @@ from starlette.middleware.cors import CORSMiddleware
 
 from depot import __version__, parts, settings
 from depot.inventory import routes as inventory
-from depot.logs import RequestLog
 from depot.operations import routes as operations
 from depot.operations.drain import Drain
+from depot.operations.sweep import Sweep
 from depot.orders import routes as orders
 from depot.reports import routes as reports
 from depot.settings import Settings
 from roadworthy import problems
 from roadworthy.lifespan import lifespan
+from roadworthy.observability import RequestLog
 
 __all__ = ["application", "create_app"]
 
@@ -31,16 +32,16 @@ _EXPOSED = (
 
 def create_app(chosen: Settings) -> FastAPI:
     """Return the application; nothing is opened until it starts."""
+    db = parts.database(chosen)
     app = FastAPI(
         title="Depot",
         version=__version__,
         summary="A stock-keeping service.",
-        lifespan=lifespan(parts.database(chosen), Drain(seconds=chosen.drain_seconds)),
+        lifespan=lifespan(db, Sweep(db), Drain(seconds=chosen.drain_seconds)),
         max_body_size=chosen.body.max_bytes,
         redirect_slashes=False,
     )
-    problems.install(app)
-    app.add_middleware(RequestLog)
+    problems.install(app, observe=RequestLog(style=chosen.log.format))
     app.add_middleware(
         CORSMiddleware,
         allow_origins=chosen.cors.origins,

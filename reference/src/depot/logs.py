@@ -1,18 +1,13 @@
-"""One line for each request, and the request id in every line of the log."""
+"""The request id in every line of the log, as JSON or for people."""
 
 import json
 import logging
-import time
 from typing import Any, Final, Literal
-
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from depot import times
 from roadworthy.problems import RequestIdFilter
 
-__all__ = ["JsonFormatter", "RequestLog", "config"]
-
-log = logging.getLogger("depot.request")
+__all__ = ["JsonFormatter", "config"]
 
 _OWN: Final = frozenset(vars(logging.makeLogRecord({}))) | {
     "message",
@@ -64,46 +59,3 @@ class JsonFormatter(logging.Formatter):
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return json.dumps(line, default=str)
-
-
-class RequestLog:
-    """Write one line for each request: method, route, status, milliseconds."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve the request, and write the line when it is over."""
-        if scope["type"] != "http":
-            return await self.app(scope, receive, send)
-        status = 500
-        began = time.perf_counter()
-
-        async def note(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
-        try:
-            return await self.app(scope, receive, note)
-        finally:
-            _write(scope, status, (time.perf_counter() - began) * 1000)
-
-
-def _write(scope: Scope, status: int, milliseconds: float) -> None:
-    # The route's template: a path may hold what only the client should know.
-    route = getattr(scope.get("route"), "path", None) or "(no route)"
-    log.info(
-        "%s %s %d %.1f ms",
-        scope["method"],
-        route,
-        status,
-        milliseconds,
-        extra={
-            "method": scope["method"],
-            "route": route,
-            "status": status,
-            "milliseconds": round(milliseconds, 1),
-        },
-    )

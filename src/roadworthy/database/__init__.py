@@ -1,4 +1,4 @@
-"""Units of work that are committed before anybody is told so, on SQLite and PostgreSQL.
+"""Units of work, committed before anybody is told so: SQLite and PostgreSQL.
 
     app = FastAPI(lifespan=lifespan(Database("sqlite:///app.db")))
 
@@ -11,7 +11,7 @@
 """
 
 try:
-    import sqlalchemy.ext.asyncio as _  # noqa: F401 - asked for here, so that its absence is told once
+    import sqlalchemy.ext.asyncio as _  # noqa: F401 - so that its absence is told once
 except ModuleNotFoundError as missing:
     raise ModuleNotFoundError(
         "roadworthy.database needs SQLAlchemy: pip install 'roadworthy[database]'"

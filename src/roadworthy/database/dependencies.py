@@ -1,4 +1,4 @@
-"""`Tx`, `Read` and `transaction`: a unit of work that ends before the response is sent."""
+"""`Tx`, `Read`, `transaction`: a unit of work that ends before the response."""
 
 import random
 from collections.abc import AsyncGenerator

@@ -91,7 +91,7 @@ class UnitClosed(RuntimeError):
 
 
 class StatementFailed(RuntimeError):
-    """A statement failed, the exception was swallowed, and the unit was to be committed."""
+    """A statement failed, nobody was told, and the unit was to be committed."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -102,7 +102,7 @@ class StatementFailed(RuntimeError):
 
 
 def problem_for(error: BaseException) -> Problem | None:
-    """Return what to answer for an exception of the database, or None where it is a bug."""
+    """Return what to answer for an exception of the database, None for a bug."""
     if isinstance(error, exc.TimeoutError):
         return ServiceUnavailable()
     if isinstance(error, StaleDataError):
@@ -206,7 +206,7 @@ def _columns_in_list(names: str) -> list[str]:
 
 
 def _mentioned(error: exc.DBAPIError, rule: str) -> list[str]:
-    """Return the columns of the statement that a constraint's name or expression mentions."""
+    """Return the statement's columns that a constraint's name or text mentions."""
     columns = _statement_columns(error.statement or "")
     found = [c for c in columns if re.search(rf"(?<![^\W_]){re.escape(c)}(?![^\W_])", rule)]
     # `max_price` mentions `price` too: the longest name is meant.
@@ -222,7 +222,7 @@ def _statement_columns(statement: str) -> list[str]:
 
 
 def _argument_column(error: exc.DBAPIError) -> list[str]:
-    """Return the column that the argument was for, where the driver says which one it was."""
+    """Return the column that the argument was for, where the driver says which."""
     found = re.search(r"query argument (\$\d+)", str(error.orig))
     statement = error.statement or ""
     if found is None:

@@ -198,6 +198,7 @@ class Database:
             raise_for(error)
             raise
         await unit.commit()
+        await _let_others_in()
 
     @asynccontextmanager
     async def _reading(
@@ -211,6 +212,12 @@ class Database:
             raise_for(error)
             raise
         await unit.close()
+        await _let_others_in()
+
+
+async def _let_others_in() -> None:
+    """Let who waits for the connection take it: a loop of units would be back first."""
+    await asyncio.sleep(0)
 
 
 def _caller() -> str:

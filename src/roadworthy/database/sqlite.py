@@ -1,4 +1,4 @@
-"""SQLite done right: one writer in a fair queue, readers beside it, one sync for many commits.
+"""SQLite: one writer in a fair queue, readers beside it, syncs that are shared.
 
 SQLAlchemy's aiosqlite dialect takes any driver connection of aiosqlite's shape.
 `WriteConnection` and `ReadConnection` have it. All write connections share one real
@@ -23,6 +23,7 @@ from roadworthy.database.lane import Lane
 __all__ = ["ReadConnection", "Sqlite", "Synchronous", "WriteConnection"]
 
 Synchronous: TypeAlias = Literal["full", "normal"]
+"""When a commit counts: on the disk, or in the hands of the operating system."""
 Rows: TypeAlias = list[Any]
 
 _CHUNK = 500
@@ -140,7 +141,7 @@ class Sqlite:
 
 
 class _Connection:
-    """What SQLAlchemy asks of a driver connection: the shape of `aiosqlite.Connection`."""
+    """What SQLAlchemy asks of a connection: the shape of `aiosqlite.Connection`."""
 
     begin: str
 
@@ -151,8 +152,8 @@ class _Connection:
         # SQLAlchemy skips commit and rollback where this is None.
         self._connection: object | None = self
 
-    def cursor(self) -> "Cursor":
-        return Cursor(self)
+    def cursor(self) -> "_Cursor":
+        return _Cursor(self)
 
     async def execute(self, sql: str, parameters: Any, *, many: bool) -> _Result:
         """Execute one statement, in a transaction that begins with the first one."""
@@ -184,7 +185,7 @@ class _Connection:
 
 
 class ReadConnection(_Connection):
-    """A connection that only reads, with a thread of its own; a transaction is one snapshot."""
+    """A connection that only reads, on its own thread; a transaction is a snapshot."""
 
     begin = "BEGIN"
 
@@ -297,7 +298,7 @@ class WriteConnection(_Connection):
             self.sqlite.turn.release()
 
 
-class Cursor:
+class _Cursor:
     """What SQLAlchemy asks of a driver cursor: the shape of `aiosqlite.Cursor`."""
 
     def __init__(self, connection: _Connection) -> None:
@@ -307,7 +308,7 @@ class Cursor:
         self._more = False
         self._cursor: sqlite3.Cursor | None = None
 
-    async def __aenter__(self) -> "Cursor":
+    async def __aenter__(self) -> "_Cursor":
         return self
 
     @property
@@ -322,10 +323,10 @@ class Cursor:
     def lastrowid(self) -> int | None:
         return None if self._cursor is None else self._cursor.lastrowid
 
-    async def execute(self, sql: str, parameters: Any = ()) -> "Cursor":
+    async def execute(self, sql: str, parameters: Any = ()) -> "_Cursor":
         return await self._run(sql, parameters, many=False)
 
-    async def executemany(self, sql: str, parameters: Any) -> "Cursor":
+    async def executemany(self, sql: str, parameters: Any) -> "_Cursor":
         return await self._run(sql, parameters, many=True)
 
     async def fetchone(self) -> Any:
@@ -362,7 +363,7 @@ class Cursor:
         while (row := await self.fetchone()) is not None:
             yield row
 
-    async def _run(self, sql: str, parameters: Any, *, many: bool) -> "Cursor":
+    async def _run(self, sql: str, parameters: Any, *, many: bool) -> "_Cursor":
         result = await self._on.execute(sql, parameters, many=many)
         self._cursor, self._rows, self._more = result.cursor, result.rows, result.more
         return self

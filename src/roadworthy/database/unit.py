@@ -12,9 +12,10 @@ from sqlalchemy.orm import Session
 
 from roadworthy.database.errors import UnitClosed, problem_for
 
-__all__ = ["Callback", "Unit", "on_commit"]
+__all__ = ["Callback", "Unit", "on_commit", "raise_for"]
 
 Callback: TypeAlias = Callable[[], Awaitable[object] | object]
+"""What `on_commit` takes: a function or a coroutine function without arguments."""
 
 _log = logging.getLogger("roadworthy.database")
 
@@ -24,7 +25,7 @@ _PATIENCE: Final = 5.0
 
 
 def on_commit(tx: AsyncSession, callback: Callback) -> None:
-    """Call `callback()` once, after what `tx` wrote is durable, and before the response.
+    """Call `callback()` once, when what `tx` wrote is durable, before the response.
 
     It may be a function or a coroutine function. It is dropped when the unit rolls
     back. When it fails, that is logged, and the answer stays what it was.
@@ -145,7 +146,7 @@ class Unit:
 
 
 def raise_for(error: BaseException) -> None:
-    """Raise the problem that an exception of the database is for a client, if it is one."""
+    """Raise what an exception of the database is for a client, if it is anything."""
     problem = problem_for(error)
     if problem is not None:
         raise problem from error

@@ -21,7 +21,7 @@ from roadworthy.idempotency._errors import (
 )
 from roadworthy.idempotency._fingerprint import digest, fingerprint_of
 from roadworthy.idempotency._kept import REPLAYED, Kept, keep
-from roadworthy.idempotency._key import Key, read_key
+from roadworthy.idempotency._key import PATTERN, Key, read_key
 from roadworthy.idempotency._turns import Turns, lock
 
 __all__ = ["Idempotency", "by_authorization"]
@@ -38,6 +38,7 @@ _KeyHeader: TypeAlias = Annotated[
         alias="Idempotency-Key",
         description="A name for this attempt, such as a new UUID: repeats with the same key "
         "get the first answer, and change nothing.",
+        json_schema_extra={"pattern": PATTERN},
     ),
 ]
 

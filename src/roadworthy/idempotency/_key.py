@@ -6,13 +6,16 @@ from typing import Final
 
 from roadworthy.idempotency._errors import IdempotencyKeyInvalid
 
-__all__ = ["MAX_LENGTH", "Key", "read_key"]
+__all__ = ["MAX_LENGTH", "PATTERN", "Key", "read_key"]
 
 MAX_LENGTH: Final = 255
 """Characters of a key, without its quotes and escapes."""
 
 _TOKEN: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110 §5.6.2
 _STRING: Final = re.compile(r'"((?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\])+)"')  # RFC 8941 §3.3.3
+PATTERN: Final = r"^([A-Za-z0-9!#$%&'*+.^_`|~-]{1,255}|\"[ !#-\[\]-~]{1,255}\")$"
+"""What to tell clients: every key of this form is taken."""
+
 _ESCAPE: Final = re.compile(r'\\(["\\])')
 
 

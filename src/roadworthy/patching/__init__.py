@@ -41,4 +41,6 @@ __all__ = [
 def openapi(entity: type[BaseModel], body: PatchBody = MergePatch) -> dict[str, Any]:
     """Return the `openapi_extra=` of a route, for want of `problems.install`."""
     kind: Any = entity
-    return _openapi.inline(kind if is_patch(kind) else derive(kind), body.media_types)
+    return _openapi.inline(
+        kind if is_patch(kind) else derive(kind), body.media_types, allow_empty=body.allow_empty
+    )

@@ -30,7 +30,7 @@ __all__ = ["AnyPatch", "MergePatch", "PatchBody", "advertise"]
 
 @dataclass(frozen=True)
 class PatchBody(params.Depends):
-    """Say how a route takes a patch: `Annotated[Patch[Item], PatchBody(json_patch=True)]`.
+    """Say how a route takes a patch: `Annotated[Patch[Item], PatchBody(...)]`.
 
     RFC 7396 documents come as `application/merge-patch+json` or `application/json`.
     `json_patch` also takes RFC 6902, as `application/json-patch+json`, of at most
@@ -74,7 +74,7 @@ AnyPatch: Final = PatchBody(json_patch=True)
 
 
 def advertise(body: PatchBody) -> Any:
-    """Send `Accept-Patch` on another route of the resource, such as its GET or OPTIONS.
+    """Send `Accept-Patch` on another route of the resource, such as its GET.
 
     `@router.get("/items/{item_id}", dependencies=[patching.advertise(MergePatch)])`
     """
@@ -104,7 +104,7 @@ def _reader(
 
 
 class _Reader:
-    """The dependency itself. It has no body parameter, so FastAPI leaves the body alone."""
+    """The dependency itself: it has no body parameter, so FastAPI reads no body."""
 
     def __init__(
         self, kind: type[Patch[Any]], *, json_patch: bool, allow_empty: bool, max_operations: int
@@ -156,7 +156,13 @@ class _Reader:
     def __roadworthy_openapi__(
         self, operation: dict[str, Any], components_schemas: dict[str, Any]
     ) -> None:
-        document(operation, components_schemas, kind=self.kind, media_types=self.media_types)
+        document(
+            operation,
+            components_schemas,
+            kind=self.kind,
+            media_types=self.media_types,
+            allow_empty=self.allow_empty,
+        )
 
 
 _NOT_AN_OBJECT = FieldError(

@@ -1,4 +1,4 @@
-"""Apply a patch to what is stored, and judge the outcome as a whole before any write."""
+"""Apply a patch to what is stored, and judge the whole before any write."""
 
 import json
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Hold decimals in strings to digits: Python's `Decimal` also takes `" 5 "` and `1_0`."""
+"""Hold decimals in strings to digits: `Decimal` also takes `" 5 "` and `1_0`."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -20,7 +20,7 @@ _NOT_TEXT = frozenset({Decimal, int, float, bool})
 
 
 def misspelled(entity: type[BaseModel], document: Json, loc: Loc = ()) -> Iterator[Loc]:
-    """Yield where a document for this entity spells a decimal in another way than digits."""
+    """Yield where a document for this entity spells a decimal not in digits."""
     if not isinstance(document, dict):
         return
     for member in members_of(entity).values():

@@ -1,4 +1,4 @@
-"""Hold a subclass of `Patch[Item]` to what `Item` says: drift is an error at import."""
+"""Hold a subclass of `Patch[Item]` to `Item`: drift is an error at import."""
 
 import inspect
 from typing import Any, TypeAlias, cast
@@ -16,7 +16,7 @@ AnyPatchType: TypeAlias = type[Patch[Any]]
 
 
 def adopt(kind: AnyPatchType) -> None:
-    """Compare the fields that `kind` declares with the entity's, and take those instead."""
+    """Compare the fields that `kind` declares with the entity's, and take those."""
     entity = entity_of(kind)
     declared = [n for n in inspect.get_annotations(kind) if n in kind.__pydantic_fields__]
     if not declared:

@@ -1,4 +1,4 @@
-"""Make the patch of an entity: every field `T | MISSING`, and nothing else changed."""
+"""Make the patch of an entity: every field `T | MISSING`, all else the same."""
 
 from threading import RLock
 from typing import Annotated, Any, Final, ForwardRef, NoReturn, TypeAlias, cast
@@ -107,7 +107,7 @@ def _config(entity: type[BaseModel]) -> ConfigDict:
 def field_for(
     member: Member, field: FieldInfo, *, model: AnyPatchType | None = None
 ) -> tuple[Any, Any]:
-    """Return type and `Field` of one member; `model` stands for the patch of a nested model."""
+    """Return type and `Field` of a member; `model` is the patch of a nested model."""
     alias = None if member.keys == (member.name,) else AliasChoices(*member.keys)
     made = Field(
         default=MISSING,
@@ -174,7 +174,7 @@ class _Hidden:
 
 
 class _Partial:
-    """Document an object that is merged: its members may be absent, and null removes one."""
+    """Document an object that is merged: members may be absent, null removes one."""
 
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler

@@ -59,7 +59,7 @@ ReadOnly = _ReadOnly()
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One field: what it is called in a patch, and how what is sent meets what is there."""
+    """One field: its names in a patch, and how what is sent meets what is there."""
 
     name: str
     keys: tuple[str, ...]

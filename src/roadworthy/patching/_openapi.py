@@ -21,9 +21,10 @@ def document(
     *,
     kind: type[Patch[Any]],
     media_types: tuple[str, ...],
+    allow_empty: bool,
 ) -> None:
-    """Write the request body of a PATCH into an operation, its schemas into the components."""
-    schema = _placed(kind, components)
+    """Write the body of a PATCH into an operation, its schemas into components."""
+    schema = _not_empty(_placed(kind, components), allow_empty=allow_empty)
     if JSON_PATCH_JSON in media_types:
         components.setdefault("JsonPatch", json_patch_schema())
     operation["requestBody"] = _request_body(
@@ -31,14 +32,20 @@ def document(
     )
 
 
-def inline(kind: type[Patch[Any]], media_types: tuple[str, ...]) -> dict[str, Any]:
+def inline(
+    kind: type[Patch[Any]], media_types: tuple[str, ...], *, allow_empty: bool
+) -> dict[str, Any]:
     """Return the same as a value for `openapi_extra=`, which cannot add components."""
     schema = kind.model_json_schema()
     defs = cast("dict[str, Any]", schema.pop("$defs", {}))
-    schema = _inlined(schema, defs, ())
+    schema = _not_empty(_inlined(schema, defs, ()), allow_empty=allow_empty)
     return {
         "requestBody": _request_body(media_types, schema=schema, json_patch=json_patch_schema())
     }
+
+
+def _not_empty(schema: dict[str, Any], *, allow_empty: bool) -> dict[str, Any]:
+    return schema if allow_empty else {**schema, "minProperties": 1}
 
 
 def _request_body(

@@ -21,7 +21,7 @@ _BAD_TEXT: Final = re.compile("[\x00\ud800-\udfff]")
 
 
 def not_storable(value: Any, loc: Loc = ()) -> Iterator[Loc]:
-    """Yield the places of non-finite numbers and of text with NUL or half a surrogate pair."""
+    """Yield the places of non-finite numbers, and of NUL or half a surrogate pair."""
     if _is_bad(value):
         yield loc
     for key, child in _children(value):

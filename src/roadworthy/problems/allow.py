@@ -12,7 +12,7 @@ _METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "
 
 
 def complete_allow(scope: Scope, error: HTTPException) -> None:
-    """Let `Allow` list every method that any route of this path takes (RFC 9110 §15.5.6).
+    """Let `Allow` list every method that the path takes (RFC 9110 §15.5.6).
 
     A 405 that an endpoint raised keeps the `Allow` that it came with.
     """

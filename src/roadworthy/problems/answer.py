@@ -1,4 +1,4 @@
-"""Send a `Report`: the contract of one application, and the handlers that speak it."""
+"""Send a `Report`: an application's contract, and the handlers that speak it."""
 
 import logging
 import re
@@ -24,7 +24,7 @@ from roadworthy.problems.report import (
 )
 from roadworthy.problems.translate import is_refusal, report_on
 
-__all__ = ["Call", "Contract", "call_of", "handle", "log_failure", "was_logged"]
+__all__ = ["Call", "Contract", "call_of", "handle", "log_failure", "respond", "was_logged"]
 
 log = logging.getLogger("roadworthy.problems")
 
@@ -74,7 +74,7 @@ class Contract:
 
 
 class Call:
-    """One request under a contract: shared by all layers, whatever they do to the scope."""
+    """One request under a contract, shared by all layers of the application."""
 
     __slots__ = ("broken", "contract", "identity", "logged", "root")
 

@@ -32,7 +32,7 @@ def responses(*problems: type[Problem]) -> dict[int | str, dict[str, Any]]:
 
 
 def raises(*problems: type[Problem]) -> Callable[[F], F]:
-    """Declare the problems that a dependency can raise: every route that uses it shows them."""
+    """Declare what a dependency can raise: every route that uses it shows that."""
 
     def declare(dependency: F) -> F:
         setattr(dependency, _RAISES, (*getattr(dependency, _RAISES, ()), *problems))

@@ -1,4 +1,4 @@
-"""`FieldError`: what is wrong with one field, told without repeating what was sent.
+"""`FieldError`: what is wrong with a field, without repeating what was sent.
 
 Pydantic's own errors carry the input, exception texts and the client's own keys.
 None of that leaves the service here: the pointer names fields of the schema only,
@@ -17,6 +17,7 @@ from typing_extensions import TypedDict  # Pydantic needs this one before Python
 __all__ = ["FieldError", "FieldErrorJson", "In", "Names", "field_errors", "names_of", "pointer"]
 
 In: TypeAlias = Literal["body", "query", "path", "header", "cookie"]
+"""Where a field stands in a request."""
 
 MAX_ERRORS = 100
 """Errors told at once: a hostile body could otherwise ask for a megabyte of them."""
@@ -86,7 +87,7 @@ def field_errors(
     within: Sequence[str | int] = (),
     in_: In = "body",
 ) -> list[FieldError]:
-    """Turn Pydantic's errors into ours: safe to send, without doubles, `MAX_ERRORS` at most.
+    """Turn Pydantic's errors into ours: safe to send, `MAX_ERRORS` at most.
 
     `within` is put before each location; names that the schema does not know are cut.
     """

@@ -72,7 +72,7 @@ def _mounted(routes: list[BaseRoute]) -> Iterator[Starlette]:
 
 
 def _cors_of(app: Starlette) -> CORSMiddleware | None:
-    """Return what adds CORS headers where the application's own middleware cannot reach."""
+    """Return what adds CORS headers where the application's middleware cannot."""
     for middleware in app.user_middleware:
         make: Any = middleware.cls
         if isinstance(make, type) and issubclass(cast("type[object]", make), CORSMiddleware):

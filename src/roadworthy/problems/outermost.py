@@ -226,7 +226,7 @@ class _Exchange(Call):
         await self.send({"type": "http.response.body", "body": document})
 
     async def _break_off(self, error: Exception) -> None:
-        """End a stream so that the client can tell: by a last event, or by a cut connection."""
+        """End a stream so that the client can tell: by a last event, or by a cut."""
         terminal = _TERMINAL.get(self._media_type())
         if terminal is None:
             raise error

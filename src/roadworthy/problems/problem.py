@@ -87,7 +87,7 @@ class Problem(HTTPException):
         return {name: getattr(self, name) for name in self._members}
 
     def details(self) -> list[Any]:
-        """Return what the envelope carries in `details`: by default one object of the members."""
+        """Return what goes into `details`: by default one object of the members."""
         members = self.members()
         return [members] if members else []
 

@@ -12,9 +12,14 @@ from roadworthy.problems.problem import Problem
 __all__ = ["ENVELOPE", "FIRST_ERROR", "PROBLEM_JSON", "Report", "Spelling", "spelling_for"]
 
 Spelling: TypeAlias = Literal["envelope", "problem+json"]
+"""The two ways to write one error: ours, and RFC 9457's."""
 
 ENVELOPE = "application/json"
+"""The media type of the envelope."""
+
 PROBLEM_JSON = "application/problem+json"
+"""The media type of RFC 9457 §3."""
+
 FIRST_ERROR = 400
 """The first status that is an error (RFC 9110 §15.5)."""
 
@@ -89,7 +94,7 @@ def spelling_for(accept: str | None, *, default: Spelling) -> Spelling:
 
 
 def _weight(accept: str, media_type: str) -> tuple[float, int]:
-    """Return the quality of the most specific range that covers a type, and how specific."""
+    """Return the quality of the most specific range for a type, and how specific."""
     ranges = (_range(part) for part in accept.split(","))
     fitting = [
         (specific, quality)

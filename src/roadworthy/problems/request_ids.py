@@ -15,6 +15,7 @@ __all__ = ["RequestIdFilter", "accept", "current", "request_id"]
 _SAFE = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 
 current: ContextVar[str | None] = ContextVar("roadworthy_request_id", default=None)
+"""The id of the request being served; read it with `request_id()`."""
 
 
 def request_id() -> str | None:

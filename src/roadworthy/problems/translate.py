@@ -53,7 +53,7 @@ def is_refusal(error: BaseException) -> bool:
 
 
 def report_on(error: BaseException, *, route: Any) -> Report:
-    """Return what a client may know of an error; `route` is where it was raised, if known."""
+    """Return what a client may know of an error that `route`, if known, raised."""
     match error:
         case BaseExceptionGroup():
             return _report_on_group(error, route)

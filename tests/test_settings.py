@@ -1,0 +1,43 @@
+"""Groups of settings build what they are named after, with its own defaults."""
+
+import inspect
+from datetime import timedelta
+
+import pytest
+from pydantic import ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy import text
+
+from roadworthy.database import Database
+from roadworthy.settings import DatabaseSettings
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix="SHOP_", env_nested_delimiter="__")
+    database: DatabaseSettings
+
+
+def test_fields_are_the_keywords_of_the_database_and_have_their_defaults():
+    keywords = inspect.signature(Database).parameters
+    fields = DatabaseSettings.model_fields
+
+    assert set(fields) == set(keywords) - {"session_class", "connect_args"}
+    for name in set(fields) - {"url"}:
+        assert fields[name].default == keywords[name].default
+
+
+async def test_the_environment_of_an_application_builds_a_database(monkeypatch, sqlite_url):
+    monkeypatch.setenv("SHOP_DATABASE__URL", sqlite_url)
+    monkeypatch.setenv("SHOP_DATABASE__MAX_WAIT", "1.5")
+    settings = Settings()
+
+    assert settings.database.max_wait == timedelta(seconds=1.5)
+    async with settings.database.build() as db, db.begin() as tx:
+        assert (await tx.execute(text("SELECT 1"))).scalar_one() == 1
+
+
+@pytest.mark.parametrize("wrong", [{"pool_size": 0}, {"max_wait": 0}, {"pool": 3}])
+def test_a_wrong_value_is_refused_without_showing_the_url(wrong):
+    with pytest.raises(ValidationError) as refused:
+        DatabaseSettings.model_validate({"url": "postgresql://u:hunter2@h/d", **wrong})
+    assert "hunter2" not in str(refused.value)
