@@ -74,6 +74,7 @@ reference: setup ## write docs/reference/ from the docstrings
 	@$(PY) docs/reference/write.py
 
 bench: setup ## print one table for each script in benchmarks/
+	@$(PY) -m pip install -q --no-input --require-hashes -r requirements-bench.txt
 	@for script in benchmarks/[!_]*.py; do $(PY) "$$script" || exit 1; done
 
 # Only this word needs uv (pip install uv).
@@ -82,4 +83,7 @@ lock: ## pin what pyproject.toml asks for; ARGS=--upgrade takes newer releases
 	$$uv pip compile pyproject.toml $(addsuffix /pyproject.toml,$(REFERENCE)) \
 		--group pyproject.toml:dev --all-extras --no-emit-package roadworthy \
 		--universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-		--no-emit-find-links --no-header --no-annotate --quiet --output-file requirements-dev.txt $(ARGS)
+		--no-emit-find-links --no-header --no-annotate --quiet --output-file requirements-dev.txt $(ARGS) && \
+	$$uv pip compile --group pyproject.toml:bench --constraint requirements-dev.txt \
+		--universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-emit-find-links --no-header --no-annotate --quiet --output-file requirements-bench.txt $(ARGS)

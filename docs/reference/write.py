@@ -15,7 +15,16 @@ from types import ModuleType
 from roadworthy.problems import Problem
 
 HERE = Path(__file__).parent
-MODULES = ("lifespan", "problems", "patching", "conditional", "database", "idempotency", "settings")
+MODULES = (
+    "lifespan",
+    "problems",
+    "patching",
+    "conditional",
+    "database",
+    "idempotency",
+    "observability",
+    "settings",
+)
 
 
 def main() -> int:

@@ -73,7 +73,7 @@ async def test_a_crash_a_refusal_and_an_unknown_path_have_their_lines():
 async def test_people_read_another_style():
     (line,) = await lines_of("/refuse", style="console")
 
-    assert re.search(r"Z 409 GET /refuse \d+\.\d ms \[id-1\]$", line)
+    assert re.search(r"Z INFO +roadworthy\.request \[id-1\] GET /refuse 409 \d+\.\d ms$", line)
 
 
 @pytest.mark.parametrize("broken", [ValueError("observer")])

@@ -66,7 +66,10 @@ def _json(now: float, method: str, route: str, status: int, milliseconds: float)
 
 def _console(now: float, method: str, route: str, status: int, milliseconds: float) -> str:
     when = f"{_second(int(now))}.{int(now % 1 * 1000):03}Z"
-    return f"{when} {status} {method} {route} {milliseconds:.1f} ms [{request_id()}]\n"
+    return (
+        f"{when} INFO    roadworthy.request [{request_id()}] "
+        f"{method} {route} {status} {milliseconds:.1f} ms\n"
+    )
 
 
 @lru_cache(maxsize=4)
