@@ -12,6 +12,7 @@ SECRETS = ("hunter2", "078-05-1120", "secret", "Traceback", "/srv/")
 def assert_envelope(reply, *, status, code):
     assert reply.status == status, reply.text
     assert reply.headers["content-type"] == "application/json"
+    assert reply.headers["content-length"] == str(len(reply.body))
     assert reply.headers["x-error-code"] == code
     error = reply.json()["error"]
     assert list(error) == ["code", "message", "path", "request_id", "details"]

@@ -130,7 +130,7 @@ class _Exchange(Call):
         self.forward = forward
         self.headers: list[tuple[bytes, bytes]] = []
         self.status: int | None = None
-        self.replaced: Report | None = None
+        self.replaced: bytes | None = None
         self.complete = False
         self.ended = 0.0
 
@@ -170,9 +170,9 @@ class _Exchange(Call):
 
     async def _start_error(self, message: Message, status: int) -> None:
         if self._is_foreign(status):
-            self.replaced = report_status(status)
-            self.headers = [p for p in self.headers if not p[0].lower().startswith(b"content-")]
-            self.headers += self.contract.headers(self.scope, self.replaced)
+            kept = [pair for pair in self.headers if not pair[0].lower().startswith(b"content-")]
+            headers, self.replaced = self._rendered(report_status(status))
+            self.headers = kept + headers
         self.headers.append((b"x-request-id", self.identity.encode()))
         message = {**message, "headers": self.headers}
         cors, asked = self.outermost.cors, Headers(scope=self.scope)
@@ -196,10 +196,14 @@ class _Exchange(Call):
                 return value.partition(b";")[0].strip().lower()
         return b""
 
-    async def _send_replacement(self, report: Report) -> None:
+    def _rendered(self, report: Report) -> tuple[list[tuple[bytes, bytes]], bytes]:
+        document = self.contract.body(self.scope, report)
+        length = (b"content-length", str(len(document)).encode())
+        return [*self.contract.headers(self.scope, report), length], document
+
+    async def _send_replacement(self, document: bytes) -> None:
         if not self.complete:
             self._finish()
-            document = self.contract.body(self.scope, report)
             await self.forward({"type": "http.response.body", "body": document})
 
     async def fail(self, error: Exception) -> None:
@@ -218,8 +222,7 @@ class _Exchange(Call):
             raise error  # so that tests see crashes, as they do without us
 
     async def _answer(self, report: Report) -> None:
-        document = self.contract.body(self.scope, report)
-        headers = self.contract.headers(self.scope, report)
+        headers, document = self._rendered(report)
         await self.send(
             {"type": "http.response.start", "status": report.status, "headers": headers}
         )
