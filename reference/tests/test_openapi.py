@@ -1,6 +1,7 @@
 """CONTRACT: what is documented is what is sent, errors included."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -72,3 +73,12 @@ def test_a_patch_documents_the_media_types_that_it_takes(client: httpx.Client) -
         "application/merge-patch+json",
         "application/json-patch+json",
     }
+
+
+def test_the_documentation_page_needs_nothing_from_elsewhere(client: httpx.Client) -> None:
+    page = client.get("/docs")
+
+    assert page.status_code == 200
+    addresses = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+    assert addresses
+    assert all(client.get(address).status_code == 200 for address in addresses)

@@ -1,6 +1,7 @@
 """Build the application: `create_app(settings)`."""
 
 from fastapi import Depends, FastAPI
+from fastapi_offline import FastAPIOffline
 from starlette.middleware.cors import CORSMiddleware
 
 from depot import __version__, parts, settings
@@ -33,7 +34,7 @@ _EXPOSED = (
 def create_app(chosen: Settings) -> FastAPI:
     """Return the application; nothing is opened until it starts."""
     db = parts.database(chosen)
-    app = FastAPI(
+    app = FastAPIOffline(  # /docs works where no CDN can be reached
         title="Depot",
         version=__version__,
         summary="A stock-keeping service.",
