@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID, uuid4
 
-import asyncpg
 import httpx
 import pytest
 import uvicorn
@@ -126,16 +125,10 @@ async def engine(request: pytest.FixtureRequest, tmp_path: Any) -> AsyncIterator
         yield engine
         await engine.dispose()
         return
-    name = f"conditional_{uuid4().hex}"
-    admin = await asyncpg.connect("postgresql://postgres@127.0.0.1:5432/postgres")
-    await admin.execute(f'create database "{name}"')
-    engine = create_async_engine(
-        f"postgresql+asyncpg://postgres@127.0.0.1:5432/{name}", pool_size=20
-    )
+    url = request.getfixturevalue("postgres_url").replace("://", "+asyncpg://", 1)
+    engine = create_async_engine(url, pool_size=20)
     yield engine
     await engine.dispose()
-    await admin.execute(f'drop database "{name}"')
-    await admin.close()
 
 
 @pytest.fixture

@@ -33,6 +33,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from roadworthy import _fastapi, problems
 from roadworthy.problems import Problem
+from roadworthy.problems.declare import amends_openapi
 
 __all__ = [
     "ConditionalGet",
@@ -51,7 +52,6 @@ __all__ = [
 ]
 
 V = TypeVar("V", int, str, UUID, datetime)
-F = TypeVar("F", bound=Callable[..., Any])
 
 MAX_LENGTH: Final = 4096
 """Characters of a precondition that are read; a longer one counts as malformed."""
@@ -245,14 +245,6 @@ class NoneMatch:
         set_etag(response, version)
 
 
-def _amends_openapi(hook: Callable[[dict[str, Any], dict[str, Any]], None]) -> Callable[[F], F]:
-    def attach(dependency: F) -> F:
-        setattr(dependency, "__roadworthy_openapi__", hook)  # noqa: B010 - functions take any
-        return dependency
-
-    return attach
-
-
 def _document_etag(operation: dict[str, Any], _schemas: dict[str, Any]) -> None:
     for status, response in operation.get("responses", {}).items():
         if status.startswith("2") and status != "204":
@@ -299,7 +291,7 @@ _IfMatchHeader: TypeAlias = Annotated[
 ]
 
 
-@_amends_openapi(_document_etag)
+@amends_openapi(_document_etag)
 @problems.raises(PreconditionFailed)
 async def _if_match(request: Request, _header: _IfMatchHeader = None) -> Match:
     text = _field(request, "if-match")
@@ -309,7 +301,7 @@ async def _if_match(request: Request, _header: _IfMatchHeader = None) -> Match:
     return Match(given=True, any=read == "*", tags=read if isinstance(read, tuple) else ())
 
 
-@_amends_openapi(_document_required)
+@amends_openapi(_document_required)
 @problems.raises(PreconditionRequired)
 async def _required_if_match(match: Annotated[Match, Depends(_if_match)]) -> Match:
     match.require()
@@ -317,7 +309,7 @@ async def _required_if_match(match: Annotated[Match, Depends(_if_match)]) -> Mat
 
 
 # It declares no 412: that is for the routes, mostly PUT, that can answer it.
-@_amends_openapi(_document_not_modified)
+@amends_openapi(_document_not_modified)
 async def _if_none_match(request: Request, response: Response) -> NoneMatch:
     text = _field(request, "if-none-match")
     safe = request.method in {"GET", "HEAD"}

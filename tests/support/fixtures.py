@@ -21,12 +21,18 @@ def _postgres() -> Iterator[str | Unavailable]:
         yield reason
 
 
-@pytest.fixture
-def postgres_url(_postgres: str | Unavailable) -> Iterator[str]:
-    """`postgresql://…`, an empty database that is dropped after the test."""
+@pytest.fixture(scope="session")
+def postgres_server(_postgres: str | Unavailable) -> str:
+    """The URL of the server: for fixtures that keep a database longer than a test."""
     if isinstance(_postgres, Unavailable):
         pytest.skip(f"{NEEDS_POSTGRESQL}{_postgres}")
-    with database_on(_postgres) as url:
+    return _postgres
+
+
+@pytest.fixture
+def postgres_url(postgres_server: str) -> Iterator[str]:
+    """`postgresql://…`, an empty database that is dropped after the test."""
+    with database_on(postgres_server) as url:
         yield url
 
 

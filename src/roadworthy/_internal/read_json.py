@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import TypeAlias
 
-__all__ = ["MAX_DEPTH", "Json", "Unreadable", "Unstorable", "read_json", "unstorable"]
+__all__ = ["BAD_TEXT", "MAX_DEPTH", "Json", "Unreadable", "Unstorable", "read_json", "unstorable"]
 
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
 
@@ -124,7 +124,7 @@ def _unstorable(node: Json, loc: tuple[str | int, ...]) -> Iterator[Unstorable]:
 
 def _unstorable_scalar(node: Json, loc: tuple[str | int, ...]) -> Iterator[Unstorable]:
     match node:
-        case str() if _BAD_TEXT.search(node):
+        case str() if BAD_TEXT.search(node):
             yield Unstorable(loc, "string_unstorable", _TEXT)
         case float() if not isfinite(node):
             yield Unstorable(loc, "finite_number", "Input should be a finite number")
@@ -135,4 +135,5 @@ def _unstorable_scalar(node: Json, loc: tuple[str | int, ...]) -> Iterator[Unsto
 
 
 _TEXT = "Text should hold neither NUL nor half of a surrogate pair"
-_BAD_TEXT = re.compile("[\x00\ud800-\udfff]")
+BAD_TEXT = re.compile("[\x00\ud800-\udfff]")
+"""NUL, or half of a surrogate pair."""

@@ -69,12 +69,8 @@ def _read() -> Any:
     async def read(connection: HTTPConnection) -> AsyncGenerator[AsyncSession]:
         _require_hook(connection)
         unit = find(connection, Database).open_unit(_Place(connection), read_only=True)
-        try:
-            yield unit.session
-        except BaseException as error:
-            await unit.abandon()
-            raise_for(error)
-            raise
+        async with unit.lend() as lent:
+            yield lent
         await unit.close()
 
     return Depends(read, scope="function")

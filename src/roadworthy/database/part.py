@@ -191,12 +191,8 @@ class Database:
         self, place: str, isolation: str | None, session: type[AsyncSession] | None
     ) -> AsyncGenerator[AsyncSession]:
         unit = self.open_unit(place, isolation=isolation, session=session)
-        try:
-            yield unit.session
-        except BaseException as error:
-            await unit.abandon()
-            raise_for(error)
-            raise
+        async with unit.lend() as lent:
+            yield lent
         await unit.commit()
         await _let_others_in()
 
@@ -205,12 +201,8 @@ class Database:
         self, place: str, session: type[AsyncSession] | None
     ) -> AsyncGenerator[AsyncSession]:
         unit = self.open_unit(place, read_only=True, session=session)
-        try:
-            yield unit.session
-        except BaseException as error:
-            await unit.abandon()
-            raise_for(error)
-            raise
+        async with unit.lend() as lent:
+            yield lent
         await unit.close()
         await _let_others_in()
 

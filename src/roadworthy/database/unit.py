@@ -3,7 +3,8 @@
 import asyncio
 import inspect
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any, Final, TypeAlias, cast
 
 from sqlalchemy import exc
@@ -83,6 +84,20 @@ class Unit:
         if self._session is None:
             raise UnitClosed(self.place)
         return self._session
+
+    @asynccontextmanager
+    async def lend(self) -> AsyncGenerator[AsyncSession]:
+        """Lend the session; whatever leaves rolls back, in words for a client.
+
+        Raises:
+            Problem: What the database refused (409, 422, 503, 507).
+        """
+        try:
+            yield self.session
+        except BaseException as error:
+            await self.abandon()
+            raise_for(error)
+            raise
 
     async def commit(self) -> None:
         """Make it durable, end it, and call who wanted to know.

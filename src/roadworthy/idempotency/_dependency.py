@@ -23,6 +23,7 @@ from roadworthy.idempotency._fingerprint import digest, fingerprint_of
 from roadworthy.idempotency._kept import REPLAYED, Kept, keep
 from roadworthy.idempotency._key import PATTERN, Key, read_key
 from roadworthy.idempotency._turns import Turns, lock
+from roadworthy.problems.declare import amends_openapi
 
 __all__ = ["Idempotency", "by_authorization"]
 
@@ -134,8 +135,7 @@ class Idempotency:
             await self._keep(connection, attempt, request)
 
         claim.__annotations__["session"] = self.session
-        setattr(claim, "__roadworthy_openapi__", _document)  # noqa: B010 - functions take any
-        return claim
+        return amends_openapi(_document)(claim)
 
     async def _claim(self, connection: AsyncConnection, attempt: _Attempt) -> Kept | None:
         """Hold the key until the transaction ends; return its answer if there is one."""
@@ -174,13 +174,13 @@ class Idempotency:
 
 
 def _requiring(once: Idempotency) -> Callable[..., Any]:
+    @amends_openapi(_document_required)
     @problems.raises(IdempotencyKeyRequired)
     async def require(key: Annotated[Key | None, once.key]) -> Key:
         if key is None:
             raise IdempotencyKeyRequired
         return key
 
-    setattr(require, "__roadworthy_openapi__", _document_required)  # noqa: B010 - as above
     return require
 
 

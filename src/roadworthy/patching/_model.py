@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError
 
-from roadworthy._internal.read_json import Json, unstorable
+from roadworthy._internal.read_json import Json
 from roadworthy.patching._decimals import misspelled
 from roadworthy.patching._members import members_of
 from roadworthy.problems import FieldError, Names, ValidationFailed, field_errors, names_of
+from roadworthy.problems.body import refuse_unstorable
 from roadworthy.problems.fields import MAX_ERRORS, pointer
 
 __all__ = [
@@ -104,14 +105,7 @@ def parse(kind: type[P], document: Document) -> P:
         ValidationFailed: 422. The document does not fit what `kind` was derived from.
     """
     body = json.dumps(document).encode()
-    if refused := unstorable(cast("Json", document), body):
-        names = names_in(kind)
-        raise ValidationFailed(
-            errors=[
-                FieldError(pointer=pointer(u.loc, names), code=u.code, message=u.message)
-                for u in refused[:MAX_ERRORS]
-            ]
-        )
+    refuse_unstorable(cast("Json", document), body, names=names_in(kind))
     return read(kind, document, body)
 
 

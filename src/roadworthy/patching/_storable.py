@@ -5,19 +5,18 @@ infinity of the text "Infinity".
 """
 
 import dataclasses
-import re
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from math import isfinite
-from typing import Any, Final, TypeAlias, cast
+from typing import Any, TypeAlias, cast
 
 from pydantic import BaseModel
+
+from roadworthy._internal.read_json import BAD_TEXT
 
 __all__ = ["not_storable"]
 
 Loc: TypeAlias = tuple[str | int, ...]
-
-_BAD_TEXT: Final = re.compile("[\x00\ud800-\udfff]")
 
 
 def not_storable(value: Any, loc: Loc = ()) -> Iterator[Loc]:
@@ -25,7 +24,7 @@ def not_storable(value: Any, loc: Loc = ()) -> Iterator[Loc]:
     if _is_bad(value):
         yield loc
     for key, child in _children(value):
-        if isinstance(key, str) and _BAD_TEXT.search(key):
+        if isinstance(key, str) and BAD_TEXT.search(key):
             yield loc
         yield from not_storable(child, (*loc, key))
 
@@ -37,7 +36,7 @@ def _is_bad(value: Any) -> bool:
         case Decimal():
             return not value.is_finite()
         case str():
-            return _BAD_TEXT.search(value) is not None
+            return BAD_TEXT.search(value) is not None
         case _:
             return False
 

@@ -13,7 +13,7 @@ from roadworthy.problems.standard import MalformedBody, UnsupportedMediaType, Va
 _NOT_A_RESOURCE = frozenset({"merge-patch+json", "json-patch+json"})
 """JSON that says how to change something: a route that takes it says so."""
 
-__all__ = ["StrictRequest", "parse", "strict"]
+__all__ = ["StrictRequest", "parse", "refuse_unstorable", "strict"]
 
 
 def parse(body: bytes, *, names: Names) -> Json:
@@ -27,6 +27,16 @@ def parse(body: bytes, *, names: Names) -> Json:
         document = read_json(body)
     except Unreadable as error:
         raise MalformedBody(reason=str(error)) from error
+    refuse_unstorable(document, body, names=names)
+    return document
+
+
+def refuse_unstorable(document: Json, body: bytes, *, names: Names) -> None:
+    """Refuse a document with numbers or text that no database can store.
+
+    Raises:
+        ValidationFailed: 422.
+    """
     if refused := unstorable(document, body):
         raise ValidationFailed(
             errors=[
@@ -34,7 +44,6 @@ def parse(body: bytes, *, names: Names) -> Json:
                 for u in refused[:MAX_ERRORS]
             ]
         )
-    return document
 
 
 class StrictRequest(Request):

@@ -5,9 +5,12 @@ from typing import Any, Final, TypeVar
 
 from roadworthy.problems.problem import Problem
 
-__all__ = ["Documented", "declared_by", "raises", "responses"]
+__all__ = ["AMENDS", "Documented", "amends_openapi", "declared_by", "raises", "responses"]
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+AMENDS: Final = "__roadworthy_openapi__"
+"""Attribute of a dependency that takes part in the documentation of its operations."""
 
 _RAISES: Final = "__roadworthy_raises__"
 
@@ -39,6 +42,16 @@ def raises(*problems: type[Problem]) -> Callable[[F], F]:
         return dependency
 
     return declare
+
+
+def amends_openapi(amend: Callable[[dict[str, Any], dict[str, Any]], None]) -> Callable[[F], F]:
+    """Let a dependency amend its operations: `amend(operation, components)`."""
+
+    def attach(dependency: F) -> F:
+        setattr(dependency, AMENDS, amend)
+        return dependency
+
+    return attach
 
 
 def declared_by(dependency: object) -> Iterator[type[Problem]]:

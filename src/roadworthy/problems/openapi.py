@@ -14,16 +14,13 @@ from typing_extensions import TypedDict  # Pydantic needs this one before Python
 
 from roadworthy import _fastapi
 from roadworthy.problems import standard
-from roadworthy.problems.declare import Documented, declared_by
+from roadworthy.problems.declare import AMENDS, Documented, declared_by
 from roadworthy.problems.problem import Problem
 from roadworthy.problems.report import ENVELOPE, PROBLEM_JSON
 
 __all__ = ["document"]
 
 Schema = dict[str, Any]
-
-HOOK: Final = "__roadworthy_openapi__"
-"""Attribute of a dependency: `hook(operation, components)` amends what it takes part in."""
 
 _REF: Final = "#/components/schemas/"
 _STALE: Final = ("HTTPValidationError", "ValidationError")
@@ -76,7 +73,7 @@ def _amend_operation(app: FastAPI, route: Any, operation: Schema, components: Sc
 
 
 def _hooks(route: Any) -> Iterator[Callable[[Schema, Schema], None]]:
-    hooks = (getattr(dep.call, HOOK, None) for dep in _fastapi.dependencies_of(route))
+    hooks = (getattr(dep.call, AMENDS, None) for dep in _fastapi.dependencies_of(route))
     return (hook for hook in hooks if hook is not None)
 
 

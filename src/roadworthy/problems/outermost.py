@@ -210,16 +210,21 @@ class _Exchange(Call):
         """Answer for an exception that left the application, as far as one still can."""
         if isinstance(error, ClientDisconnect):
             return
-        if not self.complete and not was_logged(self.scope, error) and not is_refusal(error):
-            log_failure(self.scope, error)
+        crash = not is_refusal(error)
+        if crash and not was_logged(self.scope, error):
+            self._log(error)
         if self.status is None:
             await self._answer(report_on(error, route=None))
         elif not self.complete:
             await self._break_off(error)
-        elif not was_logged(self.scope, error) and not is_refusal(error):
-            log.error("failed after the response was sent", exc_info=error)
-        if _is_test_client(self.scope) and not is_refusal(error):
+        if crash and _is_test_client(self.scope):
             raise error  # so that tests see crashes, as they do without us
+
+    def _log(self, error: Exception) -> None:
+        if self.complete:
+            log.error("failed after the response was sent", exc_info=error)
+        else:
+            log_failure(self.scope, error)
 
     async def _answer(self, report: Report) -> None:
         headers, document = self._rendered(report)

@@ -1,6 +1,5 @@
 """Stream the ledger, as much of it as there is, in little memory."""
 
-import asyncio
 import csv
 import io
 from collections.abc import AsyncIterator, Sequence
@@ -41,8 +40,6 @@ async def _read(db: Database, after: tuple[datetime, int], until: datetime) -> S
         .order_by(LedgerRow.created_at, LedgerRow.id)
         .limit(BATCH)
     )
-    # Who waits for the connection that the last batch gave back comes first.
-    await asyncio.sleep(0)
     async with db.read() as session:
         return (await session.execute(query)).all()
 
