@@ -141,10 +141,15 @@ def test_a_failure_inside_a_savepoint_is_no_failure(client: RawClient) -> None:
     assert client.request("GET", ITEMS).json() == [1, 2]
 
 
-def test_a_dependency_that_swallows_is_a_500_and_commits_nothing(client: RawClient) -> None:
+def test_a_dependency_that_swallows_is_a_500_that_says_so_and_commits_nothing(
+    start: Callable[..., Server],
+) -> None:
     """T15"""
-    assert client.request("POST", "/included/swallowing-dependency/2").status == 500
-    assert client.request("GET", ITEMS).json() == [1]
+    server = start()
+    with RawClient(server.port) as client:
+        assert client.request("POST", "/included/swallowing-dependency/2").status == 500
+        assert client.request("GET", ITEMS).json() == [1]
+    server.wait_for_log("A dependency swallowed an exception after its yield")
 
 
 def test_an_explicit_commit_stays_committed(client: RawClient) -> None:

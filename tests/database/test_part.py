@@ -28,6 +28,26 @@ async def test_it_can_be_opened_again(database_url: str) -> None:
                 assert (await tx.execute(text("SELECT 1"))).scalar_one() == 1
 
 
+@pytest.mark.parametrize("error", [ValueError, asyncio.CancelledError])
+async def test_what_leaves_a_unit_rolls_it_back(
+    database_url: str, error: type[BaseException]
+) -> None:
+    """T7, for streams, jobs and scripts"""
+    async with Database(database_url, pool_size=1) as db:
+        async with db.begin() as tx:
+            await tx.execute(text("CREATE TABLE notes (id INTEGER)"))
+        with pytest.raises(error):
+            await _write_and_raise(db, error)
+        async with db.read() as read:
+            assert (await read.execute(text("SELECT count(*) FROM notes"))).scalar_one() == 0
+
+
+async def _write_and_raise(db: Database, error: type[BaseException]) -> None:
+    async with db.begin() as tx:
+        await tx.execute(text("INSERT INTO notes VALUES (1)"))
+        raise error
+
+
 async def test_a_closed_one_says_what_to_type(database_url: str) -> None:
     with pytest.raises(RuntimeError, match=r"lifespan=lifespan\(db\)"):
         async with Database(database_url).begin():
