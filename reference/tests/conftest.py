@@ -1,11 +1,14 @@
-"""A real `depot serve` for each test module, on SQLite and on PostgreSQL."""
+"""A real `depot serve` for each test module, on SQLite and on PostgreSQL; a real mail server."""
 
+import asyncio
 import os
 import queue
 import signal
+import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -14,6 +17,8 @@ from typing import Any
 
 import httpx
 import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from support.postgres import database_on
 
@@ -56,7 +61,7 @@ class Depot:
         assert self.process.stdout is not None
         for line in self.process.stdout:
             self.lines.append(line)
-            if line.startswith("Depot is ready"):
+            if line.startswith(("Depot is ready", "Depot's worker is ready")):
                 self.ready.put(line)
         self.ready.put(None)
 
@@ -83,8 +88,9 @@ def start_depot(depot_environment: Callable[..., dict[str, str]]) -> Iterator[St
 
         def start(*arguments: str, command: str = "serve", **settings: str) -> Depot:
             environment = depot_environment(**settings)
+            port = [] if command == "worker" else ["--port", "0"]
             process = subprocess.Popen(
-                [sys.executable, "-m", "depot", command, "--port", "0", *arguments],
+                [sys.executable, "-m", "depot", command, *port, *arguments],
                 env=environment,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -131,9 +137,12 @@ def database_url(
 
 
 @pytest.fixture(scope="module")
-def depot(start_depot: StartDepot, database_url: str) -> Iterator[Depot]:
+def depot(
+    start_depot: StartDepot, database_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Depot]:
     """A server with default settings."""
-    depot = start_depot(DEPOT_DATABASE__URL=database_url)
+    data = tmp_path_factory.mktemp("data")
+    depot = start_depot(DEPOT_DATABASE__URL=database_url, DEPOT_DATA_DIR=str(data))
     yield depot
     depot.stop()
 
@@ -180,6 +189,88 @@ def at_once() -> Callable[..., list[Any]]:
         return results
 
     return run
+
+
+@pytest.fixture
+def eventually() -> Callable[..., Any]:
+    """Ask until the answer is what is waited for, and return it: what runs is another process."""
+
+    def ask(
+        question: Callable[[], Any],
+        wanted: Callable[[Any], object] = bool,
+        *,
+        seconds: float = 30,
+    ) -> Any:
+        deadline = time.monotonic() + seconds
+        while not wanted(answer := question()):
+            assert time.monotonic() < deadline, f"still {answer!r}"
+            time.sleep(0.05)
+        return answer
+
+    return ask
+
+
+@dataclass
+class MailServer:
+    """What a real mail server was told, and what it shall say."""
+
+    envelopes: list[Envelope] = field(default_factory=list)
+    recipient_answers: list[str] = field(default_factory=list)
+    data_answers: list[str] = field(default_factory=list)
+    hold: threading.Event = field(default_factory=threading.Event)
+    asked: threading.Event = field(default_factory=threading.Event)
+    url: str = ""
+
+    def __post_init__(self) -> None:
+        self.hold.set()
+
+    async def handle_RCPT(
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        self.asked.set()
+        await asyncio.to_thread(self.hold.wait)
+        answer = self.recipient_answers.pop(0) if self.recipient_answers else "250 OK"
+        if answer.startswith("250"):
+            envelope.rcpt_tos.append(address)
+        return answer
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+        answer = self.data_answers.pop(0) if self.data_answers else "250 OK"
+        if answer.startswith("250"):
+            self.envelopes.append(envelope)
+        return answer
+
+
+@pytest.fixture
+def serve_mail() -> Iterator[Callable[..., MailServer]]:
+    """Start a mail server on 127.0.0.1; options are those of aiosmtpd."""
+    with ExitStack() as stack:
+
+        def start(port: int = 0, **options: Any) -> MailServer:
+            server = MailServer()
+            controller = _Controller(server, hostname="127.0.0.1", port=port, **options)
+            controller.start()
+            stack.callback(controller.stop)
+            stack.callback(server.hold.set)
+            server.url = f"smtp://127.0.0.1:{controller.port}"
+            return server
+
+        yield start
+
+
+class _Controller(Controller):
+    def _trigger_server(self) -> None:
+        # A port of 0 is known once it is taken.
+        self.port = self.server.sockets[0].getsockname()[1]
+        super()._trigger_server()
+
+
+@pytest.fixture
+def closed_port() -> int:
+    """A port that nothing listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
 
 
 def _end(depot: Depot) -> None:

@@ -16,6 +16,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from depot.mail.smtp import Server
+
 __all__ = ["Settings", "SettingsMistaken", "read", "unknown", "variables"]
 
 PREFIX: Final = "DEPOT_"
@@ -48,6 +50,11 @@ def _database_url(url: str) -> str:
         raise ValueError("not a URL") from error
     if backend not in {"sqlite", "postgresql"}:
         raise ValueError("another database")
+    return url
+
+
+def _mail_url(url: str) -> str:
+    Server.of(url)
     return url
 
 
@@ -91,8 +98,8 @@ class _Files(BaseModel):
 
 
 class _Mail(BaseModel):
-    url: Annotated[str, _with_scheme("smtp", "smtps")] | None = Field(
-        default=None, description="smtp://host:port"
+    url: Annotated[str, AfterValidator(_mail_url)] | None = Field(
+        default=None, description="smtp://user:password@host:port or smtps://..."
     )
 
 
@@ -162,6 +169,11 @@ class Settings(BaseSettings):
     def database_url(self) -> str:
         """The URL that was given, else that of a SQLite file in the data directory."""
         return self.database.url or f"sqlite:///{self.data_dir.absolute() / 'depot.db'}"
+
+    @property
+    def mail_dir(self) -> Path:
+        """Where mail is kept as files, unless it is sent."""
+        return self.data_dir / "mail"
 
     @property
     def drain_seconds(self) -> float:

@@ -3,7 +3,7 @@
 from sqlalchemy import select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from depot.inventory.cursor import Position
+from depot.cursor import Position
 from depot.inventory.models import Item, ItemPage, is_item_id
 from depot.inventory.problems import ItemNotFound
 from depot.inventory.rows import ItemRow
@@ -38,7 +38,7 @@ async def page(
     place = tuple_(ItemRow.created_at, ItemRow.id)
     query = select(ItemRow).order_by(ItemRow.created_at.desc(), ItemRow.id.desc())
     if after is not None:
-        query = query.where(place < (after.created_at, after.id))
+        query = query.where(place < (after.at, after.id))
     if is_active is not None:
         query = query.where(ItemRow.is_active == is_active)
     rows = (await session.scalars(query.limit(limit + 1))).all()

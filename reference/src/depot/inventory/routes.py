@@ -6,8 +6,8 @@ from fastapi import APIRouter, Query, Response, status
 from sqlalchemy.exc import IntegrityError
 
 from depot import times
+from depot.cursor import Cursor
 from depot.inventory import items
-from depot.inventory.cursor import Cursor
 from depot.inventory.models import Item, ItemPage, NewItem
 from depot.inventory.problems import ItemExists, ItemNotFound
 from depot.inventory.rows import ItemRow

@@ -1,9 +1,10 @@
-"""Where a page ends: after which item the next one starts.
+"""Where a page ends: after which entry the next one starts.
 
-A page is told by its last item, not by a count, so that items added or deleted
+A page is told by its last entry, not by a count, so that entries added or deleted
 in between neither repeat nor hide others.
 """
 
+import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -11,7 +12,6 @@ from typing import Annotated, Final, TypeAlias
 
 from fastapi import Depends, Query
 
-from depot.inventory.models import is_item_id
 from roadworthy import problems
 from roadworthy.problems import FieldError, ValidationFailed
 
@@ -19,30 +19,32 @@ __all__ = ["Cursor", "Position"]
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
+_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+"""What every id that is paged by is made of."""
 
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """The last item of a page."""
+    """The last entry of a page."""
 
-    created_at: datetime
+    at: datetime
     id: str
 
     def text(self) -> str:
         """Write it for a client, who need not understand it."""
-        plain = f"{(self.created_at - _EPOCH) // _MICROSECOND}:{self.id}"
+        plain = f"{(self.at - _EPOCH) // _MICROSECOND}:{self.id}"
         return urlsafe_b64encode(plain.encode()).decode().rstrip("=")
 
 
 def _read(text: str) -> Position | None:
     try:
         padded = text.encode("ascii") + b"=" * (-len(text) % 4)
-        moment, _, item_id = urlsafe_b64decode(padded).decode("ascii").partition(":")
-        position = Position(_EPOCH + int(moment) * _MICROSECOND, item_id)
+        moment, _, entry_id = urlsafe_b64decode(padded).decode("ascii").partition(":")
+        position = Position(_EPOCH + int(moment) * _MICROSECOND, entry_id)
     except (ValueError, OverflowError):
         return None
     # Only what we wrote: the decoder would skip characters that are no base64.
-    return position if is_item_id(item_id) and position.text() == text else None
+    return position if _ID.fullmatch(entry_id) and position.text() == text else None
 
 
 @problems.raises(ValidationFailed)

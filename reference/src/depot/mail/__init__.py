@@ -1,0 +1,1 @@
+"""Mail that goes out: as files, or through a mail server."""
