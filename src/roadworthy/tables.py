@@ -9,12 +9,13 @@ In a test: `await connection.run_sync(metadata.create_all)`.
 
 from sqlalchemy import MetaData
 
-from roadworthy import idempotency
+from roadworthy import idempotency, jobs
 
 __all__ = ["metadata"]
 
 metadata = MetaData()
 """Every table of every part."""
 
-for _table in (idempotency.table,):
-    _table.to_metadata(metadata)
+for _part in (idempotency.metadata, jobs.metadata):
+    for _table in _part.sorted_tables:
+        _table.to_metadata(metadata)

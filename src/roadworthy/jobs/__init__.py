@@ -1,0 +1,74 @@
+"""Background work that survives: jobs are rows, written in the caller's transaction.
+
+    @task(attempts=5, timeout=timedelta(seconds=30))
+    async def send_confirmation(job: Job, order_id: str) -> None:
+        await job.find(Mailer).send(order_id, key=job.idempotency_key)
+
+    @app.post("/orders", status_code=201)
+    async def place(order: Order, tx: Tx) -> Order:
+        tx.add(OrderRow(id=order.id))
+        await send_confirmation.enqueue(tx, order_id=order.id)
+        return order
+
+    db = Database("sqlite:///shop.db")
+    app = FastAPI(lifespan=lifespan(db, Jobs(db, tasks=[send_confirmation])))
+
+The job exists if and only if the transaction commits. It is run at least once, by any
+process that knows the task, whatever dies meanwhile; what it writes in the
+transaction that completes it happens once.
+"""
+
+try:
+    import sqlalchemy.ext.asyncio as _  # noqa: F401 - so that its absence is told once
+except ModuleNotFoundError as missing:
+    raise ModuleNotFoundError(
+        "roadworthy.jobs needs SQLAlchemy: pip install 'roadworthy[jobs]'"
+    ) from missing
+
+from roadworthy.jobs._arguments import ArgumentsMistaken
+from roadworthy.jobs.backoff import Backoff
+from roadworthy.jobs.embedded import Embedded
+from roadworthy.jobs.engine import Engine
+from roadworthy.jobs.insert import Call, Enqueued, enqueue_many
+from roadworthy.jobs.job import GiveUp, Job, TryAgain
+from roadworthy.jobs.part import Jobs
+from roadworthy.jobs.records import JobRecord, QueueStats, Stats, browse, cancel, get, retry, stats
+from roadworthy.jobs.schedule import Cron, Every
+from roadworthy.jobs.states import State
+from roadworthy.jobs.tables import metadata, table
+from roadworthy.jobs.task import Sending, Task, task
+from roadworthy.jobs.work import FailedAttempt, Work
+from roadworthy.jobs.worker import run_worker
+
+__all__ = [
+    "ArgumentsMistaken",
+    "Backoff",
+    "Call",
+    "Cron",
+    "Embedded",
+    "Engine",
+    "Enqueued",
+    "Every",
+    "FailedAttempt",
+    "GiveUp",
+    "Job",
+    "JobRecord",
+    "Jobs",
+    "QueueStats",
+    "Sending",
+    "State",
+    "Stats",
+    "Task",
+    "TryAgain",
+    "Work",
+    "browse",
+    "cancel",
+    "enqueue_many",
+    "get",
+    "metadata",
+    "retry",
+    "run_worker",
+    "stats",
+    "table",
+    "task",
+]

@@ -1,0 +1,166 @@
+"""What a task takes: which parameters are stored, and which are given when it runs."""
+
+import inspect
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import (
+    Annotated,
+    Any,
+    Final,
+    Literal,
+    NotRequired,
+    Required,
+    TypeAlias,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic.errors import PydanticSchemaGenerationError
+from pydantic_core import PydanticSerializationError
+from sqlalchemy.ext.asyncio import AsyncSession
+from typing_extensions import TypedDict
+
+from roadworthy.jobs.job import Job
+
+__all__ = ["ArgumentsMistaken", "Injected", "Signature", "signature_of"]
+
+Injected: TypeAlias = Literal["job", "tx"]
+
+_CONFIG: Final = ConfigDict(
+    extra="forbid",
+    allow_inf_nan=False,
+    # Written as they are, so that `_refuse_constants` can see them in untyped values too.
+    ser_json_inf_nan="constants",
+    hide_input_in_errors=True,
+)
+_NAMED: Final = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+
+
+class ArgumentsMistaken(TypeError):
+    """The arguments do not fit the task: nothing was enqueued."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """The parameters of a task, sorted by where they come from."""
+
+    task: str
+    stored: TypeAdapter[dict[str, Any]]
+    injected: Mapping[str, Injected]
+    positional: tuple[str, ...]
+    """Names of the stored parameters that may be passed by position."""
+
+    @property
+    def takes_tx(self) -> bool:
+        """Whether the task runs in the transaction that completes it."""
+        return "tx" in self.injected.values()
+
+    def dump(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:
+        """Return the arguments as JSON.
+
+        Raises:
+            ArgumentsMistaken: They do not fit the parameters, or JSON.
+        """
+        try:
+            checked = self.stored.validate_python(self._named(args, kwargs))
+            text = self.stored.dump_json(checked).decode()
+            _refuse_constants(text)
+        except ValidationError as error:
+            raise ArgumentsMistaken(f"{self.task} cannot be enqueued: {_brief(error)}.") from error
+        except (PydanticSerializationError, ValueError) as error:
+            raise ArgumentsMistaken(f"{self.task} cannot be enqueued: {error}.") from error
+        return text
+
+    def load(self, text: str) -> dict[str, Any]:
+        """Return the arguments from their JSON.
+
+        Raises:
+            ValidationError: They do not fit the parameters as they are now.
+        """
+        return self.stored.validate_json(text)
+
+    def _named(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        if len(args) > len(self.positional):
+            raise ArgumentsMistaken(
+                f"{self.task} takes {len(self.positional)} arguments by position, not {len(args)}."
+            )
+        named = dict(zip(self.positional, args, strict=False))
+        if twice := named.keys() & kwargs.keys():
+            raise ArgumentsMistaken(f"{self.task} was given {', '.join(sorted(twice))} twice.")
+        return {**named, **kwargs}
+
+
+def signature_of(task: str, function: Callable[..., Any]) -> Signature:
+    """Read the parameters of a function.
+
+    Raises:
+        TypeError: One of them cannot be stored; the text says which and why.
+    """
+    hints = get_type_hints(function, include_extras=True)
+    parameters = inspect.signature(function).parameters.values()
+    injected = {p.name: kind for p in parameters if (kind := _injected(hints.get(p.name)))}
+    stored = [p for p in parameters if p.name not in injected]
+    for parameter in stored:
+        _check(task, parameter, hints)
+    positional = tuple(p.name for p in stored if p.kind is not inspect.Parameter.KEYWORD_ONLY)
+    return Signature(task, _adapter(task, stored, hints), injected, positional)
+
+
+def _injected(hint: Any) -> Injected | None:
+    while get_origin(hint) is Annotated:
+        hint = get_args(hint)[0]
+    if not isinstance(hint, type):
+        return None
+    if issubclass(hint, Job):
+        return "job"
+    return "tx" if issubclass(hint, AsyncSession) else None
+
+
+def _check(task: str, parameter: inspect.Parameter, hints: Mapping[str, Any]) -> None:
+    if parameter.kind not in _NAMED:
+        raise TypeError(
+            f"{task}: the parameter {parameter} cannot be stored by its name. Name each one."
+        )
+    if parameter.name not in hints:
+        raise TypeError(
+            f"{task}: the parameter {parameter.name} has no type. Write one, such as "
+            f"{parameter.name}: str; it says how the argument is stored and checked."
+        )
+
+
+def _adapter(
+    task: str, stored: list[inspect.Parameter], hints: Mapping[str, Any]
+) -> TypeAdapter[dict[str, Any]]:
+    fields = {p.name: _field(p, hints[p.name]) for p in stored}
+    shape: Any = TypedDict("Arguments", fields)  # type: ignore[operator]  # made at run time
+    shape.__pydantic_config__ = _CONFIG
+    try:
+        return TypeAdapter(shape)
+    except PydanticSchemaGenerationError as error:
+        raise TypeError(
+            f"{task} takes something that cannot be stored as JSON. Take an id, and read the rest "
+            f"when the job runs. ({error.message.partition('.')[0]}.)"
+        ) from error
+
+
+def _field(parameter: inspect.Parameter, hint: Any) -> Any:
+    required = parameter.default is inspect.Parameter.empty
+    return Required[hint] if required else NotRequired[hint]
+
+
+def _refuse_constants(text: str) -> None:
+    if "NaN" in text or "Infinity" in text:
+        json.loads(text, parse_constant=_refuse_constant)
+
+
+def _refuse_constant(constant: str) -> None:
+    raise ValueError(f"{constant} cannot be stored as JSON")
+
+
+def _brief(error: ValidationError) -> str:
+    return "; ".join(
+        f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_url=False)
+    )

@@ -1,0 +1,218 @@
+"""`Attempt`: one run of one job, and what the running task may ask of it."""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
+from typing import Any, Literal, TypeAlias, TypeVar
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from roadworthy.jobs._arguments import Injected, Signature
+from roadworthy.jobs.job import Host, Job
+from roadworthy.jobs.ledger import Claimed
+from roadworthy.jobs.processes import report
+from roadworthy.jobs.task import Task
+from roadworthy.jobs.tiers import Tiers, TimedOut
+from roadworthy.jobs.work import Work
+
+__all__ = ["Attempt", "Reason"]
+
+K = TypeVar("K")
+R = TypeVar("R")
+
+Reason: TypeAlias = Literal["cancel", "release", "lost", "late"]
+_log = logging.getLogger("roadworthy.jobs")
+
+Complete: TypeAlias = Callable[[AsyncSession], Awaitable[None]]
+
+
+class Attempt:
+    """Run a task with its arguments, on its tier, within its time.
+
+    `complete` is called in the transaction that completes the job, just before the
+    commit. `on_progress` is called when the task tells how far it is.
+    """
+
+    def __init__(
+        self,
+        work: Work,
+        tiers: Tiers,
+        task: Task[Any],
+        claimed: Claimed,
+        *,
+        complete: Complete,
+        on_progress: Callable[[], object],
+        transactions: asyncio.Semaphore,
+    ) -> None:
+        self.work, self.task, self.claimed = work, task, claimed
+        self.reason: Reason | None = None
+        """Why the attempt is being ended from outside."""
+        self.completed = False
+        """Whether the completion is committed already."""
+        self.completing_now = False
+        """Whether the transaction that completes the job is being ended."""
+        self.told: tuple[float, str] | None = None
+        """The last progress that was not written down yet."""
+        self._running: asyncio.Task[Any] | None = None
+        self._tiers = tiers
+        self._complete = complete
+        self._on_progress = on_progress
+        self._transactions = transactions
+
+    def end(self, reason: Reason) -> None:
+        """End the attempt: the task is cancelled where it runs, a thread is only told."""
+        self.reason = reason
+        only_told = self.task.terms.runs_on == "thread" and reason != "release"
+        if self._running is not None and not only_told:
+            self._running.cancel()
+
+    @property
+    def job(self) -> Job:
+        """What the task is told."""
+        return self._job(self)
+
+    async def run(self, arguments: Mapping[str, Any]) -> None:
+        """Run the task to its end.
+
+        Raises:
+            Exception: Whatever the task raises.
+            TimedOut: It took longer than it may.
+        """
+        self._running = asyncio.current_task()
+        run = {"loop": self._on_loop, "thread": self._on_thread, "cpu": self._on_process}
+        await run[self.task.terms.runs_on](arguments)
+
+    def find(self, kind: type[K]) -> K:
+        """Return one of the parts."""
+        return self.work.find(kind)
+
+    def progress(self, done: float, note: str) -> None:
+        """Keep it for the next time that progress is written down."""
+        self.told = (done, note)
+        self._on_progress()
+
+    def cancelled(self) -> bool:
+        """Tell whether the attempt should end."""
+        return self.reason is not None
+
+    @asynccontextmanager
+    async def completing(self) -> AsyncGenerator[AsyncSession]:
+        """Open the transaction that completes the job."""
+        if self.completed:
+            raise RuntimeError(f"{self.task.name}: job.completing() is entered once, at the end.")
+        async with self._transactions, self.work.units.begin() as tx:
+            yield tx
+            self.completing_now = True
+            await self._complete(tx)
+            self.work.checkpoint("committing", self.claimed)
+        self.completed = True
+        self.work.checkpoint("committed", self.claimed)
+
+    async def in_process(self, call: Callable[[], R]) -> R:
+        """Run a call in a worker process, with the task's limits."""
+        terms = self.task.terms
+        return await self._tiers.in_process(
+            call,
+            within=terms.timeout,
+            max_memory=terms.max_memory,
+            request_id=self.claimed.request_id,
+            on_progress=self.progress,
+        )
+
+    async def _on_loop(self, arguments: Mapping[str, Any]) -> None:
+        if not self.task.signature.takes_tx:
+            await self._within_time(self._call(arguments))
+            return
+        async with self.completing() as tx:
+            await self._within_time(self._call(arguments, tx))
+
+    async def _within_time(self, call: Callable[[], Any]) -> None:
+        timeout = self.task.terms.timeout
+        try:
+            async with asyncio.timeout(timeout.total_seconds() if timeout else None) as scope:
+                await call()
+        except TimeoutError:
+            if scope.expired():
+                raise TimedOut from None
+            raise
+
+    async def _on_thread(self, arguments: Mapping[str, Any]) -> None:
+        call = self._call(arguments)
+        await self._tiers.in_thread(call, within=self.task.terms.timeout, late=self._late)
+
+    async def _on_process(self, arguments: Mapping[str, Any]) -> None:
+        given = self._given(arguments, self._job(InProcess()))
+        await self.in_process(partial(run_there, self.task, given))
+
+    def _call(
+        self, arguments: Mapping[str, Any], tx: AsyncSession | None = None
+    ) -> Callable[[], Any]:
+        return partial(self.task.function, **self._given(arguments, self.job, tx))
+
+    def _given(
+        self, arguments: Mapping[str, Any], job: Job, tx: AsyncSession | None = None
+    ) -> dict[str, Any]:
+        return given_to(self.task.signature, arguments, job=job, tx=tx)
+
+    def _job(self, host: Host) -> Job:
+        return Job(
+            host,
+            id=self.claimed.id,
+            task=self.claimed.task,
+            attempt=self.claimed.attempts,
+            attempts=self.task.terms.attempts,
+            request_id=self.claimed.request_id,
+        )
+
+    def _late(self) -> None:
+        self.reason = self.reason or "late"
+        _log.error(
+            "%s is over its time, on a thread, which cannot be stopped: its failure counts when "
+            "it ends. Let it look at job.cancelled, or declare it with runs_on='cpu'.",
+            self.claimed.task,
+        )
+
+
+class InProcess:
+    """What a job may ask for in a worker process: there is no event loop, and no database."""
+
+    def progress(self, done: float, note: str) -> None:
+        """Send it to the parent."""
+        report(done, note)
+
+    def cancelled(self) -> bool:
+        """Never: a process is ended, and need not look."""
+        return False
+
+    def find(self, kind: type[K]) -> K:
+        """Refuse."""
+        raise self._nothing_here()
+
+    def completing(self) -> AbstractAsyncContextManager[AsyncSession]:
+        """Refuse."""
+        raise self._nothing_here()
+
+    async def in_process(self, call: Callable[[], R]) -> R:
+        """Refuse."""
+        raise self._nothing_here()
+
+    def _nothing_here(self) -> RuntimeError:
+        return RuntimeError(
+            "This runs in a worker process, which shares nothing with the application. Write an "
+            "`async def` task that reads, calls `await job.in_process(...)`, and writes."
+        )
+
+
+def given_to(
+    signature: Signature, arguments: Mapping[str, Any], *, job: Job, tx: AsyncSession | None
+) -> dict[str, Any]:
+    """Return the stored arguments together with those that are injected."""
+    here: dict[Injected, Any] = {"job": job, "tx": tx}
+    return {**arguments, **{name: here[kind] for name, kind in signature.injected.items()}}
+
+
+def run_there(task: Task[Any], given: dict[str, Any]) -> None:
+    """Run a task's function in a worker process, and send nothing back."""
+    task.function(**given)

@@ -1,0 +1,36 @@
+"""`Backoff`: how long to wait before another attempt."""
+
+import random
+from dataclasses import dataclass
+from datetime import timedelta
+
+__all__ = ["Backoff"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backoff:
+    """Wait `first` after the first failure, then `factor` times longer each time.
+
+    It is never more than `most`. Half of each wait is random, so that what failed
+    together does not come back together.
+    """
+
+    first: timedelta = timedelta(seconds=2)
+    factor: float = 3.0
+    most: timedelta = timedelta(minutes=15)
+
+    def __post_init__(self) -> None:
+        if self.first < timedelta(0) or self.most < self.first or self.factor < 1:
+            raise ValueError(
+                "Backoff needs 0 <= first <= most and factor >= 1, such as "
+                "Backoff(first=timedelta(seconds=2), factor=3, most=timedelta(minutes=15))."
+            )
+
+    def after(self, attempt: int) -> timedelta:
+        """Return the wait after attempt number `attempt`, counted from 1."""
+        longest = self.most.total_seconds()
+        try:
+            seconds = min(longest, self.first.total_seconds() * self.factor ** (attempt - 1))
+        except OverflowError:
+            seconds = longest
+        return timedelta(seconds=seconds * random.uniform(0.5, 1))  # noqa: S311 - jitter

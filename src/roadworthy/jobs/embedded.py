@@ -1,0 +1,79 @@
+"""`Embedded`: run jobs in this process, from the table alone. No broker is needed."""
+
+import os
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+
+from roadworthy.jobs.loop import Limits, Loop
+from roadworthy.jobs.work import Work
+
+__all__ = ["Embedded"]
+
+
+class Embedded:
+    """Run jobs in the process that it is started in.
+
+    `concurrency` coroutines, `threads` and worker `processes` at a time (one less than
+    the processors, unless given); of the coroutines at most `transactions` hold one that
+    completes its job, so that jobs never take all connections of the pool. `queues` are
+    those it serves: all that its tasks name, unless given. A job whose worker sends no
+    heartbeat for the time of `lease` is run again by another. `poll` is how often to look
+    for jobs of other processes; jobs of this process, and any with PostgreSQL's LISTEN,
+    are started at once. `grace` is how long stopping lets jobs end before it gives them
+    back. `process_setup` is called in each worker process, to configure its logging, say.
+    """
+
+    def __init__(
+        self,
+        *,
+        concurrency: int = 50,
+        threads: int = 8,
+        processes: int | None = None,
+        transactions: int = 5,
+        queues: Sequence[str] | None = None,
+        lease: timedelta = timedelta(seconds=15),
+        poll: timedelta | None = None,
+        grace: timedelta = timedelta(seconds=10),
+        process_setup: Callable[[], object] | None = None,
+    ) -> None:
+        processes = processes or max(1, (os.cpu_count() or 2) - 1)
+        if min(concurrency, threads, processes, transactions) < 1:
+            raise ValueError("concurrency, threads, processes and transactions are 1 at least.")
+        if lease < timedelta(seconds=1):
+            raise ValueError("A lease is a second or more: heartbeats have to come in time.")
+        self._limits = Limits(
+            at_a_time={"loop": concurrency, "thread": threads, "cpu": processes},
+            transactions=transactions,
+            queues=None if queues is None else tuple(queues),
+            lease=lease,
+            poll=poll,
+            grace=grace,
+            process_setup=process_setup,
+        )
+        self._loop: Loop | None = None
+
+    async def start(self, work: Work) -> None:
+        """Begin to run jobs."""
+        self._loop = Loop(work, self._limits)
+        self._loop.start()
+
+    async def stop(self) -> None:
+        """Claim no more; let what runs end within the grace, and give back what does not."""
+        loop, self._loop = self._loop, None
+        if loop is not None:
+            await loop.stop()
+
+    def wake(self) -> None:
+        """Look for jobs now."""
+        if self._loop is not None:
+            self._loop.wake()
+
+    def recheck(self) -> None:
+        """Look now whether a running job was cancelled."""
+        if self._loop is not None:
+            self._loop.recheck()
+
+    @property
+    def has_room(self) -> bool:
+        """Whether another job of any tier would run at once."""
+        return self._loop is not None and self._loop.has_room

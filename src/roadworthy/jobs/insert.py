@@ -1,0 +1,180 @@
+"""Write jobs in the caller's transaction: one INSERT, whatever the kind of session."""
+
+import os
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from uuid import UUID
+
+from sqlalchemy import Connection, Insert, bindparam, insert, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+from sqlalchemy.orm import Session
+
+from roadworthy.jobs import observe
+from roadworthy.jobs.signals import announce
+from roadworthy.jobs.states import State
+from roadworthy.jobs.tables import table
+from roadworthy.problems import request_id
+
+if TYPE_CHECKING:
+    from roadworthy.jobs.task import Task
+
+__all__ = ["Call", "Enqueued", "Options", "Unique", "enqueue_many"]
+
+Unique: TypeAlias = Literal["queued", "unfinished"]
+"""While what a job is the only one of its key: until it begins, or until it ends."""
+Row: TypeAlias = dict[str, Any]
+
+MAX_UNIQUE_KEY: Final = 200
+_TRIES: Final = 5
+"""A job with our key may end between the INSERT that it stopped and the look for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What may differ from one job of a task to the next."""
+
+    run_at: datetime | None = None
+    unique_key: str | None = None
+    unique: Unique | None = None
+    priority: int | None = None
+    queue: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A task with its arguments, not enqueued yet: `task.call(...)` returns one."""
+
+    task: "Task[Any]"
+    arguments: str
+    options: Options
+
+
+@dataclass(frozen=True, slots=True)
+class Enqueued:
+    """A job that exists if the transaction commits."""
+
+    id: str
+    created: bool = True
+    """False where a job with the same unique key was there already: it is that one."""
+
+
+async def add(tx: AsyncSession | AsyncConnection, call: Call) -> Enqueued:
+    """Add a job."""
+    return await tx.run_sync(add_sync, call)
+
+
+async def enqueue_many(tx: AsyncSession | AsyncConnection, calls: Iterable[Call]) -> list[Enqueued]:
+    """Add many jobs in the transaction `tx`, in as few statements as the driver can.
+
+    await enqueue_many(tx, [remind.call(order_id=id) for id in ids])
+    """
+    return await tx.run_sync(add_all, list(calls))
+
+
+def add_sync(tx: Session | Connection, call: Call) -> Enqueued:
+    """Add a job with synchronous SQLAlchemy."""
+    row = _row(call)
+    connection = _connection(tx)
+    added = _insert(connection, row)
+    if added.created:
+        announce(tx, connection)
+        observe.enqueued(call.task.name, row["queue"], 1)
+    return added
+
+
+def add_all(tx: Session | Connection, calls: list[Call]) -> list[Enqueued]:
+    """Add many jobs with synchronous SQLAlchemy."""
+    if not calls:
+        return []
+    connection = _connection(tx)
+    rows = [_row(call) for call in calls]
+    plain = [row for row in rows if row["unique_key"] is None]
+    if plain:
+        connection.execute(insert(table), plain)
+    added = [
+        Enqueued(row["id"]) if row["unique_key"] is None else _insert(connection, row)
+        for row in rows
+    ]
+    announce(tx, connection)
+    for row, one in zip(rows, added, strict=True):
+        observe.enqueued(row["task"], row["queue"], int(one.created))
+    return added
+
+
+def new_id(moment: float | None = None) -> str:
+    """Return a UUID of version 7 (RFC 9562 §5.7): sorted by time, so inserts stay together."""
+    milliseconds = int((time.time() if moment is None else moment) * 1000)
+    random = int.from_bytes(os.urandom(10))
+    value = (milliseconds & (2**48 - 1)) << 80 | random
+    value = value & ~(0xF << 76) | 0x7 << 76
+    return str(UUID(int=value & ~(0x3 << 62) | 0x2 << 62))
+
+
+def turn_at(run_at: datetime, priority: int) -> datetime:
+    """Return the moment from which a job's turn counts: its priority is a head start."""
+    return run_at - timedelta(minutes=priority) if priority else run_at
+
+
+def _row(call: Call) -> Row:
+    now = datetime.now(UTC)
+    terms, options = call.task.terms, call.options
+    priority = terms.priority if options.priority is None else options.priority
+    run_at = options.run_at or now
+    return {
+        "id": new_id(),
+        "task": call.task.name,
+        "version": terms.version,
+        "arguments": call.arguments,
+        "state": State.SCHEDULED if run_at > now else State.QUEUED,
+        "queue": options.queue or terms.queue,
+        "runs_on": terms.runs_on,
+        "priority": priority,
+        "turn_at": turn_at(run_at, priority),
+        "attempts": 0,
+        "enqueued_at": now,
+        "run_at": run_at,
+        "cancel_requested": False,
+        "unique_key": _unique_key(call),
+        "unique_until": options.unique,
+        "request_id": request_id(),
+        "trace": observe.traceparent(),
+    }
+
+
+def _unique_key(call: Call) -> str | None:
+    if call.options.unique is None:
+        return None
+    return call.options.unique_key or sha256(call.arguments.encode()).hexdigest()
+
+
+def _connection(tx: Session | Connection) -> Connection:
+    return tx.connection() if isinstance(tx, Session) else tx
+
+
+def _insert(connection: Connection, row: Row) -> Enqueued:
+    if row["unique_key"] is None:
+        connection.execute(insert(table), row)
+        return Enqueued(row["id"])
+    for _ in range(_TRIES):
+        statement = _unless_there(connection.dialect.name).returning(table.c.id)
+        if connection.execute(statement, row).scalar() is not None:
+            return Enqueued(row["id"])
+        there = connection.execute(_holder, {"of": row["task"], "key": row["unique_key"]}).scalar()
+        if there is not None:
+            return Enqueued(there, created=False)
+    raise RuntimeError(f"{row['task']}: jobs with this unique key come and go too fast to add one.")
+
+
+_holder = select(table.c.id).where(
+    table.c.task == bindparam("of"), table.c.unique_key == bindparam("key")
+)
+
+
+def _unless_there(dialect: str) -> Insert:
+    kind = postgresql if dialect == "postgresql" else sqlite
+    return kind.insert(table).on_conflict_do_nothing()

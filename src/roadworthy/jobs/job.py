@@ -1,0 +1,116 @@
+"""`Job`: what a running task is told, and what it may ask for."""
+
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from datetime import timedelta
+from functools import partial
+from typing import ParamSpec, Protocol, TypeVar
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+__all__ = ["GiveUp", "Job", "TryAgain"]
+
+K = TypeVar("K")
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class GiveUp(Exception):
+    """Raise in a task to fail for good: another attempt would change nothing."""
+
+
+class TryAgain(Exception):
+    """Raise in a task to be run again, after `delay` or the task's back-off.
+
+    It uses an attempt: a task that only waits for something ends one day.
+    """
+
+    def __init__(self, reason: str = "", *, delay: timedelta | None = None) -> None:
+        super().__init__(reason)
+        self.delay = delay
+
+
+class Host(Protocol):
+    """What runs a job, as far as the job may ask it."""
+
+    def find(self, kind: type[K]) -> K: ...
+    def progress(self, done: float, note: str) -> None: ...
+    def cancelled(self) -> bool: ...
+    def completing(self) -> AbstractAsyncContextManager[AsyncSession]: ...
+    def in_process(self, call: Callable[[], R]) -> Awaitable[R]: ...
+
+
+class Job:
+    """One attempt at a job: a parameter `job: Job` of a task is given it."""
+
+    __slots__ = ("_host", "attempt", "attempts", "id", "request_id", "task")
+
+    def __init__(
+        self,
+        host: Host,
+        *,
+        id: str,  # noqa: A002 - the field's word
+        task: str,
+        attempt: int,
+        attempts: int,
+        request_id: str | None,
+    ) -> None:
+        self._host = host
+        self.id = id
+        self.task = task
+        self.attempt = attempt
+        """The number of this attempt, from 1."""
+        self.attempts = attempts
+        """How many there will be at most."""
+        self.request_id = request_id
+        """The request that enqueued it."""
+
+    def __repr__(self) -> str:
+        return f"Job({self.task!r}, id={self.id!r}, attempt={self.attempt} of {self.attempts})"
+
+    @property
+    def idempotency_key(self) -> str:
+        """A key that is the same in every attempt: pass it on to what must act once."""
+        return self.id
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the job should stop: a thread cannot be stopped, it has to look."""
+        return self._host.cancelled()
+
+    def find(self, kind: type[K]) -> K:
+        """Return the database, or the one of `Jobs(parts=[...])` that is of this type.
+
+        Raises:
+            LookupError: There is none; its text has the line of code to add.
+        """
+        return self._host.find(kind)
+
+    def progress(self, done: float, note: str = "") -> None:
+        """Tell how much is done, from 0 to 1; it is written down about once a second."""
+        self._host.progress(min(1.0, max(0.0, done)), note[:200])
+
+    def completing(self) -> AbstractAsyncContextManager[AsyncSession]:
+        """Open the transaction that completes the job, as the last thing it does.
+
+            sent = await mailer.send(...)
+            async with job.completing() as tx:
+                await tx.execute(...)
+
+        What is written in it and the completion of the job are committed together, so
+        it happens once, even where the slow part before it happened twice.
+
+        Raises:
+            RuntimeError: On leaving: the job is somebody else's by now; nothing is kept.
+        """
+        return self._host.completing()
+
+    async def in_process(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call `function` in a worker process, within the task's time and memory.
+
+        Function, arguments and result travel by pickle: a function of a module, and values.
+
+        Raises:
+            MemoryError: It took more than the task's `max_memory`.
+        """
+        return await self._host.in_process(partial(function, *args, **kwargs))

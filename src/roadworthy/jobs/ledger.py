@@ -1,0 +1,314 @@
+"""`Ledger`: what engines do to the rows of jobs, each move as `states` has it.
+
+Every move out of `running` is fenced: it happens only while the row still carries the
+lease of the worker that asks, so a worker that was taken for dead changes nothing.
+"""
+
+import json
+import socket
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from os import getpid, urandom
+from typing import Any, Final
+
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    String,
+    Text,
+    Update,
+    any_,
+    bindparam,
+    case,
+    delete,
+    func,
+    literal_column,
+    null,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from roadworthy.jobs.states import TRANSITIONS, State
+from roadworthy.jobs.tables import table
+
+__all__ = ["WORKER_LOST", "Claimed", "Failure", "Ledger", "worker_name"]
+
+WORKER_LOST: Final = "WORKER_LOST"
+_PROMOTED: Final = 5000
+"""Jobs whose time has come, queued by one statement: the rest follow in the next."""
+_SWEPT: Final = 1000
+
+_COLUMNS: Final = tuple(
+    table.c[name]
+    for name in (
+        *("id", "task", "version", "arguments", "queue", "attempts", "run_at", "turn_at"),
+        *("enqueued_at", "request_id", "trace", "error_code"),
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A job that this worker holds the lease of."""
+
+    id: str
+    task: str
+    version: int
+    arguments: str
+    queue: str
+    attempts: int
+    """The number of this attempt, from 1."""
+    run_at: datetime
+    turn_at: datetime
+    enqueued_at: datetime
+    request_id: str | None
+    trace: str | None
+    error_code: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """How an attempt failed: a code for clients, and the exception's text for operators."""
+
+    code: str
+    text: str = ""
+
+
+def worker_name() -> str:
+    """Return a name that no other worker has, and that says where it runs."""
+    return f"{socket.gethostname()[:60]}:{getpid()}:{urandom(4).hex()}"
+
+
+class Ledger:
+    """Move the rows of jobs, in the name of one worker.
+
+    `lease` is how long a claim counts without a heartbeat. `clock` is what the time is
+    taken from; on PostgreSQL it is corrected by the server's, so that machines agree.
+    """
+
+    def __init__(
+        self, *, worker: str, lease: timedelta, clock: Callable[[], datetime] | None = None
+    ) -> None:
+        self.worker = worker
+        self.lease = lease
+        self._clock = clock or _utc
+        self._corrected = clock is None
+        self._ahead = timedelta(0)
+
+    def now(self) -> datetime:
+        """Return the time that leases are judged by."""
+        return self._clock() + self._ahead
+
+    async def correct_clock(self, connection: AsyncConnection) -> None:
+        """Take the server's clock for ours, where there is a server."""
+        if self._corrected and connection.dialect.name == "postgresql":
+            asked = await connection.execute(select(func.clock_timestamp()))
+            self._ahead = asked.scalar_one() - self._clock()
+
+    async def claim(
+        self, connection: AsyncConnection, *, queue: str, runs_on: str, limit: int
+    ) -> list[Claimed]:
+        """Take up to `limit` jobs whose turn it is, and hold their leases."""
+        now = self.now()
+        rows = await connection.execute(
+            _claim,
+            {
+                "of_queue": queue,
+                "of_tier": runs_on,
+                "most": limit,
+                "by": self.worker,
+                "now": now,
+                "until": now + self.lease,
+            },
+        )
+        claimed = [Claimed(*row) for row in rows]
+        return sorted(claimed, key=lambda job: (job.turn_at, job.id))
+
+    async def succeed(self, connection: AsyncConnection, ids: Collection[str]) -> int:
+        """Note that jobs are done; return how many of them were still ours."""
+        values = {"finished_at": self.now(), "error_code": None, "error": None, **_ENDED}
+        return await self._move(connection, "succeed", ids, **values)
+
+    async def again(
+        self, connection: AsyncConnection, job: Claimed, failure: Failure, *, delay: timedelta
+    ) -> bool:
+        """Note that an attempt failed, and when the next one is."""
+        run_at = self.now() + delay
+        head_start = job.run_at - job.turn_at
+        values = {"run_at": run_at, "turn_at": run_at - head_start, **_noted(failure), **_FREED}
+        return await self._move(connection, "again", [job.id], **values) == 1
+
+    async def bury(self, connection: AsyncConnection, job: Claimed, failure: Failure) -> bool:
+        """Note that a job is dead."""
+        values = {"finished_at": self.now(), **_noted(failure), **_ENDED}
+        return await self._move(connection, "bury", [job.id], **values) == 1
+
+    async def stop(self, connection: AsyncConnection, job: Claimed, failure: Failure) -> bool:
+        """Note that a job was cancelled as it ran."""
+        values = {"finished_at": self.now(), **_noted(failure), **_ENDED}
+        return await self._move(connection, "stop", [job.id], **values) == 1
+
+    async def park(self, connection: AsyncConnection, job: Claimed, failure: Failure) -> bool:
+        """Put a job aside until a worker knows its task; no attempt is used."""
+        values = {"attempts": table.c.attempts - 1, **_noted(failure), **_FREED}
+        return await self._move(connection, "park", [job.id], **values) == 1
+
+    async def release(self, connection: AsyncConnection, ids: Collection[str]) -> int:
+        """Give jobs back that did not end; no attempt is used."""
+        values = {"attempts": table.c.attempts - 1, **_FREED}
+        return await self._move(connection, "release", ids, **values)
+
+    async def beat(self, connection: AsyncConnection, ids: Collection[str]) -> dict[str, bool]:
+        """Extend our leases; return which are still ours, and whether to cancel each."""
+        renewed = (
+            update(table)
+            .where(_is(State.RUNNING), table.c.worker == self.worker, _among(connection))
+            .values(leased_until=self.now() + self.lease)
+            .returning(table.c.id, table.c.cancel_requested)
+        )
+        rows = await connection.execute(renewed, {"ids": _ids(connection, ids)})
+        return {row.id: row.cancel_requested for row in rows}
+
+    async def report(
+        self, connection: AsyncConnection, progress: Iterable[tuple[str, float, str]]
+    ) -> None:
+        """Write down how far jobs are."""
+        rows = [
+            {"of_id": id_, "by": self.worker, "done": done, "note": note}
+            for id_, done, note in progress
+        ]
+        if rows:
+            await connection.execute(_report, rows)
+
+    async def rescue(
+        self, connection: AsyncConnection, *, mine: Collection[str]
+    ) -> Sequence[tuple[str, str, str]]:
+        """Queue jobs whose lease has ended, but for `mine`; return id, task and old worker."""
+        lost = (
+            _moved("rescue")
+            .where(table.c.leased_until < self.now(), ~_among(connection))
+            .values(error_code=WORKER_LOST, error=None, leased_until=None)
+            .returning(table.c.id, table.c.task, table.c.worker)
+        )
+        rows = await connection.execute(lost, {"ids": _ids(connection, mine)})
+        return [(row.id, row.task, row.worker) for row in rows]
+
+    async def promote(self, connection: AsyncConnection) -> datetime | None:
+        """Queue what is due now; return when the next job is."""
+        await connection.execute(_promote, {"now": self.now(), "most": _PROMOTED})
+        return (await connection.execute(_next_due)).scalar()
+
+    async def unpark(self, connection: AsyncConnection, known: Callable[[str, int], bool]) -> int:
+        """Queue parked jobs whose task is known here; return how many."""
+        parked = select(table.c.task, table.c.version).where(_is(State.PARKED)).distinct()
+        found = [
+            {"of_task": task, "of_version": version}
+            for task, version in (await connection.execute(parked)).tuples()
+            if known(task, version)
+        ]
+        if found:
+            await connection.execute(_unpark, found)
+        return len(found)
+
+    async def sweep(self, connection: AsyncConnection, state: State, before: datetime) -> int:
+        """Remove jobs that ended before a time, a thousand at most; return how many."""
+        old = select(table.c.id).where(_is(state), table.c.finished_at < before).limit(_SWEPT)
+        return (await connection.execute(delete(table).where(table.c.id.in_(old)))).rowcount
+
+    async def _move(
+        self, connection: AsyncConnection, move: str, ids: Collection[str], **values: Any
+    ) -> int:
+        moved = _moved(move).where(table.c.worker == self.worker, _among(connection))
+        result = await connection.execute(moved.values(**values), {"ids": _ids(connection, ids)})
+        return result.rowcount
+
+
+_FREED: Final[dict[str, Any]] = {"worker": None, "leased_until": None}
+_ENDED: Final[dict[str, Any]] = {"leased_until": None, "unique_key": None}
+_MAX_TEXT: Final = 4000
+
+
+def _noted(failure: Failure) -> dict[str, Any]:
+    return {"error_code": failure.code[:100], "error": failure.text[:_MAX_TEXT]}
+
+
+def _utc() -> datetime:
+    return datetime.now(UTC)
+
+
+def _is(*states: State) -> ColumnElement[bool]:
+    # Literal, because neither database would use a partial index for a parameter.
+    literals = [literal_column(f"'{state}'") for state in states]
+    return table.c.state == literals[0] if len(literals) == 1 else table.c.state.in_(literals)
+
+
+def _moved(move: str) -> Update:
+    transition = TRANSITIONS[move]
+    return update(table).where(_is(*transition.source)).values(state=transition.target)
+
+
+def _among(connection: AsyncConnection) -> ColumnElement[bool]:
+    # One text for any number of ids, so that the statement is prepared once.
+    if connection.dialect.name == "postgresql":
+        return table.c.id == any_(bindparam("ids", type_=ARRAY(String)))
+    listed = text("SELECT value FROM json_each(:ids)")
+    return table.c.id.in_(listed.bindparams(bindparam("ids", type_=Text)))
+
+
+def _ids(connection: AsyncConnection, ids: Collection[str]) -> Any:
+    return list(ids) if connection.dialect.name == "postgresql" else json.dumps(list(ids))
+
+
+_due = (
+    select(table.c.id)
+    .where(
+        _is(State.QUEUED),
+        table.c.queue == bindparam("of_queue"),
+        table.c.runs_on == bindparam("of_tier"),
+    )
+    .order_by(table.c.turn_at, table.c.id)
+    .limit(bindparam("most"))
+    .with_for_update(skip_locked=True)
+    # A common table expression, because PostgreSQL may run a subquery more than once.
+    .cte("due")
+)
+_claim = (
+    update(table)
+    .where(table.c.id.in_(select(_due.c.id)))
+    .values(
+        state=TRANSITIONS["claim"].target,
+        worker=bindparam("by"),
+        started_at=bindparam("now"),
+        leased_until=bindparam("until"),
+        attempts=table.c.attempts + 1,
+        progress=None,
+        progress_note=None,
+        unique_key=case((table.c.unique_until == "queued", null()), else_=table.c.unique_key),
+    )
+    .returning(*_COLUMNS)
+)
+_ready = (
+    select(table.c.id)
+    .where(_is(*TRANSITIONS["promote"].source), table.c.run_at <= bindparam("now"))
+    .order_by(table.c.run_at)
+    .limit(bindparam("most"))
+    .with_for_update(skip_locked=True)
+    .cte("ready")
+)
+_promote = (
+    update(table)
+    .where(table.c.id.in_(select(_ready.c.id)))
+    .values(state=TRANSITIONS["promote"].target)
+)
+_next_due = select(func.min(table.c.run_at)).where(_is(State.SCHEDULED))
+_unpark = _moved("unpark").where(
+    table.c.task == bindparam("of_task"), table.c.version == bindparam("of_version")
+)
+_report = (
+    update(table)
+    .where(_is(State.RUNNING), table.c.id == bindparam("of_id"), table.c.worker == bindparam("by"))
+    .values(progress=bindparam("done"), progress_note=bindparam("note"))
+)

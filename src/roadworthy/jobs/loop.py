@@ -1,0 +1,314 @@
+"""`Loop`: what the embedded engine does from its start to its stop.
+
+One task goes round: it notes what is done, queues what has become due, and claims as
+many jobs as there is room for, all in one transaction. It sleeps until there is news:
+a commit with jobs in this process, a notice from another, a job that ended, or the
+time of the next one. Another task, the pulse, keeps the leases and looks after those
+of others that have ended.
+"""
+
+import asyncio
+import contextvars
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from time import monotonic
+from typing import Any, Final, TypeAlias, get_args
+
+from sqlalchemy import bindparam, exists, literal_column, or_, select
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from roadworthy.jobs import notices, tell
+from roadworthy.jobs.ledger import Claimed, Ledger, worker_name
+from roadworthy.jobs.pulse import Pulse
+from roadworthy.jobs.runner import Outcome, Runner
+from roadworthy.jobs.tables import table
+from roadworthy.jobs.task import RunsOn
+from roadworthy.jobs.ticks import Ticks
+from roadworthy.jobs.tiers import Tiers
+from roadworthy.jobs.work import Work
+
+__all__ = ["Limits", "Loop"]
+
+_TIERS: Final[tuple[RunsOn, ...]] = get_args(RunsOn)
+_POLL_SQLITE: Final = 0.25
+_POLL_SERVER: Final = 2.0
+_GLANCE: Final = 0.05
+"""Seconds between two looks at what is scheduled: a stream of jobs need not pay for it."""
+_REPORT: Final = 1.0
+"""Seconds between two times that progress is written down."""
+_CLOSING: Final = 2.0
+"""Seconds for cancelled jobs to clean up, and for the last round."""
+_FIRST_PAUSE: Final = 0.2
+_LONGEST_PAUSE: Final = 5.0
+
+Waiting: TypeAlias = "asyncio.Task[Outcome]"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much an embedded engine does at a time, and how long it waits for what."""
+
+    at_a_time: Mapping[RunsOn, int]
+    transactions: int
+    queues: tuple[str, ...] | None
+    lease: timedelta
+    poll: timedelta | None
+    grace: timedelta
+    process_setup: Callable[[], object] | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    """A job that runs here."""
+
+    claimed: Claimed
+    runs_on: RunsOn
+    task: Waiting
+
+
+class Loop:
+    """Run jobs until told to stop."""
+
+    def __init__(self, work: Work, limits: Limits) -> None:
+        self._work, self._limits = work, limits
+        self._tiers = Tiers(
+            threads=limits.at_a_time["thread"],
+            processes=limits.at_a_time["cpu"],
+            process_setup=limits.process_setup,
+        )
+        self._ledger = Ledger(worker=worker_name(), lease=limits.lease, clock=work.clock)
+        self._runner = Runner(
+            work,
+            self._ledger,
+            self._tiers,
+            transactions=limits.transactions,
+            on_progress=self._note_progress,
+        )
+        self._pulse = Pulse(work, self._ledger, self._runner, begun=self._ids, woken=self.wake)
+        self._ticks = Ticks(work.tasks.values())
+        self._free = dict(limits.at_a_time)
+        self._may_wait = dict.fromkeys(_TIERS, True)
+        """Tiers of which the last claim may have left jobs behind."""
+        self._begun: dict[str, _Begun] = {}
+        self._done: list[str] = []
+        self._given_back: list[str] = []
+        self._news = asyncio.Event()
+        self._owned: list[asyncio.Task[None]] = []
+        self._stopping = False
+        self._look_at = self._looked_at = 0.0
+        """When to look at what is scheduled, and when we did, on the monotonic clock."""
+        self._report_at = 0.0
+        self._turn = 0
+        """Which queue is asked first, so that none is always the last."""
+
+    @property
+    def has_room(self) -> bool:
+        """Whether there is a free place on every tier."""
+        return not self._stopping and all(self._free.values())
+
+    def start(self) -> None:
+        """Begin."""
+        self._own(self._go_round())
+        self._own(self._pulse.beat_forever())
+        engine = self._work.units.engine
+        if engine.dialect.name == "postgresql":
+            self._own(notices.listen(engine, self.wake))
+
+    def wake(self) -> None:
+        """Look for jobs now."""
+        self._may_wait = dict.fromkeys(_TIERS, True)
+        self._look_at = min(self._look_at, max(monotonic(), self._looked_at + _GLANCE))
+        self._news.set()
+
+    def recheck(self) -> None:
+        """Look now whether a running job was cancelled."""
+        self._pulse.hasten()
+
+    async def stop(self) -> None:
+        """Claim no more; let jobs end within the grace, and give back those that do not."""
+        self._stopping = True
+        await self._wait_for_jobs(self._limits.grace.total_seconds())
+        for id_ in list(self._runner.running):
+            self._runner.end(id_, "release")
+        await self._wait_for_jobs(_CLOSING)
+        for owned in self._owned:
+            owned.cancel()
+        await asyncio.gather(*self._owned, return_exceptions=True)
+        await self._last_round()
+        await self._tiers.close()
+
+    def _own(self, work: Any) -> None:
+        # A context of their own: nothing of whoever started us is carried along.
+        loop = asyncio.get_running_loop()
+        self._owned.append(loop.create_task(work, context=contextvars.Context()))
+
+    def _ids(self) -> list[str]:
+        return [*self._begun, *self._done, *self._given_back]
+
+    async def _go_round(self) -> None:
+        pause = _FIRST_PAUSE
+        while True:
+            self._news.clear()
+            try:
+                await self._round()
+            except Exception as error:  # whatever a driver raises: jobs wait, and we try again
+                tell.away(error, pause)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, _LONGEST_PAUSE)
+                self.wake()
+            else:
+                pause = _FIRST_PAUSE
+                await self._sleep()
+
+    async def _round(self) -> None:
+        """Do in one transaction all that there is to do."""
+        look = monotonic() >= self._look_at
+        rooms = {t: self._free[t] for t in _TIERS if self._may_wait[t] and self._free[t]}
+        if not (look or rooms or self._done or self._given_back or self._to_report()):
+            return
+        done, self._done = self._done, []
+        back, self._given_back = self._given_back, []
+        claimed: dict[RunsOn, list[Claimed]] = {}
+        try:
+            async with self._work.units.engine.begin() as db:
+                await self._settle(db, done, back)
+                if look:
+                    await self._look(db)
+                    rooms = {t: self._free[t] for t in _TIERS if self._free[t]}
+                for runs_on, room in rooms.items():
+                    claimed[runs_on] = await self._claim(db, runs_on, room)
+        except BaseException:
+            self._done, self._given_back = done + self._done, back + self._given_back
+            raise
+        for runs_on, jobs in claimed.items():
+            self._may_wait[runs_on] = len(jobs) == rooms[runs_on]
+            for job in jobs:
+                self._begin(job, runs_on)
+
+    async def _settle(self, db: AsyncConnection, done: list[str], back: list[str]) -> None:
+        if done:
+            await self._ledger.succeed(db, done)
+        if back:
+            await self._ledger.release(db, back)
+        if self._to_report():
+            await self._ledger.report(db, self._runner.told())
+            self._report_at = monotonic() + _REPORT
+
+    async def _look(self, db: AsyncConnection) -> None:
+        """Queue what is due, and know when the next is."""
+        self._looked_at, self._look_at = monotonic(), math.inf
+        times = [
+            await self._ledger.promote(db),
+            await self._ticks.pass_(db, self._ledger.now()),
+        ]
+        soonest = min((time for time in times if time is not None), default=None)
+        if soonest is not None:
+            wait = (soonest - self._ledger.now()).total_seconds()
+            self._look_at = monotonic() + max(0.0, wait)
+
+    async def _claim(self, db: AsyncConnection, runs_on: RunsOn, room: int) -> list[Claimed]:
+        jobs: list[Claimed] = []
+        for queue in self._queues():
+            if len(jobs) < room:
+                jobs += await self._ledger.claim(
+                    db, queue=queue, runs_on=runs_on, limit=room - len(jobs)
+                )
+        return jobs
+
+    def _queues(self) -> list[str]:
+        queues = self._pulse.queues if self._limits.queues is None else self._limits.queues
+        self._turn = (self._turn + 1) % len(queues)
+        return [*queues[self._turn :], *queues[: self._turn]]
+
+    def _begin(self, job: Claimed, runs_on: RunsOn) -> None:
+        loop = asyncio.get_running_loop()
+        self._free[runs_on] -= 1
+        task = loop.create_task(self._runner.run(job), context=contextvars.Context())
+        self._begun[job.id] = _Begun(job, runs_on, task)
+        task.add_done_callback(lambda _: self._ended(job.id))
+
+    def _ended(self, id_: str) -> None:
+        begun = self._begun.pop(id_)
+        self._free[begun.runs_on] += 1
+        outcome = _outcome(begun)
+        if outcome == "succeeded":
+            self._done.append(id_)
+        elif outcome == "released":
+            self._given_back.append(id_)
+        elif outcome == "retried":
+            self._look_at = min(self._look_at, self._looked_at + _GLANCE)
+        self._news.set()
+
+    async def _sleep(self) -> None:
+        poll = self._poll_seconds()
+        wait = min(poll, self._look_at - monotonic())
+        if self._runner.has_told():
+            wait = min(wait, self._report_at - monotonic())
+        try:
+            async with asyncio.timeout(max(0.0, wait)):
+                await self._news.wait()
+        except TimeoutError:
+            if wait == poll and await self._anything_waits():
+                self.wake()
+
+    async def _anything_waits(self) -> bool:
+        """Tell whether there may be jobs of other processes, without a turn at writing."""
+        units = self._work.units
+        engine: AsyncEngine = getattr(units, "read_engine", units.engine)
+        try:
+            async with engine.connect() as db:
+                return bool((await db.execute(_anything, {"now": self._ledger.now()})).scalar())
+        except Exception:  # whatever a driver raises: the round will say what it is
+            return True
+
+    def _poll_seconds(self) -> float:
+        if self._limits.poll is not None:
+            return self._limits.poll.total_seconds()
+        sqlite = self._work.units.engine.dialect.name == "sqlite"
+        return _POLL_SQLITE if sqlite else _POLL_SERVER
+
+    def _to_report(self) -> bool:
+        return self._runner.has_told() and monotonic() >= self._report_at
+
+    def _note_progress(self) -> None:
+        self._news.set()
+
+    async def _wait_for_jobs(self, seconds: float) -> None:
+        tasks = [begun.task for begun in self._begun.values()]
+        if tasks:
+            await asyncio.wait(tasks, timeout=seconds)
+
+    async def _last_round(self) -> None:
+        """Note what is done; what has not ended by now is given back."""
+        for id_, begun in self._begun.items():
+            begun.task.cancel()
+            self._given_back.append(id_)
+        self._look_at, self._may_wait = math.inf, dict.fromkeys(_TIERS, False)
+        try:
+            async with asyncio.timeout(_CLOSING):
+                await self._round()
+        except Exception as error:  # whatever it is: their leases end, and they run again
+            tell.not_given_back(error)
+
+
+def _outcome(begun: _Begun) -> Outcome | None:
+    if begun.task.cancelled():
+        return None
+    error = begun.task.exception()
+    if error is not None:
+        tell.crashed(begun.claimed, error)
+        return None
+    return begun.task.result()
+
+
+_anything = select(
+    or_(
+        exists().where(table.c.state == literal_column("'queued'")),
+        exists().where(
+            table.c.state == literal_column("'scheduled'"), table.c.run_at <= bindparam("now")
+        ),
+    )
+)
+"""Two looks into partial indexes."""

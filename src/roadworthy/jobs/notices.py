@@ -1,0 +1,65 @@
+"""Hear of jobs that other processes have enqueued: PostgreSQL's LISTEN and NOTIFY.
+
+SQLite has no such thing, and needs none: looking costs it microseconds.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any, Final
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from roadworthy.jobs.signals import CHANNEL
+
+__all__ = ["listen", "notify"]
+
+_log = logging.getLogger("roadworthy.jobs")
+
+_FIRST_PAUSE: Final = 0.5
+_LONGEST_PAUSE: Final = 10.0
+_CHECK: Final = 20.0
+"""Seconds of silence after which the connection is tried."""
+
+
+async def notify(engine: AsyncEngine) -> None:
+    """Tell the processes that listen; they look when they do anyway if this fails."""
+    async with engine.begin() as connection:
+        await connection.execute(text(f"NOTIFY {CHANNEL}"))
+
+
+async def listen(engine: AsyncEngine, hear: Callable[[], object]) -> None:
+    """Call `hear` for every notice until cancelled, on a connection that is kept for it.
+
+    It is also called whenever the connection is new: something may have been missed.
+    """
+    pause = _FIRST_PAUSE
+    while True:
+        try:
+            async with engine.connect() as connection:
+                raw: Any = (await connection.get_raw_connection()).driver_connection
+                # Not one of the pool any more: requests keep all of theirs.
+                await connection.run_sync(lambda plain: plain.detach())
+                pause = _FIRST_PAUSE
+                await _hear(engine.dialect.driver, raw, hear)
+        except Exception as error:  # whatever a driver raises: polling goes on meanwhile
+            _log.info("Not listening for jobs of other processes: %s", type(error).__name__)
+        await asyncio.sleep(pause)
+        pause = min(pause * 2, _LONGEST_PAUSE)
+
+
+async def _hear(driver: str, raw: Any, hear: Callable[[], object]) -> None:
+    if driver == "asyncpg":
+        await raw.add_listener(CHANNEL, lambda *_: hear())
+        hear()
+        while True:
+            await asyncio.sleep(_CHECK)
+            await raw.execute("SELECT 1", timeout=_CHECK)
+    await raw.set_autocommit(True)
+    await raw.execute(f"LISTEN {CHANNEL}")
+    hear()
+    while True:
+        async for _ in raw.notifies(timeout=_CHECK):
+            hear()
+        await raw.execute("SELECT 1")

@@ -1,0 +1,114 @@
+"""What is told of jobs: metrics and spans, and the trace that a job carries on.
+
+They go to OpenTelemetry, which FastAPI brings; without a configured SDK they cost
+next to nothing.
+"""
+
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from datetime import timedelta
+from functools import cache
+from typing import Any, Final
+
+from opentelemetry import metrics, trace
+from opentelemetry.trace import SpanKind, Status, StatusCode
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+__all__ = ["attempt", "backlog", "ended", "enqueued", "started", "trace_id", "traceparent"]
+
+_NAME: Final = "roadworthy.jobs"
+_W3C: Final = TraceContextTextMapPropagator()
+
+
+def traceparent() -> str | None:
+    """Return the current trace as W3C's `traceparent` writes it, or None outside of one."""
+    if not trace.get_current_span().get_span_context().is_valid:
+        return None
+    carrier: dict[str, str] = {}
+    _W3C.inject(carrier)
+    return carrier.get("traceparent")
+
+
+def trace_id() -> str | None:
+    """Return the id of the current trace, as log lines have it, or None outside of one."""
+    context = trace.get_current_span().get_span_context()
+    return trace.format_trace_id(context.trace_id) if context.is_valid else None
+
+
+@contextmanager
+def attempt(
+    task: str, *, parent: str | None, attributes: Mapping[str, Any]
+) -> Generator[trace.Span]:
+    """Be in a span of the attempt at a job, in the trace of the request that enqueued it."""
+    context = _W3C.extract({"traceparent": parent}) if parent else None
+    tracer = trace.get_tracer(_NAME)
+    with tracer.start_as_current_span(
+        f"job {task}",
+        context=context,
+        kind=SpanKind.CONSUMER,
+        attributes=attributes,
+        record_exception=False,
+        set_status_on_exception=False,
+    ) as span:
+        yield span
+
+
+def fail(span: trace.Span, error_code: str) -> None:
+    """Mark the span as failed; the exception's text stays in the log."""
+    span.set_status(Status(StatusCode.ERROR, error_code))
+    span.set_attribute("error.type", error_code)
+
+
+def enqueued(task: str, queue: str, count: int) -> None:
+    """Count jobs that were enqueued; some of them may be rolled back."""
+    if count:
+        _counter("enqueued", "Jobs that were enqueued.").add(count, _labels(task, queue))
+
+
+def started(task: str, queue: str, waited: timedelta) -> None:
+    """Count an attempt that begins, and how long the job has been due."""
+    labels = _labels(task, queue)
+    _counter("started", "Attempts that began.").add(1, labels)
+    _histogram("wait", "From when a job was due to its start.").record(
+        max(0.0, waited.total_seconds()), labels
+    )
+
+
+def ended(task: str, queue: str, outcome: str, seconds: float) -> None:
+    """Count an attempt that ended as succeeded, retried, dead, cancelled or released."""
+    labels = _labels(task, queue)
+    _counter(outcome, f"Attempts that ended as {outcome}.").add(1, labels)
+    _histogram("duration", "How long an attempt took.").record(
+        seconds, {**labels, "outcome": outcome}
+    )
+
+
+def backlog(queue: str, *, depth: int, oldest: timedelta) -> None:
+    """Set how many jobs of a queue wait to run, and since when the oldest could have."""
+    _gauge("depth", "Jobs that are due and wait.", "{job}").set(depth, {"queue": queue})
+    _gauge("age", "How long the oldest of them has waited.", "s").set(
+        oldest.total_seconds(), {"queue": queue}
+    )
+
+
+def _labels(task: str, queue: str) -> dict[str, str]:
+    return {"task": task, "queue": queue}
+
+
+@cache
+def _counter(name: str, description: str) -> metrics.Counter:
+    meter = metrics.get_meter(_NAME)
+    return meter.create_counter(f"{_NAME}.{name}", unit="{job}", description=description)
+
+
+@cache
+def _histogram(name: str, description: str) -> metrics.Histogram:
+    meter = metrics.get_meter(_NAME)
+    return meter.create_histogram(f"{_NAME}.{name}", unit="s", description=description)
+
+
+@cache
+def _gauge(name: str, description: str, unit: str) -> Any:
+    return metrics.get_meter(_NAME).create_gauge(
+        f"{_NAME}.{name}", unit=unit, description=description
+    )

@@ -1,0 +1,166 @@
+"""`Jobs`: the part that runs what was enqueued, or lets another process do so."""
+
+import asyncio
+import contextvars
+import threading
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+from types import TracebackType
+from typing import Any, Self
+
+from sqlalchemy import inspect
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from roadworthy.jobs import notices, signals
+from roadworthy.jobs.embedded import Embedded
+from roadworthy.jobs.engine import Engine
+from roadworthy.jobs.insert import Call
+from roadworthy.jobs.tables import table
+from roadworthy.jobs.task import Task
+from roadworthy.jobs.unstored import Unstored
+from roadworthy.jobs.work import Hook, Units, Work, units_of
+
+__all__ = ["Jobs"]
+
+_NOTICE = 0.02
+"""Seconds between two notices to other processes: one tells of many jobs."""
+
+
+class Jobs:
+    """Run the jobs of `tasks`: a part, opened after the database and closed before it.
+
+        db = Database("sqlite:///app.db")
+        jobs = Jobs(db, tasks=[send_confirmation, make_invoice], parts=[mailer])
+        app = FastAPI(lifespan=lifespan(db, mailer, jobs))
+
+    `database` is a `Database`, an `AsyncEngine` of SQLAlchemy, or anything that has
+    `engine` and `begin()`. `parts` are what a task gets by `job.find(Mailer)`. `engine`
+    runs the jobs, in this process unless it says otherwise; with `run=False` nothing runs
+    here, and jobs wait for a worker. `on_failure` is called after every failed attempt,
+    `on_dead` when there will be no other: for Sentry, or a webhook. Jobs that succeeded
+    are kept for `keep`, dead ones for `keep_dead`.
+    """
+
+    def __init__(
+        self,
+        database: Units | AsyncEngine,
+        *,
+        tasks: Iterable[Task[Any]],
+        parts: Iterable[object] = (),
+        engine: Engine | None = None,
+        run: bool = True,
+        on_failure: Hook | None = None,
+        on_dead: Hook | None = None,
+        keep: timedelta = timedelta(days=7),
+        keep_dead: timedelta = timedelta(days=90),
+    ) -> None:
+        self._work = Work(
+            units=units_of(database),
+            tasks=_by_name(tasks),
+            parts=tuple(parts),
+            on_failure=on_failure,
+            on_dead=on_dead,
+            keep=keep,
+            keep_dead=keep_dead,
+        )
+        self._engine: Engine | None = (engine or Embedded()) if run else None
+        self._unstored = Unstored(self._work)
+        self._told = asyncio.Event()
+        self._notifying: asyncio.Task[None] | None = None
+
+    @property
+    def tasks(self) -> tuple[Task[Any], ...]:
+        """The tasks that it runs."""
+        return tuple(self._work.tasks.values())
+
+    async def __aenter__(self) -> Self:
+        """Begin to run jobs.
+
+        Raises:
+            RuntimeError: The database has no table of jobs; the text says what to do.
+        """
+        await self._check_table()
+        self._loop, self._thread = asyncio.get_running_loop(), threading.get_ident()
+        signals.listen(self)
+        if self._engine is not None:
+            await self._engine.start(self._work)
+        if self._work.units.engine.dialect.name == "postgresql":
+            self._notifying = self._loop.create_task(self._notify(), context=contextvars.Context())
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        signals.unlisten(self)
+        if self._notifying is not None:
+            self._notifying.cancel()
+            await asyncio.gather(self._notifying, return_exceptions=True)
+        if self._engine is not None:
+            await self._engine.stop()
+        await self._unstored.stop()
+
+    def wake(self) -> None:
+        """Look for jobs now; may be called from any thread."""
+        self._on_loop(self._wake)
+
+    def recheck(self) -> None:
+        """Look now whether a running job was cancelled; may be called from any thread."""
+        self._on_loop(self._recheck)
+
+    def knows(self, call: Call) -> bool:
+        """Tell whether a task is one of ours."""
+        return self._work.tasks.get(call.task.name) is call.task
+
+    def run_unstored(self, call: Call) -> None:
+        """Run a task once, now, without a row; may be called from any thread."""
+        self._on_loop(lambda: self._unstored.start(call))
+
+    def _on_loop(self, do: Callable[[], object]) -> None:
+        if threading.get_ident() == self._thread:
+            do()
+        else:
+            self._loop.call_soon_threadsafe(do)
+
+    def _wake(self) -> None:
+        if self._engine is None or not self._engine.has_room:
+            self._told.set()
+        if self._engine is not None:
+            self._engine.wake()
+
+    def _recheck(self) -> None:
+        self._told.set()
+        if self._engine is not None:
+            self._engine.recheck()
+
+    async def _notify(self) -> None:
+        """Tell other processes of jobs, outside of anybody's transaction."""
+        while True:
+            await self._told.wait()
+            self._told.clear()
+            await notices.notify(self._work.units.engine)
+            await asyncio.sleep(_NOTICE)
+
+    async def _check_table(self) -> None:
+        try:
+            async with self._work.units.engine.connect() as connection:
+                there = await connection.run_sync(lambda db: inspect(db).has_table(table.name))
+        except Exception:  # whatever a driver raises: the database is away, and jobs wait for it
+            return
+        if not there:
+            raise RuntimeError(
+                f"The database has no table {table.name}. Add roadworthy.tables.metadata to "
+                "target_metadata in migrations/env.py and make a migration; without Alembic: "
+                "`async with db.engine.begin() as c: await c.run_sync(metadata.create_all)`."
+            )
+
+
+def _by_name(tasks: Iterable[Task[Any]]) -> dict[str, Task[Any]]:
+    named: dict[str, Task[Any]] = {}
+    for task in tasks:
+        if named.setdefault(task.name, task) is not task:
+            raise ValueError(f"Two tasks are called {task.name}: give one @task(name='...').")
+        _ = task.signature  # read now, so that a mistake is told at the start
+    return named

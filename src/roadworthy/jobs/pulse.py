@@ -1,0 +1,132 @@
+"""`Pulse`: the heartbeat of a worker, and what it looks after at the same time.
+
+It extends the leases of what runs here, stops what lost its lease or was cancelled,
+queues the jobs of workers whose heartbeat has ended, hands parked jobs to whoever
+knows them, counts the backlog, and sweeps away what finished long ago.
+"""
+
+import asyncio
+from collections.abc import Callable, Collection
+from datetime import timedelta
+from time import monotonic
+from typing import Final
+
+from sqlalchemy import func, literal_column, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from roadworthy.jobs import observe, tell
+from roadworthy.jobs.ledger import Ledger
+from roadworthy.jobs.runner import Runner
+from roadworthy.jobs.states import State
+from roadworthy.jobs.tables import table
+from roadworthy.jobs.work import Work
+
+__all__ = ["Pulse"]
+
+_BEATS: Final = 3
+"""Heartbeats in the time of a lease: two may fail."""
+_COUNT_SECONDS: Final = 15.0
+_SWEEP_SECONDS: Final = 600.0
+
+
+class Pulse:
+    """Beat three times in each lease, until cancelled."""
+
+    def __init__(
+        self,
+        work: Work,
+        ledger: Ledger,
+        runner: Runner,
+        *,
+        begun: Callable[[], Collection[str]],
+        woken: Callable[[], object],
+    ) -> None:
+        self._work, self._ledger, self._runner = work, ledger, runner
+        self._begun, self._woken = begun, woken
+        self._now = asyncio.Event()
+        self._count_at = 0.0
+        self._sweep_at = 0.0
+        self.queues = _queues_of(work)
+        """Every queue that there is a task or a job of."""
+
+    def hasten(self) -> None:
+        """Beat now."""
+        self._now.set()
+
+    async def beat_forever(self) -> None:
+        """Beat; where the database is away, try again with the next beat."""
+        seconds = self._ledger.lease.total_seconds() / _BEATS
+        while True:
+            try:
+                await self._beat()
+                await self._look_after()
+            except Exception as error:  # whatever a driver raises: the next beat may succeed
+                tell.away(error, seconds)
+            try:
+                async with asyncio.timeout(seconds):
+                    await self._now.wait()
+            except TimeoutError:
+                continue
+            finally:
+                self._now.clear()
+
+    async def _beat(self) -> None:
+        mine = self._begun()
+        async with self._work.units.engine.begin() as db:
+            await self._ledger.correct_clock(db)
+            held = await self._ledger.beat(db, mine) if mine else {}
+            rescued = await self._ledger.rescue(db, mine=mine)
+            unparked = await self._ledger.unpark(db, self._work.knows)
+        self._end(mine, held)
+        tell.rescued(rescued)
+        if rescued or unparked:
+            self._woken()
+
+    def _end(self, mine: Collection[str], held: dict[str, bool]) -> None:
+        for id_ in mine:
+            if id_ not in held:
+                self._runner.end(id_, "lost")
+            elif held[id_]:
+                self._runner.end(id_, "cancel")
+
+    async def _look_after(self) -> None:
+        now = monotonic()
+        if now >= self._count_at:
+            self._count_at = now + _COUNT_SECONDS
+            async with self._work.units.engine.begin() as db:
+                await self._count(db)
+        if now >= self._sweep_at:
+            self._sweep_at = now + _SWEEP_SECONDS
+            await self._sweep(State.SUCCEEDED, self._work.keep)
+            await self._sweep(State.CANCELLED, self._work.keep)
+            await self._sweep(State.DEAD, self._work.keep_dead)
+
+    async def _count(self, db: AsyncConnection) -> None:
+        now = self._ledger.now()
+        counted = {row.queue: row for row in await db.execute(_backlog)}
+        self.queues = sorted({*self.queues, *counted})
+        for queue in self.queues:
+            row = counted.get(queue)
+            oldest = now - row.oldest if row else timedelta(0)
+            observe.backlog(queue, depth=row.depth if row else 0, oldest=oldest)
+
+    async def _sweep(self, state: State, keep: timedelta) -> None:
+        before, removed = self._ledger.now() - keep, 1
+        while removed:
+            async with self._work.units.engine.begin() as db:
+                removed = await self._ledger.sweep(db, state, before)
+
+
+def _queues_of(work: Work) -> list[str]:
+    return sorted({"default", *(task.terms.queue for task in work.tasks.values())})
+
+
+_backlog = (
+    select(
+        table.c.queue,
+        func.count().label("depth"),
+        func.min(table.c.run_at, type_=table.c.run_at.type).label("oldest"),
+    )
+    .where(table.c.state == literal_column(f"'{State.QUEUED}'"))
+    .group_by(table.c.queue)
+)

@@ -1,0 +1,201 @@
+"""What operators do with jobs: look at them, retry them, cancel them.
+
+from roadworthy import jobs
+
+record = await jobs.get(session, job_id)
+await jobs.retry(tx, job_id)
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, Literal, TypeAlias, cast
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    Update,
+    func,
+    literal_column,
+    select,
+    update,
+)
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+from sqlalchemy.orm import Session
+
+from roadworthy.jobs.signals import announce
+from roadworthy.jobs.states import TRANSITIONS, WAITING, State
+from roadworthy.jobs.tables import table
+
+__all__ = [
+    "JobRecord",
+    "QueueStats",
+    "Stats",
+    "Status",
+    "browse",
+    "cancel",
+    "get",
+    "retry",
+    "stats",
+]
+
+Status: TypeAlias = Literal["queued", "running", "retrying", "succeeded", "dead", "cancelled"]
+
+
+@dataclass(frozen=True, slots=True)
+class JobRecord:
+    """A job as it stands in the table; times are in UTC."""
+
+    id: str
+    task: str
+    state: State
+    queue: str
+    priority: int
+    arguments: str
+    """JSON."""
+    attempts: int
+    """Attempts that began."""
+    enqueued_at: datetime
+    run_at: datetime
+    """The earliest time of the next attempt, or of the last one."""
+    started_at: datetime | None
+    finished_at: datetime | None
+    worker: str | None
+    request_id: str | None
+    error_code: str | None
+    error: str | None
+    """The last exception's class and text: not for clients."""
+    progress: float | None
+    progress_note: str | None
+
+    @property
+    def status(self) -> Status:
+        """The state in words for clients: a job that waits is queued, or retrying."""
+        if self.state in WAITING:
+            return "retrying" if self.attempts else "queued"
+        return cast("Status", self.state.value)
+
+
+@dataclass(frozen=True, slots=True)
+class QueueStats:
+    """What waits in one queue."""
+
+    depth: int
+    """Jobs that are due and wait for a worker."""
+    oldest: timedelta
+    """How long the oldest of them has been due."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """How many jobs there are in each state, and what waits in each queue."""
+
+    states: Mapping[State, int]
+    queues: Mapping[str, QueueStats]
+
+
+Here: TypeAlias = AsyncSession | AsyncConnection
+_COLUMNS: Final = tuple(table.c[field.name] for field in fields(JobRecord))
+
+
+async def get(session: Here, id: str) -> JobRecord | None:  # noqa: A002 - the field's word
+    """Return the job of this id, or None."""
+    rows = await _fetch(session, select(*_COLUMNS).where(table.c.id == id))
+    return _record(rows[0]) if rows else None
+
+
+async def browse(
+    session: Here,
+    *,
+    state: State | None = None,
+    task: str | None = None,
+    queue: str | None = None,
+    limit: int = 50,
+    before: str | None = None,
+) -> list[JobRecord]:
+    """Return jobs, the newest first; `before` is the id to go on from."""
+    query = select(*_COLUMNS).order_by(table.c.id.desc()).limit(limit)
+    if state is not None:
+        query = query.where(_is(state))
+    if task is not None:
+        query = query.where(table.c.task == task)
+    if queue is not None:
+        query = query.where(table.c.queue == queue)
+    if before is not None:
+        query = query.where(table.c.id < before)
+    return [_record(row) for row in await _fetch(session, query)]
+
+
+async def retry(session: Here, id: str) -> bool:  # noqa: A002
+    """Queue a dead, cancelled or parked job again, with all its attempts; tell whether it was one.
+
+    It runs if and only if the transaction of `session` commits.
+    """
+    now = datetime.now(UTC)
+    fresh = {"attempts": 0, "run_at": now, "turn_at": now, "finished_at": None}
+    moved = await session.run_sync(
+        _change, _moved("retry", id).values(cancel_requested=False, **fresh)
+    )
+    return moved == 1
+
+
+async def cancel(session: Here, id: str) -> bool:  # noqa: A002
+    """Cancel a job that waits, or ask one that runs to stop; tell whether there was one.
+
+    A coroutine is cancelled, a worker process ended; a thread has to look at `job.cancelled`.
+    """
+    ended = {"finished_at": datetime.now(UTC), "error_code": "CANCELLED", "unique_key": None}
+    if await session.run_sync(_change, _moved("cancel", id).values(**ended)):
+        return True
+    running = update(table).where(_is(*TRANSITIONS["stop"].source), table.c.id == id)
+    return await session.run_sync(_change, running.values(cancel_requested=True), stop=True) == 1
+
+
+async def stats(session: Here) -> Stats:
+    """Count the jobs of each state, and what waits in each queue."""
+    states = await _fetch(session, select(table.c.state, func.count()).group_by(table.c.state))
+    oldest = func.min(table.c.run_at, type_=table.c.run_at.type)
+    waiting = select(table.c.queue, func.count(), oldest).where(_is(State.QUEUED))
+    now = datetime.now(UTC)
+    return Stats(
+        states={State(state): count for state, count in states},
+        queues={
+            queue: QueueStats(depth, max(timedelta(0), now - since))
+            for queue, depth, since in await _fetch(session, waiting.group_by(table.c.queue))
+        },
+    )
+
+
+async def _fetch(session: Here, query: Select[Any]) -> list[Row[Any]]:
+    return await session.run_sync(lambda tx: list(_connection(tx).execute(query)))
+
+
+def _change(tx: Session | Connection, change: Update, *, stop: bool = False) -> int:
+    """Make a change, and have the engines look once it is committed."""
+    connection = _connection(tx)
+    changed = connection.execute(change).rowcount
+    if changed:
+        announce(tx, connection, stop=stop)
+    return changed
+
+
+def _connection(tx: Session | Connection) -> Connection:
+    return tx.connection() if isinstance(tx, Session) else tx
+
+
+def _record(row: Row[Any]) -> JobRecord:
+    record = JobRecord(*row)
+    return replace(record, state=State(record.state))
+
+
+def _moved(move: str, id_: str) -> Update:
+    transition = TRANSITIONS[move]
+    moved = update(table).where(_is(*transition.source), table.c.id == id_)
+    return moved.values(state=transition.target)
+
+
+def _is(*states: State) -> ColumnElement[bool]:
+    # Literal, because neither database would use a partial index for a parameter.
+    return table.c.state.in_([literal_column(f"'{state}'") for state in states])

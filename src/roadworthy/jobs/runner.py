@@ -1,0 +1,303 @@
+"""`Runner`: take a claimed job to whatever becomes of it.
+
+The outcome is recorded before anything else happens to the job, in a move that is
+fenced by its lease. Where the database is away, the runner waits for it as long as
+the engine lives; after that the lease ends, and somebody else runs the job again.
+"""
+
+import asyncio
+import inspect
+import json
+from collections.abc import Awaitable, Callable, Generator, Mapping
+from contextlib import contextmanager
+from datetime import timedelta
+from time import monotonic
+from typing import Any, Final, Literal, TypeAlias
+
+from opentelemetry.trace import Span
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+
+from roadworthy.jobs import observe, tell
+from roadworthy.jobs._arguments import signature_of
+from roadworthy.jobs.attempt import Attempt, InProcess, Reason, given_to
+from roadworthy.jobs.job import GiveUp, Job, TryAgain
+from roadworthy.jobs.ledger import Claimed, Failure, Ledger
+from roadworthy.jobs.task import Task
+from roadworthy.jobs.tiers import Tiers
+from roadworthy.jobs.work import FailedAttempt, Hook, Work
+from roadworthy.problems.request_ids import current as current_request_id
+
+__all__ = ["LeaseLost", "Outcome", "Runner"]
+
+Outcome: TypeAlias = Literal[
+    "succeeded", "completed", "retried", "dead", "cancelled", "parked", "released", "lost"
+]
+"""`succeeded` is still to be noted, `released` still to be given back; the rest is recorded."""
+
+_FIRST_PAUSE: Final = 0.2
+_LONGEST_PAUSE: Final = 5.0
+
+
+class LeaseLost(RuntimeError):
+    """The job is somebody else's by now: what this attempt did in a transaction is undone."""
+
+
+class Runner:
+    """Run claimed jobs one by one; `running` has those of this moment."""
+
+    def __init__(
+        self,
+        work: Work,
+        ledger: Ledger,
+        tiers: Tiers,
+        *,
+        transactions: int,
+        on_progress: Callable[[], object],
+    ) -> None:
+        self.running: dict[str, Attempt] = {}
+        self._work, self._ledger, self._tiers = work, ledger, tiers
+        self._transactions = asyncio.Semaphore(transactions)
+        self._on_progress = on_progress
+
+    def end(self, id_: str, reason: Reason) -> None:
+        """End an attempt from outside; it is none of our business once it completes its job."""
+        attempt = self.running.get(id_)
+        if attempt is None or attempt.completing_now or attempt.reason is not None:
+            return
+        attempt.end(reason)
+
+    def has_told(self) -> bool:
+        """Tell whether there is progress that was not written down yet."""
+        return any(attempt.told is not None for attempt in self.running.values())
+
+    def told(self) -> list[tuple[str, float, str]]:
+        """Take that progress."""
+        taken = [(id_, *attempt.told) for id_, attempt in self.running.items() if attempt.told]
+        for attempt in self.running.values():
+            attempt.told = None
+        return taken
+
+    async def run(self, claimed: Claimed) -> Outcome:
+        """Run a job, and record what became of it unless that is left to the caller."""
+        began = monotonic()
+        with self._within(claimed) as span:
+            observe.started(claimed.task, claimed.queue, self._ledger.now() - claimed.run_at)
+            outcome = await self._outcome(claimed, span)
+            observe.ended(claimed.task, claimed.queue, outcome, monotonic() - began)
+        return outcome
+
+    @contextmanager
+    def _within(self, claimed: Claimed) -> Generator[Span]:
+        token = current_request_id.set(claimed.request_id)
+        attributes = {"job.id": claimed.id, "job.attempt": claimed.attempts}
+        try:
+            with observe.attempt(claimed.task, parent=claimed.trace, attributes=attributes) as span:
+                yield span
+        finally:
+            current_request_id.reset(token)
+
+    async def _outcome(self, claimed: Claimed, span: Span) -> Outcome:
+        task = self._work.tasks.get(claimed.task)
+        if task is None or not self._work.knows(claimed.task, claimed.version):
+            return await self._park(claimed)
+        if claimed.attempts > task.terms.attempts:
+            text = f"The worker died in each of {task.terms.attempts} attempts."
+            failure = Failure(tell.WORKER_LOST, text)
+            return await self._dead(claimed, task, failure, None, span)
+        try:
+            arguments = _read(task, claimed)
+        except Exception as error:  # `upgrade` is the application's, and may raise anything
+            failure = Failure(tell.BAD_ARGUMENTS, str(error))
+            return await self._dead(claimed, task, failure, error, span)
+        return await self._attempt(claimed, task, arguments, span)
+
+    async def _attempt(
+        self, claimed: Claimed, task: Task[Any], arguments: Mapping[str, Any], span: Span
+    ) -> Outcome:
+        attempt = Attempt(
+            self._work,
+            self._tiers,
+            task,
+            claimed,
+            complete=lambda tx: self._complete(claimed, tx),
+            on_progress=self._on_progress,
+            transactions=self._transactions,
+        )
+        try:
+            await self._perform(attempt, arguments)
+        except asyncio.CancelledError as error:
+            return await self._cancelled(attempt, error, span)
+        except LeaseLost:
+            tell.lost(claimed)
+            return "lost"
+        except (Exception, SystemExit) as error:  # a task that exits takes nobody along
+            return await self._failed(attempt, error, span)
+        return "completed" if attempt.completed else "succeeded"
+
+    async def _perform(self, attempt: Attempt, arguments: Mapping[str, Any]) -> None:
+        claimed = attempt.claimed
+        self.running[claimed.id] = attempt
+        try:
+            self._work.checkpoint("claimed", claimed)
+            await attempt.run(arguments)
+            self._work.checkpoint("ran", claimed)
+        finally:
+            del self.running[claimed.id]
+
+    async def _complete(self, claimed: Claimed, tx: AsyncSession) -> None:
+        if await self._ledger.succeed(await tx.connection(), [claimed.id]) != 1:
+            raise LeaseLost(f"{claimed.task}: the lease of job {claimed.id} was lost.")
+
+    async def _cancelled(
+        self, attempt: Attempt, error: asyncio.CancelledError, span: Span
+    ) -> Outcome:
+        current = asyncio.current_task()
+        if current is None or (attempt.reason is None and current.cancelling()):
+            raise error
+        current.uncancel()
+        if attempt.completed:
+            return "completed"
+        if attempt.reason is None:
+            # Something that the task waited for was cancelled, not the task.
+            return await self._failed(attempt, error, span)
+        if attempt.reason == "cancel":
+            return await self._stop(attempt.claimed)
+        if attempt.reason == "lost":
+            tell.lost(attempt.claimed)
+            return "lost"
+        return "released"
+
+    async def _failed(self, attempt: Attempt, error: BaseException, span: Span) -> Outcome:
+        claimed, task = attempt.claimed, attempt.task
+        failure = tell.failure_of(error)
+        if attempt.completed:
+            tell.failed_after_completion(claimed, error)
+            return "completed"
+        if attempt.reason == "cancel":
+            return await self._stop(claimed)
+        if isinstance(error, GiveUp) or claimed.attempts >= task.terms.attempts:
+            return await self._dead(claimed, task, failure, error, span)
+        delay = _delay(task, claimed, error)
+        tell.failed(claimed, task, failure, error, again_in=delay)
+        observe.fail(span, failure.code)
+        await self._record(lambda db: self._ledger.again(db, claimed, failure, delay=delay))
+        failed = _failed_attempt(claimed, task, failure, error, again_in=delay)
+        await self._call_hook(self._work.on_failure, failed)
+        return "retried"
+
+    async def _dead(
+        self,
+        claimed: Claimed,
+        task: Task[Any],
+        failure: Failure,
+        error: BaseException | None,
+        span: Span,
+    ) -> Outcome:
+        tell.dead(claimed, task, failure, error)
+        observe.fail(span, failure.code)
+        if not await self._bury_with_handler(claimed, task, failure):
+            await self._record(lambda db: self._ledger.bury(db, claimed, failure))
+        failed = _failed_attempt(claimed, task, failure, error, again_in=None)
+        for hook in (self._work.on_failure, self._work.on_dead):
+            await self._call_hook(hook, failed)
+        return "dead"
+
+    async def _bury_with_handler(self, claimed: Claimed, task: Task[Any], failure: Failure) -> bool:
+        handler = task.dead_handler
+        if handler is None or failure.code == tell.BAD_ARGUMENTS:
+            return False
+        try:
+            async with self._work.units.begin() as tx:
+                if await self._ledger.bury(await tx.connection(), claimed, failure):
+                    await _call_handler(handler, task, claimed, tx)
+        except Exception as error:  # whatever it raises, the job is dead and has to be recorded so
+            tell.handler_failed(claimed, error)
+            return False
+        return True
+
+    async def _stop(self, claimed: Claimed) -> Outcome:
+        failure = Failure("CANCELLED")
+        await self._record(lambda db: self._ledger.stop(db, claimed, failure))
+        tell.cancelled(claimed)
+        return "cancelled"
+
+    async def _park(self, claimed: Claimed) -> Outcome:
+        tell.parked(claimed)
+        failure = Failure("UNKNOWN_TASK")
+        await self._record(lambda db: self._ledger.park(db, claimed, failure))
+        return "parked"
+
+    async def _record(self, move: Callable[[AsyncConnection], Awaitable[object]]) -> None:
+        """Record an outcome; where the database is away, wait for it."""
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                async with self._work.units.engine.begin() as connection:
+                    await move(connection)
+            except Exception as error:  # whatever a driver raises: without the record it runs twice
+                tell.not_recorded(error, pause)
+            else:
+                return
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE)
+
+    async def _call_hook(self, hook: Hook | None, failed: FailedAttempt) -> None:
+        if hook is None:
+            return
+        try:
+            result = hook(failed)
+            if inspect.isawaitable(result):
+                await result
+        except Exception as caught:  # whatever it is: it must not fail the job once more
+            tell.hook_failed(failed.task, caught)
+
+
+def _failed_attempt(
+    claimed: Claimed,
+    task: Task[Any],
+    failure: Failure,
+    error: BaseException | None,
+    *,
+    again_in: timedelta | None,
+) -> FailedAttempt:
+    return FailedAttempt(
+        id=claimed.id,
+        task=claimed.task,
+        attempt=claimed.attempts,
+        attempts=task.terms.attempts,
+        arguments=claimed.arguments,
+        request_id=claimed.request_id,
+        error_code=failure.code,
+        error=error,
+        again_in=again_in,
+    )
+
+
+def _read(task: Task[Any], claimed: Claimed) -> dict[str, Any]:
+    terms, text = task.terms, claimed.arguments
+    if claimed.version < terms.version and terms.upgrade is not None:
+        text = json.dumps(terms.upgrade(claimed.version, json.loads(text)))
+    return task.signature.load(text)
+
+
+def _delay(task: Task[Any], claimed: Claimed, error: BaseException) -> timedelta:
+    if isinstance(error, TryAgain) and error.delay is not None:
+        return error.delay
+    return task.terms.backoff.after(claimed.attempts)
+
+
+async def _call_handler(
+    handler: Callable[..., Any], task: Task[Any], claimed: Claimed, tx: AsyncSession
+) -> None:
+    signature = signature_of(f"{task.name}.on_dead", handler)
+    job = Job(
+        InProcess(),
+        id=claimed.id,
+        task=claimed.task,
+        attempt=claimed.attempts,
+        attempts=task.terms.attempts,
+        request_id=claimed.request_id,
+    )
+    result = handler(**given_to(signature, _read(task, claimed), job=job, tx=tx))
+    if inspect.isawaitable(result):
+        await result

@@ -1,0 +1,96 @@
+"""`Cron` and `Every`: when a scheduled task is due."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+__all__ = ["Cron", "Every", "Schedule"]
+
+
+class Schedule(Protocol):
+    """When to run: what `@task(schedule=...)` takes."""
+
+    @property
+    def spec(self) -> str:
+        """Text that changes when the schedule does."""
+        ...
+
+    def after(self, moment: datetime) -> datetime:
+        """Return the first time after `moment`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Every:
+    """Run once in each `interval`, counted from midnight of 1970 in UTC.
+
+    So every process agrees on the times, and a restart moves none of them.
+    """
+
+    interval: timedelta
+
+    def __post_init__(self) -> None:
+        if self.interval < timedelta(seconds=1):
+            raise ValueError("Every takes a second or more, such as Every(timedelta(minutes=5)).")
+
+    @property
+    def spec(self) -> str:
+        """`every 300 s`."""
+        return f"every {self.interval.total_seconds():g} s"
+
+    def after(self, moment: datetime) -> datetime:
+        """Return the end of the interval that `moment` is in."""
+        start = datetime(1970, 1, 1, tzinfo=UTC)
+        return start + ((moment - start) // self.interval + 1) * self.interval
+
+
+@dataclass(frozen=True, slots=True)
+class Cron:
+    """Run at the times of a cron expression: `Cron("0 3 * * *", zone="Europe/Berlin")`.
+
+    Five fields: minute, hour, day of the month, month, day of the week; names,
+    ranges, steps, `L` and `#` as in Debian's cron. When the clocks change, a fixed
+    time that does not exist runs just after, and one that exists twice runs once.
+    """
+
+    expression: str
+    zone: str = "UTC"
+
+    def __post_init__(self) -> None:
+        self.after(datetime.now(UTC))
+
+    @property
+    def spec(self) -> str:
+        """`0 3 * * * Europe/Berlin`."""
+        return f"{self.expression} {self.zone}"
+
+    def after(self, moment: datetime) -> datetime:
+        """Return the first time after `moment`, in UTC.
+
+        Raises:
+            ValueError: The expression or the zone is none.
+            ModuleNotFoundError: cronsim is not installed.
+        """
+        cronsim = _cronsim()
+        try:
+            local = moment.astimezone(ZoneInfo(self.zone))
+            return next(cronsim.CronSim(self.expression, local)).astimezone(UTC)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise ValueError(
+                f"{self.zone!r} is no time zone. Name one such as 'Europe/Berlin'; where the "
+                "system has none: pip install tzdata."
+            ) from error
+        except (cronsim.CronSimError, StopIteration) as error:
+            raise ValueError(
+                f"{self.expression!r} is no time that ever comes. Write minute, hour, day, month "
+                "and day of the week, such as '0 3 * * *' for 3 o'clock every night."
+            ) from error
+
+
+def _cronsim():  # type: ignore[no-untyped-def]
+    try:
+        import cronsim  # noqa: PLC0415 - an extra: only who uses Cron needs it
+    except ModuleNotFoundError as missing:
+        raise ModuleNotFoundError("Cron needs cronsim: pip install 'roadworthy[jobs]'") from missing
+    return cronsim

@@ -1,0 +1,139 @@
+"""Tell the engines of this process, once a transaction has committed, that it held jobs.
+
+While an application with `Jobs` is open, one listener on SQLAlchemy's sessions looks
+for a mark that enqueueing left. Nothing waits for the engines: they are only woken.
+"""
+
+from typing import TYPE_CHECKING, Final, Protocol
+from weakref import WeakSet
+
+from sqlalchemy import Connection, event, text
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session, SessionTransaction
+
+if TYPE_CHECKING:
+    from roadworthy.jobs.insert import Call
+
+__all__ = ["CHANNEL", "Listener", "announce", "listen", "run_after_commit", "unlisten"]
+
+CHANNEL: Final = "roadworthy_jobs"
+"""What PostgreSQL's NOTIFY is sent on."""
+
+_ADDED: Final = "roadworthy.jobs.added"
+_STOPPED: Final = "roadworthy.jobs.stopped"
+_CALLS: Final = "roadworthy.jobs.after_commit"
+
+
+class Listener(Protocol):
+    """Who wants to know; all may be called from any thread."""
+
+    def wake(self) -> None:
+        """Look for jobs."""
+        ...
+
+    def recheck(self) -> None:
+        """Look whether a running job was cancelled."""
+        ...
+
+    def knows(self, call: "Call") -> bool:
+        """Tell whether its task is one of theirs."""
+        ...
+
+    def run_unstored(self, call: "Call") -> None:
+        """Run it."""
+        ...
+
+
+_listeners: "WeakSet[Listener]" = WeakSet()
+
+
+def listen(listener: Listener) -> None:
+    """Wake `listener` after each commit in this process that held jobs."""
+    if not _listeners:
+        for name, handler in _HANDLERS.items():
+            event.listen(Session, name, handler)
+    _listeners.add(listener)
+
+
+def unlisten(listener: Listener) -> None:
+    """Wake it no more."""
+    _listeners.discard(listener)
+    if not _listeners:
+        for name, handler in _HANDLERS.items():
+            if event.contains(Session, name, handler):
+                event.remove(Session, name, handler)
+
+
+def announce(tx: Session | Connection, connection: Connection, *, stop: bool = False) -> None:
+    """Note that this transaction changed what there is to run, or what is to stop."""
+    if isinstance(tx, Session):
+        tx.info[_STOPPED if stop else _ADDED] = True
+    elif connection.dialect.name == "postgresql":
+        # A bare connection tells nobody of its commit; the server does.
+        connection.execute(text(f"NOTIFY {CHANNEL}"))
+    else:
+        # This is called just before the commit; on SQLite whoever is woken waits for it.
+        event.listen(connection, "commit", lambda _: _wake(), once=True)
+
+
+def run_after_commit(tx: AsyncSession | Session, call: "Call") -> None:
+    """Have `call` run in this process once `tx` has committed.
+
+    Raises:
+        RuntimeError: No `Jobs` that knows the task is open in this process.
+    """
+    _listener_for(call)
+    session = tx.sync_session if isinstance(tx, AsyncSession) else tx
+    session.info.setdefault(_CALLS, []).append((_savepoints(session), call))
+
+
+def _listener_for(call: "Call") -> Listener:
+    for listener in list(_listeners):
+        if listener.knows(call):
+            return listener
+    raise RuntimeError(
+        f"{call.task.name}.after_commit(...) runs in this process, where no Jobs that knows the "
+        "task is open. Add it where the application is made: "
+        "FastAPI(lifespan=lifespan(db, Jobs(db, tasks=[...])))."
+    )
+
+
+def _savepoints(session: Session) -> list[SessionTransaction]:
+    """Return the savepoints that a rollback to would undo what happens now."""
+    here, found = session.get_nested_transaction(), list[SessionTransaction]()
+    while here is not None and here.nested:
+        found.append(here)
+        here = here.parent
+    return found
+
+
+def _after_commit(session: Session) -> None:
+    if session.in_nested_transaction():
+        return  # a savepoint was released: nothing is durable yet
+    if session.info.pop(_ADDED, False):
+        _wake()
+    if session.info.pop(_STOPPED, False):
+        _recheck()
+    for _, call in session.info.pop(_CALLS, ()):
+        _listener_for(call).run_unstored(call)
+
+
+def _after_rollback(session: Session, ended: SessionTransaction) -> None:
+    if not ended.nested:
+        session.info.pop(_ADDED, None)
+        session.info.pop(_STOPPED, None)
+    calls: list[tuple[list[SessionTransaction], Call]] = session.info.get(_CALLS, [])
+    calls[:] = [entry for entry in calls if ended.nested and ended not in entry[0]]
+
+
+_HANDLERS: Final = {"after_commit": _after_commit, "after_soft_rollback": _after_rollback}
+
+
+def _wake() -> None:
+    for listener in list(_listeners):
+        listener.wake()
+
+
+def _recheck() -> None:
+    for listener in list(_listeners):
+        listener.recheck()

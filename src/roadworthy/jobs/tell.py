@@ -1,0 +1,156 @@
+"""What the log says of jobs: every failed attempt, with all that is needed to find it.
+
+Each line has the task, the job's id, the attempt, the request id and the trace id as
+fields of the record (`extra`), and in its text what an operator reads first.
+"""
+
+import logging
+import re
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any, Final
+
+from roadworthy.jobs import observe
+from roadworthy.jobs.job import GiveUp
+from roadworthy.jobs.ledger import WORKER_LOST, Claimed, Failure
+from roadworthy.jobs.task import Task
+from roadworthy.jobs.tiers import TimedOut
+from roadworthy.problems import Problem
+
+__all__ = ["BAD_ARGUMENTS", "WORKER_LOST", "failure_of"]
+
+BAD_ARGUMENTS: Final = "BAD_ARGUMENTS"
+
+_CODES: Final[dict[type[BaseException], str]] = {
+    GiveUp: "GAVE_UP",
+    MemoryError: "OUT_OF_MEMORY",
+    TimedOut: "TIMED_OUT",
+}
+_log = logging.getLogger("roadworthy.jobs")
+
+
+def failure_of(error: BaseException) -> Failure:
+    """Return the code of an exception, its class's name in capitals, and its text."""
+    return Failure(_code(error), f"{type(error).__name__}: {error}")
+
+
+def failed(
+    job: Claimed, task: Task[Any], failure: Failure, error: BaseException, *, again_in: timedelta
+) -> None:
+    """Log an attempt that will be followed by another."""
+    _log.warning(
+        "%s failed in attempt %d of %d: %s; again in %.1f s",
+        *(job.task, job.attempts, task.terms.attempts, failure.code, again_in.total_seconds()),
+        exc_info=error,
+        extra=_fields(job, failure),
+    )
+
+
+def dead(job: Claimed, task: Task[Any], failure: Failure, error: BaseException | None) -> None:
+    """Log that a job is given up."""
+    _log.error(
+        "%s is dead after attempt %d of %d: %s; see `roadworthy jobs show %s`",
+        *(job.task, job.attempts, task.terms.attempts, failure.code, job.id),
+        exc_info=error,
+        extra=_fields(job, failure),
+    )
+
+
+def failed_after_completion(job: Claimed, error: BaseException) -> None:
+    """Log an exception that came when the job was done already."""
+    text = "%s raised after job.completing(): the job is done, and is not run again"
+    _log.error(text, job.task, exc_info=error, extra=_fields(job))
+
+
+def failed_unstored(job: Claimed, error: BaseException) -> None:
+    """Log that a task failed after a commit; it is not run again."""
+    text = "%s failed after the commit: %s; it is not run again"
+    failure = failure_of(error)
+    _log.error(text, job.task, failure.code, exc_info=error, extra=_fields(job, failure))
+
+
+def cancelled(job: Claimed) -> None:
+    """Log that a running job was cancelled."""
+    _log.info("%s was cancelled as it ran", job.task, extra=_fields(job))
+
+
+def lost(job: Claimed) -> None:
+    """Log that an attempt came to nothing, because somebody else has the job."""
+    text = "%s is run by another worker: the lease of this one had ended"
+    _log.warning(text, job.task, extra=_fields(job))
+
+
+def parked(job: Claimed) -> None:
+    """Log that no task of this name and version is known here."""
+    _log.warning(
+        "%s (version %d) is no task of this worker: its job waits for one that knows it. Name the "
+        "task in Jobs(db, tasks=[...]), or cancel the job: `roadworthy jobs cancel %s`",
+        *(job.task, job.version, job.id),
+        extra=_fields(job),
+    )
+
+
+def rescued(found: Sequence[tuple[str, str, str]]) -> None:
+    """Log jobs whose worker is gone."""
+    for id_, task, worker in found:
+        _log.warning(
+            "%s runs again: its worker %s is gone",
+            *(task, worker),
+            extra={"job_id": id_, "task": task},
+        )
+
+
+def handler_failed(job: Claimed, error: BaseException) -> None:
+    """Log that what was to happen with the death of a job did not."""
+    text = "%s: its on_dead failed, and is not called again"
+    _log.error(text, job.task, exc_info=error, extra=_fields(job))
+
+
+def hook_failed(task: str, error: BaseException) -> None:
+    """Log that a hook failed."""
+    _log.error("on_failure or on_dead of Jobs failed for %s", task, exc_info=error)
+
+
+def not_recorded(error: BaseException, pause: float) -> None:
+    """Log that the outcome of a job is known and cannot be written."""
+    text = "The outcome of a job could not be recorded; again in %.1f s"
+    _log.warning(text, pause, exc_info=error)
+
+
+def away(error: BaseException, pause: float) -> None:
+    """Log that the table of jobs cannot be read or written."""
+    text = "Jobs wait: their table cannot be used (%s); again in %.1f s"
+    _log.warning(text, type(error).__name__, pause, exc_info=error)
+
+
+def not_given_back(error: BaseException) -> None:
+    """Log that jobs stay leased although nobody runs them."""
+    text = "Jobs could not be given back; they run again when their leases end"
+    _log.warning(text, exc_info=error)
+
+
+def crashed(job: Claimed, error: BaseException) -> None:
+    """Log that running a job failed where it must not; it runs again when its lease ends."""
+    text = "%s: running its job failed; it runs again when its lease ends"
+    _log.error(text, job.task, exc_info=error, extra=_fields(job))
+
+
+def _fields(job: Claimed, failure: Failure | None = None) -> dict[str, Any]:
+    fields = {
+        "task": job.task,
+        "job_id": job.id,
+        "attempt": job.attempts,
+        "request_id": job.request_id or "-",
+        "trace_id": observe.trace_id(),
+    }
+    return {**fields, "error_code": failure.code} if failure else fields
+
+
+def _code(error: BaseException) -> str:
+    if isinstance(error, Problem):
+        return error.code
+    for kind, code in _CODES.items():
+        if isinstance(error, kind):
+            return code
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", type(error).__name__)
+    return words.upper()

@@ -1,0 +1,106 @@
+"""`Work`: what an engine needs to run jobs, handed over by `Jobs`."""
+
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Protocol, TypeAlias, TypeVar, runtime_checkable
+
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
+
+from roadworthy.jobs.ledger import Claimed
+from roadworthy.jobs.task import Task
+
+__all__ = ["FailedAttempt", "Hook", "Units", "Work", "units_of"]
+
+K = TypeVar("K")
+
+log = logging.getLogger("roadworthy.jobs")
+
+
+@runtime_checkable
+class Units(Protocol):
+    """What jobs need of a database; `roadworthy.database.Database` has it."""
+
+    @property
+    def engine(self) -> AsyncEngine:
+        """The engine for writing."""
+        ...
+
+    def begin(self) -> AbstractAsyncContextManager[AsyncSession]:
+        """Open a transaction: commit on leaving normally, roll back on anything else."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class FailedAttempt:
+    """An attempt that failed: what `on_failure` and `on_dead` are given."""
+
+    id: str
+    task: str
+    attempt: int
+    attempts: int
+    arguments: str
+    """JSON. It may hold what nobody else should see."""
+    request_id: str | None
+    error_code: str
+    error: BaseException | None
+    """None where there was no exception: the worker died, or nobody knows the task."""
+    again_in: timedelta | None
+    """The wait until the next attempt; None where there is none."""
+
+
+Hook: TypeAlias = Callable[[FailedAttempt], Awaitable[object] | object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """The database, the tasks, the parts they may ask for, and who hears of failures."""
+
+    units: Units
+    tasks: Mapping[str, Task[Any]]
+    parts: tuple[object, ...]
+    on_failure: Hook | None
+    on_dead: Hook | None
+    keep: timedelta
+    keep_dead: timedelta
+    clock: Callable[[], datetime] | None = None
+    """What the time is taken from, in tests."""
+    checkpoint: Callable[[str, Claimed], None] = lambda where, job: None
+    """Called where a crash would matter, so that tests can have one there."""
+
+    def knows(self, task: str, version: int) -> bool:
+        """Tell whether a job of this task and version can be run here."""
+        known = self.tasks.get(task)
+        return known is not None and version <= known.terms.version
+
+    def find(self, kind: type[K]) -> K:
+        """Return the part of this type.
+
+        Raises:
+            LookupError: There is none; its text has the line of code to add.
+        """
+        for part in (self.units, *self.parts):
+            if isinstance(part, kind):
+                return part
+        raise LookupError(
+            f"No {kind.__name__} was given to Jobs. Where it is made, add it: "
+            f"Jobs(db, tasks=[...], parts=[{kind.__name__}(...)])."
+        )
+
+
+def units_of(database: Units | AsyncEngine) -> Units:
+    """Return the database itself, or units on a plain engine of SQLAlchemy."""
+    return _EngineUnits(database) if isinstance(database, AsyncEngine) else database
+
+
+class _EngineUnits:
+    def __init__(self, engine: AsyncEngine) -> None:
+        self.engine = engine
+        self._session = async_sessionmaker(engine, expire_on_commit=False)
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncGenerator[AsyncSession]:
+        async with self._session.begin() as session:
+            yield session
