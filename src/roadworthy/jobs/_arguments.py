@@ -101,7 +101,9 @@ def signature_of(task: str, function: Callable[..., Any]) -> Signature:
     """
     hints = get_type_hints(function, include_extras=True)
     parameters = inspect.signature(function).parameters.values()
-    injected = {p.name: kind for p in parameters if (kind := _injected(hints.get(p.name)))}
+    injected: dict[str, Injected] = {
+        p.name: kind for p in parameters if (kind := _injected(hints.get(p.name)))
+    }
     stored = [p for p in parameters if p.name not in injected]
     for parameter in stored:
         _check(task, parameter, hints)
@@ -135,7 +137,8 @@ def _adapter(
     task: str, stored: list[inspect.Parameter], hints: Mapping[str, Any]
 ) -> TypeAdapter[dict[str, Any]]:
     fields = {p.name: _field(p, hints[p.name]) for p in stored}
-    shape: Any = TypedDict("Arguments", fields)  # type: ignore[operator]  # made at run time
+    make: Any = TypedDict  # at run time: checkers want to see the fields
+    shape = make("Arguments", fields)
     shape.__pydantic_config__ = _CONFIG
     try:
         return TypeAdapter(shape)

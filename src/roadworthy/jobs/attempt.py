@@ -39,7 +39,7 @@ class Attempt:
         self,
         work: Work,
         tiers: Tiers,
-        task: Task[Any],
+        task: Task[...],
         claimed: Claimed,
         *,
         complete: Complete,
@@ -130,12 +130,13 @@ class Attempt:
 
     async def _within_time(self, call: Callable[[], Any]) -> None:
         timeout = self.task.terms.timeout
+        scope = asyncio.timeout(timeout.total_seconds() if timeout else None)
         try:
-            async with asyncio.timeout(timeout.total_seconds() if timeout else None) as scope:
+            async with scope:
                 await call()
         except TimeoutError:
             if scope.expired():
-                raise TimedOut from None
+                raise TimedOut(f"It took longer than {timeout}.") from None
             raise
 
     async def _on_thread(self, arguments: Mapping[str, Any]) -> None:
@@ -213,6 +214,6 @@ def given_to(
     return {**arguments, **{name: here[kind] for name, kind in signature.injected.items()}}
 
 
-def run_there(task: Task[Any], given: dict[str, Any]) -> None:
+def run_there(task: Task[...], given: dict[str, Any]) -> None:
     """Run a task's function in a worker process, and send nothing back."""
     task.function(**given)

@@ -49,7 +49,7 @@ class Options:
 class Call:
     """A task with its arguments, not enqueued yet: `task.call(...)` returns one."""
 
-    task: "Task[Any]"
+    task: "Task[...]"
     arguments: str
     options: Options
 
@@ -176,5 +176,6 @@ _holder = select(table.c.id).where(
 
 
 def _unless_there(dialect: str) -> Insert:
-    kind = postgresql if dialect == "postgresql" else sqlite
-    return kind.insert(table).on_conflict_do_nothing()
+    if dialect == "postgresql":
+        return postgresql.insert(table).on_conflict_do_nothing()
+    return sqlite.insert(table).on_conflict_do_nothing()

@@ -199,7 +199,8 @@ class Ledger:
     async def promote(self, connection: AsyncConnection) -> datetime | None:
         """Queue what is due now; return when the next job is."""
         await connection.execute(_promote, {"now": self.now(), "most": _PROMOTED})
-        return (await connection.execute(_next_due)).scalar()
+        soonest: datetime | None = (await connection.execute(_next_due)).scalar()
+        return soonest
 
     async def unpark(self, connection: AsyncConnection, known: Callable[[str, int], bool]) -> int:
         """Queue parked jobs whose task is known here; return how many."""
@@ -241,7 +242,7 @@ def _utc() -> datetime:
 
 def _is(*states: State) -> ColumnElement[bool]:
     # Literal, because neither database would use a partial index for a parameter.
-    literals = [literal_column(f"'{state}'") for state in states]
+    literals: list[ColumnElement[Any]] = [literal_column(f"'{state}'") for state in states]
     return table.c.state == literals[0] if len(literals) == 1 else table.c.state.in_(literals)
 
 

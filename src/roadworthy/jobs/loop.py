@@ -10,7 +10,7 @@ of others that have ended.
 import asyncio
 import contextvars
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from time import monotonic
@@ -164,8 +164,8 @@ class Loop:
 
     async def _round(self) -> None:
         """Do in one transaction all that there is to do."""
-        look = monotonic() >= self._look_at
-        rooms = {t: self._free[t] for t in _TIERS if self._may_wait[t] and self._free[t]}
+        look = not self._stopping and monotonic() >= self._look_at
+        rooms = self._rooms(_TIERS if look else [t for t in _TIERS if self._may_wait[t]])
         if not (look or rooms or self._done or self._given_back or self._to_report()):
             return
         done, self._done = self._done, []
@@ -176,7 +176,6 @@ class Loop:
                 await self._settle(db, done, back)
                 if look:
                     await self._look(db)
-                    rooms = {t: self._free[t] for t in _TIERS if self._free[t]}
                 for runs_on, room in rooms.items():
                     claimed[runs_on] = await self._claim(db, runs_on, room)
         except BaseException:
@@ -186,6 +185,10 @@ class Loop:
             self._may_wait[runs_on] = len(jobs) == rooms[runs_on]
             for job in jobs:
                 self._begin(job, runs_on)
+
+    def _rooms(self, tiers: Iterable[RunsOn]) -> dict[RunsOn, int]:
+        """Return how many jobs could begin now on each of the tiers."""
+        return {} if self._stopping else {t: self._free[t] for t in tiers if self._free[t]}
 
     async def _settle(self, db: AsyncConnection, done: list[str], back: list[str]) -> None:
         if done:
@@ -223,6 +226,9 @@ class Loop:
         return [*queues[self._turn :], *queues[: self._turn]]
 
     def _begin(self, job: Claimed, runs_on: RunsOn) -> None:
+        if self._stopping:  # it was told so while it claimed
+            self._given_back.append(job.id)
+            return
         loop = asyncio.get_running_loop()
         self._free[runs_on] -= 1
         task = loop.create_task(self._runner.run(job), context=contextvars.Context())
@@ -285,7 +291,6 @@ class Loop:
         for id_, begun in self._begun.items():
             begun.task.cancel()
             self._given_back.append(id_)
-        self._look_at, self._may_wait = math.inf, dict.fromkeys(_TIERS, False)
         try:
             async with asyncio.timeout(_CLOSING):
                 await self._round()

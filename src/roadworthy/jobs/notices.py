@@ -51,7 +51,7 @@ async def listen(engine: AsyncEngine, hear: Callable[[], object]) -> None:
 
 async def _hear(driver: str, raw: Any, hear: Callable[[], object]) -> None:
     if driver == "asyncpg":
-        await raw.add_listener(CHANNEL, lambda *_: hear())
+        await raw.add_listener(CHANNEL, _hearing(hear))
         hear()
         while True:
             await asyncio.sleep(_CHECK)
@@ -63,3 +63,10 @@ async def _hear(driver: str, raw: Any, hear: Callable[[], object]) -> None:
         async for _ in raw.notifies(timeout=_CHECK):
             hear()
         await raw.execute("SELECT 1")
+
+
+def _hearing(hear: Callable[[], object]) -> Callable[..., None]:
+    def heard(*_: object) -> None:
+        hear()
+
+    return heard

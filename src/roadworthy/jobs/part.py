@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterable
 from datetime import timedelta
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from sqlalchemy import inspect
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -45,7 +45,7 @@ class Jobs:
         self,
         database: Units | AsyncEngine,
         *,
-        tasks: Iterable[Task[Any]],
+        tasks: Iterable[Task[...]],
         parts: Iterable[object] = (),
         engine: Engine | None = None,
         run: bool = True,
@@ -69,7 +69,7 @@ class Jobs:
         self._notifying: asyncio.Task[None] | None = None
 
     @property
-    def tasks(self) -> tuple[Task[Any], ...]:
+    def tasks(self) -> tuple[Task[...], ...]:
         """The tasks that it runs."""
         return tuple(self._work.tasks.values())
 
@@ -157,8 +157,8 @@ class Jobs:
             )
 
 
-def _by_name(tasks: Iterable[Task[Any]]) -> dict[str, Task[Any]]:
-    named: dict[str, Task[Any]] = {}
+def _by_name(tasks: Iterable[Task[...]]) -> dict[str, Task[...]]:
+    named: dict[str, Task[...]] = {}
     for task in tasks:
         if named.setdefault(task.name, task) is not task:
             raise ValueError(f"Two tasks are called {task.name}: give one @task(name='...').")

@@ -14,7 +14,6 @@ from typing import Any, Final, Literal, TypeAlias, cast
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    Row,
     Select,
     Update,
     func,
@@ -168,7 +167,7 @@ async def stats(session: Here) -> Stats:
     )
 
 
-async def _fetch(session: Here, query: Select[Any]) -> list[Row[Any]]:
+async def _fetch(session: Here, query: Select[*tuple[Any, ...]]) -> list[Any]:
     return await session.run_sync(lambda tx: list(_connection(tx).execute(query)))
 
 
@@ -185,7 +184,7 @@ def _connection(tx: Session | Connection) -> Connection:
     return tx.connection() if isinstance(tx, Session) else tx
 
 
-def _record(row: Row[Any]) -> JobRecord:
+def _record(row: Any) -> JobRecord:
     record = JobRecord(*row)
     return replace(record, state=State(record.state))
 

@@ -112,7 +112,7 @@ class Runner:
         return await self._attempt(claimed, task, arguments, span)
 
     async def _attempt(
-        self, claimed: Claimed, task: Task[Any], arguments: Mapping[str, Any], span: Span
+        self, claimed: Claimed, task: Task[...], arguments: Mapping[str, Any], span: Span
     ) -> Outcome:
         attempt = Attempt(
             self._work,
@@ -188,7 +188,7 @@ class Runner:
     async def _dead(
         self,
         claimed: Claimed,
-        task: Task[Any],
+        task: Task[...],
         failure: Failure,
         error: BaseException | None,
         span: Span,
@@ -202,7 +202,7 @@ class Runner:
             await self._call_hook(hook, failed)
         return "dead"
 
-    async def _bury_with_handler(self, claimed: Claimed, task: Task[Any], failure: Failure) -> bool:
+    async def _bury_with_handler(self, claimed: Claimed, task: Task[...], failure: Failure) -> bool:
         handler = task.dead_handler
         if handler is None or failure.code == tell.BAD_ARGUMENTS:
             return False
@@ -254,7 +254,7 @@ class Runner:
 
 def _failed_attempt(
     claimed: Claimed,
-    task: Task[Any],
+    task: Task[...],
     failure: Failure,
     error: BaseException | None,
     *,
@@ -273,21 +273,21 @@ def _failed_attempt(
     )
 
 
-def _read(task: Task[Any], claimed: Claimed) -> dict[str, Any]:
+def _read(task: Task[...], claimed: Claimed) -> dict[str, Any]:
     terms, text = task.terms, claimed.arguments
     if claimed.version < terms.version and terms.upgrade is not None:
         text = json.dumps(terms.upgrade(claimed.version, json.loads(text)))
     return task.signature.load(text)
 
 
-def _delay(task: Task[Any], claimed: Claimed, error: BaseException) -> timedelta:
+def _delay(task: Task[...], claimed: Claimed, error: BaseException) -> timedelta:
     if isinstance(error, TryAgain) and error.delay is not None:
         return error.delay
     return task.terms.backoff.after(claimed.attempts)
 
 
 async def _call_handler(
-    handler: Callable[..., Any], task: Task[Any], claimed: Claimed, tx: AsyncSession
+    handler: Callable[..., Any], task: Task[...], claimed: Claimed, tx: AsyncSession
 ) -> None:
     signature = signature_of(f"{task.name}.on_dead", handler)
     job = Job(

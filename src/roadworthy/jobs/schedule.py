@@ -72,7 +72,11 @@ class Cron:
             ValueError: The expression or the zone is none.
             ModuleNotFoundError: cronsim is not installed.
         """
-        cronsim = _cronsim()
+        try:
+            import cronsim  # noqa: PLC0415 - an extra: only who uses Cron needs it
+        except ModuleNotFoundError as missing:
+            needs = "Cron needs cronsim: pip install 'roadworthy[jobs]'"
+            raise ModuleNotFoundError(needs) from missing
         try:
             local = moment.astimezone(ZoneInfo(self.zone))
             return next(cronsim.CronSim(self.expression, local)).astimezone(UTC)
@@ -86,11 +90,3 @@ class Cron:
                 f"{self.expression!r} is no time that ever comes. Write minute, hour, day, month "
                 "and day of the week, such as '0 3 * * *' for 3 o'clock every night."
             ) from error
-
-
-def _cronsim():  # type: ignore[no-untyped-def]
-    try:
-        import cronsim  # noqa: PLC0415 - an extra: only who uses Cron needs it
-    except ModuleNotFoundError as missing:
-        raise ModuleNotFoundError("Cron needs cronsim: pip install 'roadworthy[jobs]'") from missing
-    return cronsim

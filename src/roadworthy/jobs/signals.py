@@ -4,7 +4,8 @@ While an application with `Jobs` is open, one listener on SQLAlchemy's sessions 
 for a mark that enqueueing left. Nothing waits for the engines: they are only woken.
 """
 
-from typing import TYPE_CHECKING, Final, Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final, Protocol
 from weakref import WeakSet
 
 from sqlalchemy import Connection, event, text
@@ -73,7 +74,7 @@ def announce(tx: Session | Connection, connection: Connection, *, stop: bool = F
         connection.execute(text(f"NOTIFY {CHANNEL}"))
     else:
         # This is called just before the commit; on SQLite whoever is woken waits for it.
-        event.listen(connection, "commit", lambda _: _wake(), once=True)
+        event.listen(connection, "commit", _wake_for, once=True)
 
 
 def run_after_commit(tx: AsyncSession | Session, call: "Call") -> None:
@@ -126,7 +127,14 @@ def _after_rollback(session: Session, ended: SessionTransaction) -> None:
     calls[:] = [entry for entry in calls if ended.nested and ended not in entry[0]]
 
 
-_HANDLERS: Final = {"after_commit": _after_commit, "after_soft_rollback": _after_rollback}
+_HANDLERS: Final[dict[str, Callable[..., Any]]] = {
+    "after_commit": _after_commit,
+    "after_soft_rollback": _after_rollback,
+}
+
+
+def _wake_for(_: Connection) -> None:
+    _wake()
 
 
 def _wake() -> None:

@@ -216,7 +216,7 @@ class _Declare:
     def __call__(self, function: Callable[Concatenate[S, P], object], /) -> Task[P]: ...
     @overload
     def __call__(self, function: Callable[P, object], /) -> Task[P]: ...
-    def __call__(self, function: Function, /) -> Task[Any]:
+    def __call__(self, function: Function, /) -> Task[...]:
         return Task(function, name=self._name, terms=self._terms(function))
 
 
@@ -284,7 +284,7 @@ def _natural(function: Function) -> RunsOn:
     return "loop" if inspect.iscoroutinefunction(function) else "thread"
 
 
-def _check(declared: Task[Any]) -> None:
+def _check(declared: Task[...]) -> None:
     terms = declared.terms
     if inspect.iscoroutinefunction(declared.function) != (terms.runs_on == "loop"):
         kind = "async def" if terms.runs_on == "loop" else "def"

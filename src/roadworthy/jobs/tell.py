@@ -35,7 +35,7 @@ def failure_of(error: BaseException) -> Failure:
 
 
 def failed(
-    job: Claimed, task: Task[Any], failure: Failure, error: BaseException, *, again_in: timedelta
+    job: Claimed, task: Task[...], failure: Failure, error: BaseException, *, again_in: timedelta
 ) -> None:
     """Log an attempt that will be followed by another."""
     _log.warning(
@@ -46,7 +46,7 @@ def failed(
     )
 
 
-def dead(job: Claimed, task: Task[Any], failure: Failure, error: BaseException | None) -> None:
+def dead(job: Claimed, task: Task[...], failure: Failure, error: BaseException | None) -> None:
     """Log that a job is given up."""
     _log.error(
         "%s is dead after attempt %d of %d: %s; see `roadworthy jobs show %s`",

@@ -23,7 +23,7 @@ __all__ = ["Ticks"]
 class Ticks:
     """Enqueue the jobs of tasks that have a schedule."""
 
-    def __init__(self, tasks: Iterable[Task[Any]]) -> None:
+    def __init__(self, tasks: Iterable[Task[...]]) -> None:
         self._tasks = {task.name: task for task in tasks if task.terms.schedule is not None}
         self._prepared = False
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Protocol, TypeAlias, TypeVar, runtime_checkable
+from typing import Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
@@ -59,7 +59,7 @@ class Work:
     """The database, the tasks, the parts they may ask for, and who hears of failures."""
 
     units: Units
-    tasks: Mapping[str, Task[Any]]
+    tasks: Mapping[str, Task[...]]
     parts: tuple[object, ...]
     on_failure: Hook | None
     on_dead: Hook | None

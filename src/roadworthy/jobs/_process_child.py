@@ -1,0 +1,541 @@
+"""What happens inside a worker process, and how it speaks with its parent.
+
+Both sides write frames: a kind, a length, and pickles. The child does these things:
+
+* its first thread runs the functions, one after the other;
+* `calls` reads what the parent sends. When that ends, the parent is gone or wants no
+  more, and the process ends, whatever the first thread is doing;
+* `reports` sends the latest progress, at most ten times a second.
+"""
+
+import faulthandler
+import inspect
+import io
+import os
+import pickle  # what is unpickled comes from the parent or the child of this process
+import signal
+import struct
+import sys
+import time
+import traceback
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from contextvars import copy_context
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import partial, reduce
+from importlib import import_module
+from multiprocessing import spawn
+from pathlib import Path
+from queue import SimpleQueue
+from threading import Event, Lock, Thread
+from types import FrameType, FunctionType, TracebackType
+from typing import Any, Final, cast
+
+__all__ = [
+    "CannotPickle",
+    "Kind",
+    "Portable",
+    "Settings",
+    "kill_group",
+    "main",
+    "may_start_processes",
+    "pack",
+    "portable",
+    "read_frame",
+    "report",
+    "unpack",
+    "write_frame",
+]
+
+_HEADER: Final = struct.Struct("!BQ")
+_SMALL_BYTES: Final = 64 * 1024
+_REPORT_SECONDS: Final = 0.1
+_NOTE_CHARACTERS: Final = 1000
+_STDERR: Final = 2
+_PR_SET_PDEATHSIG: Final = 1
+
+
+class CannotPickle(TypeError):
+    """A function, its arguments or its result cannot go from one process to another."""
+
+
+class Kind(IntEnum):
+    """What a frame says."""
+
+    BOOT = 0
+    READY = 1
+    CALL = 2
+    STARTED = 3
+    PROGRESS = 4
+    RETURNED = 5
+    RAISED = 6
+
+
+def write_frame(pipe: io.FileIO, kind: Kind, body: bytes) -> None:
+    """Write a whole frame, however often the pipe has to be emptied for it."""
+    header = _HEADER.pack(kind, len(body))
+    for part in [header + body] if len(body) < _SMALL_BYTES else [header, body]:
+        rest = memoryview(part)
+        while rest:
+            rest = rest[pipe.write(rest) :]
+
+
+def read_frame(pipe: io.FileIO) -> tuple[Kind, bytearray]:
+    """Read the next frame.
+
+    Raises:
+        EOFError: Nobody will write any more.
+    """
+    kind, size = _HEADER.unpack(_read_exactly(pipe, _HEADER.size))
+    return Kind(kind), _read_exactly(pipe, size)
+
+
+def _read_exactly(pipe: io.FileIO, size: int) -> bytearray:
+    data = bytearray(size)
+    rest = memoryview(data)
+    while rest:
+        count = pipe.readinto(rest)
+        if not count:
+            raise EOFError
+        rest = rest[count:]
+    return data
+
+
+# The pickler written in C holds the interpreter's lock from beginning to end, which for a
+# million objects stops the event loop for a second. It gives way where it calls a function
+# written in Python, as it does for each 64 KiB where it writes to, and reads from, one of these.
+
+
+class _Sink:
+    def __init__(self) -> None:
+        self.data = io.BytesIO()
+
+    def write(self, data: bytes) -> int:
+        return self.data.write(data)
+
+
+class _Source:
+    def __init__(self, data: bytes | bytearray) -> None:
+        self.data = io.BytesIO(data)
+
+    def read(self, size: int) -> bytes:
+        return self.data.read(size)
+
+    def readline(self) -> bytes:
+        return self.data.readline()
+
+    def readinto(self, buffer: Any) -> int:
+        return self.data.readinto(buffer)
+
+
+def pack(*values: object) -> bytes:
+    """Pickle values one after the other, so that they can be read one by one."""
+    sink = _Sink()
+    for value in values:
+        pickle.Pickler(sink, protocol=pickle.HIGHEST_PROTOCOL).dump(value)
+    return sink.data.getvalue()
+
+
+def unpack(data: bytes | bytearray) -> Iterator[Any]:
+    """Yield the values that were packed."""
+    source = _Source(data)
+    while True:
+        yield pickle.Unpickler(source).load()  # noqa: S301 - see the import
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """A function by its name, and by how many decorators to take off what has the name."""
+
+    module: str
+    qualname: str
+    wrappers: int
+
+    def find(self) -> Any:
+        found = reduce(getattr, self.qualname.split("."), import_module(self.module))
+        for _ in range(self.wrappers):
+            found = found.__wrapped__
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Portable:
+    """A call that another process can make."""
+
+    function: Any
+    args: tuple[Any, ...]
+    keywords: Mapping[str, Any]
+
+    def open(self) -> Callable[[], Any]:
+        """Return the call, in the process that makes it."""
+        named = isinstance(self.function, _Named)
+        function = self.function.find() if named else self.function
+        return partial(function, *self.args, **self.keywords)
+
+
+def portable(call: Callable[[], object]) -> Portable:
+    """Check that another process can find this function, or `partial` of a function.
+
+    Raises:
+        CannotPickle: It is a lambda, a closure, async, or not what its name stands for.
+    """
+    whole = cast("partial[object]", call) if isinstance(call, partial) else partial(call)
+    function: Any = whole.func
+    if inspect.iscoroutinefunction(function):
+        raise CannotPickle(f"{_name(function)} is async: worker processes run plain functions.")
+    if isinstance(function, FunctionType):
+        function = _named(function)
+    return Portable(function, whole.args, whole.keywords)
+
+
+def _named(function: FunctionType) -> _Named:
+    module, qualname = function.__module__, function.__qualname__
+    if "<" in qualname:  # <lambda>, <locals>
+        raise CannotPickle(f"{_name(function)} must be importable: define it at module level.")
+    if module == "__main__" and not hasattr(sys.modules[module], "__file__"):
+        raise CannotPickle(f"{_name(function)} must be importable: define it in a file.")
+    for wrappers, found in enumerate(_unwrapped(_look_up(module, qualname))):
+        if found is function:
+            return _Named(module, qualname, wrappers)
+    raise CannotPickle(
+        f"{_name(function)} must be importable, and that name stands for something else. "
+        "If a decorator replaced the function, use functools.wraps (or set __wrapped__) in it."
+    )
+
+
+def _look_up(module: str, qualname: str) -> Any:
+    try:
+        return _Named(module, qualname, 0).find()
+    except (AttributeError, ImportError):
+        return None
+
+
+def _unwrapped(found: Any) -> Iterator[Any]:
+    while found is not None:
+        yield found
+        found = getattr(found, "__wrapped__", None)
+
+
+def _name(function: Any) -> str:
+    return f"{getattr(function, '__module__', '?')}.{getattr(function, '__qualname__', function)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a call brings along besides its arguments."""
+
+    request_id: str | None = None
+    max_memory: int | None = None
+
+
+class _Reports:
+    """The latest progress, sent by a thread of its own so that reporting never waits."""
+
+    def __init__(self, answers: io.FileIO) -> None:
+        self._answers = answers
+        self._turn = Lock()
+        self._latest: tuple[float, str] | None = None
+        self._wake = Event()
+        self._running = False
+        Thread(target=self._send_always, daemon=True, name="roadworthy-reports").start()
+
+    def put(self, done: float, note: str) -> None:
+        if not self._running:
+            raise _outside()
+        self._latest = (done, note)
+        self._wake.set()
+
+    @contextmanager
+    def during_a_call(self) -> Generator[None]:
+        self._latest, self._running = None, True
+        try:
+            yield
+        finally:
+            self._running = False
+            self._send()
+
+    def _send_always(self) -> None:
+        while self._wake.wait():
+            self._wake.clear()
+            try:
+                self._send()
+            except OSError:  # the parent is gone, which `calls` deals with
+                return
+            time.sleep(_REPORT_SECONDS)
+
+    def _send(self) -> None:
+        with self._turn:
+            latest, self._latest = self._latest, None
+            if latest:
+                write_frame(self._answers, Kind.PROGRESS, pack(latest))
+
+
+_reports: _Reports | None = None
+_preparing = False
+
+
+def report(done: float, note: str = "") -> None:
+    """Tell the parent how far this function is: from 0 to 1, and a few words.
+
+    It never waits. The parent gets the latest report, at most ten times a second.
+
+    Raises:
+        RuntimeError: This is not a worker process, or it runs no function now.
+    """
+    if _reports is None:
+        raise _outside()
+    _reports.put(float(done), str(note)[:_NOTE_CHARACTERS])
+
+
+def _outside() -> RuntimeError:
+    return RuntimeError("report() works only in a function while Processes.run() runs it.")
+
+
+def may_start_processes() -> None:
+    """Refuse to start processes from what a starting one imports.
+
+    Raises:
+        RuntimeError: A worker process is importing the main module of its parent.
+    """
+    if _preparing:
+        raise RuntimeError(
+            "A worker process imports the main module, and that would start worker processes: "
+            'put what the program does under `if __name__ == "__main__":`.'
+        )
+
+
+def main(parent: int, stdout: int) -> None:
+    """Run functions for the parent until it wants no more."""
+    faulthandler.enable()  # a crash in C code says where it was, on stderr
+    calls, answers = _take_pipes(stdout)
+    _end_with(parent)
+    _leave_signals_to_the_parent()
+    _, boot = read_frame(calls)
+    failure = _prepare(unpack(boot))
+    inbox = _Inbox(calls)
+    _start_reports(answers)
+    if failure:
+        _, body = failure
+        write_frame(answers, Kind.RAISED, body)
+        return
+    write_frame(answers, Kind.READY, b"")
+    while _work(inbox, answers):
+        pass
+
+
+def _take_pipes(stdout: int) -> tuple[io.FileIO, io.FileIO]:
+    """Move the pipes out of the way of what reads standard input or prints."""
+    calls, answers = os.dup(0), os.dup(1)
+    with Path(os.devnull).open("rb") as nothing:
+        os.dup2(nothing.fileno(), 0)
+    os.dup2(stdout, 1)
+    if stdout > _STDERR:
+        os.close(stdout)
+    if hasattr(os, "register_at_fork"):
+        # A process that a function forks would hold the pipe open after this one died.
+        os.register_at_fork(after_in_child=partial(_close, calls, answers))
+    return io.FileIO(calls, "r", closefd=False), io.FileIO(answers, "w", closefd=False)
+
+
+def _close(*files: int) -> None:
+    for file in files:
+        os.close(file)
+
+
+def _end_with(parent: int) -> None:
+    """Have the kernel kill this process when the parent dies, where it can.
+
+    It does so even while a function holds the interpreter's lock. Precisely, it watches
+    the thread that started this process, which lives as long as the process does.
+    """
+    if sys.platform == "linux":
+        import ctypes  # noqa: PLC0415 - costs 8 ms, and only Linux needs it
+
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.name == "posix" and os.getppid() != parent:  # it died before it could be watched
+        os._exit(1)
+
+
+def _leave_signals_to_the_parent() -> None:
+    # Not SIG_IGN: programs that a function starts would inherit that.
+    for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
+        if number := getattr(signal, name, None):
+            signal.signal(number, _do_nothing)
+
+
+def _do_nothing(_signal: int, _frame: FrameType | None) -> None:
+    """Be a handler of a signal that is not for us."""
+
+
+def _prepare(boot: Iterator[Any]) -> tuple[Kind, bytes] | None:
+    global _preparing  # noqa: PLW0603 - `may_start_processes` is asked by code we do not call
+    _preparing = True
+    try:
+        data, niceness = next(boot)
+        if hasattr(os, "nice"):
+            os.nice(niceness)
+        spawn.prepare(data)
+        next(boot).open()()
+    except BaseException as error:  # the parent raises it
+        error.add_note("This happened while a worker process started.")
+        return _raised(error)
+    finally:
+        _preparing = False
+    return None
+
+
+def _start_reports(answers: io.FileIO) -> None:
+    global _reports  # noqa: PLW0603 - `report` is called from code that we hand nothing
+    # Before any call, so that its stack counts against no function's memory limit.
+    _reports = _Reports(answers)
+
+
+class _Inbox:
+    """The calls that came, and the end of the process when no more can come."""
+
+    def __init__(self, calls: io.FileIO) -> None:
+        self._calls = calls
+        self._frames: SimpleQueue[bytearray | None] = SimpleQueue()
+        self._busy = False
+        Thread(target=self._read_always, daemon=True, name="roadworthy-calls").start()
+
+    def get(self) -> bytearray | None:
+        """Wait for the next call; None: there will be none."""
+        return self._frames.get()
+
+    def done(self) -> None:
+        """Say that no function runs, so that the process may end in peace."""
+        self._busy = False
+
+    def _read_always(self) -> None:
+        try:
+            while True:
+                self._frames.put(self._read())
+        except (EOFError, OSError):
+            if self._busy:
+                kill_group(os.getpid())
+            self._frames.put(None)
+
+    def _read(self) -> bytearray:
+        _, frame = read_frame(self._calls)
+        self._busy = True
+        return frame
+
+
+def kill_group(pid: int) -> None:
+    """Kill a worker process and what its functions started."""
+    if hasattr(os, "killpg"):
+        for kill in (os.killpg, os.kill):  # the group is its own; a function may have left it
+            with suppress(ProcessLookupError, PermissionError):  # macOS: the second, if all dead
+                kill(pid, signal.SIGKILL)
+    else:
+        with suppress(OSError):
+            os.kill(pid, signal.SIGTERM)  # on Windows this is TerminateProcess
+
+
+def _work(inbox: _Inbox, answers: io.FileIO) -> bool:
+    """Run one function. Everything it made is gone when this returns."""
+    frame = inbox.get()
+    if frame is None:
+        return False
+    kind, body = _answer(frame, answers)
+    inbox.done()
+    write_frame(answers, kind, body)
+    return True
+
+
+def _answer(frame: bytearray, answers: io.FileIO) -> tuple[Kind, bytes]:
+    values = unpack(frame)
+    try:
+        settings = next(values)
+        call = next(values).open()
+    except BaseException as error:  # the parent raises it
+        error.add_note("This happened while a worker process imported the function.")
+        return _raised(error)
+    write_frame(answers, Kind.STARTED, b"")
+    try:
+        assert _reports is not None  # noqa: S101 - main() made it
+        with _reports.during_a_call():
+            result = copy_context().run(_run, call, settings)
+        return _returned(call, result)
+    except BaseException as error:  # the parent raises it
+        return _raised(error)
+
+
+def _run(call: Callable[[], Any], settings: Settings) -> Any:
+    if settings.request_id is not None:
+        from roadworthy.problems import request_ids  # noqa: PLC0415 - imports FastAPI
+
+        request_ids.current.set(settings.request_id)
+    with _memory_limit(settings.max_memory):
+        return call()
+
+
+def _returned(call: Callable[[], Any], result: Any) -> tuple[Kind, bytes]:
+    try:
+        return Kind.RETURNED, pack(result)
+    except MemoryError:
+        raise
+    except Exception as error:  # pickling runs code of the result's class
+        name = _name(getattr(call, "func", call))
+        raise CannotPickle(
+            f"{name} returned a {type(result).__name__} that cannot leave its process ({error}): "
+            "return plain data, or write it to a file and return the path."
+        ) from error
+
+
+def _raised(error: BaseException) -> tuple[Kind, bytes]:
+    text = "".join(traceback.format_exception(type(error), error, _theirs(error.__traceback__)))
+    return Kind.RAISED, pack((_summary(error), text, _pickled(error)))
+
+
+def _theirs(tb: TracebackType | None) -> TracebackType | None:
+    """Leave out the frames of this file: they are in every traceback and tell nothing."""
+    while tb and tb.tb_next and tb.tb_frame.f_code.co_filename == __file__:
+        tb = tb.tb_next
+    return tb
+
+
+def _summary(error: BaseException) -> str:
+    return "".join(traceback.format_exception_only(type(error), error)).strip()
+
+
+def _pickled(error: BaseException) -> bytes | None:
+    # SystemExit, KeyboardInterrupt or CancelledError would mean something else to the parent.
+    if not isinstance(error, Exception):
+        return None
+    try:
+        return pickle.dumps(error)
+    except Exception:  # pickling runs code of the exception's class
+        return None
+
+
+@contextmanager
+def _memory_limit(max_bytes: int | None) -> Generator[None]:
+    """Limit what is allocated from here on, beyond what the process has already.
+
+    RLIMIT_DATA and not RLIMIT_AS: each thread reserves 64 MiB of addresses and more, of
+    which it uses next to nothing, and the latter counts them.
+    """
+    if max_bytes is None or sys.platform != "linux":
+        yield
+        return
+    import resource  # noqa: PLC0415 - not on Windows
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    limit = _data_bytes() + max_bytes
+    for known in (soft, hard):
+        limit = limit if known == resource.RLIM_INFINITY else min(limit, known)
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
+
+
+def _data_bytes() -> int:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmData:"):
+            return int(line.split()[1]) * 1024
+    return 0
