@@ -18,8 +18,8 @@ import struct
 import sys
 import time
 import traceback
-from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from contextvars import copy_context
 from dataclasses import dataclass
 from enum import IntEnum
@@ -246,14 +246,12 @@ class _Reports:
         self._latest = (done, note)
         self._wake.set()
 
-    @contextmanager
-    def during_a_call(self) -> Generator[None]:
+    def begin(self) -> None:
         self._latest, self._running = None, True
-        try:
-            yield
-        finally:
-            self._running = False
-            self._send()
+
+    def end(self) -> None:
+        self._running = False
+        self._send()
 
     def _send_always(self) -> None:
         while self._wake.wait():
@@ -455,12 +453,13 @@ def _answer(frame: bytearray, answers: io.FileIO) -> tuple[Kind, bytes]:
         return _raised(error)
     write_frame(answers, Kind.STARTED, b"")
     try:
-        assert _reports is not None  # noqa: S101 - main() made it
-        with _reports.during_a_call():
-            result = copy_context().run(_run, call, settings)
-        return _returned(call, result)
+        return _returned(call, copy_context().run(_run, call, settings))
     except BaseException as error:  # the parent raises it
         return _raised(error)
+
+
+# No `@contextmanager` below: it sets the traceback of what passes through, which fails for an
+# exception that is a frozen dataclass.
 
 
 def _run(call: Callable[[], Any], settings: Settings) -> Any:
@@ -468,8 +467,12 @@ def _run(call: Callable[[], Any], settings: Settings) -> Any:
         from roadworthy.problems import request_ids  # noqa: PLC0415 - imports FastAPI
 
         request_ids.current.set(settings.request_id)
-    with _memory_limit(settings.max_memory):
-        return call()
+    assert _reports is not None  # noqa: S101 - main() made it
+    _reports.begin()
+    try:
+        return _run_within(settings.max_memory, call)
+    finally:
+        _reports.end()
 
 
 def _returned(call: Callable[[], Any], result: Any) -> tuple[Kind, bytes]:
@@ -511,25 +514,22 @@ def _pickled(error: BaseException) -> bytes | None:
         return None
 
 
-@contextmanager
-def _memory_limit(max_bytes: int | None) -> Generator[None]:
-    """Limit what is allocated from here on, beyond what the process has already.
+def _run_within(max_bytes: int | None, call: Callable[[], Any]) -> Any:
+    """Limit what is allocated beyond what the process has already.
 
-    RLIMIT_DATA and not RLIMIT_AS: each thread reserves 64 MiB of addresses and more, of
-    which it uses next to nothing, and the latter counts them.
+    RLIMIT_DATA and not RLIMIT_AS: the latter counts the 64 MiB of addresses and more that
+    each thread reserves, of which it uses next to nothing.
     """
     if max_bytes is None or sys.platform != "linux":
-        yield
-        return
+        return call()
     import resource  # noqa: PLC0415 - not on Windows
 
     soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    limit = _data_bytes() + max_bytes
-    for known in (soft, hard):
-        limit = limit if known == resource.RLIM_INFINITY else min(limit, known)
+    limits = [limit for limit in (soft, hard) if limit != resource.RLIM_INFINITY]
+    limit = min([_data_bytes() + max_bytes, *limits])
     resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
     try:
-        yield
+        return call()
     finally:
         resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
 

@@ -158,7 +158,7 @@ def _connection(tx: Session | Connection) -> Connection:
 
 def _insert(connection: Connection, row: Row) -> Enqueued:
     if row["unique_key"] is None:
-        connection.execute(insert(table), row)
+        connection.execute(_insert_one, row)
         return Enqueued(row["id"])
     for _ in range(_TRIES):
         statement = _unless_there(connection.dialect.name).returning(table.c.id)
@@ -170,6 +170,7 @@ def _insert(connection: Connection, row: Row) -> Enqueued:
     raise RuntimeError(f"{row['task']}: jobs with this unique key come and go too fast to add one.")
 
 
+_insert_one = insert(table)
 _holder = select(table.c.id).where(
     table.c.task == bindparam("of"), table.c.unique_key == bindparam("key")
 )

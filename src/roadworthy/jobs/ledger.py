@@ -7,7 +7,7 @@ lease of the worker that asks, so a worker that was taken for dead changes nothi
 import json
 import socket
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from os import getpid, urandom
 from typing import Any, Final
@@ -15,6 +15,7 @@ from typing import Any, Final
 from sqlalchemy import (
     ARRAY,
     ColumnElement,
+    Row,
     String,
     Text,
     Update,
@@ -32,7 +33,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from roadworthy.jobs.states import TRANSITIONS, State
-from roadworthy.jobs.tables import table
+from roadworthy.jobs.tables import table, utc, utc_or_none
 
 __all__ = ["WORKER_LOST", "Claimed", "Failure", "Ledger", "worker_name"]
 
@@ -40,14 +41,6 @@ WORKER_LOST: Final = "WORKER_LOST"
 _PROMOTED: Final = 5000
 """Jobs whose time has come, queued by one statement: the rest follow in the next."""
 _SWEPT: Final = 1000
-
-_COLUMNS: Final = tuple(
-    table.c[name]
-    for name in (
-        *("id", "task", "version", "arguments", "queue", "attempts", "run_at", "turn_at"),
-        *("enqueued_at", "request_id", "trace", "error_code"),
-    )
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +60,10 @@ class Claimed:
     request_id: str | None
     trace: str | None
     error_code: str | None
+
+
+_NAMES: Final = tuple(field.name for field in fields(Claimed))
+_TIMES: Final = ("run_at", "turn_at", "enqueued_at")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +121,7 @@ class Ledger:
                 "until": now + self.lease,
             },
         )
-        claimed = [Claimed(*row) for row in rows]
-        return sorted(claimed, key=lambda job: (job.turn_at, job.id))
+        return sorted(map(_claimed, rows), key=lambda job: (job.turn_at, job.id))
 
     async def succeed(self, connection: AsyncConnection, ids: Collection[str]) -> int:
         """Note that jobs are done; return how many of them were still ours."""
@@ -199,8 +195,7 @@ class Ledger:
     async def promote(self, connection: AsyncConnection) -> datetime | None:
         """Queue what is due now; return when the next job is."""
         await connection.execute(_promote, {"now": self.now(), "most": _PROMOTED})
-        soonest: datetime | None = (await connection.execute(_next_due)).scalar()
-        return soonest
+        return utc_or_none((await connection.execute(_next_due)).scalar())
 
     async def unpark(self, connection: AsyncConnection, known: Callable[[str, int], bool]) -> int:
         """Queue parked jobs whose task is known here; return how many."""
@@ -230,6 +225,12 @@ class Ledger:
 _FREED: Final[dict[str, Any]] = {"worker": None, "leased_until": None}
 _ENDED: Final[dict[str, Any]] = {"leased_until": None, "unique_key": None}
 _MAX_TEXT: Final = 4000
+
+
+def _claimed(row: Row[*tuple[Any, ...]]) -> Claimed:
+    values: dict[str, Any] = dict(zip(_NAMES, row, strict=True))
+    values |= {name: utc(values[name]) for name in _TIMES}
+    return Claimed(**values)
 
 
 def _noted(failure: Failure) -> dict[str, Any]:
@@ -289,7 +290,7 @@ _claim = (
         progress_note=None,
         unique_key=case((table.c.unique_until == "queued", null()), else_=table.c.unique_key),
     )
-    .returning(*_COLUMNS)
+    .returning(*(table.c[name] for name in _NAMES))
 )
 _ready = (
     select(table.c.id)

@@ -18,7 +18,7 @@ from roadworthy.jobs import observe, tell
 from roadworthy.jobs.ledger import Ledger
 from roadworthy.jobs.runner import Runner
 from roadworthy.jobs.states import State
-from roadworthy.jobs.tables import table
+from roadworthy.jobs.tables import table, utc
 from roadworthy.jobs.work import Work
 
 __all__ = ["Pulse"]
@@ -107,7 +107,7 @@ class Pulse:
         self.queues = sorted({*self.queues, *counted})
         for queue in self.queues:
             row = counted.get(queue)
-            oldest = now - row.oldest if row else timedelta(0)
+            oldest = now - utc(row.oldest) if row else timedelta(0)
             observe.backlog(queue, depth=row.depth if row else 0, oldest=oldest)
 
     async def _sweep(self, state: State, keep: timedelta) -> None:
@@ -125,7 +125,7 @@ _backlog = (
     select(
         table.c.queue,
         func.count().label("depth"),
-        func.min(table.c.run_at, type_=table.c.run_at.type).label("oldest"),
+        func.min(table.c.run_at).label("oldest"),
     )
     .where(table.c.state == literal_column(f"'{State.QUEUED}'"))
     .group_by(table.c.queue)

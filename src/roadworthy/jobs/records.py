@@ -7,7 +7,7 @@ await jobs.retry(tx, job_id)
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal, TypeAlias, cast
 
@@ -26,7 +26,7 @@ from sqlalchemy.orm import Session
 
 from roadworthy.jobs.signals import announce
 from roadworthy.jobs.states import TRANSITIONS, WAITING, State
-from roadworthy.jobs.tables import table
+from roadworthy.jobs.tables import table, utc, utc_or_none
 
 __all__ = [
     "JobRecord",
@@ -96,7 +96,8 @@ class Stats:
 
 
 Here: TypeAlias = AsyncSession | AsyncConnection
-_COLUMNS: Final = tuple(table.c[field.name] for field in fields(JobRecord))
+_NAMES: Final = tuple(field.name for field in fields(JobRecord))
+_COLUMNS: Final = tuple(table.c[name] for name in _NAMES)
 
 
 async def get(session: Here, id: str) -> JobRecord | None:  # noqa: A002 - the field's word
@@ -155,13 +156,13 @@ async def cancel(session: Here, id: str) -> bool:  # noqa: A002
 async def stats(session: Here) -> Stats:
     """Count the jobs of each state, and what waits in each queue."""
     states = await _fetch(session, select(table.c.state, func.count()).group_by(table.c.state))
-    oldest = func.min(table.c.run_at, type_=table.c.run_at.type)
+    oldest = func.min(table.c.run_at)
     waiting = select(table.c.queue, func.count(), oldest).where(_is(State.QUEUED))
     now = datetime.now(UTC)
     return Stats(
         states={State(state): count for state, count in states},
         queues={
-            queue: QueueStats(depth, max(timedelta(0), now - since))
+            queue: QueueStats(depth, max(timedelta(0), now - utc(since)))
             for queue, depth, since in await _fetch(session, waiting.group_by(table.c.queue))
         },
     )
@@ -185,8 +186,9 @@ def _connection(tx: Session | Connection) -> Connection:
 
 
 def _record(row: Any) -> JobRecord:
-    record = JobRecord(*row)
-    return replace(record, state=State(record.state))
+    values: dict[str, Any] = dict(zip(_NAMES, row, strict=True))
+    values |= {name: utc_or_none(values[name]) for name in _NAMES if name.endswith("_at")}
+    return JobRecord(**{**values, "state": State(values["state"])})
 
 
 def _moved(move: str, id_: str) -> Update:

@@ -7,7 +7,6 @@ from sqlalchemy import (
     Boolean,
     Column,
     DateTime,
-    Dialect,
     Float,
     Index,
     Integer,
@@ -17,27 +16,22 @@ from sqlalchemy import (
     Text,
     text,
 )
-from sqlalchemy.types import TypeDecorator
 
-__all__ = ["Moment", "metadata", "schedules", "table"]
+__all__ = ["metadata", "schedules", "table", "utc", "utc_or_none"]
 
 
-class Moment(TypeDecorator[datetime]):
-    """A time in UTC, with its zone in Python: SQLite keeps none."""
+def utc(moment: datetime) -> datetime:
+    """Return a time as it was written: SQLite keeps no zone, and we write only UTC."""
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
-    impl = DateTime(timezone=True)
-    cache_ok = True
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Write UTC."""
-        return value.astimezone(UTC) if value is not None else None
+def utc_or_none(moment: datetime | None) -> datetime | None:
+    """Return the same for a time that may be missing."""
+    return None if moment is None else utc(moment)
 
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Read UTC."""
-        if value is None or value.tzinfo is not None:
-            return value
-        return value.replace(tzinfo=UTC)
 
+# A type of SQLAlchemy's own, so that a migration needs no import of ours.
+_Time = DateTime(timezone=True)
 
 metadata = MetaData()
 """The tables that `Jobs` needs."""
@@ -53,13 +47,13 @@ table = Table(
     Column("queue", String(64), nullable=False),
     Column("runs_on", String(16), nullable=False),
     Column("priority", Integer, nullable=False),
-    Column("turn_at", Moment, nullable=False),
+    Column("turn_at", _Time, nullable=False),
     Column("attempts", Integer, nullable=False),
-    Column("enqueued_at", Moment, nullable=False),
-    Column("run_at", Moment, nullable=False),
-    Column("started_at", Moment),
-    Column("finished_at", Moment),
-    Column("leased_until", Moment),
+    Column("enqueued_at", _Time, nullable=False),
+    Column("run_at", _Time, nullable=False),
+    Column("started_at", _Time),
+    Column("finished_at", _Time),
+    Column("leased_until", _Time),
     Column("worker", String(100)),
     Column("cancel_requested", Boolean, nullable=False),
     Column("unique_key", String(200)),
@@ -78,7 +72,7 @@ schedules = Table(
     metadata,
     Column("task", String(200), primary_key=True),
     Column("spec", String(200), nullable=False),
-    Column("next_at", Moment, nullable=False),
+    Column("next_at", _Time, nullable=False),
     Column("ticks", BigInteger, nullable=False),
 )
 """One row a scheduled task: whoever moves `next_at` enqueues the job of that tick."""

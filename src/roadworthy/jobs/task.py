@@ -313,7 +313,9 @@ def _moment(delay: timedelta | None, run_at: datetime | None) -> datetime | None
         raise ValueError("Give delay or run_at, not both.")
     if run_at is not None and run_at.tzinfo is None:
         raise ValueError("run_at needs a time zone: datetime.now(UTC) + timedelta(hours=1).")
-    return datetime.now(UTC) + delay if delay is not None else run_at
+    if delay is not None:
+        return datetime.now(UTC) + delay
+    return None if run_at is None else run_at.astimezone(UTC)
 
 
 def _required(signature: Signature) -> bool:

@@ -14,7 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from roadworthy.jobs.insert import add_sync
-from roadworthy.jobs.tables import schedules
+from roadworthy.jobs.tables import schedules, utc
 from roadworthy.jobs.task import Task
 
 __all__ = ["Ticks"]
@@ -39,7 +39,7 @@ class Ticks:
             await self._prepare(connection, now)
         rows = await connection.execute(_rows, {"tasks": list(self._tasks)})
         times = [
-            await self._tick(connection, name, next_at, now) for name, next_at in rows.tuples()
+            await self._tick(connection, name, utc(next_at), now) for name, next_at in rows.tuples()
         ]
         # Only now, because what comes before may be rolled back.
         self._prepared = True
