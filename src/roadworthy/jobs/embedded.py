@@ -54,6 +54,8 @@ class Embedded:
 
     async def start(self, work: Work) -> None:
         """Begin to run jobs."""
+        if self._loop is not None:
+            raise RuntimeError("This Embedded runs already. Make one for each Jobs.")
         self._loop = Loop(work, self._limits)
         self._loop.start()
 

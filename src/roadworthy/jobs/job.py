@@ -88,7 +88,8 @@ class Job:
 
     def progress(self, done: float, note: str = "") -> None:
         """Tell how much is done, from 0 to 1; it is written down about once a second."""
-        self._host.progress(min(1.0, max(0.0, done)), note[:200])
+        storable = note.encode(errors="replace").decode().replace("\0", "?")
+        self._host.progress(min(1.0, max(0.0, done)), storable[:200])
 
     def completing(self) -> AbstractAsyncContextManager[AsyncSession]:
         """Open the transaction that completes the job, as the last thing it does.

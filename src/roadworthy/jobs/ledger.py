@@ -139,7 +139,7 @@ class Ledger:
 
     async def bury(self, connection: AsyncConnection, job: Claimed, failure: Failure) -> bool:
         """Note that a job is dead."""
-        values = {"finished_at": self.now(), **_noted(failure), **_ENDED}
+        values = {"attempts": job.attempts, "finished_at": self.now(), **_noted(failure), **_ENDED}
         return await self._move(connection, "bury", [job.id], **values) == 1
 
     async def stop(self, connection: AsyncConnection, job: Claimed, failure: Failure) -> bool:
@@ -234,7 +234,9 @@ def _claimed(row: Row[*tuple[Any, ...]]) -> Claimed:
 
 
 def _noted(failure: Failure) -> dict[str, Any]:
-    return {"error_code": failure.code[:100], "error": failure.text[:_MAX_TEXT]}
+    # Neither database can store a NUL or half a surrogate pair, and an exception may hold both.
+    text = failure.text[:_MAX_TEXT].encode(errors="backslashreplace").decode().replace("\0", "\\0")
+    return {"error_code": failure.code[:100], "error": text}
 
 
 def _utc() -> datetime:

@@ -168,6 +168,8 @@ class Loop:
         rooms = self._rooms(_TIERS if look else [t for t in _TIERS if self._may_wait[t]])
         if not (look or rooms or self._done or self._given_back or self._to_report()):
             return
+        # Whatever wakes us from now on is for the next round.
+        self._may_wait |= dict.fromkeys(rooms, False)
         done, self._done = self._done, []
         back, self._given_back = self._given_back, []
         claimed: dict[RunsOn, list[Claimed]] = {}
@@ -176,13 +178,14 @@ class Loop:
                 await self._settle(db, done, back)
                 if look:
                     await self._look(db)
+                self._turn += 1
                 for runs_on, room in rooms.items():
                     claimed[runs_on] = await self._claim(db, runs_on, room)
         except BaseException:
             self._done, self._given_back = done + self._done, back + self._given_back
             raise
         for runs_on, jobs in claimed.items():
-            self._may_wait[runs_on] = len(jobs) == rooms[runs_on]
+            self._may_wait[runs_on] |= len(jobs) == rooms[runs_on]
             for job in jobs:
                 self._begin(job, runs_on)
 
@@ -209,7 +212,7 @@ class Loop:
         soonest = min((time for time in times if time is not None), default=None)
         if soonest is not None:
             wait = (soonest - self._ledger.now()).total_seconds()
-            self._look_at = monotonic() + max(0.0, wait)
+            self._look_at = min(self._look_at, monotonic() + max(0.0, wait))
 
     async def _claim(self, db: AsyncConnection, runs_on: RunsOn, room: int) -> list[Claimed]:
         jobs: list[Claimed] = []
@@ -222,8 +225,8 @@ class Loop:
 
     def _queues(self) -> list[str]:
         queues = self._pulse.queues if self._limits.queues is None else self._limits.queues
-        self._turn = (self._turn + 1) % len(queues)
-        return [*queues[self._turn :], *queues[: self._turn]]
+        first = self._turn % len(queues)
+        return [*queues[first:], *queues[:first]]
 
     def _begin(self, job: Claimed, runs_on: RunsOn) -> None:
         if self._stopping:  # it was told so while it claimed

@@ -81,9 +81,9 @@ class Jobs:
         """
         await self._check_table()
         self._loop, self._thread = asyncio.get_running_loop(), threading.get_ident()
-        signals.listen(self)
         if self._engine is not None:
             await self._engine.start(self._work)
+        signals.listen(self)
         if self._work.units.engine.dialect.name == "postgresql":
             self._notifying = self._loop.create_task(self._notify(), context=contextvars.Context())
         return self

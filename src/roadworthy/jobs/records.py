@@ -188,7 +188,8 @@ def _connection(tx: Session | Connection) -> Connection:
 def _record(row: Any) -> JobRecord:
     values: dict[str, Any] = dict(zip(_NAMES, row, strict=True))
     values |= {name: utc_or_none(values[name]) for name in _NAMES if name.endswith("_at")}
-    return JobRecord(**{**values, "state": State(values["state"])})
+    values["state"] = State(values["state"])
+    return JobRecord(**values)
 
 
 def _moved(move: str, id_: str) -> Update:

@@ -10,6 +10,7 @@ import inspect
 import json
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from time import monotonic
 from typing import Any, Final, Literal, TypeAlias
@@ -101,9 +102,9 @@ class Runner:
         if task is None or not self._work.knows(claimed.task, claimed.version):
             return await self._park(claimed)
         if claimed.attempts > task.terms.attempts:
-            text = f"The worker died in each of {task.terms.attempts} attempts."
-            failure = Failure(tell.WORKER_LOST, text)
-            return await self._dead(claimed, task, failure, None, span)
+            begun = replace(claimed, attempts=claimed.attempts - 1)
+            text = f"It was begun {begun.attempts} times, and its worker died the last time."
+            return await self._dead(begun, task, Failure(tell.WORKER_LOST, text), None, span)
         try:
             arguments = _read(task, claimed)
         except Exception as error:  # `upgrade` is the application's, and may raise anything
