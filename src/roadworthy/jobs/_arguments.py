@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import (
@@ -19,7 +20,7 @@ from typing import (
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.errors import PydanticSchemaGenerationError
-from pydantic_core import PydanticSerializationError
+from pydantic_core import PydanticSerializationError, to_json
 from sqlalchemy.ext.asyncio import AsyncSession
 from typing_extensions import TypedDict
 
@@ -32,10 +33,10 @@ Injected: TypeAlias = Literal["job", "tx"]
 _CONFIG: Final = ConfigDict(
     extra="forbid",
     allow_inf_nan=False,
-    # Written as they are, so that `_refuse_constants` can see them in untyped values too.
-    ser_json_inf_nan="constants",
     hide_input_in_errors=True,
 )
+_NUL: Final = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
+"""As JSON writes it: an `\\u0000` whose backslash is not itself escaped."""
 _NAMED: Final = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 
@@ -67,7 +68,7 @@ class Signature:
         try:
             checked = self.stored.validate_python(self._named(args, kwargs))
             text = self.stored.dump_json(checked).decode()
-            _refuse_constants(text)
+            self._refuse_what_is_lost(checked, text)
         except ValidationError as error:
             raise ArgumentsMistaken(f"{self.task} cannot be enqueued: {_brief(error)}.") from error
         except (PydanticSerializationError, ValueError) as error:
@@ -81,6 +82,15 @@ class Signature:
             ValidationError: They do not fit the parameters as they are now.
         """
         return self.stored.validate_json(text)
+
+    def _refuse_what_is_lost(self, checked: dict[str, Any], text: str) -> None:
+        if _NUL.search(text):  # PostgreSQL's jsonb, by which people look at arguments, has none
+            raise ValueError("the character U+0000 cannot be stored as JSON")
+        # In untyped values and in models of their own config, NaN was written as null.
+        if any(word in text for word in ("null", "NaN", "Infinity")):
+            as_they_are = self.stored.dump_python(checked)
+            plain = to_json(as_they_are, inf_nan_mode="constants", serialize_unknown=True)
+            json.loads(plain, parse_constant=_refuse_constant)
 
     def _named(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         if len(args) > len(self.positional):
@@ -99,7 +109,7 @@ def signature_of(task: str, function: Callable[..., Any]) -> Signature:
     Raises:
         TypeError: One of them cannot be stored; the text says which and why.
     """
-    hints = get_type_hints(function, include_extras=True)
+    hints = _hints(task, function)
     parameters = inspect.signature(function).parameters.values()
     injected: dict[str, Injected] = {
         p.name: kind for p in parameters if (kind := _injected(hints.get(p.name)))
@@ -109,6 +119,16 @@ def signature_of(task: str, function: Callable[..., Any]) -> Signature:
         _check(task, parameter, hints)
     positional = tuple(p.name for p in stored if p.kind is not inspect.Parameter.KEYWORD_ONLY)
     return Signature(task, _adapter(task, stored, hints), injected, positional)
+
+
+def _hints(task: str, function: Callable[..., Any]) -> dict[str, Any]:
+    try:
+        return get_type_hints(function, include_extras=True)
+    except NameError as error:
+        raise TypeError(
+            f"{task}: {error}, where its types are read. Import or define it at module level, "
+            "outside of `if TYPE_CHECKING:`: arguments are checked at run time."
+        ) from error
 
 
 def _injected(hint: Any) -> Injected | None:
@@ -145,18 +165,13 @@ def _adapter(
     except PydanticSchemaGenerationError as error:
         raise TypeError(
             f"{task} takes something that cannot be stored as JSON. Take an id, and read the rest "
-            f"when the job runs. ({error.message.partition('.')[0]}.)"
+            f"when the job runs. ({error.message.partition('. ')[0]}.)"
         ) from error
 
 
 def _field(parameter: inspect.Parameter, hint: Any) -> Any:
     required = parameter.default is inspect.Parameter.empty
     return Required[hint] if required else NotRequired[hint]
-
-
-def _refuse_constants(text: str) -> None:
-    if "NaN" in text or "Infinity" in text:
-        json.loads(text, parse_constant=_refuse_constant)
 
 
 def _refuse_constant(constant: str) -> None:

@@ -9,7 +9,7 @@ await send_confirmation.enqueue(tx, order_id=order.id)  # runs if and only if tx
 import inspect
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import (
@@ -21,6 +21,7 @@ from typing import (
     ParamSpec,
     TypeAlias,
     TypeVar,
+    get_args,
     overload,
 )
 
@@ -28,7 +29,7 @@ from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlalchemy.orm import Session
 
-from roadworthy.jobs import insert
+from roadworthy.jobs import clock, insert
 from roadworthy.jobs._arguments import Signature, signature_of
 from roadworthy.jobs.backoff import Backoff
 from roadworthy.jobs.insert import Call, Enqueued, Options, Unique
@@ -47,6 +48,8 @@ Function: TypeAlias = Callable[..., Awaitable[object] | object]
 F = TypeVar("F", bound=Function)
 
 _QUEUE: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_UNIQUE_KEY: Final = re.compile(rf"[^\0\ud800-\udfff]{{1,{insert.MAX_UNIQUE_KEY}}}")
+"""What both databases can keep."""
 _MAX_NAME: Final = 200
 _MAX_PRIORITY: Final = 1440
 """A day's head start, in minutes."""
@@ -179,9 +182,13 @@ class Task(Sending[P]):
         Raises:
             ValueError: An option is out of its range; the text names it.
         """
-        if unique_key is not None and not 1 <= len(unique_key) <= insert.MAX_UNIQUE_KEY:
-            raise ValueError(f"unique_key has 1 to {insert.MAX_UNIQUE_KEY} characters.")
-        _check_terms(self.terms.priority if priority is None else priority, queue or "default")
+        if unique_key is not None and not _UNIQUE_KEY.fullmatch(unique_key):
+            most = insert.MAX_UNIQUE_KEY
+            raise ValueError(f"unique_key has 1 to {most} characters, and U+0000 is none of them.")
+        _check_terms(
+            self.terms.priority if priority is None else priority,
+            self.terms.queue if queue is None else queue,
+        )
         chosen = Options(
             run_at=_moment(delay, run_at),
             unique_key=unique_key,
@@ -272,20 +279,66 @@ def task(
         ValueError: A term is out of its range; the text names it.
         TypeError: The function cannot run there.
     """
+    if unknown := terms.keys() - {known.name for known in fields(Terms)}:
+        raise TypeError(
+            f"task() has no {', '.join(sorted(unknown))}. It takes name, "
+            f"{', '.join(known.name for known in fields(Terms))}."
+        )
 
     def resolve(declared: Function) -> Terms:
         return Terms(runs_on=runs_on or _natural(declared), **terms)
 
     declare = _Declare(name, resolve)
-    return declare if function is None else declare(function)
+    if function is None:
+        return declare
+    if not inspect.isroutine(function):
+        raise TypeError(f"@task takes a function, or keywords only: @task(name={function!r}).")
+    return declare(function)
 
 
 def _natural(function: Function) -> RunsOn:
     return "loop" if inspect.iscoroutinefunction(function) else "thread"
 
 
+_KINDS: Final[dict[str, tuple[Callable[[Any], bool], str]]] = {
+    "attempts": (lambda it: isinstance(it, int) and it >= 1, "1 or more: attempts=5"),
+    "backoff": (
+        lambda it: isinstance(it, Backoff),
+        "a Backoff: backoff=Backoff(first=timedelta(seconds=2))",
+    ),
+    "timeout": (
+        lambda it: it is None or (isinstance(it, timedelta) and it > timedelta(0)),
+        "a time, or None for no limit: timeout=timedelta(seconds=30)",
+    ),
+    "priority": (lambda it: isinstance(it, int), "minutes of head start: priority=60"),
+    "queue": (lambda it: isinstance(it, str), "a name: queue='mails'"),
+    "runs_on": (lambda it: it in get_args(RunsOn), "'loop', 'thread' or 'cpu'"),
+    "unique": (
+        lambda it: it is None or it in get_args(Unique),
+        "None, 'queued' or 'unfinished'",
+    ),
+    "version": (lambda it: isinstance(it, int) and it >= 1, "1 or more: version=2"),
+    "upgrade": (
+        lambda it: it is None or callable(it),
+        "a function: upgrade=lambda version, arguments: {**arguments}",
+    ),
+    "schedule": (
+        lambda it: it is None or (hasattr(it, "after") and hasattr(it, "spec")),
+        "Cron('0 3 * * *', zone='Europe/Berlin') or Every(timedelta(minutes=5))",
+    ),
+    "max_memory": (
+        lambda it: it is None or (isinstance(it, int) and it >= 1),
+        "bytes, or None for no limit: max_memory=512 * 1024**2",
+    ),
+}
+"""What a term has to be, and what to type."""
+
+
 def _check(declared: Task[...]) -> None:
     terms = declared.terms
+    for name, (fits, what) in _KINDS.items():
+        if not fits(value := getattr(terms, name)):
+            raise ValueError(f"{declared.name}: {name} is {value!r}, and has to be {what}.")
     if inspect.iscoroutinefunction(declared.function) != (terms.runs_on == "loop"):
         kind = "async def" if terms.runs_on == "loop" else "def"
         raise TypeError(f"{declared.name} with runs_on={terms.runs_on!r} has to be a `{kind}`.")
@@ -294,10 +347,6 @@ def _check(declared: Task[...]) -> None:
             f"A task's jobs are stored under its name, and {declared.name!r} is none that a worker "
             f"could find. Define it at module level, or give it one: @task(name='...')."
         )
-    if terms.attempts < 1 or terms.version < 1:
-        raise ValueError(f"{declared.name}: attempts and version count from 1.")
-    if terms.timeout is not None and terms.timeout <= timedelta(0):
-        raise ValueError(f"{declared.name}: timeout is more than nothing, or None.")
     _check_terms(terms.priority, terms.queue)
 
 
@@ -314,7 +363,7 @@ def _moment(delay: timedelta | None, run_at: datetime | None) -> datetime | None
     if run_at is not None and run_at.tzinfo is None:
         raise ValueError("run_at needs a time zone: datetime.now(UTC) + timedelta(hours=1).")
     if delay is not None:
-        return datetime.now(UTC) + delay
+        return clock.now() + delay
     return None if run_at is None else run_at.astimezone(UTC)
 
 
