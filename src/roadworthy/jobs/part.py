@@ -73,6 +73,11 @@ class Jobs:
         """The tasks that it runs."""
         return tuple(self._work.tasks.values())
 
+    @property
+    def work(self) -> Work:
+        """What an engine is given: the database, the tasks, the parts and the hooks."""
+        return self._work
+
     async def __aenter__(self) -> Self:
         """Begin to run jobs.
 

@@ -8,7 +8,7 @@ await jobs.retry(tx, job_id)
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final, Literal, TypeAlias, cast
 
 from sqlalchemy import (
@@ -24,6 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlalchemy.orm import Session
 
+from roadworthy.jobs import clock
 from roadworthy.jobs.signals import announce
 from roadworthy.jobs.states import TRANSITIONS, WAITING, State
 from roadworthy.jobs.tables import table, utc, utc_or_none
@@ -133,7 +134,7 @@ async def retry(session: Here, id: str) -> bool:  # noqa: A002
 
     It runs if and only if the transaction of `session` commits.
     """
-    now = datetime.now(UTC)
+    now = clock.now()
     fresh = {"attempts": 0, "run_at": now, "turn_at": now, "finished_at": None}
     moved = await session.run_sync(
         _change, _moved("retry", id).values(cancel_requested=False, **fresh)
@@ -146,7 +147,7 @@ async def cancel(session: Here, id: str) -> bool:  # noqa: A002
 
     A coroutine is cancelled, a worker process ended; a thread has to look at `job.cancelled`.
     """
-    ended = {"finished_at": datetime.now(UTC), "error_code": "CANCELLED", "unique_key": None}
+    ended = {"finished_at": clock.now(), "error_code": "CANCELLED", "unique_key": None}
     if await session.run_sync(_change, _moved("cancel", id).values(**ended)):
         return True
     running = update(table).where(_is(*TRANSITIONS["stop"].source), table.c.id == id)
@@ -158,7 +159,7 @@ async def stats(session: Here) -> Stats:
     states = await _fetch(session, select(table.c.state, func.count()).group_by(table.c.state))
     oldest = func.min(table.c.run_at)
     waiting = select(table.c.queue, func.count(), oldest).where(_is(State.QUEUED))
-    now = datetime.now(UTC)
+    now = clock.now()
     return Stats(
         states={State(state): count for state, count in states},
         queues={

@@ -1,0 +1,34 @@
+"""What time it is, for whatever writes down when a job is due; a test may stop it.
+
+It is a context variable: whatever the test starts sees it, nobody else does, and
+nothing is left of it afterwards.
+"""
+
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime
+
+__all__ = ["now", "use"]
+
+
+def _system() -> datetime:
+    return datetime.now(UTC)
+
+
+_clock: ContextVar[Callable[[], datetime]] = ContextVar("roadworthy_jobs_clock", default=_system)
+
+
+def now() -> datetime:
+    """Return the time, in UTC."""
+    return _clock.get()()
+
+
+@contextmanager
+def use(clock: Callable[[], datetime]) -> Generator[None]:
+    """Take the time from `clock` meanwhile."""
+    token = _clock.set(clock)
+    try:
+        yield
+    finally:
+        _clock.reset(token)
