@@ -18,8 +18,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from roadworthy.database import Database
+from roadworthy.jobs import Embedded
 
-__all__ = ["DatabaseSettings"]
+__all__ = ["DatabaseSettings", "JobsSettings"]
 
 
 def _seconds(value: Any) -> Any:
@@ -54,3 +55,22 @@ class DatabaseSettings(BaseModel):
         """
         given = {name: getattr(self, name) for name in type(self).model_fields}
         return Database(given.pop("url"), **given)
+
+
+class JobsSettings(BaseModel):
+    """What can be set of an `Embedded` engine; durations are seconds, or ISO 8601 (`PT5S`)."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    concurrency: Annotated[int, Field(ge=1, le=10_000)] = 50
+    threads: Annotated[int, Field(ge=1, le=1000)] = 8
+    processes: Annotated[int, Field(ge=1, le=1000)] | None = None
+    transactions: Annotated[int, Field(ge=1, le=1000)] = 5
+    queues: tuple[str, ...] | None = None
+    lease: Annotated[_Duration, Field(ge=timedelta(seconds=1))] = timedelta(seconds=15)
+    poll: _Duration | None = None
+    grace: _Duration = timedelta(seconds=10)
+
+    def build(self) -> Embedded:
+        """Return the engine: `Jobs(db, tasks=[...], engine=settings.jobs.build())`."""
+        return Embedded(**{name: getattr(self, name) for name in type(self).model_fields})

@@ -57,7 +57,7 @@ class Embedded:
         if self._loop is not None:
             raise RuntimeError("This Embedded runs already. Make one for each Jobs.")
         self._loop = Loop(work, self._limits)
-        self._loop.start()
+        await self._loop.start()
 
     async def stop(self) -> None:
         """Claim no more; let what runs end within the grace, and give back what does not."""

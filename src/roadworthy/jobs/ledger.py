@@ -28,6 +28,7 @@ from sqlalchemy import (
     null,
     select,
     text,
+    true,
     update,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -180,12 +181,16 @@ class Ledger:
             await connection.execute(_report, rows)
 
     async def rescue(
-        self, connection: AsyncConnection, *, mine: Collection[str]
+        self, connection: AsyncConnection, *, mine: Collection[str], alone: bool = False
     ) -> Sequence[tuple[str, str, str]]:
-        """Queue jobs whose lease has ended, but for `mine`; return id, task and old worker."""
+        """Queue jobs whose lease has ended, but for `mine`; return id, task and old worker.
+
+        With `alone`, all other workers are known to be dead, and no lease is waited for.
+        """
+        ended = true() if alone else table.c.leased_until < self.now()
         lost = (
             _moved("rescue")
-            .where(table.c.leased_until < self.now(), ~_among(connection))
+            .where(ended, ~_among(connection))
             .values(error_code=WORKER_LOST, error=None, leased_until=None)
             .returning(table.c.id, table.c.task, table.c.worker)
         )

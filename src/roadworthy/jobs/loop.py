@@ -20,6 +20,7 @@ from sqlalchemy import bindparam, exists, literal_column, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from roadworthy.jobs import notices, tell
+from roadworthy.jobs.alive import Alive
 from roadworthy.jobs.ledger import Claimed, Ledger, worker_name
 from roadworthy.jobs.pulse import Pulse
 from roadworthy.jobs.runner import Outcome, Runner
@@ -87,6 +88,7 @@ class Loop:
             on_progress=self._note_progress,
         )
         self._pulse = Pulse(work, self._ledger, self._runner, begun=self._ids, woken=self.wake)
+        self._alive = Alive(work.units.engine.url)
         self._ticks = Ticks(work.tasks.values())
         self._free = dict(limits.at_a_time)
         self._may_wait = dict.fromkeys(_TIERS, True)
@@ -108,13 +110,23 @@ class Loop:
         """Whether there is a free place on every tier."""
         return not self._stopping and all(self._free.values())
 
-    def start(self) -> None:
-        """Begin."""
+    async def start(self) -> None:
+        """Begin; where nobody else can be alive, with the jobs that the dead left behind."""
+        async with self._alive.beginning() as alone:
+            if alone:
+                await self._take_over()
         self._own(self._go_round())
         self._own(self._pulse.beat_forever())
         engine = self._work.units.engine
         if engine.dialect.name == "postgresql":
             self._own(notices.listen(engine, self.wake))
+
+    async def _take_over(self) -> None:
+        try:
+            async with self._work.units.engine.begin() as db:
+                tell.rescued(await self._ledger.rescue(db, mine=(), alone=True))
+        except Exception as error:  # whatever a driver raises: their leases will end
+            tell.away(error, 0)
 
     def wake(self) -> None:
         """Look for jobs now."""
@@ -138,6 +150,7 @@ class Loop:
         await asyncio.gather(*self._owned, return_exceptions=True)
         await self._last_round()
         await self._tiers.close()
+        self._alive.close()
 
     def _own(self, work: Any) -> None:
         # A context of their own: nothing of whoever started us is carried along.
