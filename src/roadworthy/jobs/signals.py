@@ -74,7 +74,7 @@ def announce(tx: Session | Connection, connection: Connection, *, stop: bool = F
         connection.execute(text(f"NOTIFY {CHANNEL}"))
     else:
         # This is called just before the commit; on SQLite whoever is woken waits for it.
-        event.listen(connection, "commit", _wake_for, once=True)
+        event.listen(connection, "commit", _recheck_for if stop else _wake_for)
 
 
 def run_after_commit(tx: AsyncSession | Session, call: "Call") -> None:
@@ -120,21 +120,32 @@ def _after_commit(session: Session) -> None:
 
 
 def _after_rollback(session: Session, ended: SessionTransaction) -> None:
-    if not ended.nested:
-        session.info.pop(_ADDED, None)
-        session.info.pop(_STOPPED, None)
-    calls: list[tuple[list[SessionTransaction], Call]] = session.info.get(_CALLS, [])
-    calls[:] = [entry for entry in calls if ended.nested and ended not in entry[0]]
+    if ended.nested:
+        calls: list[tuple[list[SessionTransaction], Call]] = session.info.get(_CALLS, [])
+        calls[:] = [entry for entry in calls if ended not in entry[0]]
+
+
+def _after_end(session: Session, ended: SessionTransaction) -> None:
+    # A flush is a transaction too, in one of these: it ends nothing when it fails. Closing a
+    # session rolls back without saying so. A commit has taken the marks before it comes here.
+    if ended.parent is None:
+        for mark in (_ADDED, _STOPPED, _CALLS):
+            session.info.pop(mark, None)
 
 
 _HANDLERS: Final[dict[str, Callable[..., Any]]] = {
     "after_commit": _after_commit,
     "after_soft_rollback": _after_rollback,
+    "after_transaction_end": _after_end,
 }
 
 
 def _wake_for(_: Connection) -> None:
     _wake()
+
+
+def _recheck_for(_: Connection) -> None:
+    _recheck()
 
 
 def _wake() -> None:
