@@ -25,6 +25,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlalchemy.orm import Session
 
 from roadworthy.jobs import clock
+from roadworthy.jobs.insert import turn_at
 from roadworthy.jobs.signals import announce
 from roadworthy.jobs.states import TRANSITIONS, WAITING, State
 from roadworthy.jobs.tables import table, utc, utc_or_none
@@ -132,10 +133,14 @@ async def browse(
 async def retry(session: Here, id: str) -> bool:  # noqa: A002
     """Queue a dead, cancelled or parked job again, with all its attempts; tell whether it was one.
 
-    It runs if and only if the transaction of `session` commits.
+    It runs if and only if the transaction of `session` commits; its priority is a head
+    start before what is enqueued now.
     """
-    now = clock.now()
-    fresh = {"attempts": 0, "run_at": now, "turn_at": now, "finished_at": None}
+    record, now = await get(session, id), clock.now()
+    if record is None:
+        return False
+    turn = turn_at(now, record.priority)
+    fresh = {"attempts": 0, "run_at": now, "turn_at": turn, "finished_at": None}
     moved = await session.run_sync(
         _change, _moved("retry", id).values(cancel_requested=False, **fresh)
     )

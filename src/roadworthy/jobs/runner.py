@@ -84,7 +84,8 @@ class Runner:
         with self._within(claimed) as span:
             observe.started(claimed.task, claimed.queue, self._ledger.now() - claimed.run_at)
             outcome = await self._outcome(claimed, span)
-            observe.ended(claimed.task, claimed.queue, outcome, monotonic() - began)
+            told = "succeeded" if outcome == "completed" else outcome
+            observe.ended(claimed.task, claimed.queue, told, monotonic() - began)
         return outcome
 
     @contextmanager

@@ -2,10 +2,13 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from typing import Final, Protocol
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 __all__ = ["Cron", "Every", "Schedule"]
+
+
+_FIELDS: Final = 5
 
 
 class Schedule(Protocol):
@@ -58,6 +61,8 @@ class Cron:
     zone: str = "UTC"
 
     def __post_init__(self) -> None:
+        if len(self.expression.split()) != _FIELDS:  # cronsim takes seconds, too
+            raise self._never()
         self.after(datetime.now(UTC))
 
     @property
@@ -86,7 +91,10 @@ class Cron:
                 "system has none: pip install tzdata."
             ) from error
         except (cronsim.CronSimError, StopIteration) as error:
-            raise ValueError(
-                f"{self.expression!r} is no time that ever comes. Write minute, hour, day, month "
-                "and day of the week, such as '0 3 * * *' for 3 o'clock every night."
-            ) from error
+            raise self._never() from error
+
+    def _never(self) -> ValueError:
+        return ValueError(
+            f"{self.expression!r} is no time that ever comes. Write minute, hour, day, month "
+            "and day of the week, such as '0 3 * * *' for 3 o'clock every night."
+        )
