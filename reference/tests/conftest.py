@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -81,13 +81,12 @@ def depot_environment() -> Callable[..., dict[str, str]]:
     return make
 
 
-@pytest.fixture(scope="module")
-def start_depot(depot_environment: Callable[..., dict[str, str]]) -> Iterator[StartDepot]:
-    """Start `depot serve` on a free port; it is ended with the module."""
+@contextmanager
+def _starting(make_environment: Callable[..., dict[str, str]]) -> Iterator[StartDepot]:
     with ExitStack() as stack:
 
         def start(*arguments: str, command: str = "serve", **settings: str) -> Depot:
-            environment = depot_environment(**settings)
+            environment = make_environment(**settings)
             port = [] if command == "worker" else ["--port", "0"]
             process = subprocess.Popen(
                 [sys.executable, "-m", "depot", command, *port, *arguments],
@@ -101,6 +100,20 @@ def start_depot(depot_environment: Callable[..., dict[str, str]]) -> Iterator[St
             depot.wait_until_ready()
             return depot
 
+        yield start
+
+
+@pytest.fixture(scope="module")
+def start_depot(depot_environment: Callable[..., dict[str, str]]) -> Iterator[StartDepot]:
+    """Start `depot serve` on a free port, or `depot worker`; it is ended with the module."""
+    with _starting(depot_environment) as start:
+        yield start
+
+
+@pytest.fixture
+def start_briefly(depot_environment: Callable[..., dict[str, str]]) -> Iterator[StartDepot]:
+    """Do the same; it is ended with the test."""
+    with _starting(depot_environment) as start:
         yield start
 
 
@@ -123,16 +136,33 @@ def run_depot(
     return run
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def database_url(
+@contextmanager
+def _database(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[str]:
-    """A database of its own: a SQLite file, then a PostgreSQL database."""
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path_factory.mktemp('depot')}/depot.db"
         return
     # Only asked for here: who tests on SQLite alone needs no server.
     with database_on(request.getfixturevalue("postgres_server")) as url:
+        yield url
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def database_url(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """The database of the module's server: a SQLite file, then a PostgreSQL database."""
+    with _database(request, tmp_path_factory) as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def own_database_url(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """The same for one test, where no other process runs its jobs."""
+    with _database(request, tmp_path_factory) as url:
         yield url
 
 

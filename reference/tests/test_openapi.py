@@ -44,7 +44,9 @@ def test_schemathesis_finds_nothing(depot: Any, tmp_path: Path) -> None:
         ("post /orders", {"INSUFFICIENT_STOCK", "ITEM_NOT_FOUND", "VALIDATION_FAILED"}),
         ("post /orders", {"IDEMPOTENCY_KEY_INVALID", "IDEMPOTENCY_KEY_REUSED"}),
         ("post /orders", {"IDEMPOTENCY_IN_PROGRESS"}),
-        ("get /orders/{order_id}/invoice", {"ORDER_NOT_FOUND", "NOT_READY"}),
+        ("get /orders/{order_id}/invoice", {"ORDER_NOT_FOUND", "NOT_READY", "INVOICE_FAILED"}),
+        ("post /users/{user_id}/actions", {"VALIDATION_FAILED", "IDEMPOTENCY_KEY_REUSED"}),
+        ("get /jobs/{job_id}", {"JOB_NOT_FOUND"}),
     ],
 )
 def test_the_errors_of_an_operation_are_documented(
@@ -62,6 +64,31 @@ def test_the_errors_of_an_operation_are_documented(
         }
     )
     assert {code for code in codes if code not in named} == set()
+
+
+@pytest.mark.parametrize(
+    ("operation", "status", "headers"),
+    [
+        ("post /orders", "201", {"X-Job-ID", "X-Request-ID"}),
+        ("post /users/{user_id}/actions", "200", {"X-Job-ID"}),
+        ("get /orders/{order_id}/invoice", "200", {"ETag"}),
+    ],
+)
+def test_the_headers_of_an_operation_are_documented(
+    client: httpx.Client, operation: str, status: str, headers: set[str]
+) -> None:
+    method, path = operation.split()
+
+    operations = client.get("/openapi.json").json()["paths"][path]
+
+    assert headers <= set(operations[method]["responses"][status]["headers"])
+
+
+def test_an_invoice_is_documented_as_a_pdf(client: httpx.Client) -> None:
+    paths = client.get("/openapi.json").json()["paths"]
+
+    content = paths["/orders/{order_id}/invoice"]["get"]["responses"]["200"]["content"]
+    assert set(content) == {"application/pdf"}
 
 
 def test_a_patch_documents_the_media_types_that_it_takes(client: httpx.Client) -> None:

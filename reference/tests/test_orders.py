@@ -1,16 +1,23 @@
 """CONTRACT: Orders."""
 
 import csv
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from decimal import Decimal
+from io import BytesIO
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import httpx
 import pytest
+from pypdf import PdfReader
 
 Add = Callable[..., dict[str, Any]]
 AtOnce = Callable[..., list[Any]]
+Eventually = Callable[..., Any]
+StartDepot = Callable[..., Any]
 
 
 def _order(client: httpx.Client, *lines: tuple[str, int], **headers: str) -> httpx.Response:
@@ -23,6 +30,11 @@ def _order(client: httpx.Client, *lines: tuple[str, int], **headers: str) -> htt
 
 def _left(client: httpx.Client, item: dict[str, Any]) -> int:
     return client.get(f"/inventory/{item['id']}").json()["quantity"]
+
+
+def _lasting(order: dict[str, Any]) -> dict[str, Any]:
+    """What no job changes."""
+    return {k: v for k, v in order.items() if k not in {"confirmation", "invoice"}}
 
 
 def _sold(client: httpx.Client, *items: dict[str, Any]) -> list[dict[str, str]]:
@@ -39,7 +51,7 @@ def test_an_order_takes_the_stock_and_is_written_down(client: httpx.Client, add_
     assert answer.status_code == 201
     order = answer.json()
     assert answer.headers["location"] == f"/orders/{order['id']}"
-    assert client.get(answer.headers["location"]).json() == order
+    assert _lasting(client.get(answer.headers["location"]).json()) == _lasting(order)
     assert order["lines"] == [
         {"item_id": a["id"], "quantity": 3, "unit_price": "9.99", "amount": "29.97"},
         {"item_id": b["id"], "quantity": 1, "unit_price": "0.01", "amount": "0.01"},
@@ -183,13 +195,60 @@ def test_an_order_may_have_100_lines(client: httpx.Client, add_item: Add) -> Non
     assert _order(client, *[(item["id"], 1)] * 100).status_code == 201
 
 
-def test_the_invoice_is_not_ready(client: httpx.Client, add_item: Add) -> None:
-    order = _order(client, (add_item()["id"], 1)).json()
+def test_the_invoice_is_a_pdf_that_is_kept(
+    client: httpx.Client, add_item: Add, eventually: Eventually
+) -> None:
+    item = add_item(price="9.99")
+    order = _order(client, (item["id"], 3)).json()
+    path = f"/orders/{order['id']}/invoice"
 
-    answer = client.get(f"/orders/{order['id']}/invoice")
+    answer = eventually(lambda: client.get(path), lambda a: a.status_code == 200)
+
+    assert answer.headers["content-type"] == "application/pdf"
+    assert answer.headers["content-disposition"] == (
+        f'attachment; filename="invoice-{order["id"]}.pdf"'
+    )
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert "private" in answer.headers["cache-control"]
+    (page,) = PdfReader(BytesIO(answer.content)).pages
+    text = page.extract_text().replace("\n", "")
+    expected = [order["id"], item["id"], "9.99", "29.97", "ann@example.com"]
+    assert [part for part in expected if part not in text] == []
+    head = client.head(path)
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-length"] == str(len(answer.content))
+    known = client.get(path, headers={"If-None-Match": answer.headers["etag"]})
+    assert (known.status_code, known.content) == (304, b"")
+
+
+def test_an_invoice_that_is_not_made_yet_is_not_ready(
+    start_briefly: StartDepot, tmp_path: Path
+) -> None:
+    depot = start_briefly(DEPOT_DATA_DIR=str(tmp_path), DEPOT_JOBS__RUN_IN_SERVER="false")
+    with depot.client() as client:
+        client.post("/inventory", json={"id": "a", "name": "A", "quantity": 9, "price": 1})
+        order = _order(client, ("a", 1)).json()
+
+        answer = client.get(f"/orders/{order['id']}/invoice")
 
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "NOT_READY")
     assert int(answer.headers["retry-after"]) > 0
+
+
+def test_an_invoice_that_cannot_be_made_is_not_waited_for(
+    start_briefly: StartDepot, tmp_path: Path
+) -> None:
+    depot = start_briefly(DEPOT_DATA_DIR=str(tmp_path), DEPOT_JOBS__RUN_IN_SERVER="false")
+    with depot.client() as client:
+        client.post("/inventory", json={"id": "a", "name": "A", "quantity": 9, "price": 1})
+        order = _order(client, ("a", 1)).json()
+        with closing(sqlite3.connect(tmp_path / "depot.db")) as connection, connection:
+            connection.execute("UPDATE orders SET invoice = 'failed'")
+
+        answer = client.get(f"/orders/{order['id']}/invoice")
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "INVOICE_FAILED")
+    assert "retry-after" not in answer.headers
 
 
 NO_ORDER = "0f1d8a52-5d64-4a5e-9c1b-2f6e1c1f3a77"
@@ -209,7 +268,7 @@ def test_an_order_outlives_its_items(client: httpx.Client, add_item: Add) -> Non
     deleted = client.delete(f"/inventory/{item['id']}")
 
     assert deleted.status_code == 204
-    assert client.get(f"/orders/{order['id']}").json() == order
+    assert _lasting(client.get(f"/orders/{order['id']}").json()) == _lasting(order)
     assert len(_sold(client, item)) == 1
 
 

@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 StartDepot = Callable[..., Any]
+Eventually = Callable[..., Any]
 RunDepot = Callable[..., subprocess.CompletedProcess[str]]
 ITEM = {"name": "Hammer", "quantity": 100, "price": "9.99"}
 
@@ -153,7 +154,7 @@ def test_a_port_that_is_taken_is_one_line(run_depot: RunDepot, tmp_path: Path) -
     assert port in done.stderr
 
 
-@pytest.mark.parametrize("command", ["serve", "migrate"])
+@pytest.mark.parametrize("command", ["serve", "worker", "migrate"])
 def test_every_wrong_setting_is_one_line_that_names_it(run_depot: RunDepot, command: str) -> None:
     wrong = {
         "DEPOT_DATABASE__URL": "mysql://user:hunter2@db/x",
@@ -240,11 +241,16 @@ def test_a_schema_from_the_future_is_refused(run_depot: RunDepot, tmp_path: Path
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_the_demo_has_data_and_keeps_what_is_there(start_depot: StartDepot, tmp_path: Path) -> None:
+def test_the_demo_has_data_and_keeps_what_is_there(
+    start_depot: StartDepot, tmp_path: Path, eventually: Eventually
+) -> None:
     depot = start_depot(command="demo", DEPOT_DATA_DIR=str(tmp_path))
     with depot.client() as client:
         items = client.get("/inventory").json()["items"]
         report = client.get("/reports/financial?days=31").json()
+        ledger = client.get("/reports/financial.csv?days=31").text.splitlines()
+        path = f"/orders/{ledger[1].partition(',')[0]}"
+        order = eventually(lambda: client.get(path).json(), lambda o: o["invoice"] == "ready")
         client.delete(f"/inventory/{items[0]['id']}")
     depot.stop()
 
@@ -252,6 +258,8 @@ def test_the_demo_has_data_and_keeps_what_is_there(start_depot: StartDepot, tmp_
 
     assert len(items) == 12
     assert report["orders"] > 0
+    assert order["confirmation"] == "sent"
+    assert list((tmp_path / "mail").iterdir()) == []  # nobody wants a month of mail
     with again.client() as client:
         assert len(client.get("/inventory").json()["items"]) == 11
 

@@ -6,12 +6,15 @@ from starlette.middleware.cors import CORSMiddleware
 
 from depot import __version__, parts, settings
 from depot.inventory import routes as inventory
+from depot.jobs import routes as jobs
 from depot.operations import routes as operations
 from depot.operations.drain import Drain
 from depot.operations.sweep import Sweep
 from depot.orders import routes as orders
 from depot.reports import routes as reports
 from depot.settings import Settings
+from depot.stopping import Grace
+from depot.users import routes as users
 from roadworthy import problems
 from roadworthy.lifespan import lifespan
 from roadworthy.observability import RequestLog
@@ -33,12 +36,15 @@ _EXPOSED = (
 
 def create_app(chosen: Settings) -> FastAPI:
     """Return the application; nothing is opened until it starts."""
-    db = parts.database(chosen)
+    grace = Grace.of_server(chosen)
+    db, mailer = parts.database(chosen, grace), parts.mailer(chosen)
+    background = parts.jobs(db, mailer, grace, run=chosen.jobs.run_in_server)
     app = FastAPIOffline(  # /docs works where no CDN can be reached
         title="Depot",
         version=__version__,
         summary="A stock-keeping service.",
-        lifespan=lifespan(db, Sweep(db), Drain(seconds=chosen.drain_seconds)),
+        # Closed from right to left: jobs end before what they use.
+        lifespan=lifespan(db, mailer, background, Sweep(db), Drain(seconds=chosen.drain_seconds)),
         max_body_size=chosen.body.max_bytes,
         redirect_slashes=False,
     )
@@ -52,7 +58,7 @@ def create_app(chosen: Settings) -> FastAPI:
     )
     required = [Depends(inventory.require_if_match)] if chosen.require_if_match else []
     app.include_router(inventory.guarded, dependencies=required)
-    for domain in (inventory, orders, reports, operations):
+    for domain in (inventory, orders, reports, users, jobs, operations):
         app.include_router(domain.router)
     return app
 

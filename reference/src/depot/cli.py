@@ -1,4 +1,4 @@
-"""The command line: `depot serve`, `depot migrate`, `depot demo`."""
+"""The command line: `depot serve`, `depot worker`, `depot migrate`, `depot demo`."""
 
 import asyncio
 import logging.config
@@ -9,11 +9,12 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from depot import logs, parts, schema, serving, settings
+from depot import logs, parts, schema, serving, settings, working
 from depot.demo import add_demo_data
 from depot.schema import SchemaMismatch
 from depot.serving import CannotListen
 from depot.settings import Settings, SettingsMistaken
+from depot.stopping import Grace
 from roadworthy.database import Database
 
 __all__ = ["app", "main"]
@@ -28,6 +29,9 @@ Host = Annotated[str, typer.Option(help="The address to listen on.")]
 Port = Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")]
 DemoPort = Annotated[int, typer.Option(min=0, max=65535, envvar="PORT")]
 Workers = Annotated[int, typer.Option(min=1, max=64, help="Processes that serve.")]
+Queues = Annotated[
+    list[str] | None, typer.Option("--queue", help="Only the jobs of this queue; may be repeated.")
+]
 
 
 def main() -> None:
@@ -39,6 +43,14 @@ def main() -> None:
 def serve(host: Host = "127.0.0.1", port: Port = 8000, workers: Workers = 1) -> None:
     """Serve until SIGTERM or Ctrl+C; the schema is made first where there is none."""
     _serve(host, port, workers, prepare=schema.prepare)
+
+
+@app.command()
+def worker(queue: Queues = None) -> None:
+    """Run jobs until SIGTERM or Ctrl+C; start as many as there is work for."""
+    chosen = _settings(runs_jobs=True)
+    _with_database(chosen, schema.prepare)
+    raise typer.Exit(working.work(chosen, queues=queue or None))
 
 
 @app.command()
@@ -57,7 +69,7 @@ def demo(host: Host = "127.0.0.1", port: DemoPort = 8000, workers: Workers = 1) 
 def _serve(
     host: str, port: int, workers: int, *, prepare: Callable[[Database], Awaitable[None]]
 ) -> None:
-    chosen = _settings()
+    chosen = _settings(runs_jobs=True)
     try:
         listener = serving.bind(host, port)
     except CannotListen as error:
@@ -72,11 +84,13 @@ async def _prepare_demo(db: Database) -> None:
         await add_demo_data(tx)
 
 
-def _settings() -> Settings:
+def _settings(*, runs_jobs: bool = False) -> Settings:
     try:
         chosen = settings.read()
     except SettingsMistaken as error:
         _fail(*error.lines)
+    if runs_jobs and chosen.jobs.engine != "embedded":
+        _fail("DEPOT_JOBS__ENGINE: needs embedded; celery and rq come with a later version")
     logging.config.dictConfig(logs.config(chosen.log.format))
     for sentence in settings.unknown(os.environ):
         log.warning("%s", sentence)
@@ -85,7 +99,7 @@ def _settings() -> Settings:
 
 def _with_database(chosen: Settings, use: Callable[[Database], Awaitable[None]]) -> None:
     async def run() -> None:
-        async with parts.database(chosen) as db:
+        async with parts.database(chosen, Grace.of_worker(chosen)) as db:
             await use(db)
 
     try:

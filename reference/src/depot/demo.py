@@ -13,6 +13,7 @@ from depot.inventory.rows import ItemRow
 from depot.orders.models import NewLine, NewOrder
 from depot.orders.placing import place
 from depot.orders.rows import LedgerRow
+from depot.orders.tasks import make_invoice
 
 __all__ = ["add_demo_data"]
 
@@ -69,6 +70,9 @@ async def _order(tx: AsyncSession, dice: Random, *, days_ago: int) -> None:
     ids = [f"item-{number:03}" for number in dice.sample(range(1, len(_ITEMS) + 1), 2)]
     lines = [NewLine(item_id=item_id, quantity=dice.randint(1, 5)) for item_id in ids]
     order = await place(tx, NewOrder(customer_email="ann@example.com", lines=lines))
+    # Invented as the order is: nobody wants a month of mail. The invoice is really made.
+    order.confirmation = "sent"
+    await make_invoice.enqueue(tx, order_id=order.id)
     await tx.flush()
     at = order.created_at - timedelta(days=days_ago)
     order.created_at = at

@@ -1,16 +1,42 @@
 """What Depot opens when it starts, built from its settings."""
 
-from datetime import timedelta
+from collections.abc import Sequence
+from typing import Final
 
+from depot.mail.files import Files
+from depot.mail.mailer import Mailer
+from depot.mail.smtp import SENDER, Server, Smtp
+from depot.orders.tasks import make_invoice, send_confirmation
 from depot.settings import Settings
+from depot.stopping import Grace
+from depot.users.tasks import record_action
 from roadworthy.database import Database
+from roadworthy.jobs import Embedded, Jobs
 
-__all__ = ["database"]
+__all__ = ["TASKS", "database", "jobs", "mailer"]
+
+TASKS: Final = (send_confirmation, make_invoice, record_action)
+"""Everything that is done in the background."""
 
 
-def database(settings: Settings) -> Database:
+def database(settings: Settings, grace: Grace) -> Database:
     """Return the database; where it is a file of the data directory, make that first."""
     if settings.database.url is None:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
-    left = settings.shutdown.grace_seconds - settings.drain_seconds
-    return Database(settings.database_url, drain=timedelta(seconds=left / 2))
+    return Database(settings.database_url, drain=grace.database)
+
+
+def mailer(settings: Settings) -> Mailer:
+    """Return what sends mail: to the mail server, or into files where there is none."""
+    if settings.mail.url is None:
+        return Mailer(Files(settings.mail_dir), sender=SENDER)
+    server = Server.of(settings.mail.url)
+    return Mailer(Smtp(server), sender=server.sender)
+
+
+def jobs(
+    db: Database, mailer: Mailer, grace: Grace, *, run: bool, queues: Sequence[str] | None = None
+) -> Jobs:
+    """Return what runs jobs: all of them, or those of some queues."""
+    engine = Embedded(grace=grace.jobs, queues=queues)
+    return Jobs(db, tasks=TASKS, parts=[mailer], engine=engine, run=run)

@@ -10,14 +10,12 @@ from uvicorn.supervisors import Multiprocess
 
 from depot import logs
 from depot.settings import Settings
+from depot.stopping import Grace
 
 __all__ = ["CannotListen", "bind", "serve"]
 
 STARTUP_SECONDS = 60
 """How long a worker may take to start before that is logged as a failure."""
-
-CLOSING_SECONDS = 2
-"""What is kept of the grace for closing connections and files."""
 
 
 class CannotListen(Exception):
@@ -56,7 +54,8 @@ def serve(settings: Settings, listener: socket.socket, *, workers: int) -> int:
         log_config=logs.config(settings.log.format),
         access_log=False,
         server_header=False,
-        timeout_graceful_shutdown=_graceful_seconds(settings),
+        # Whole seconds, and 0 would cut requests off at once.
+        timeout_graceful_shutdown=max(1, int(Grace.of_server(settings).requests.total_seconds())),
     )
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _exit)
@@ -70,11 +69,6 @@ def serve(settings: Settings, listener: socket.socket, *, workers: int) -> int:
 def _exit(number: int, frame: FrameType | None) -> None:
     # Uvicorn raises the signal again once it has stopped: that is an orderly end.
     raise SystemExit(0)
-
-
-def _graceful_seconds(settings: Settings) -> int:
-    left = settings.shutdown.grace_seconds - settings.drain_seconds - CLOSING_SECONDS
-    return max(1, int(left))
 
 
 def _url(listener: socket.socket) -> str:

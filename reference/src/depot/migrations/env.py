@@ -5,10 +5,11 @@ from alembic import context
 from depot.inventory.rows import ItemRow
 from depot.orders.rows import OrderRow
 from depot.rows import Row
+from depot.users.rows import ActionRow
 from roadworthy import tables
 
 # What a class is imported for is that its module declares tables.
-_DECLARED = (ItemRow, OrderRow)
+_DECLARED = (ItemRow, OrderRow, ActionRow)
 
 context.configure(
     connection=context.config.attributes["connection"],

@@ -6,7 +6,7 @@ from typing import Any
 
 from roadworthy.problems import Problem
 
-__all__ = ["InsufficientStock", "NotReady", "OrderNotFound", "Shortage"]
+__all__ = ["InsufficientStock", "InvoiceFailed", "NotReady", "OrderNotFound", "Shortage"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,17 @@ class InsufficientStock(Problem):
         return list(self.shortages)
 
 
+class InvoiceFailed(Problem):
+    """The invoice could not be made, and will not be until an operator tries again.
+
+    It is a 404 as NOT_READY is, without `Retry-After`: waiting for it would not end.
+    """
+
+    status = 404
+    title = "Invoice failed"
+    detail = "The invoice of this order could not be made."
+
+
 class NotReady(Problem):
     """It is still being made; ask again after `Retry-After` seconds."""
 
@@ -47,7 +58,7 @@ class NotReady(Problem):
     title = "Not ready"
     detail = "This is still being made."
     headers = {"Retry-After": "{retry_after}"}  # noqa: RUF012 - never changed
-    retry_after: int = 5
+    retry_after: int = 1
 
     def details(self) -> list[Any]:
         """Carry nothing: the wait is in the header."""

@@ -6,14 +6,19 @@ from uuid import UUID
 from fastapi import APIRouter, Response, status
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from depot import times
 from depot.inventory.problems import ItemNotFound
+from depot.jobs import header
 from depot.orders.models import NewOrder, Order
 from depot.orders.placing import place
-from depot.orders.problems import InsufficientStock, NotReady, OrderNotFound
-from depot.orders.rows import OrderRow
+from depot.orders.problems import InsufficientStock, InvoiceFailed, NotReady, OrderNotFound
+from depot.orders.rows import InvoiceRow, OrderRow
+from depot.orders.tasks import make_invoice, send_confirmation
 from roadworthy import problems
+from roadworthy.conditional import IfNoneMatch
 from roadworthy.database import Read, Tx
 from roadworthy.idempotency import Idempotency
+from roadworthy.jobs import enqueue_many
 
 __all__ = ["router"]
 
@@ -24,12 +29,20 @@ once = Idempotency(Tx, ttl=timedelta(hours=24))
 @router.post(
     "",
     status_code=status.HTTP_201_CREATED,
-    responses=problems.responses(ItemNotFound, InsufficientStock),
+    responses={
+        **header.documented(status.HTTP_201_CREATED),
+        **problems.responses(ItemNotFound, InsufficientStock),
+    },
     dependencies=[once.key],
 )
 async def place_order(order: NewOrder, tx: Tx, response: Response) -> Order:
-    """Take what is ordered from stock, all of it or nothing."""
+    """Take what is ordered from stock, all of it or nothing.
+
+    The first X-Job-ID is that of the confirmation mail, the second that of the invoice.
+    """
     row = await place(tx, order)
+    follow = [send_confirmation.call(order_id=row.id), make_invoice.call(order_id=row.id)]
+    header.add(response, *await enqueue_many(tx, follow))
     response.headers["Location"] = f"/orders/{row.id}"
     return Order.model_validate(row)
 
@@ -41,17 +54,38 @@ async def read_order(order_id: str, read: Read) -> Order:
     return Order.model_validate(await _find(read, order_id))
 
 
+class _Pdf(Response):
+    media_type = "application/pdf"
+
+
 @router.head("/{order_id}/invoice", include_in_schema=False)
 @router.get(
     "/{order_id}/invoice",
-    status_code=status.HTTP_404_NOT_FOUND,
-    response_model=None,
-    responses=problems.responses(OrderNotFound, NotReady),
+    response_class=_Pdf,
+    responses=problems.responses(OrderNotFound, NotReady, InvoiceFailed),
 )
-async def read_invoice(order_id: str, read: Read) -> None:
-    """Answer that the invoice is still being made: this version of Depot makes none yet."""
-    await _find(read, order_id)
-    raise NotReady
+async def read_invoice(
+    order_id: str, none_match: IfNoneMatch, read: Read, response: Response
+) -> _Pdf:
+    """Return the invoice as a PDF; it is made within moments of the order.
+
+    Until then the answer is 404 NOT_READY with Retry-After, and 404 INVOICE_FAILED
+    without, should all attempts at making it have failed.
+    """
+    invoice = await _invoice(read, order_id)
+    response.headers["Cache-Control"] = "private, no-cache"
+    none_match.check(times.text(invoice.made_at))
+    response.headers["Content-Disposition"] = f'attachment; filename="invoice-{order_id}.pdf"'
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return _Pdf(invoice.pdf, headers=dict(response.headers))
+
+
+async def _invoice(session: AsyncSession, order_id: str) -> InvoiceRow:
+    order = await _find(session, order_id)
+    invoice = await session.get(InvoiceRow, order_id)
+    if invoice is None:
+        raise InvoiceFailed if order.invoice == "failed" else NotReady
+    return invoice
 
 
 async def _find(session: AsyncSession, order_id: str) -> OrderRow:

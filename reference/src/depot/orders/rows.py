@@ -7,14 +7,14 @@ what was sold of it stays.
 from datetime import date, datetime
 from decimal import Decimal
 
-from sqlalchemy import BigInteger, ForeignKey, Index, Integer, String
+from sqlalchemy import BigInteger, ForeignKey, Index, Integer, LargeBinary, String
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from depot.money import Cents
 from depot.rows import Row
 from depot.times import UtcTime
 
-__all__ = ["LedgerRow", "OrderLineRow", "OrderRow"]
+__all__ = ["InvoiceRow", "LedgerRow", "OrderLineRow", "OrderRow"]
 
 # SQLite counts up by itself only in a column declared INTEGER.
 _Serial = BigInteger().with_variant(Integer, "sqlite")
@@ -50,6 +50,18 @@ class OrderRow(Row):
     lines: Mapped[list[OrderLineRow]] = relationship(
         lazy="selectin", order_by=OrderLineRow.position
     )
+
+
+class InvoiceRow(Row):
+    """The invoice of one order: apart from it, so that reading orders reads no files."""
+
+    __tablename__ = "invoices"
+
+    order_id: Mapped[str] = mapped_column(
+        ForeignKey("orders.id", ondelete="CASCADE"), primary_key=True
+    )
+    pdf: Mapped[bytes] = mapped_column(LargeBinary)
+    made_at: Mapped[datetime] = mapped_column(UtcTime)
 
 
 class LedgerRow(Row):
