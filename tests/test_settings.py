@@ -9,7 +9,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy import text
 
 from roadworthy.database import Database
-from roadworthy.settings import DatabaseSettings
+from roadworthy.jobs import Embedded
+from roadworthy.settings import DatabaseSettings, JobsSettings
 
 
 class Settings(BaseSettings):
@@ -24,6 +25,16 @@ def test_fields_are_the_keywords_of_the_database_and_have_their_defaults():
     assert set(fields) == set(keywords) - {"session_class", "connect_args"}
     for name in set(fields) - {"url"}:
         assert fields[name].default == keywords[name].default
+
+
+def test_fields_are_the_keywords_of_the_engine_of_jobs_and_have_their_defaults():
+    keywords = inspect.signature(Embedded).parameters
+    fields = JobsSettings.model_fields
+
+    assert set(fields) == set(keywords) - {"process_setup"}
+    for name in fields:
+        assert fields[name].default == keywords[name].default
+    assert isinstance(JobsSettings(lease=timedelta(seconds=2)).build(), Embedded)
 
 
 async def test_the_environment_of_an_application_builds_a_database(monkeypatch, sqlite_url):

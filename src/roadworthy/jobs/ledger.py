@@ -207,7 +207,7 @@ class Ledger:
         parked = select(table.c.task, table.c.version).where(_is(State.PARKED)).distinct()
         found = [
             {"of_task": task, "of_version": version}
-            for task, version in (await connection.execute(parked)).tuples()
+            for task, version in await connection.execute(parked)
             if known(task, version)
         ]
         if found:

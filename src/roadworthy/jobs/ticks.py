@@ -38,9 +38,7 @@ class Ticks:
         if not self._prepared:
             await self._prepare(connection, now)
         rows = await connection.execute(_rows, {"tasks": list(self._tasks)})
-        times = [
-            await self._tick(connection, name, utc(next_at), now) for name, next_at in rows.tuples()
-        ]
+        times = [await self._tick(connection, name, utc(next_at), now) for name, next_at in rows]
         # Only now, because what comes before may be rolled back.
         self._prepared = True
         return min(times)
