@@ -84,7 +84,9 @@ class Cron:
             raise ModuleNotFoundError(needs) from missing
         try:
             local = moment.astimezone(ZoneInfo(self.zone))
-            return next(cronsim.CronSim(self.expression, local)).astimezone(UTC)
+            times = (time.astimezone(UTC) for time in cronsim.CronSim(self.expression, local))
+            # In the hour that comes twice, it begins with the first one, which is over.
+            return next(time for time in times if time > moment)
         except (ZoneInfoNotFoundError, ValueError) as error:
             raise ValueError(
                 f"{self.zone!r} is no time zone. Name one such as 'Europe/Berlin'; where the "
