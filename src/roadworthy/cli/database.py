@@ -1,0 +1,99 @@
+"""Which database a command is about, and how what goes wrong with it is told."""
+
+import asyncio
+import os
+from argparse import SUPPRESS, ArgumentParser, Namespace
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import Table, inspect
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from roadworthy.cli.parsing import Mistake
+from roadworthy.database import Database
+
+__all__ = ["VARIABLE", "add_option", "run_on"]
+
+VARIABLE: Final = "ROADWORTHY_DATABASE_URL"
+"""The variable that names the database where `--database` does not."""
+
+_SAY: Final = f"sqlite:///file.db or postgresql://user@host/name, by --database or {VARIABLE}"
+
+
+def add_option(parser: ArgumentParser) -> None:
+    """Add `--database`."""
+    says = f"sqlite:///file.db or postgresql://user@host/name; else the variable {VARIABLE}"
+    # Suppressed, because a default of the inner parser would hide what the outer one read.
+    parser.add_argument("--database", metavar="URL", default=SUPPRESS, help=says)
+
+
+def run_on(
+    chosen: Namespace, table: Table, use: Callable[[Database], Awaitable[int]], *, writes: bool
+) -> int:
+    """Open the database that was chosen, and use it if it has the table.
+
+    Raises:
+        Mistake: There is none, or it cannot be used.
+    """
+    url = getattr(chosen, "database", None) or os.environ.get(VARIABLE)
+    if not url:
+        raise Mistake(f"Name the database: {_SAY}.")
+    database = _database(url, writes=writes)
+    try:
+        return asyncio.run(_use(database, table, use))
+    except (Mistake, BrokenPipeError):
+        raise
+    except Exception as error:  # whatever a driver raises, an operator wants one line
+        raise Mistake(
+            f"{_shown(url)} cannot be used: {_reason(error)}. If it is another one, name that by "
+            f"--database or {VARIABLE}."
+        ) from error
+
+
+def _database(url: str, *, writes: bool) -> Database:
+    _refuse_to_create(_parsed(url))
+    try:
+        # Who only reads need not wait for SQLite's writer, which "full" asks for at the start.
+        return Database(url, synchronous="full" if writes else "normal")
+    except (ModuleNotFoundError, ValueError) as error:
+        raise Mistake(str(error)) from error
+
+
+def _parsed(url: str) -> URL:
+    try:
+        return make_url(url)
+    except (ArgumentError, ValueError):  # their texts may show the password
+        raise Mistake(f"That is no URL of a database. Give {_SAY}.") from None
+
+
+def _refuse_to_create(url: URL) -> None:
+    """Refuse a SQLite file that is not there: opening it would make an empty one."""
+    path = url.database or ""
+    if url.get_backend_name() != "sqlite" or path.startswith("file:"):
+        return
+    if not Path(path).is_file():
+        raise Mistake(f"There is no file {path or 'in the URL'}. Give {_SAY}.")
+
+
+async def _use(database: Database, table: Table, use: Callable[[Database], Awaitable[int]]) -> int:
+    async with database:
+        async with database.read_engine.connect() as connection:
+            there = await connection.run_sync(lambda db: inspect(db).has_table(table.name))
+        if not there:
+            raise Mistake(
+                f"The database has no table {table.name}. Is it the right one, and is it migrated? "
+                "Its tables are in roadworthy.tables.metadata."
+            )
+        return await use(database)
+
+
+def _shown(url: str) -> str:
+    return make_url(url).render_as_string(hide_password=True)
+
+
+def _reason(error: BaseException) -> str:
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return str(error).partition("\n")[0].rstrip(". ") or type(error).__name__
