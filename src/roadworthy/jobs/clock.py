@@ -9,26 +9,27 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
 
-__all__ = ["now", "use"]
+__all__ = ["current", "now", "use"]
 
 
 def _system() -> datetime:
     return datetime.now(UTC)
 
 
-_clock: ContextVar[Callable[[], datetime]] = ContextVar("roadworthy_jobs_clock", default=_system)
+current: ContextVar[Callable[[], datetime]] = ContextVar("roadworthy_jobs_clock", default=_system)
+"""What `now` asks; read the time with `now()`."""
 
 
 def now() -> datetime:
     """Return the time, in UTC."""
-    return _clock.get()()
+    return current.get()()
 
 
 @contextmanager
 def use(clock: Callable[[], datetime]) -> Generator[None]:
     """Take the time from `clock` meanwhile."""
-    token = _clock.set(clock)
+    token = current.set(clock)
     try:
         yield
     finally:
-        _clock.reset(token)
+        current.reset(token)
