@@ -1,0 +1,1 @@
+"""The proofs of `benchmarks/jobs.py`, and the peers they run."""
