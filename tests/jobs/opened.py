@@ -1,0 +1,70 @@
+"""What tests in one process share: an open database with jobs in it, and a way to wait."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from sqlalchemy import make_url, select
+
+from roadworthy import jobs
+from roadworthy.database import Database
+from roadworthy.jobs import Embedded, Jobs, Task
+from roadworthy.tables import metadata
+
+V = TypeVar("V")
+
+RARELY = timedelta(minutes=1)
+"""A poll that no test waits for: who is told of a job in less was woken."""
+SYNC = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg"}
+PLAIN = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
+
+
+@asynccontextmanager
+async def database(url: str, **options: Any) -> AsyncGenerator[Database]:
+    """Open a database that has the tables."""
+    async with Database(url, **options) as db:
+        async with db.engine.begin() as connection:
+            await connection.run_sync(metadata.create_all)
+        yield db
+
+
+def running(db: Any, *tasks: Task[...], poll: timedelta = RARELY, **options: Any) -> Jobs:
+    """Return the part that runs these tasks, woken rather than polling."""
+    engine = Embedded(processes=1, poll=poll, lease=timedelta(seconds=3))
+    return Jobs(db, tasks=tasks, engine=engine, **options)
+
+
+async def rows(db: Database) -> list[Any]:
+    """Return every job, in the order of their ids."""
+    async with db.read() as tx:
+        return list(await tx.execute(select(jobs.table).order_by(jobs.table.c.id)))
+
+
+async def until(
+    condition: Callable[[], V | Awaitable[V]], *, seconds: float = 20, pause: float = 0.01
+) -> V:
+    """Return what `condition` says once it is true of anything."""
+    end = time.monotonic() + seconds
+    while True:
+        found = condition()
+        found = await found if isinstance(found, Awaitable) else found
+        if found:
+            return found
+        assert time.monotonic() < end, "it never happened"
+        await asyncio.sleep(pause)
+
+
+async def state_of(db: Database, id_: str) -> str | None:
+    """Return the state of one job."""
+    async with db.read() as tx:
+        record = await jobs.get(tx, id_)
+    return record.state if record else None
+
+
+def url_for(url: str, drivers: dict[str, str]) -> Any:
+    """Return the URL for another driver: `SYNC` or `PLAIN`."""
+    parsed = make_url(url)
+    return parsed.set(drivername=drivers[parsed.drivername])
