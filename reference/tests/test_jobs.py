@@ -292,6 +292,27 @@ def test_a_running_job_goes_back_to_the_queue_in_time(
     assert len(server.envelopes) == 1
 
 
+def test_a_worker_gives_its_running_job_back_in_time(
+    start_briefly: StartDepot, serve_mail: ServeMail, tmp_path: Path, eventually: Eventually
+) -> None:
+    """B5."""
+    server = serve_mail()
+    server.hold.clear()
+    settings = {"DEPOT_DATA_DIR": str(tmp_path), "DEPOT_MAIL__URL": server.url}
+    depot = start_briefly(**settings, DEPOT_JOBS__RUN_IN_SERVER="false")
+    worker = start_briefly(command="worker", **settings, DEPOT_SHUTDOWN__GRACE_SECONDS="4")
+    with depot.client() as client:
+        answer = _order(client, _item(client))
+        server.asked.wait(timeout=30)
+        began = time.monotonic()
+
+        assert worker.stop(signal.SIGTERM) == 0
+
+        assert time.monotonic() - began < 4
+        job = client.get(f"/jobs/{_jobs(answer)[0]}").json()
+    assert (job["status"], job["finished_at"]) == ("queued", None)
+
+
 def test_workers_run_what_the_server_does_not(
     start_briefly: StartDepot, own_database_url: str, tmp_path: Path, eventually: Eventually
 ) -> None:

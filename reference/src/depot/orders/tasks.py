@@ -26,7 +26,7 @@ MAX_MEMORY: Final = 512 * 1024 * 1024
 
 @task(
     name="orders.send_confirmation",
-    # Mail servers are away for hours at times: the last try is nearly three hours after the first.
+    # Mail servers are away for hours at times: the last try is about two hours after the first.
     attempts=12,
     backoff=Backoff(first=timedelta(seconds=1), factor=2.5, most=timedelta(hours=1)),
 )
@@ -62,7 +62,6 @@ async def make_invoice(job: Job, order_id: str) -> None:
     async with job.completing() as tx:
         await tx.merge(InvoiceRow(order_id=order_id, pdf=pdf, made_at=times.now()))
         await _set(tx, order_id, invoice="ready")
-    log.info("the invoice of order %s is ready", order_id)
 
 
 @make_invoice.on_dead
