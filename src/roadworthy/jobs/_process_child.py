@@ -18,7 +18,7 @@ import struct
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from contextvars import copy_context
 from dataclasses import dataclass
@@ -50,6 +50,7 @@ __all__ = [
 
 _HEADER: Final = struct.Struct("!BQ")
 _SMALL_BYTES: Final = 64 * 1024
+_PIECE_BYTES: Final = 1024 * 1024
 _REPORT_SECONDS: Final = 0.1
 _NOTE_CHARACTERS: Final = 1000
 _STDERR: Final = 2
@@ -72,10 +73,11 @@ class Kind(IntEnum):
     RAISED = 6
 
 
-def write_frame(pipe: io.FileIO, kind: Kind, body: bytes) -> None:
+def write_frame(pipe: io.FileIO, kind: Kind, body: Sequence[bytes] = ()) -> None:
     """Write a whole frame, however often the pipe has to be emptied for it."""
-    header = _HEADER.pack(kind, len(body))
-    for part in [header + body] if len(body) < _SMALL_BYTES else [header, body]:
+    size = sum(map(len, body))
+    parts = [_HEADER.pack(kind, size), *body]
+    for part in [b"".join(parts)] if size < _SMALL_BYTES else parts:
         rest = memoryview(part)
         while rest:
             rest = rest[pipe.write(rest) :]
@@ -104,37 +106,45 @@ def _read_exactly(pipe: io.FileIO, size: int) -> bytearray:
 
 # The pickler written in C holds the interpreter's lock from beginning to end, which for a
 # million objects stops the event loop for a second. It gives way where it calls a function
-# written in Python, as it does for each 64 KiB where it writes to, and reads from, one of these.
+# written in Python, as it does for each 64 KiB where it writes to, and reads from, one of
+# these. They copy little, and in pieces, because copying holds the lock as well.
 
 
 class _Sink:
     def __init__(self) -> None:
-        self.data = io.BytesIO()
+        self.parts: list[bytes] = []
 
     def write(self, data: bytes) -> int:
-        return self.data.write(data)
+        self.parts.append(data)
+        return len(data)
 
 
 class _Source:
     def __init__(self, data: bytes | bytearray) -> None:
-        self.data = io.BytesIO(data)
+        self._rest = memoryview(data)
 
     def read(self, size: int) -> bytes:
-        return self.data.read(size)
+        data, self._rest = bytes(self._rest[:size]), self._rest[size:]
+        return data
 
     def readline(self) -> bytes:
-        return self.data.readline()
+        raise NotImplementedError  # of protocol 0, which nobody writes here
 
     def readinto(self, buffer: Any) -> int:
-        return self.data.readinto(buffer)
+        target, at = memoryview(buffer).cast("B"), 0
+        while at < len(target) and self._rest:
+            piece = self._rest[: min(_PIECE_BYTES, len(target) - at)]
+            target[at : at + len(piece)] = piece
+            at, self._rest = at + len(piece), self._rest[len(piece) :]
+        return at
 
 
-def pack(*values: object) -> bytes:
+def pack(*values: object) -> list[bytes]:
     """Pickle values one after the other, so that they can be read one by one."""
     sink = _Sink()
     for value in values:
         pickle.Pickler(sink, protocol=pickle.HIGHEST_PROTOCOL).dump(value)
-    return sink.data.getvalue()
+    return sink.parts
 
 
 def unpack(data: bytes | bytearray) -> Iterator[Any]:
@@ -317,7 +327,7 @@ def main(parent: int, stdout: int) -> None:
         _, body = failure
         write_frame(answers, Kind.RAISED, body)
         return
-    write_frame(answers, Kind.READY, b"")
+    write_frame(answers, Kind.READY)
     while _work(inbox, answers):
         pass
 
@@ -366,7 +376,7 @@ def _do_nothing(_signal: int, _frame: FrameType | None) -> None:
     """Be a handler of a signal that is not for us."""
 
 
-def _prepare(boot: Iterator[Any]) -> tuple[Kind, bytes] | None:
+def _prepare(boot: Iterator[Any]) -> tuple[Kind, list[bytes]] | None:
     global _preparing  # noqa: PLW0603 - `may_start_processes` is asked by code we do not call
     _preparing = True
     try:
@@ -374,7 +384,8 @@ def _prepare(boot: Iterator[Any]) -> tuple[Kind, bytes] | None:
         if hasattr(os, "nice"):
             os.nice(niceness)
         spawn.prepare(data)
-        next(boot).open()()
+        if setup := next(boot):
+            setup.open()()
     except BaseException as error:  # the parent raises it
         error.add_note("This happened while a worker process started.")
         return _raised(error)
@@ -443,7 +454,7 @@ def _work(inbox: _Inbox, answers: io.FileIO) -> bool:
     return True
 
 
-def _answer(frame: bytearray, answers: io.FileIO) -> tuple[Kind, bytes]:
+def _answer(frame: bytearray, answers: io.FileIO) -> tuple[Kind, list[bytes]]:
     values = unpack(frame)
     try:
         settings = next(values)
@@ -451,7 +462,7 @@ def _answer(frame: bytearray, answers: io.FileIO) -> tuple[Kind, bytes]:
     except BaseException as error:  # the parent raises it
         error.add_note("This happened while a worker process imported the function.")
         return _raised(error)
-    write_frame(answers, Kind.STARTED, b"")
+    write_frame(answers, Kind.STARTED)
     try:
         return _returned(call, copy_context().run(_run, call, settings))
     except BaseException as error:  # the parent raises it
@@ -475,7 +486,7 @@ def _run(call: Callable[[], Any], settings: Settings) -> Any:
         _reports.end()
 
 
-def _returned(call: Callable[[], Any], result: Any) -> tuple[Kind, bytes]:
+def _returned(call: Callable[[], Any], result: Any) -> tuple[Kind, list[bytes]]:
     try:
         return Kind.RETURNED, pack(result)
     except MemoryError:
@@ -488,7 +499,7 @@ def _returned(call: Callable[[], Any], result: Any) -> tuple[Kind, bytes]:
         ) from error
 
 
-def _raised(error: BaseException) -> tuple[Kind, bytes]:
+def _raised(error: BaseException) -> tuple[Kind, list[bytes]]:
     text = "".join(traceback.format_exception(type(error), error, _theirs(error.__traceback__)))
     return Kind.RAISED, pack((_summary(error), text, _pickled(error)))
 

@@ -104,7 +104,7 @@ class Processes:
         if size < 1:
             raise ValueError(f"size is {size}: it takes one process at least.")
         self._slots = asyncio.Semaphore(size)
-        self._boot = _Boot(portable(setup or _nothing), niceness)
+        self._boot = _Boot(portable(setup) if setup else None, niceness)
         self._idle_seconds = idle.total_seconds()
         self._all: set[_Process] = set()
         self._idle: dict[_Process, asyncio.TimerHandle] = {}
@@ -192,10 +192,6 @@ class Processes:
         process.finish()
 
 
-def _nothing() -> None:
-    """Be the `setup` of those who want none."""
-
-
 def _closed() -> ProcessesClosed:
     return ProcessesClosed("Processes.close() was called: the call did not run to its end.")
 
@@ -204,7 +200,7 @@ def _closed() -> ProcessesClosed:
 class _Boot:
     """What a process is told when it starts."""
 
-    setup: Portable
+    setup: Portable | None
     niceness: int
 
 
@@ -499,7 +495,7 @@ def _frames(pipe: io.FileIO) -> Iterator[tuple[Kind, bytearray]]:
         yield read_frame(pipe)
 
 
-def _packed(task: _Task) -> bytes:
+def _packed(task: _Task) -> list[bytes]:
     try:
         return pack(task.settings, task.call)
     except MemoryError:
