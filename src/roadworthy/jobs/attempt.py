@@ -5,7 +5,7 @@ import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
-from typing import Any, Literal, TypeAlias, TypeVar
+from typing import Any, Final, Literal, TypeAlias, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -17,12 +17,19 @@ from roadworthy.jobs.task import Task
 from roadworthy.jobs.tiers import Tiers, TimedOut
 from roadworthy.jobs.work import Work
 
-__all__ = ["Attempt", "Reason"]
+__all__ = ["FAILURES", "Attempt", "InProcess", "Reason", "given_to", "run_there"]
 
 K = TypeVar("K")
 R = TypeVar("R")
 
+FAILURES: Final = (Exception, SystemExit, KeyboardInterrupt)
+"""What code of the application may raise without taking the service along.
+
+Nobody's Ctrl-C is lost by that: uvicorn and `run_worker` have handlers for it.
+"""
+
 Reason: TypeAlias = Literal["cancel", "release", "lost", "late"]
+"""Why an attempt is ended from outside."""
 _log = logging.getLogger("roadworthy.jobs")
 
 Complete: TypeAlias = Callable[[AsyncSession], Awaitable[None]]
@@ -90,8 +97,9 @@ class Attempt:
 
     def progress(self, done: float, note: str) -> None:
         """Keep it for the next time that progress is written down."""
-        self.told = (done, note)
-        self._on_progress()
+        first, self.told = self.told is None, (done, note)
+        if first:
+            self._on_progress()
 
     def cancelled(self) -> bool:
         """Tell whether the attempt should end."""
@@ -177,7 +185,7 @@ class Attempt:
 
 
 class InProcess:
-    """What a job may ask for in a worker process: there is no event loop, and no database."""
+    """What a job may ask for in a worker process: no event loop, and no database."""
 
     def progress(self, done: float, note: str) -> None:
         """Send it to the parent."""

@@ -20,10 +20,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from roadworthy.jobs import observe, tell
 from roadworthy.jobs._arguments import signature_of
-from roadworthy.jobs.attempt import Attempt, InProcess, Reason, given_to
+from roadworthy.jobs.attempt import FAILURES, Attempt, InProcess, Reason, given_to
 from roadworthy.jobs.job import GiveUp, Job, TryAgain
 from roadworthy.jobs.ledger import Claimed, Failure, Ledger
-from roadworthy.jobs.task import Task
+from roadworthy.jobs.task import Function, Task
 from roadworthy.jobs.tiers import Tiers
 from roadworthy.jobs.work import FailedAttempt, Hook, Work
 from roadworthy.problems.request_ids import current as current_request_id
@@ -37,10 +37,12 @@ Outcome: TypeAlias = Literal[
 
 _FIRST_PAUSE: Final = 0.2
 _LONGEST_PAUSE: Final = 5.0
+_HANDLER_TRIES: Final = 3
+"""How often `on_dead` of a task is called before the death is recorded without it."""
 
 
 class LeaseLost(RuntimeError):
-    """The job is somebody else's by now: what this attempt did in a transaction is undone."""
+    """The job is somebody else's by now: what its transaction wrote is undone."""
 
 
 class Runner:
@@ -61,7 +63,7 @@ class Runner:
         self._on_progress = on_progress
 
     def end(self, id_: str, reason: Reason) -> None:
-        """End an attempt from outside; it is none of our business once it completes its job."""
+        """End an attempt from outside, unless it is completing its job already."""
         attempt = self.running.get(id_)
         if attempt is None or attempt.completing_now or attempt.reason is not None:
             return
@@ -108,7 +110,7 @@ class Runner:
             return await self._dead(begun, task, Failure(tell.WORKER_LOST, text), None, span)
         try:
             arguments = _read(task, claimed)
-        except Exception as error:  # `upgrade` is the application's, and may raise anything
+        except FAILURES as error:  # `upgrade` is the application's, and may raise anything
             failure = Failure(tell.BAD_ARGUMENTS, str(error))
             return await self._dead(claimed, task, failure, error, span)
         return await self._attempt(claimed, task, arguments, span)
@@ -132,7 +134,7 @@ class Runner:
         except LeaseLost:
             tell.lost(claimed)
             return "lost"
-        except (Exception, SystemExit) as error:  # a task that exits takes nobody along
+        except FAILURES as error:
             return await self._failed(attempt, error, span)
         return "completed" if attempt.completed else "succeeded"
 
@@ -157,26 +159,27 @@ class Runner:
         if current is None or (attempt.reason is None and current.cancelling()):
             raise error
         current.uncancel()
+        # Where there is no reason, what the task waited for was cancelled, not the task.
+        return await self._failed(attempt, error, span)
+
+    async def _ended_outside(self, attempt: Attempt) -> Outcome | None:
+        """Return what became of an attempt that somebody ended, or that was done already."""
         if attempt.completed:
             return "completed"
-        if attempt.reason is None:
-            # Something that the task waited for was cancelled, not the task.
-            return await self._failed(attempt, error, span)
         if attempt.reason == "cancel":
             return await self._stop(attempt.claimed)
         if attempt.reason == "lost":
             tell.lost(attempt.claimed)
             return "lost"
-        return "released"
+        return "released" if attempt.reason == "release" else None
 
     async def _failed(self, attempt: Attempt, error: BaseException, span: Span) -> Outcome:
         claimed, task = attempt.claimed, attempt.task
-        failure = tell.failure_of(error)
-        if attempt.completed:
+        if attempt.completed and not isinstance(error, asyncio.CancelledError):
             tell.failed_after_completion(claimed, error)
-            return "completed"
-        if attempt.reason == "cancel":
-            return await self._stop(claimed)
+        if (outcome := await self._ended_outside(attempt)) is not None:
+            return outcome
+        failure = tell.failure_of(error)
         if isinstance(error, GiveUp) or claimed.attempts >= task.terms.attempts:
             return await self._dead(claimed, task, failure, error, span)
         delay = _delay(task, claimed, error)
@@ -197,23 +200,30 @@ class Runner:
     ) -> Outcome:
         tell.dead(claimed, task, failure, error)
         observe.fail(span, failure.code)
-        if not await self._bury_with_handler(claimed, task, failure):
-            await self._record(lambda db: self._ledger.bury(db, claimed, failure))
+        await self._bury(claimed, task, failure)
         failed = _failed_attempt(claimed, task, failure, error, again_in=None)
         for hook in (self._work.on_failure, self._work.on_dead):
             await self._call_hook(hook, failed)
         return "dead"
 
-    async def _bury_with_handler(self, claimed: Claimed, task: Task[...], failure: Failure) -> bool:
-        handler = task.dead_handler
-        if handler is None or failure.code == tell.BAD_ARGUMENTS:
-            return False
+    async def _bury(self, claimed: Claimed, task: Task[...], failure: Failure) -> None:
+        if task.dead_handler is not None and failure.code != tell.BAD_ARGUMENTS:
+            for _ in range(_HANDLER_TRIES):
+                if await self._bury_with_handler(task.dead_handler, claimed, task, failure):
+                    return
+        await self._record(lambda db: self._ledger.bury(db, claimed, failure))
+
+    async def _bury_with_handler(
+        self, handler: Function, claimed: Claimed, task: Task[...], failure: Failure
+    ) -> bool:
+        """Record a death together with what the task wants to happen then."""
         try:
             async with self._work.units.begin() as tx:
                 if await self._ledger.bury(await tx.connection(), claimed, failure):
                     await _call_handler(handler, task, claimed, tx)
         except Exception as error:  # whatever it raises, the job is dead and has to be recorded so
             tell.handler_failed(claimed, error)
+            await asyncio.sleep(_FIRST_PAUSE)
             return False
         return True
 
@@ -250,7 +260,7 @@ class Runner:
             result = hook(failed)
             if inspect.isawaitable(result):
                 await result
-        except Exception as caught:  # whatever it is: it must not fail the job once more
+        except FAILURES as caught:  # whatever it is: it must not fail the job once more
             tell.hook_failed(failed.task, caught)
 
 
@@ -289,7 +299,7 @@ def _delay(task: Task[...], claimed: Claimed, error: BaseException) -> timedelta
 
 
 async def _call_handler(
-    handler: Callable[..., Any], task: Task[...], claimed: Claimed, tx: AsyncSession
+    handler: Function, task: Task[...], claimed: Claimed, tx: AsyncSession
 ) -> None:
     signature = signature_of(f"{task.name}.on_dead", handler)
     job = Job(

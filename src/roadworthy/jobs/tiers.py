@@ -112,5 +112,7 @@ def _succeed(done: "asyncio.Future[R]", result: R) -> None:
 
 
 def _fail(done: "asyncio.Future[Any]", error: BaseException) -> None:
+    if isinstance(error, StopIteration):  # no future takes one: it would end a generator
+        error = RuntimeError(f"The task raised StopIteration: {error}")
     if not done.done():
         done.set_exception(error)

@@ -8,7 +8,7 @@ from typing import Final
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from roadworthy.jobs import tell
-from roadworthy.jobs.attempt import Attempt
+from roadworthy.jobs.attempt import FAILURES, Attempt
 from roadworthy.jobs.insert import Call, new_id
 from roadworthy.jobs.ledger import Claimed
 from roadworthy.jobs.tiers import Tiers
@@ -65,7 +65,7 @@ class Unstored:
         )
         try:
             await attempt.run(call.task.signature.load(call.arguments))
-        except Exception as error:  # whatever the task raises: there is nobody else to tell
+        except FAILURES as error:  # whatever the task raises: there is nobody else to tell
             tell.failed_unstored(job, error)
 
 
