@@ -58,7 +58,7 @@ class DatabaseSettings(BaseModel):
 
 
 class JobsSettings(BaseModel):
-    """What can be set of an `Embedded` engine; durations are seconds, or ISO 8601 (`PT5S`)."""
+    """What can be set of an `Embedded` engine; durations as in `DatabaseSettings`."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 

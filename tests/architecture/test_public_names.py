@@ -18,6 +18,8 @@ def definitions(name: str) -> Iterator[tuple[str, ast.stmt]]:
     """Yield what a module defines at its top level, with its name."""
     for node in tree_of(source_of(name)).body:
         match node:
+            case ast.FunctionDef(decorator_list=[ast.Name(id="overload")]):
+                continue  # the function itself follows, with the words for all of them
             case ast.ClassDef() | ast.FunctionDef() | ast.AsyncFunctionDef():
                 yield node.name, node
             case (

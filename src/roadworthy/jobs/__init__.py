@@ -1,4 +1,4 @@
-"""Background work that survives: jobs are rows, written in the caller's transaction.
+"""Background work that survives: jobs are rows of the caller's transaction.
 
     @task(attempts=5, timeout=timedelta(seconds=30))
     async def send_confirmation(job: Job, order_id: str) -> None:

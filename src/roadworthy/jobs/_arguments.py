@@ -1,4 +1,4 @@
-"""What a task takes: which parameters are stored, and which are given when it runs."""
+"""What a task takes: the parameters that are stored, and those that are given."""
 
 import inspect
 import json

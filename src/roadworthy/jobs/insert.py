@@ -1,4 +1,4 @@
-"""Write jobs in the caller's transaction: one INSERT, whatever the kind of session."""
+"""Write jobs in the caller's transaction: one INSERT, with any kind of session."""
 
 import os
 import time
@@ -23,13 +23,26 @@ from roadworthy.problems import request_id
 if TYPE_CHECKING:
     from roadworthy.jobs.task import Task
 
-__all__ = ["Call", "Enqueued", "Options", "Unique", "enqueue_many"]
+__all__ = [
+    "MAX_UNIQUE_KEY",
+    "Call",
+    "Enqueued",
+    "Options",
+    "Unique",
+    "add",
+    "add_all",
+    "add_sync",
+    "enqueue_many",
+    "new_id",
+    "turn_at",
+]
 
 Unique: TypeAlias = Literal["queued", "unfinished"]
 """While what a job is the only one of its key: until it begins, or until it ends."""
 Row: TypeAlias = dict[str, Any]
 
 MAX_UNIQUE_KEY: Final = 200
+"""Characters."""
 _TRIES: Final = 5
 """A job with our key may end between the INSERT that it stopped and the look for it."""
 
@@ -107,7 +120,10 @@ def add_all(tx: Session | Connection, calls: list[Call]) -> list[Enqueued]:
 
 
 def new_id(moment: float | None = None) -> str:
-    """Return a UUID of version 7 (RFC 9562 §5.7): sorted by time, so inserts stay together."""
+    """Return a UUID of version 7 (RFC 9562 §5.7).
+
+    It sorts by time, so what is inserted together is stored together.
+    """
     nanoseconds = time.time_ns() if moment is None else int(moment * 10**9)
     milliseconds, rest = divmod(nanoseconds, 10**6)
     # §6.2, method 3: jobs of one process keep their order within a millisecond, too.

@@ -8,7 +8,7 @@ from typing import ParamSpec, Protocol, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-__all__ = ["GiveUp", "Job", "TryAgain"]
+__all__ = ["GiveUp", "Host", "Job", "TryAgain"]
 
 K = TypeVar("K")
 P = ParamSpec("P")
@@ -31,13 +31,27 @@ class TryAgain(Exception):
 
 
 class Host(Protocol):
-    """What runs a job, as far as the job may ask it."""
+    """What runs a job, as far as the job may ask it; `Job` says what each means."""
 
-    def find(self, kind: type[K]) -> K: ...
-    def progress(self, done: float, note: str) -> None: ...
-    def cancelled(self) -> bool: ...
-    def completing(self) -> AbstractAsyncContextManager[AsyncSession]: ...
-    def in_process(self, call: Callable[[], R]) -> Awaitable[R]: ...
+    def find(self, kind: type[K]) -> K:
+        """Return a part."""
+        ...
+
+    def progress(self, done: float, note: str) -> None:
+        """Note how far it is."""
+        ...
+
+    def cancelled(self) -> bool:
+        """Tell whether it should stop."""
+        ...
+
+    def completing(self) -> AbstractAsyncContextManager[AsyncSession]:
+        """Open the transaction that completes it."""
+        ...
+
+    def in_process(self, call: Callable[[], R]) -> Awaitable[R]:
+        """Run a call in a worker process."""
+        ...
 
 
 class Job:

@@ -39,6 +39,7 @@ from roadworthy.jobs.tables import table, utc, utc_or_none
 __all__ = ["WORKER_LOST", "Claimed", "Failure", "Ledger", "worker_name"]
 
 WORKER_LOST: Final = "WORKER_LOST"
+"""The code of a job whose worker died."""
 _PROMOTED: Final = 5000
 """Jobs whose time has come, queued by one statement: the rest follow in the next."""
 _SWEPT: Final = 1000
@@ -69,7 +70,7 @@ _TIMES: Final = ("run_at", "turn_at", "enqueued_at")
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """How an attempt failed: a code for clients, and the exception's text for operators."""
+    """How an attempt failed: a code for clients, and a text for operators."""
 
     code: str
     text: str = ""
@@ -183,9 +184,10 @@ class Ledger:
     async def rescue(
         self, connection: AsyncConnection, *, mine: Collection[str], alone: bool = False
     ) -> Sequence[tuple[str, str, str]]:
-        """Queue jobs whose lease has ended, but for `mine`; return id, task and old worker.
+        """Queue jobs whose lease has ended, but for `mine`; return which, and of whom.
 
-        With `alone`, all other workers are known to be dead, and no lease is waited for.
+        Of each: its id, its task and its old worker. With `alone`, all other workers are
+        known to be dead, and no lease is waited for.
         """
         ended = true() if alone else table.c.leased_until < self.now()
         lost = (

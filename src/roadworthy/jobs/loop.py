@@ -112,6 +112,7 @@ class Loop:
 
     async def start(self) -> None:
         """Begin; where nobody else can be alive, with the jobs that the dead left behind."""
+        self._event_loop = asyncio.get_running_loop()
         async with self._alive.beginning() as alone:
             if alone:
                 await self._take_over()
@@ -295,7 +296,7 @@ class Loop:
         return self._runner.has_told() and monotonic() >= self._report_at
 
     def _note_progress(self) -> None:
-        self._news.set()
+        self._event_loop.call_soon_threadsafe(self._news.set)  # the task may be on a thread
 
     async def _wait_for_jobs(self, seconds: float) -> None:
         tasks = [begun.task for begun in self._begun.values()]

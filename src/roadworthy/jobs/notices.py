@@ -30,7 +30,7 @@ async def notify(engine: AsyncEngine) -> None:
 
 
 async def listen(engine: AsyncEngine, hear: Callable[[], object]) -> None:
-    """Call `hear` for every notice until cancelled, on a connection that is kept for it.
+    """Call `hear` for every notice until cancelled, on a connection kept for it.
 
     It is also called whenever the connection is new: something may have been missed.
     """

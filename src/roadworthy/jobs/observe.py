@@ -14,14 +14,14 @@ from opentelemetry import metrics, trace
 from opentelemetry.trace import SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-__all__ = ["attempt", "backlog", "ended", "enqueued", "started", "trace_id", "traceparent"]
+__all__ = ["attempt", "backlog", "ended", "enqueued", "fail", "started", "trace_id", "traceparent"]
 
 _NAME: Final = "roadworthy.jobs"
 _W3C: Final = TraceContextTextMapPropagator()
 
 
 def traceparent() -> str | None:
-    """Return the current trace as W3C's `traceparent` writes it, or None outside of one."""
+    """Return the current trace as W3C's `traceparent` writes it, or None."""
     if not trace.get_current_span().get_span_context().is_valid:
         return None
     carrier: dict[str, str] = {}
@@ -30,7 +30,7 @@ def traceparent() -> str | None:
 
 
 def trace_id() -> str | None:
-    """Return the id of the current trace, as log lines have it, or None outside of one."""
+    """Return the id of the current trace, as log lines have it, or None."""
     context = trace.get_current_span().get_span_context()
     return trace.format_trace_id(context.trace_id) if context.is_valid else None
 
@@ -39,7 +39,7 @@ def trace_id() -> str | None:
 def attempt(
     task: str, *, parent: str | None, attributes: Mapping[str, Any]
 ) -> Generator[trace.Span]:
-    """Be in a span of the attempt at a job, in the trace of the request that enqueued it."""
+    """Be in a span of an attempt, in the trace of the request that enqueued the job."""
     context = _W3C.extract({"traceparent": parent}) if parent else None
     tracer = trace.get_tracer(_NAME)
     with tracer.start_as_current_span(

@@ -43,6 +43,7 @@ __all__ = [
 ]
 
 Status: TypeAlias = Literal["queued", "running", "retrying", "succeeded", "dead", "cancelled"]
+"""Where a job stands, in words for clients."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,10 +132,10 @@ async def browse(
 
 
 async def retry(session: Here, id: str) -> bool:  # noqa: A002
-    """Queue a dead, cancelled or parked job again, with all its attempts; tell whether it was one.
+    """Queue a dead, cancelled or parked job again; tell whether it was one.
 
-    It runs if and only if the transaction of `session` commits; its priority is a head
-    start before what is enqueued now.
+    It has all its attempts before it, and its priority is a head start before what is
+    enqueued now. It runs if and only if the transaction of `session` commits.
     """
     record, now = await get(session, id), clock.now()
     if record is None:
@@ -148,7 +149,7 @@ async def retry(session: Here, id: str) -> bool:  # noqa: A002
 
 
 async def cancel(session: Here, id: str) -> bool:  # noqa: A002
-    """Cancel a job that waits, or ask one that runs to stop; tell whether there was one.
+    """Cancel a job that waits, or stop one that runs; tell whether there was one.
 
     A coroutine is cancelled, a worker process ended; a thread has to look at `job.cancelled`.
     """

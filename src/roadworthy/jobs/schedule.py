@@ -50,7 +50,7 @@ class Every:
 
 @dataclass(frozen=True, slots=True)
 class Cron:
-    """Run at the times of a cron expression: `Cron("0 3 * * *", zone="Europe/Berlin")`.
+    """Run at the times of a cron expression: `Cron("0 3 * * *", zone="UTC")`.
 
     Five fields: minute, hour, day of the month, month, day of the week; names,
     ranges, steps, `L` and `#` as in Debian's cron. When the clocks change, a fixed

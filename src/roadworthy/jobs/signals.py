@@ -1,4 +1,4 @@
-"""Tell the engines of this process, once a transaction has committed, that it held jobs.
+"""Tell the engines of this process when a transaction with jobs has committed.
 
 While an application with `Jobs` is open, one listener on SQLAlchemy's sessions looks
 for a mark that enqueueing left. Nothing waits for the engines: they are only woken.

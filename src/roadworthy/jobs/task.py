@@ -37,14 +37,17 @@ from roadworthy.jobs.job import Job
 from roadworthy.jobs.schedule import Schedule
 from roadworthy.jobs.signals import run_after_commit
 
-__all__ = ["RunsOn", "Sending", "Task", "task"]
+__all__ = ["Function", "RunsOn", "Sending", "Task", "Terms", "Upgrade", "task"]
 
 P = ParamSpec("P")
 S = TypeVar("S", bound=AsyncSession)
 
 RunsOn: TypeAlias = Literal["loop", "thread", "cpu"]
+"""Where a task runs: the event loop, a thread, or a worker process."""
 Upgrade: TypeAlias = Callable[[int, dict[str, Any]], dict[str, Any]]
+"""Turns the arguments of an older version into today's."""
 Function: TypeAlias = Callable[..., Awaitable[object] | object]
+"""What can be a task."""
 F = TypeVar("F", bound=Function)
 
 _QUEUE: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
@@ -146,7 +149,7 @@ class Task(Sending[P]):
 
     @cached_property
     def signature(self) -> Signature:
-        """The parameters, read when they are first needed: annotations may name later things.
+        """The parameters, read when first needed: annotations may name later things.
 
         Raises:
             TypeError: One of them cannot be stored, or cannot be had where the task runs.

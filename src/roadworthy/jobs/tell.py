@@ -1,4 +1,4 @@
-"""What the log says of jobs: every failed attempt, with all that is needed to find it.
+"""What the log says of jobs: every failed attempt, and all that helps to find it.
 
 Each line has the task, the job's id, the attempt, the request id and the trace id as
 fields of the record (`extra`), and in its text what an operator reads first.
@@ -17,9 +17,28 @@ from roadworthy.jobs.task import Task
 from roadworthy.jobs.tiers import TimedOut
 from roadworthy.problems import Problem
 
-__all__ = ["BAD_ARGUMENTS", "WORKER_LOST", "failure_of"]
+__all__ = [
+    "BAD_ARGUMENTS",
+    "WORKER_LOST",
+    "away",
+    "cancelled",
+    "crashed",
+    "dead",
+    "failed",
+    "failed_after_completion",
+    "failed_unstored",
+    "failure_of",
+    "handler_failed",
+    "hook_failed",
+    "lost",
+    "not_given_back",
+    "not_recorded",
+    "parked",
+    "rescued",
+]
 
 BAD_ARGUMENTS: Final = "BAD_ARGUMENTS"
+"""The code of a job whose arguments do not fit its task."""
 
 _CODES: Final[dict[type[BaseException], str]] = {
     GiveUp: "GAVE_UP",
@@ -102,7 +121,7 @@ def rescued(found: Sequence[tuple[str, str, str]]) -> None:
 
 def handler_failed(job: Claimed, error: BaseException) -> None:
     """Log that what was to happen with the death of a job did not."""
-    text = "%s: its on_dead failed, and is not called again"
+    text = "%s: its on_dead failed; after three times the job is dead without it"
     _log.error(text, job.task, exc_info=error, extra=_fields(job))
 
 
@@ -130,7 +149,7 @@ def not_given_back(error: BaseException) -> None:
 
 
 def crashed(job: Claimed, error: BaseException) -> None:
-    """Log that running a job failed where it must not; it runs again when its lease ends."""
+    """Log that running a job failed where it must not."""
     text = "%s: running its job failed; it runs again when its lease ends"
     _log.error(text, job.task, exc_info=error, extra=_fields(job))
 

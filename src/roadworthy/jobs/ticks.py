@@ -1,4 +1,4 @@
-"""Scheduled tasks: each tick becomes one job, however many processes watch the clock.
+"""Scheduled tasks: each tick becomes one job, however many watch the clock.
 
 There is a row for each schedule. Whoever moves its `next_at` from this tick to the
 next one enqueues the job, in the same transaction; the others find it moved. Ticks

@@ -52,6 +52,7 @@ class FailedAttempt:
 
 
 Hook: TypeAlias = Callable[[FailedAttempt], Awaitable[object] | object]
+"""What `on_failure` and `on_dead` of `Jobs` take."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
