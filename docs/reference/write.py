@@ -9,8 +9,10 @@ import inspect
 import re
 import sys
 from collections.abc import Iterator
+from enum import Enum
 from pathlib import Path
 from types import ModuleType
+from typing import get_overloads
 
 from roadworthy.problems import Problem
 
@@ -22,6 +24,8 @@ MODULES = (
     "conditional",
     "database",
     "idempotency",
+    "jobs",
+    "testing",
     "observability",
     "settings",
 )
@@ -66,7 +70,9 @@ def page(module: ModuleType | None) -> str:
 def entry(module: ModuleType, name: str) -> str:
     """Return what the page says of one public name."""
     value = getattr(module, name)
-    if inspect.isclass(value):
+    if inspect.isclass(value) and issubclass(value, Enum):
+        parts = [prose(value.__doc__), ", ".join(f"`{member.value}`" for member in value)]
+    elif inspect.isclass(value):
         methods = [method for method in public_methods(value) if method.__doc__]
         parts = [signature(name, value), prose(value.__doc__)]
         parts += [f"- {signature(m.__name__, m, dot=True)}: {first(m)}" for m in methods]
@@ -100,7 +106,9 @@ def signature(name: str, value: object, *, dot: bool = False) -> str:
     if getattr(value, "_is_protocol", False):
         return ""  # it is for annotations, nobody calls it
     try:
-        parameters = inspect.signature(value).parameters.values()  # type: ignore[arg-type]
+        # Where a function has several shapes, the last one has the keywords.
+        shape: object = next(iter(get_overloads(value)[-1:]), value)  # type: ignore[arg-type]
+        parameters = inspect.signature(shape).parameters.values()  # type: ignore[arg-type]
     except (TypeError, ValueError):
         return ""
     shown = ", ".join(spelled(list(parameters)))
@@ -125,6 +133,8 @@ def spelled(parameters: list[inspect.Parameter]) -> Iterator[str]:
 
 def default(value: object) -> str:
     """Return a default's source, without addresses in memory."""
+    if value is Ellipsis or getattr(value, "__name__", "") == "<lambda>":
+        return "..."
     text = re.sub(r" at 0x[0-9a-f]+", "", repr(value))
     return re.sub(r"datetime\.(timedelta)", r"\1", text)
 

@@ -81,15 +81,17 @@ def exists(words):
             named = [re.search(r"^roadworthy\[(.+)\]$", word) for word in rest]
             return all(set(found[1].split(",")) <= EXTRAS for found in named if found)
         case ["depot", word, *_]:
-            return depot_has(word)
+            return has_command("depot", word)
+        case ["roadworthy", group, word, *_]:
+            return has_command("roadworthy.cli", group, word)
         case [first, *_]:
             local = REPOSITORY / first
             return first in ANYWHERE or local.exists() or shutil.which(first) is not None
     return False
 
 
-def depot_has(word):
+def has_command(module, *words):
     done = subprocess.run(
-        [sys.executable, "-m", "depot", word, "--help"], capture_output=True, check=False
+        [sys.executable, "-m", module, *words, "--help"], capture_output=True, check=False
     )
     return done.returncode == 0
