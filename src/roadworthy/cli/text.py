@@ -1,4 +1,4 @@
-"""What the command line writes: tables, times and JSON; nothing that moves a terminal."""
+"""What the command line writes: tables, times and JSON, and no control codes."""
 
 import json
 import os
