@@ -246,6 +246,10 @@ class Loop:
         if self._stopping:  # it was told so while it claimed
             self._given_back.append(job.id)
             return
+        if job.id in self._begun:
+            # We stood still, another worker queued it again, and we were the next to claim.
+            # It still runs here, under the lease that we have now.
+            return
         loop = asyncio.get_running_loop()
         self._free[runs_on] -= 1
         task = loop.create_task(self._runner.run(job), context=contextvars.Context())
