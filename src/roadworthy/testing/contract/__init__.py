@@ -1,0 +1,26 @@
+"""The contract of engines: tests that each of them has to pass.
+
+    class TestMyEngine(EngineContract):
+        def make_engine(self, *, at_a_time: int = 20) -> Engine:
+            return MyEngine(at_a_time, lease=self.lease, grace=timedelta(milliseconds=200))
+
+        @pytest.fixture
+        def database_url(self, tmp_path: Path) -> str:
+            return f"sqlite:///{tmp_path / 'test.db'}"
+
+They need pytest and pytest-asyncio. They look at the database and at files only, never
+into the engine: where that runs its jobs in other processes, override `working` and
+`worker_process`, and have those processes open `contract_tasks.contract_jobs`.
+"""
+
+from roadworthy.testing.contract.crashes import Crashes
+from roadworthy.testing.contract.order import Order
+from roadworthy.testing.contract.outcomes import Outcomes
+from roadworthy.testing.contract.schedules import Schedules
+from roadworthy.testing.contract.tiers import Tiers
+
+__all__ = ["Crashes", "EngineContract", "Order", "Outcomes", "Schedules", "Tiers"]
+
+
+class EngineContract(Outcomes, Crashes, Order, Schedules, Tiers):
+    """Every test that an engine has to pass."""
