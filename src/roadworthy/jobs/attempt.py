@@ -56,6 +56,8 @@ class Attempt:
         self.work, self.task, self.claimed = work, task, claimed
         self.reason: Reason | None = None
         """Why the attempt is being ended from outside."""
+        self.heeded = False
+        """Whether the task has asked, and was told that it should end."""
         self.completed = False
         """Whether the completion is committed already."""
         self.completing_now = False
@@ -103,7 +105,8 @@ class Attempt:
 
     def cancelled(self) -> bool:
         """Tell whether the attempt should end."""
-        return self.reason is not None
+        self.heeded = self.reason is not None
+        return self.heeded
 
     @asynccontextmanager
     async def completing(self) -> AsyncGenerator[AsyncSession]:

@@ -136,6 +136,9 @@ class Runner:
             return "lost"
         except FAILURES as error:
             return await self._failed(attempt, error, span)
+        # A thread that was told to stop, and returns, has stopped.
+        if attempt.heeded and (outcome := await self._ended_outside(attempt)) is not None:
+            return outcome
         return "completed" if attempt.completed else "succeeded"
 
     async def _perform(self, attempt: Attempt, arguments: Mapping[str, Any]) -> None:
@@ -247,7 +250,7 @@ class Runner:
                 async with self._work.units.engine.begin() as connection:
                     await move(connection)
             except Exception as error:  # whatever a driver raises: without the record it runs twice
-                tell.not_recorded(error, pause)
+                tell.not_recorded(error, pause, again=pause > _FIRST_PAUSE)
             else:
                 return
             await asyncio.sleep(pause)
