@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 WHERE = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
 IN_ONE = 20
 """Inserts of each kind in one transaction."""
+LONGEST = 240
+"""Seconds after which a slow machine runs each peer no more than once."""
 
 
 def _each_database(
@@ -32,8 +34,7 @@ def _each_database(
         try:
             if missing := peers.ours(kind).missing(bench):
                 raise Failed(missing)
-            with bench.database(kind) as url:
-                cells = measure(url)
+            cells = measure(kind)
         except Failed as failure:
             cells = [str(failure), *[""] * (width - 2)]
         rows.append([label, *cells])
@@ -46,8 +47,9 @@ def _each_database(
 def enqueueing(bench: Bench, *, times: int) -> str:
     """Compare `enqueue` with one INSERT of a similar row, in turns in the same transactions."""
 
-    def measure(url: str) -> list[str]:
-        found = bench.call("speed.time_enqueue", url, times)
+    def measure(kind: str) -> list[str]:
+        with bench.database(kind) as url:
+            found = bench.call("speed.time_enqueue", url, times)
         cells = [f"{found[f'{what}_{share}']:.3f}" for what in KINDS for share in ("p50", "p99")]
         ratios = [found[f"enqueue_{share}"] / found[f"core_{share}"] for share in ("p50", "p99")]
         return [*cells, *(f"{ratio:.2f}" for ratio in ratios)]
@@ -144,8 +146,9 @@ async def _opened(url: str, *tables: Any, run: bool = False) -> "AsyncIterator[D
 def starting(bench: Bench, *, times: int) -> str:
     """Time a job from the commit that made it to its first line, in the serving process."""
 
-    def measure(url: str) -> list[str]:
-        found = bench.call("speed.time_start", url, times)
+    def measure(kind: str) -> list[str]:
+        with bench.database(kind) as url:
+            found = bench.call("speed.time_start", url, times)
         return [f"{found[name]:.2f}" for name in ("p50", "p99", "with_commit")]
 
     head = ["database", "p50 ms", "p99 ms", "p50 ms with the commit itself"]
@@ -189,9 +192,10 @@ def throughput(bench: Bench, *, jobs: int, rounds: int, wanted: list[Peer]) -> s
     """Run the same backlog with each peer in turns, and return the table."""
     runs: dict[str, list[dict[str, float]]] = {peer.name: [] for peer in wanted}
     failures: dict[str, str] = {}
+    end = time.monotonic() + LONGEST
     for _ in range(rounds):
         for peer in wanted:
-            if peer.name not in failures:
+            if peer.name not in failures and (time.monotonic() < end or not runs[peer.name]):
                 try:
                     runs[peer.name].append(_work_off(bench, peer, jobs))
                 except Failed as failure:
@@ -242,11 +246,12 @@ TABLES = (0, 1_000), (999_000, 1_000), (0, 1_000_000)
 def memory(bench: Bench, *, seconds: float, backlogs: tuple[int, ...] = BACKLOGS) -> str:
     """Return the most memory that a worker has with each backlog, while it works it off."""
 
-    def measure(url: str) -> list[str]:
+    def measure(kind: str) -> list[str]:
         cells = []
         for backlog in backlogs:
-            bench.call("speed.fill_table", url, 0, backlog)
-            found = bench.call("peers.roadworthy.hold", url, seconds)
+            with bench.database(kind) as url:
+                bench.call("speed.fill_table", url, 0, backlog)
+                found = bench.call("peers.roadworthy.hold", url, seconds)
             cells += [f"{found['rss']:.0f}"]
         return cells
 
@@ -257,11 +262,12 @@ def memory(bench: Bench, *, seconds: float, backlogs: tuple[int, ...] = BACKLOGS
 def claiming(bench: Bench, *, times: int, tables: tuple[tuple[int, int], ...] = TABLES) -> str:
     """Time the claim of 50 jobs, with its commit, in tables of several sizes."""
 
-    def measure(url: str) -> list[str]:
+    def measure(kind: str) -> list[str]:
         cells = []
         for finished, queued in tables:
-            bench.call("speed.fill_table", url, finished, queued)
-            found = bench.call("speed.time_claims", url, times)
+            with bench.database(kind) as url:
+                bench.call("speed.fill_table", url, finished, queued)
+                found = bench.call("speed.time_claims", url, times)
             cells += [f"{found['p50']:.2f}", f"{found['p90']:.2f}"]
         return cells
 
@@ -271,49 +277,43 @@ def claiming(bench: Bench, *, times: int, tables: tuple[tuple[int, int], ...] = 
 
 
 def fill_table(url: str, finished: str, queued: str) -> None:
-    """Leave as many rows in the table of jobs, by one statement: copies of a real job."""
-    asyncio.run(_fill_table(url, int(finished), int(queued)))
+    """Add as many rows to the table of jobs, by one statement: copies of a real job."""
+    like = asyncio.run(_one_job(url))
+    total = int(finished) + int(queued)
+    if total:
+        common.script(url, _copies(url, like, int(finished), total))
+    common.script(url, f"DELETE FROM roadworthy_jobs WHERE id = '{like}'")
     if url.startswith("postgresql"):
         # What autovacuum does within a minute of such a change.
-        common.query(url, "VACUUM ANALYZE roadworthy_jobs")
+        common.script(url, "VACUUM ANALYZE roadworthy_jobs")
     common.result()
 
 
-async def _fill_table(url: str, finished: int, queued: int) -> None:
-    from sqlalchemy import text
-
+async def _one_job(url: str) -> str:
     from _jobs.peers import roadworthy as ours
+
+    async with _opened(url) as db, db.begin() as tx:
+        return (await ours.noop.enqueue(tx, n=1)).id
+
+
+def _copies(url: str, like: str, finished: int, total: int) -> str:
     from roadworthy import jobs
 
-    sqlite = url.startswith("sqlite")
+    names = [column.name for column in jobs.table.columns]
     new = {
-        "id": f"{'printf' if sqlite else 'format'}('%{'08d' if sqlite else 's'}-0000-7000', i)",
+        "id": f"{'printf' if url.startswith('sqlite') else 'format'}('%s-0000-7000', i)",
         "state": f"CASE WHEN i <= {finished} THEN 'succeeded' ELSE 'queued' END",
         "finished_at": f"CASE WHEN i <= {finished} THEN run_at END",
     }
-    names = [column.name for column in jobs.table.columns]
-    chosen = ", ".join(new.get(name, name) for name in names)
-    total = finished + queued
-    series = (
-        f"(WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < {total}) "
-        f"SELECT i FROM c) AS n"
-        if sqlite
-        else f"generate_series(1, {total}) AS n(i)"
-    )
-    copy = (
+    series = f"generate_series(1, {total}) AS n(i)"
+    if url.startswith("sqlite"):
+        counted = f"SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < {total}"
+        series = f"(WITH RECURSIVE c(i) AS ({counted}) SELECT i FROM c) AS n"
+    return (
         f"INSERT INTO roadworthy_jobs ({', '.join(names)}) "
-        f"SELECT {chosen} FROM roadworthy_jobs, {series} WHERE id = :like"
+        f"SELECT {', '.join(new.get(name, name) for name in names)} "
+        f"FROM roadworthy_jobs, {series} WHERE id = '{like}'"
     )
-    async with _opened(url) as db:
-        async with db.begin() as tx:
-            await tx.execute(text("DELETE FROM roadworthy_jobs"))
-            like = (await ours.noop.enqueue(tx, n=1)).id
-        async with db.engine.begin() as connection:
-            if not sqlite:
-                await connection.execute(text("SET LOCAL statement_timeout = 0"))
-            if total:
-                await connection.execute(text(copy), {"like": like})
-            await connection.execute(text("DELETE FROM roadworthy_jobs WHERE id = :x"), {"x": like})
 
 
 def time_claims(url: str, times: str) -> None:
