@@ -56,12 +56,15 @@ class Pulse:
     async def beat_forever(self) -> None:
         """Beat; where the database is away, try again with the next beat."""
         seconds = self._ledger.lease.total_seconds() / _BEATS
+        away = False
         while True:
             try:
                 await self._beat()
                 await self._look_after()
+                away = False
             except Exception as error:  # whatever a driver raises: the next beat may succeed
-                tell.away(error, seconds)
+                tell.away(error, seconds, again=away)
+                away = True
             try:
                 async with asyncio.timeout(seconds):
                     await self._now.wait()

@@ -35,6 +35,7 @@ __all__ = [
     "not_recorded",
     "parked",
     "rescued",
+    "unheard",
 ]
 
 BAD_ARGUMENTS: Final = "BAD_ARGUMENTS"
@@ -130,16 +131,21 @@ def hook_failed(task: str, error: BaseException) -> None:
     _log.error("on_failure or on_dead of Jobs failed for %s", task, exc_info=error)
 
 
-def not_recorded(error: BaseException, pause: float) -> None:
-    """Log that the outcome of a job is known and cannot be written."""
-    text = "The outcome of a job could not be recorded; again in %.1f s"
-    _log.warning(text, pause, exc_info=error)
+def not_recorded(error: BaseException, pause: float, *, again: bool) -> None:
+    """Log once for each job that its outcome is known and cannot be written."""
+    text = "The outcome of a job could not be recorded (%s); again in %.1f s"
+    _log.log(logging.DEBUG if again else logging.WARNING, text, type(error).__name__, pause)
 
 
-def away(error: BaseException, pause: float) -> None:
-    """Log that the table of jobs cannot be read or written."""
+def away(error: BaseException, pause: float, *, again: bool = False) -> None:
+    """Log that the table of jobs cannot be read or written; the traceback comes once."""
     text = "Jobs wait: their table cannot be used (%s); again in %.1f s"
-    _log.warning(text, type(error).__name__, pause, exc_info=error)
+    _log.warning(text, type(error).__name__, pause, exc_info=None if again else error)
+
+
+def unheard(error: BaseException) -> None:
+    """Log that other processes were not told of jobs; they find them by themselves."""
+    _log.info("Other workers were not told of jobs: %s", type(error).__name__)
 
 
 def not_given_back(error: BaseException) -> None:
