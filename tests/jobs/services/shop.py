@@ -99,10 +99,6 @@ ENDS = {
     "interrupt": KeyboardInterrupt(),
     "iteration": StopIteration("no more"),
 }
-    "exit": SystemExit(3),
-    "interrupt": KeyboardInterrupt(),
-    "iteration": StopIteration("no more"),
-}
 
 
 @task(attempts=2, backoff=SOON)
@@ -122,6 +118,19 @@ async def blocks(job: Job, seconds: float) -> None:
     time.sleep(seconds)  # noqa: ASYNC251 - the mistake that this is about
 
 
+@task(attempts=20, backoff=SOON)
+async def once(tx: AsyncSession, name: str, after: float = 0) -> None:
+    await note(tx, name, time.time())
+    await asyncio.sleep(after)
+
+
+@task(attempts=20, backoff=SOON)
+async def at_least_once(job: Job, name: str, after: float = 0) -> None:
+    async with job.find(Database).begin() as tx:
+        await note(tx, name, time.time())
+    await asyncio.sleep(after)
+
+
 @task
 async def nothing(number: int) -> None:
     """Do nothing: what is measured is what it takes to do so."""
@@ -139,6 +148,8 @@ TASKS: Any = [
     ends,
     ends_on_a_thread,
     blocks,
+    once,
+    at_least_once,
     nothing,
 ]
 BY_NAME = {one.function.__name__: one for one in TASKS}
@@ -210,6 +221,14 @@ async def refused_and_recorded(tx: Tx, request: Request) -> None:
 async def own_response(tx: Tx) -> Response:
     await record.enqueue(tx, name="beside a response")
     return JSONResponse({})
+
+
+@router.post("/orders/{name}")
+async def order(name: str, tx: Tx, fails: bool = False, after: float = 0) -> None:
+    await once.enqueue(tx, name=f"once {name}", after=after)
+    await at_least_once.enqueue(tx, name=f"at least once {name}", after=after)
+    if fails:
+        raise HTTPException(409)
 
 
 @router.post("/ends-after-commit/{how}")
