@@ -51,6 +51,19 @@ def test_a_task_that_fails_is_repeated_then_kept_and_reported(shop: Shop) -> Non
     assert "is dead after attempt 2 of 2" in shop.server.log_text()
 
 
+def test_a_hook_that_takes_its_time_costs_no_attempt_and_no_lease(
+    start: Start, open_books: Callable[[str], Books], sqlite_url: str
+) -> None:
+    books = open_books(sqlite_url)
+    server = start(sqlite_url, hook=1, lease=30)
+
+    enqueue(server, "boom")  # its next attempt is 0.2 s later, while the hook still runs
+
+    until(lambda: server.log_text().count("RuntimeError") == 2, seconds=10)
+    books.wait_for_states(dead=1, seconds=10)
+    assert [job.attempts for job in books.jobs()] == [2]
+
+
 # B2: a task that fails cuts the next request on the same connection
 
 

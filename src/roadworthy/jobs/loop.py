@@ -94,6 +94,8 @@ class Loop:
         self._may_wait = dict.fromkeys(_TIERS, True)
         """Tiers of which the last claim may have left jobs behind."""
         self._begun: dict[str, _Begun] = {}
+        self._twice: set[str] = set()
+        """Those that were claimed once more while they ran."""
         self._done: list[str] = []
         self._given_back: list[str] = []
         self._news = asyncio.Event()
@@ -168,7 +170,7 @@ class Loop:
             try:
                 await self._round()
             except Exception as error:  # whatever a driver raises: jobs wait, and we try again
-                tell.away(error, pause)
+                tell.away(error, pause, again=pause > _FIRST_PAUSE)
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE)
                 self.wake()
@@ -248,7 +250,9 @@ class Loop:
             return
         if job.id in self._begun:
             # We stood still, another worker queued it again, and we were the next to claim.
-            # It still runs here, under the lease that we have now.
+            # It still runs here, under the lease that we have now. Or it has failed, and a
+            # hook still hears of that: then the new attempt is given back when that ends.
+            self._twice.add(job.id)
             return
         loop = asyncio.get_running_loop()
         self._free[runs_on] -= 1
@@ -260,9 +264,11 @@ class Loop:
         begun = self._begun.pop(id_)
         self._free[begun.runs_on] += 1
         outcome = _outcome(begun)
+        twice = id_ in self._twice
+        self._twice.discard(id_)
         if outcome == "succeeded":
             self._done.append(id_)
-        elif outcome == "released":
+        elif outcome == "released" or (twice and outcome != "completed"):
             self._given_back.append(id_)
         elif outcome == "retried":
             self._look_at = min(self._look_at, self._looked_at + _GLANCE)

@@ -20,7 +20,7 @@ from jobs.services.settings import database, jobs_of
 from jobs.services.tables import note
 from roadworthy import problems
 from roadworthy.database import Database, Tx
-from roadworthy.jobs import Backoff, Job, enqueue_many, task
+from roadworthy.jobs import Backoff, FailedAttempt, Job, enqueue_many, task
 from roadworthy.lifespan import find, lifespan
 
 SOON = Backoff(first=timedelta(seconds=0.2), factor=1, most=timedelta(seconds=0.2))
@@ -242,9 +242,13 @@ async def detached(tx: Tx, _: Annotated[Desk, Depends(borrow)]) -> None:
     looks_around.after_commit(tx, name="after the commit")
 
 
+async def take_time(_: FailedAttempt) -> None:
+    await asyncio.sleep(float(os.environ.get("HOOK", "0")))
+
+
 def create_app() -> FastAPI:
     db = database()
-    app = FastAPI(lifespan=lifespan(db, jobs_of(db, tasks=TASKS)))
+    app = FastAPI(lifespan=lifespan(db, jobs_of(db, tasks=TASKS, on_failure=take_time)))
     problems.install(app)
     app.include_router(router)
     return app
