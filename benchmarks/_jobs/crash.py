@@ -162,7 +162,7 @@ class Service:
         (kind,) = random.choices(list(KINDS), KINDS.values())
         writer.write(f"POST /orders/{key}/{kind} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
         if kind == "hung-up":
-            await asyncio.sleep(random.uniform(0.02, 0.1))
+            await asyncio.sleep(random.uniform(0.01, 0.08))
             return False
         head = (await reader.readuntil(b"\r\n\r\n")).lower()
         if head.startswith(b"http/1.1 201"):

@@ -38,7 +38,7 @@ async def misbehave(kind: str) -> None:
         async with asyncio.timeout(0.02):
             await asyncio.sleep(1)
     if kind == "hung-up":
-        await asyncio.sleep(0.15)
+        await asyncio.sleep(0.05)
 
 
 async def append_line(key: str) -> None:
@@ -61,8 +61,9 @@ def burn(seconds: float) -> None:
 
 async def insert_row(tx: AsyncSession, key: str) -> None:
     """Have an effect in the database."""
-    await tx.execute(text("INSERT INTO effects VALUES (:key)"), {"key": key})
+    # Before the INSERT: on SQLite, whoever has written holds the only lock for writing.
     await asyncio.sleep(random.uniform(0, 0.04))
+    await tx.execute(text("INSERT INTO effects VALUES (:key)"), {"key": key})
 
 
 async def insert_order(tx: AsyncSession, key: str) -> None:
