@@ -24,6 +24,7 @@ from roadworthy.jobs.alive import Alive
 from roadworthy.jobs.ledger import Claimed, Ledger, worker_name
 from roadworthy.jobs.pulse import Pulse
 from roadworthy.jobs.runner import Outcome, Runner
+from roadworthy.jobs.signals import Notice
 from roadworthy.jobs.tables import table
 from roadworthy.jobs.task import RunsOn
 from roadworthy.jobs.ticks import Ticks
@@ -122,7 +123,7 @@ class Loop:
         self._own(self._pulse.beat_forever())
         engine = self._work.units.engine
         if engine.dialect.name == "postgresql":
-            self._own(notices.listen(engine, self.wake))
+            self._own(notices.listen(engine, self._hear))
 
     async def _take_over(self) -> None:
         try:
@@ -130,6 +131,12 @@ class Loop:
                 tell.rescued(await self._ledger.rescue(db, mine=(), alone=True))
         except Exception as error:  # whatever a driver raises: their leases will end
             tell.away(error, 0)
+
+    def _hear(self, notice: Notice) -> None:
+        if notice == "stop":
+            self.recheck()
+        else:
+            self.wake()
 
     def wake(self) -> None:
         """Look for jobs now."""

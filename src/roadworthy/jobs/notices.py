@@ -8,10 +8,9 @@ import logging
 from collections.abc import Callable
 from typing import Any, Final
 
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from roadworthy.jobs.signals import CHANNEL
+from roadworthy.jobs.signals import CHANNEL, Notice, notice_of
 
 __all__ = ["listen", "notify"]
 
@@ -23,50 +22,65 @@ _CHECK: Final = 20.0
 """Seconds of silence after which the connection is tried."""
 
 
-async def notify(engine: AsyncEngine) -> None:
+async def notify(engine: AsyncEngine, notice: Notice) -> None:
     """Tell the processes that listen; they look when they do anyway if this fails."""
     async with engine.begin() as connection:
-        await connection.execute(text(f"NOTIFY {CHANNEL}"))
+        await connection.execute(notice_of(notice))
 
 
-async def listen(engine: AsyncEngine, hear: Callable[[], object]) -> None:
-    """Call `hear` for every notice until cancelled, on a connection kept for it.
+async def listen(engine: AsyncEngine, hear: Callable[[Notice], object]) -> None:
+    """Call `hear` with every notice until cancelled, on a connection kept for it.
 
     It is also called whenever the connection is new: something may have been missed.
     """
     pause = _FIRST_PAUSE
     while True:
+        raw: Any = None
         try:
             async with engine.connect() as connection:
-                raw: Any = (await connection.get_raw_connection()).driver_connection
+                raw = (await connection.get_raw_connection()).driver_connection
                 # Not one of the pool any more: requests keep all of theirs.
                 await connection.run_sync(lambda plain: plain.detach())
                 pause = _FIRST_PAUSE
                 await _hear(engine.dialect.driver, raw, hear)
         except Exception as error:  # whatever a driver raises: polling goes on meanwhile
             _log.info("Not listening for jobs of other processes: %s", type(error).__name__)
+        finally:
+            await _close(raw)
         await asyncio.sleep(pause)
         pause = min(pause * 2, _LONGEST_PAUSE)
 
 
-async def _hear(driver: str, raw: Any, hear: Callable[[], object]) -> None:
+async def _hear(driver: str, raw: Any, hear: Callable[[Notice], object]) -> None:
     if driver == "asyncpg":
-        await raw.add_listener(CHANNEL, _hearing(hear))
-        hear()
+        await raw.add_listener(CHANNEL, _listener(hear))
+        hear("jobs")
         while True:
             await asyncio.sleep(_CHECK)
             await raw.execute("SELECT 1", timeout=_CHECK)
     await raw.set_autocommit(True)
     await raw.execute(f"LISTEN {CHANNEL}")
-    hear()
+    hear("jobs")
     while True:
-        async for _ in raw.notifies(timeout=_CHECK):
-            hear()
+        async for notice in raw.notifies(timeout=_CHECK):
+            hear(_read(notice.payload))
         await raw.execute("SELECT 1")
 
 
-def _hearing(hear: Callable[[], object]) -> Callable[..., None]:
-    def heard(*_: object) -> None:
-        hear()
+async def _close(raw: Any) -> None:
+    """Close a connection that is no pool's, without waiting for a server that is gone."""
+    if hasattr(raw, "terminate"):
+        raw.terminate()
+    elif raw is not None:
+        await raw.close()
+
+
+def _listener(hear: Callable[[Notice], object]) -> Callable[..., None]:
+    def heard(connection: object, pid: int, channel: str, payload: object) -> None:
+        hear(_read(payload))
 
     return heard
+
+
+def _read(payload: object) -> Notice:
+    return "stop" if payload == "stop" else "jobs"

@@ -11,7 +11,7 @@ from typing import Self
 from sqlalchemy import inspect
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from roadworthy.jobs import notices, signals
+from roadworthy.jobs import notices, signals, tell
 from roadworthy.jobs.embedded import Embedded
 from roadworthy.jobs.engine import Engine
 from roadworthy.jobs.insert import Call
@@ -65,6 +65,7 @@ class Jobs:
         )
         self._engine: Engine | None = (engine or Embedded()) if run else None
         self._unstored = Unstored(self._work)
+        self._to_tell = set[signals.Notice]()
         self._told = asyncio.Event()
         self._notifying: asyncio.Task[None] | None = None
 
@@ -131,21 +132,29 @@ class Jobs:
 
     def _wake(self) -> None:
         if self._engine is None or not self._engine.has_room:
-            self._told.set()
+            self._tell("jobs")
         if self._engine is not None:
             self._engine.wake()
 
     def _recheck(self) -> None:
-        self._told.set()
+        self._tell("stop")
         if self._engine is not None:
             self._engine.recheck()
+
+    def _tell(self, notice: signals.Notice) -> None:
+        self._to_tell.add(notice)
+        self._told.set()
 
     async def _notify(self) -> None:
         """Tell other processes of jobs, outside of anybody's transaction."""
         while True:
             await self._told.wait()
             self._told.clear()
-            await notices.notify(self._work.units.engine)
+            while self._to_tell:
+                try:
+                    await notices.notify(self._work.units.engine, self._to_tell.pop())
+                except Exception as error:  # whatever a driver raises: others look anyway
+                    tell.unheard(error)
             await asyncio.sleep(_NOTICE)
 
     async def _check_table(self) -> None:

@@ -5,17 +5,26 @@ for a mark that enqueueing left. Nothing waits for the engines: they are only wo
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias
 from weakref import WeakSet
 
-from sqlalchemy import Connection, event, text
+from sqlalchemy import Connection, TextClause, event, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session, SessionTransaction
 
 if TYPE_CHECKING:
     from roadworthy.jobs.insert import Call
 
-__all__ = ["CHANNEL", "Listener", "announce", "listen", "run_after_commit", "unlisten"]
+__all__ = [
+    "CHANNEL",
+    "Listener",
+    "Notice",
+    "announce",
+    "listen",
+    "notice_of",
+    "run_after_commit",
+    "unlisten",
+]
 
 CHANNEL: Final = "roadworthy_jobs"
 """What PostgreSQL's NOTIFY is sent on."""
@@ -23,6 +32,10 @@ CHANNEL: Final = "roadworthy_jobs"
 _ADDED: Final = "roadworthy.jobs.added"
 _STOPPED: Final = "roadworthy.jobs.stopped"
 _CALLS: Final = "roadworthy.jobs.after_commit"
+
+
+Notice: TypeAlias = Literal["jobs", "stop"]
+"""What other processes are told: there may be jobs to run, or running ones to stop."""
 
 
 class Listener(Protocol):
@@ -71,10 +84,15 @@ def announce(tx: Session | Connection, connection: Connection, *, stop: bool = F
         tx.info[_STOPPED if stop else _ADDED] = True
     elif connection.dialect.name == "postgresql":
         # A bare connection tells nobody of its commit; the server does.
-        connection.execute(text(f"NOTIFY {CHANNEL}"))
+        connection.execute(notice_of("stop" if stop else "jobs"))
     else:
         # This is called just before the commit; on SQLite whoever is woken waits for it.
         event.listen(connection, "commit", _recheck_for if stop else _wake_for)
+
+
+def notice_of(notice: Notice) -> TextClause:
+    """Return the statement that tells the processes that listen, once it is committed."""
+    return text(f"NOTIFY {CHANNEL}, '{notice}'")
 
 
 def run_after_commit(tx: AsyncSession | Session, call: "Call") -> None:
