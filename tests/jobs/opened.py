@@ -24,9 +24,10 @@ PLAIN = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
 
 @asynccontextmanager
 async def database(url: str, **options: Any) -> AsyncGenerator[Database]:
-    """Open a database that has the tables."""
+    """Open a database that has the tables, and nothing in them."""
     async with Database(url, **options) as db:
         async with db.engine.begin() as connection:
+            await connection.run_sync(metadata.drop_all)
             await connection.run_sync(metadata.create_all)
         yield db
 

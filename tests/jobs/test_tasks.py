@@ -3,6 +3,7 @@
 import enum
 import json
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -20,6 +21,7 @@ from jobs import later
 from jobs.opened import database, rows, running, until
 from roadworthy.database import Database, Tx
 from roadworthy.jobs import ArgumentsMistaken, Backoff, Cron, Every, Job, Jobs, Task, task
+from support.postgres import database_on
 
 RECEIVED: dict[str, Any] = {}
 
@@ -80,6 +82,13 @@ async def loose(value: Any = None, ratio: float = 0.0, line: Line | None = None)
 @task
 async def typed(words: list[str], counts: dict[str, int], at: datetime, amount: Decimal) -> None:
     RECEIVED["typed"] = {"words": words, "counts": counts, "at": at, "amount": amount}
+
+
+@pytest.fixture(scope="module")
+def postgres_url(postgres_server: str) -> Iterator[str]:
+    """One database for all tests of this file: making one takes longer than a test."""
+    with database_on(postgres_server) as url:
+        yield url
 
 
 class TestDeclaring:
