@@ -59,6 +59,16 @@ async def test_options_are_told(db):
     assert (job.state, job.request_id) == ("scheduled", "r-1")
 
 
+async def test_a_job_is_due_by_the_clock_of_the_test(db):
+    with Clock(NEW_YEAR):
+        async with db.begin() as tx:
+            await remind.enqueue(tx, "1")
+
+    [job] = await enqueued(db, remind)
+
+    assert (job.run_at, job.state) == (NEW_YEAR, "queued")
+
+
 async def test_a_job_that_has_run_was_enqueued_all_the_same(db):
     async with db.begin() as tx:
         await remind.enqueue(tx, "1")

@@ -1,4 +1,4 @@
-"""What tests of background jobs need: a worker that runs inline, and a clock that stands still.
+"""What tests of jobs need: a worker that runs inline, and a clock.
 
     with Clock() as clock:
         async with db.begin() as tx:

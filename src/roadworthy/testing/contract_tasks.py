@@ -1,4 +1,4 @@
-"""The tasks that `EngineContract` has an engine run, and the `Jobs` that knows them.
+"""The tasks that an engine runs in `EngineContract`, and the `Jobs` with them.
 
 They tell what they do in a file, whose path is their argument `log`, and in the table
 `effects`, so that they can be watched from outside, whichever process they run in.
@@ -43,6 +43,7 @@ __all__ = [
     "Greeting",
     "Moment",
     "add_up",
+    "bury",
     "complete",
     "contract_jobs",
     "die",

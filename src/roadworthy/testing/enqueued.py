@@ -59,7 +59,7 @@ async def enqueued(where: Where, task: Task[...] | None = None) -> list[Enqueued
 
 
 async def assert_enqueued(where: Where, call: Call) -> EnqueuedJob:
-    """Return the job of this task with these arguments, and the options that are given.
+    """Return the job of this task with these arguments and options.
 
         await assert_enqueued(tx, remind.call(order_id="1"))
         await assert_enqueued(tx, remind.options(queue="mail").call(order_id="1"))

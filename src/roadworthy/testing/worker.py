@@ -1,4 +1,4 @@
-"""`Worker`: run jobs in a test, inline and in order, by the code that runs them for users."""
+"""`Worker`: run jobs in a test, inline and in order, by the code of production."""
 
 import asyncio
 import contextvars
@@ -65,7 +65,7 @@ class Worker:
         return ran
 
     async def run_one(self) -> JobRecord | None:
-        """Run the job whose turn it is; return it as it stands then, or None where none is due."""
+        """Run the job whose turn it is, and return it; None where none is due."""
         async with self._runner() as runner:
             return await _alone(self._run_next(runner))
 

@@ -18,7 +18,7 @@ __all__ = ["Crashes"]
 
 
 class Crashes(Setting):
-    """What is left of a worker that is gone; it is killed with SIGKILL, by the job it runs."""
+    """What is left of a worker that is killed with SIGKILL, by the job it runs."""
 
     @pytest.mark.parametrize("writing", [tasks.write, tasks.complete], ids=lambda task: task.name)
     @pytest.mark.parametrize(

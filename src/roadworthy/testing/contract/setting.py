@@ -1,4 +1,4 @@
-"""`Setting`: how the tests of the contract start an engine, and watch it from outside."""
+"""`Setting`: how the contract starts an engine, and watches it from outside."""
 
 # ruff: noqa: S101 - these are tests
 
@@ -63,9 +63,10 @@ async def until(condition: Callable[[], Awaitable[bool] | bool], what: str) -> N
 
 
 class Setting:
-    """What a group of the contract's tests stands on; a subclass says how to make an engine.
+    """What a group of the contract's tests stands on.
 
-    It needs the fixture `database_url`: the URL of an empty database.
+    A subclass says how to make an engine. It needs the fixture `database_url`: the URL of
+    an empty database.
     """
 
     pytestmark: ClassVar = [pytest.mark.asyncio]
@@ -73,9 +74,10 @@ class Setting:
     """What `make_engine` gives its engines."""
 
     def make_engine(self, *, at_a_time: int = 20) -> Engine:
-        """Return an engine with the lease of `self.lease` and a grace of less than a second.
+        """Return an engine.
 
-        It runs `at_a_time` coroutines at a time. Before its start it can be pickled.
+        It has the lease of `self.lease`, and a grace of less than a second. It runs
+        `at_a_time` coroutines at a time. Before its start it can be pickled.
         """
         raise NotImplementedError
 
@@ -93,7 +95,7 @@ class Setting:
 
     @contextmanager
     def worker_process(self, url: str) -> Generator[None]:
-        """Run jobs in a process of its own within, and kill it on leaving, if it still lives.
+        """Run jobs in a process of its own within, and kill it on leaving.
 
         Override it where the jobs run in other processes anyway.
         """
