@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 import traceback
+from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -66,6 +67,16 @@ def is_dead(pid):
         return True
 
 
+@contextmanager
+def killed_at_last(pid):
+    """Leave nothing behind where the test fails."""
+    try:
+        yield
+    finally:
+        if not is_dead(pid):
+            os.kill(pid, signal.SIGKILL)
+
+
 def is_reaped(pid):
     try:
         os.kill(pid, 0)
@@ -78,19 +89,22 @@ class Heartbeat:
     """Measure the longest time in which the event loop did nothing else."""
 
     async def __aenter__(self):
-        self.longest = 0.0
+        self.longest, self._last = 0.0, time.monotonic()
         self._task = asyncio.create_task(self._beat())
         return self
 
     async def __aexit__(self, *_):
         self._task.cancel()
+        self._note()
 
     async def _beat(self):
-        last = time.monotonic()
         while True:
             await asyncio.sleep(0.005)
-            now = time.monotonic()
-            self.longest, last = max(self.longest, now - last), now
+            self._note()
+
+    def _note(self):
+        now = time.monotonic()
+        self.longest, self._last = max(self.longest, now - self._last), now
 
 
 # Running
@@ -521,9 +535,13 @@ async def longest_pause(call):
 
 
 def seconds_of(function, *args):
-    started = time.monotonic()
-    function(*args)
-    return time.monotonic() - started
+    """Return how long a call takes, in the best of three as above."""
+    times = []
+    for _ in range(3):
+        started = time.monotonic()
+        function(*args)
+        times.append(time.monotonic() - started)
+    return min(times)
 
 
 async def test_the_event_loop_goes_on_while_a_process_starts(make):
@@ -687,9 +705,10 @@ async def test_nothing_is_left_of_a_program_that_is_killed(program, tmp_path, op
     pid = await until(lambda: number_in(file))
     assert not is_dead(pid)
 
-    parent.kill()
+    with killed_at_last(pid):
+        parent.kill()
 
-    await until(lambda: is_dead(pid), seconds=5)
+        await until(lambda: is_dead(pid), seconds=5)
 
 
 @LINUX
@@ -700,9 +719,10 @@ async def test_not_even_what_holds_the_interpreter_is_left(program, tmp_path):
     )
     pid = await until(lambda: number_in(file))
 
-    parent.kill()
+    with killed_at_last(pid):
+        parent.kill()
 
-    await until(lambda: is_dead(pid), seconds=5)
+        await until(lambda: is_dead(pid), seconds=5)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
@@ -770,7 +790,9 @@ async def test_a_program_that_forgets_to_close_ends_at_once(program, tmp_path):
 
     assert await outputs(parent) == ("done\n", "")
     assert parent.returncode == -signal.SIGTERM
-    await until(lambda: is_dead(number_in(file)), seconds=5)
+    pid = number_in(file)
+    with killed_at_last(pid):
+        await until(lambda: is_dead(pid), seconds=5)
 
 
 async def test_a_program_that_ends_without_closing_says_nothing(program):

@@ -516,9 +516,6 @@ def _summary(error: BaseException) -> str:
 
 
 def _pickled(error: BaseException) -> bytes | None:
-    # SystemExit, KeyboardInterrupt or CancelledError would mean something else to the parent.
-    if not isinstance(error, Exception):
-        return None
     try:
         return pickle.dumps(error)
     except Exception:  # pickling runs code of the exception's class

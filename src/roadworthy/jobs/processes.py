@@ -527,6 +527,7 @@ def _rebuilt(pickled: bytes | None, summary: str) -> Exception:
         error = next(unpack(pickled)) if pickled else None
     except Exception:  # many exceptions cannot be made from their `args`
         error = None
+    # SystemExit, KeyboardInterrupt and CancelledError would mean something else here.
     return error if isinstance(error, Exception) else FailedInProcess(summary)
 
 
