@@ -40,7 +40,7 @@ class Every:
     @property
     def spec(self) -> str:
         """`every 300 s`."""
-        return f"every {self.interval.total_seconds():g} s"
+        return f"every {self.interval.total_seconds():.15g} s"
 
     def after(self, moment: datetime) -> datetime:
         """Return the end of the interval that `moment` is in."""

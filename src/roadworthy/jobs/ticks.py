@@ -5,11 +5,11 @@ next one enqueues the job, in the same transaction; the others find it moved. Ti
 that were missed while nothing ran become one job, not many.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import Row, bindparam, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -35,13 +35,24 @@ class Ticks:
         """
         if not self._tasks:
             return None
-        if not self._prepared:
+        rows = await self._rows(connection)
+        if not self._prepared and not self._fit(rows):
             await self._prepare(connection, now)
-        rows = await connection.execute(_rows, {"tasks": list(self._tasks)})
-        times = [await self._tick(connection, name, utc(next_at), now) for name, next_at in rows]
-        # Only now, because what comes before may be rolled back.
-        self._prepared = True
-        return min(times)
+            rows = await self._rows(connection)
+        else:
+            # Believed where it is found, not where it is written: that may be rolled back.
+            self._prepared = True
+        times = [await self._tick(connection, row.task, utc(row.next_at), now) for row in rows]
+        return min(times, default=None)
+
+    async def _rows(self, connection: AsyncConnection) -> Sequence[Row[*tuple[Any, ...]]]:
+        return (await connection.execute(_rows, {"tasks": list(self._tasks)})).all()
+
+    def _fit(self, rows: Sequence[Row[*tuple[Any, ...]]]) -> bool:
+        wanted = {name: task.terms.schedule for name, task in self._tasks.items()}
+        return {row.task: row.spec for row in rows} == {
+            name: schedule.spec for name, schedule in wanted.items() if schedule
+        }
 
     async def _prepare(self, connection: AsyncConnection, now: datetime) -> None:
         for name, task in self._tasks.items():
@@ -63,7 +74,7 @@ class Ticks:
         return later
 
 
-_rows = select(schedules.c.task, schedules.c.next_at).where(
+_rows = select(schedules.c.task, schedules.c.spec, schedules.c.next_at).where(
     schedules.c.task.in_(bindparam("tasks", expanding=True))
 )
 _move = (
