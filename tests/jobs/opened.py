@@ -22,6 +22,25 @@ SYNC = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg"}
 PLAIN = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
 
 
+class Woken:
+    """An engine that runs nothing, and counts what it hears."""
+
+    has_room = True
+
+    def __init__(self) -> None:
+        self.times = 0
+        self.rechecks = 0
+
+    async def start(self, work: object) -> None: ...
+    async def stop(self) -> None: ...
+
+    def wake(self) -> None:
+        self.times += 1
+
+    def recheck(self) -> None:
+        self.rechecks += 1
+
+
 @asynccontextmanager
 async def database(url: str, **options: Any) -> AsyncGenerator[Database]:
     """Open a database that has the tables, and nothing in them."""

@@ -22,7 +22,7 @@ from sqlmodel import Session as SQLModelSyncSession
 from sqlmodel.ext.asyncio.session import AsyncSession as SQLModelSession
 from starlette.testclient import TestClient
 
-from jobs.opened import PLAIN, SYNC, database, rows, running, until, url_for
+from jobs.opened import PLAIN, SYNC, Woken, database, rows, running, until, url_for
 from roadworthy import jobs, problems
 from roadworthy.database import Database, Tx
 from roadworthy.jobs import Enqueued, Job, Jobs, enqueue_many, task
@@ -175,22 +175,6 @@ SESSIONS: tuple[Kind, ...] = (
 CONNECTIONS: tuple[Kind, ...] = (async_connection, sync_connection)
 every_kind = pytest.mark.parametrize("kind", [*SESSIONS, *CONNECTIONS], ids=lambda it: it.__name__)
 every_session = pytest.mark.parametrize("kind", SESSIONS, ids=lambda it: it.__name__)
-
-
-class Woken:
-    """An engine that runs nothing, and counts how often it was woken."""
-
-    has_room = True
-
-    def __init__(self) -> None:
-        self.times = 0
-
-    async def start(self, work: object) -> None: ...
-    async def stop(self) -> None: ...
-    def recheck(self) -> None: ...
-
-    def wake(self) -> None:
-        self.times += 1
 
 
 @asynccontextmanager
