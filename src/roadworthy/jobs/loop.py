@@ -10,19 +10,21 @@ of others that have ended.
 import asyncio
 import contextvars
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from time import monotonic
-from typing import Any, Final, TypeAlias, get_args
+from typing import Any, Final, TypeAlias
 
 from sqlalchemy import bindparam, exists, literal_column, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from roadworthy.jobs import notices, tell
 from roadworthy.jobs.alive import Alive
+from roadworthy.jobs.attempt import Reason
 from roadworthy.jobs.ledger import Claimed, Ledger, worker_name
 from roadworthy.jobs.pulse import Pulse
+from roadworthy.jobs.room import PATIENCE, Room
 from roadworthy.jobs.runner import Outcome, Runner
 from roadworthy.jobs.signals import Notice
 from roadworthy.jobs.tables import table
@@ -33,7 +35,6 @@ from roadworthy.jobs.work import Work
 
 __all__ = ["Limits", "Loop"]
 
-_TIERS: Final[tuple[RunsOn, ...]] = get_args(RunsOn)
 _POLL_SQLITE: Final = 0.25
 _POLL_SERVER: Final = 2.0
 _GLANCE: Final = 0.05
@@ -68,6 +69,7 @@ class _Begun:
     claimed: Claimed
     runs_on: RunsOn
     task: Waiting
+    at: float
 
 
 class Loop:
@@ -88,12 +90,13 @@ class Loop:
             transactions=limits.transactions,
             on_progress=self._note_progress,
         )
-        self._pulse = Pulse(work, self._ledger, self._runner, begun=self._ids, woken=self.wake)
+        self._pulse = Pulse(work, self._ledger, begun=self._ids, end=self._end, woken=self.wake)
         self._alive = Alive(work.units.engine.url)
         self._ticks = Ticks(work.tasks.values())
-        self._free = dict(limits.at_a_time)
-        self._may_wait = dict.fromkeys(_TIERS, True)
-        """Tiers of which the last claim may have left jobs behind."""
+        # A thread or a process takes longer to start than a claim does.
+        self._rooms: dict[RunsOn, Room] = {
+            tier: Room(places, ahead=tier == "loop") for tier, places in limits.at_a_time.items()
+        }
         self._begun: dict[str, _Begun] = {}
         self._twice: set[str] = set()
         """Those that were claimed once more while they ran."""
@@ -111,7 +114,7 @@ class Loop:
     @property
     def has_room(self) -> bool:
         """Whether there is a free place on every tier."""
-        return not self._stopping and all(self._free.values())
+        return not self._stopping and all(room.free for room in self._rooms.values())
 
     async def start(self) -> None:
         """Begin; where nobody else can be alive, with the jobs that the dead left behind."""
@@ -140,7 +143,8 @@ class Loop:
 
     def wake(self) -> None:
         """Look for jobs now."""
-        self._may_wait = dict.fromkeys(_TIERS, True)
+        for room in self._rooms.values():
+            room.may_wait = True
         self._look_at = min(self._look_at, max(monotonic(), self._looked_at + _GLANCE))
         self._news.set()
 
@@ -168,7 +172,15 @@ class Loop:
         self._owned.append(loop.create_task(work, context=contextvars.Context()))
 
     def _ids(self) -> list[str]:
-        return [*self._begun, *self._done, *self._given_back]
+        ahead = [job.id for room in self._rooms.values() for job in room.ahead]
+        return [*self._begun, *ahead, *self._done, *self._given_back]
+
+    def _end(self, id_: str, reason: Reason) -> None:
+        """End what runs; what was only claimed, and is another's by now, is forgotten."""
+        self._runner.end(id_, reason)
+        if reason == "lost":
+            for room in self._rooms.values():
+                room.forget(id_)
 
     async def _go_round(self) -> None:
         pause = _FIRST_PAUSE
@@ -188,33 +200,44 @@ class Loop:
     async def _round(self) -> None:
         """Do in one transaction all that there is to do."""
         look = not self._stopping and monotonic() >= self._look_at
-        rooms = self._rooms(_TIERS if look else [t for t in _TIERS if self._may_wait[t]])
-        if not (look or rooms or self._done or self._given_back or self._to_report()):
+        wanted = self._wanted(everywhere=look)
+        for room in self._rooms.values():
+            self._given_back += room.give_back(all_of_them=self._stopping)
+        if not (look or wanted or self._done or self._given_back or self._to_report()):
             return
-        # Whatever wakes us from now on is for the next round.
-        self._may_wait |= dict.fromkeys(rooms, False)
         done, self._done = self._done, []
         back, self._given_back = self._given_back, []
         claimed: dict[RunsOn, list[Claimed]] = {}
         try:
             async with self._work.units.engine.begin() as db:
+                await self._ledger.hurry(db)
                 await self._settle(db, done, back)
                 if look:
                     await self._look(db)
                 self._turn += 1
-                for runs_on, room in rooms.items():
-                    claimed[runs_on] = await self._claim(db, runs_on, room)
+                for runs_on, number in wanted.items():
+                    claimed[runs_on] = await self._claim(db, runs_on, number)
         except BaseException:
             self._done, self._given_back = done + self._done, back + self._given_back
             raise
         for runs_on, jobs in claimed.items():
-            self._may_wait[runs_on] |= len(jobs) == rooms[runs_on]
-            for job in jobs:
-                self._begin(job, runs_on)
+            self._rooms[runs_on].may_wait |= len(jobs) == wanted[runs_on]
+            self._rooms[runs_on].ahead.extend(jobs)
+            self._begin_some(runs_on)
 
-    def _rooms(self, tiers: Iterable[RunsOn]) -> dict[RunsOn, int]:
-        """Return how many jobs could begin now on each of the tiers."""
-        return {} if self._stopping else {t: self._free[t] for t in tiers if self._free[t]}
+    def _wanted(self, *, everywhere: bool) -> dict[RunsOn, int]:
+        """Return how many jobs to claim for each of the tiers."""
+        if self._stopping:
+            return {}
+        wanted: dict[RunsOn, int] = {
+            tier: room.wanted
+            for tier, room in self._rooms.items()
+            if (everywhere or room.may_wait) and room.wanted
+        }
+        for tier in wanted:
+            # Whatever wakes us from now on is for the next round.
+            self._rooms[tier].may_wait = False
+        return wanted
 
     async def _settle(self, db: AsyncConnection, done: list[str], back: list[str]) -> None:
         if done:
@@ -251,25 +274,29 @@ class Loop:
         first = self._turn % len(queues)
         return [*queues[first:], *queues[:first]]
 
+    def _begin_some(self, runs_on: RunsOn) -> None:
+        """Begin what there are places for."""
+        while not self._stopping and (job := self._rooms[runs_on].take()) is not None:
+            self._begin(job, runs_on)
+
     def _begin(self, job: Claimed, runs_on: RunsOn) -> None:
-        if self._stopping:  # it was told so while it claimed
-            self._given_back.append(job.id)
-            return
         if job.id in self._begun:
             # We stood still, another worker queued it again, and we were the next to claim.
             # It still runs here, under the lease that we have now. Or it has failed, and a
             # hook still hears of that: then the new attempt is given back when that ends.
+            self._rooms[runs_on].free += 1
             self._twice.add(job.id)
             return
         loop = asyncio.get_running_loop()
-        self._free[runs_on] -= 1
         task = loop.create_task(self._runner.run(job), context=contextvars.Context())
-        self._begun[job.id] = _Begun(job, runs_on, task)
+        self._begun[job.id] = _Begun(job, runs_on, task, monotonic())
         task.add_done_callback(lambda _: self._ended(job.id))
 
     def _ended(self, id_: str) -> None:
         begun = self._begun.pop(id_)
-        self._free[begun.runs_on] += 1
+        room = self._rooms[begun.runs_on]
+        room.free += 1
+        room.note(monotonic() - begun.at)
         outcome = _outcome(begun)
         twice = id_ in self._twice
         self._twice.discard(id_)
@@ -279,6 +306,7 @@ class Loop:
             self._given_back.append(id_)
         elif outcome == "retried":
             self._look_at = min(self._look_at, self._looked_at + _GLANCE)
+        self._begin_some(begun.runs_on)
         self._news.set()
 
     async def _sleep(self) -> None:
@@ -286,6 +314,8 @@ class Loop:
         wait = min(poll, self._look_at - monotonic())
         if self._runner.has_told():
             wait = min(wait, self._report_at - monotonic())
+        if any(room.ahead for room in self._rooms.values()):
+            wait = min(wait, PATIENCE)
         try:
             async with asyncio.timeout(max(0.0, wait)):
                 await self._news.wait()

@@ -15,8 +15,8 @@ from sqlalchemy import func, literal_column, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from roadworthy.jobs import observe, tell
+from roadworthy.jobs.attempt import Reason
 from roadworthy.jobs.ledger import Ledger
-from roadworthy.jobs.runner import Runner
 from roadworthy.jobs.states import State
 from roadworthy.jobs.tables import table, utc
 from roadworthy.jobs.work import Work
@@ -36,13 +36,13 @@ class Pulse:
         self,
         work: Work,
         ledger: Ledger,
-        runner: Runner,
         *,
         begun: Callable[[], Collection[str]],
+        end: Callable[[str, Reason], object],
         woken: Callable[[], object],
     ) -> None:
-        self._work, self._ledger, self._runner = work, ledger, runner
-        self._begun, self._woken = begun, woken
+        self._work, self._ledger = work, ledger
+        self._begun, self._stop, self._woken = begun, end, woken
         self._now = asyncio.Event()
         self._count_at = 0.0
         self._sweep_at = 0.0
@@ -88,9 +88,9 @@ class Pulse:
     def _end(self, mine: Collection[str], held: dict[str, bool]) -> None:
         for id_ in mine:
             if id_ not in held:
-                self._runner.end(id_, "lost")
+                self._stop(id_, "lost")
             elif held[id_]:
-                self._runner.end(id_, "cancel")
+                self._stop(id_, "cancel")
 
     async def _look_after(self) -> None:
         now = monotonic()

@@ -8,8 +8,7 @@ the engine lives; after that the lease ends, and somebody else runs the job agai
 import asyncio
 import inspect
 import json
-from collections.abc import Awaitable, Callable, Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from time import monotonic
@@ -82,23 +81,21 @@ class Runner:
 
     async def run(self, claimed: Claimed) -> Outcome:
         """Run a job, and record what became of it unless that is left to the caller."""
-        began = monotonic()
-        with self._within(claimed) as span:
-            observe.started(claimed.task, claimed.queue, self._ledger.now() - claimed.run_at)
-            outcome = await self._outcome(claimed, span)
-            told = "succeeded" if outcome == "completed" else outcome
-            observe.ended(claimed.task, claimed.queue, told, monotonic() - began)
-        return outcome
-
-    @contextmanager
-    def _within(self, claimed: Claimed) -> Generator[Span]:
         token = current_request_id.set(claimed.request_id)
         attributes = {"job.id": claimed.id, "job.attempt": claimed.attempts}
         try:
             with observe.attempt(claimed.task, parent=claimed.trace, attributes=attributes) as span:
-                yield span
+                return await self._observed(claimed, span)
         finally:
             current_request_id.reset(token)
+
+    async def _observed(self, claimed: Claimed, span: Span) -> Outcome:
+        began = monotonic()
+        observe.started(claimed.task, claimed.queue, self._ledger.now() - claimed.run_at)
+        outcome = await self._outcome(claimed, span)
+        told = "succeeded" if outcome == "completed" else outcome
+        observe.ended(claimed.task, claimed.queue, told, monotonic() - began)
+        return outcome
 
     async def _outcome(self, claimed: Claimed, span: Span) -> Outcome:
         task = self._work.tasks.get(claimed.task)

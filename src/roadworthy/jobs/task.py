@@ -135,7 +135,7 @@ class Task(Sending[P]):
         """The function itself, to be called directly, as in a test."""
         self.name = name or f"{function.__module__}.{function.__qualname__}"
         self.__module__, self.__qualname__ = function.__module__, function.__qualname__
-        self.__doc__ = function.__doc__
+        self.__doc__, self.__wrapped__ = function.__doc__, function
         self.terms = terms
         self.dead_handler: Function | None = None
         _check(self)
