@@ -134,6 +134,25 @@ def test_results_that_come_while_postgresql_is_away_are_recorded_once(
     assert {count for name, count in effects.items() if name.startswith("once")} == {1}
 
 
+def test_an_outcome_that_is_known_while_postgresql_is_away_is_recorded_then(
+    start: Start, open_books: Callable[[str], Books], proxy: Proxy, through: str, postgres_url: str
+) -> None:
+    books = open_books(postgres_url)
+    server = start(through, lease=1, max_wait=1)
+    order = {"name": "hopeless", "after": 1}
+    with RawClient(server.port) as client:
+        assert client.request("POST", "/enqueue/gives_up", json=order).status == 200
+    books.wait_for_effects("hopeless")
+
+    proxy.cut()
+    time.sleep(3)  # it gives up, and then its lease would end
+    proxy.restore()
+
+    books.wait_for_states(dead=1)
+    assert books.effects() == {"hopeless": 1}
+    assert [(job.attempts, job.error_code) for job in books.jobs()] == [(1, "GAVE_UP")]
+
+
 def test_a_service_starts_while_postgresql_is_away(
     start: Start, open_books: Callable[[str], Books], proxy: Proxy, through: str, postgres_url: str
 ) -> None:

@@ -20,7 +20,7 @@ from jobs.services.settings import database, jobs_of
 from jobs.services.tables import note
 from roadworthy import problems
 from roadworthy.database import Database, Tx
-from roadworthy.jobs import Backoff, FailedAttempt, Job, enqueue_many, task
+from roadworthy.jobs import Backoff, FailedAttempt, GiveUp, Job, enqueue_many, task
 from roadworthy.lifespan import find, lifespan
 
 SOON = Backoff(first=timedelta(seconds=0.2), factor=1, most=timedelta(seconds=0.2))
@@ -132,6 +132,14 @@ async def at_least_once(job: Job, name: str, after: float = 0) -> None:
 
 
 @task
+async def gives_up(job: Job, name: str, after: float) -> None:
+    async with job.find(Database).begin() as tx:
+        await note(tx, name, time.time())
+    await asyncio.sleep(after)
+    raise GiveUp
+
+
+@task
 async def nothing(number: int) -> None:
     """Do nothing: what is measured is what it takes to do so."""
 
@@ -150,6 +158,7 @@ TASKS: Any = [
     blocks,
     once,
     at_least_once,
+    gives_up,
     nothing,
 ]
 BY_NAME = {one.function.__name__: one for one in TASKS}
