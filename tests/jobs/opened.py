@@ -17,7 +17,7 @@ from roadworthy.tables import metadata
 V = TypeVar("V")
 
 RARELY = timedelta(minutes=1)
-"""A poll that no test waits for: who is told of a job in less was woken."""
+"""Between two polls, or heartbeats. No test waits for one: what comes sooner was woken."""
 SYNC = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg"}
 PLAIN = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
 
@@ -53,7 +53,7 @@ async def database(url: str, **options: Any) -> AsyncGenerator[Database]:
 
 def running(db: Any, *tasks: Task[...], poll: timedelta = RARELY, **options: Any) -> Jobs:
     """Return the part that runs these tasks, woken rather than polling."""
-    engine = Embedded(processes=1, poll=poll, lease=timedelta(seconds=3))
+    engine = Embedded(processes=1, poll=poll, lease=3 * RARELY)
     return Jobs(db, tasks=tasks, engine=engine, **options)
 
 

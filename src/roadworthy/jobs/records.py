@@ -121,7 +121,7 @@ async def browse(
     """Return jobs, the newest first; `before` is the id to go on from."""
     query = select(*_COLUMNS).order_by(table.c.id.desc()).limit(limit)
     if state is not None:
-        query = query.where(_is(state))
+        query = query.where(_is(State(state)))  # it is written into the statement
     if task is not None:
         query = query.where(table.c.task == task)
     if queue is not None:
