@@ -2,7 +2,7 @@
 
 The row is the truth. An engine decides when to look for jobs and where they run; how
 a job is claimed, run and recorded is in `Ledger` and `Runner`, whatever the engine.
-To write one, implement this, and pass `roadworthy.testing.EngineContract`.
+To write one, implement this, and pass `roadworthy.testing.contract.EngineContract`.
 """
 
 from typing import Protocol

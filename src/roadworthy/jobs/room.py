@@ -54,7 +54,7 @@ class Room:
         return self.ahead.popleft()
 
     def give_back(self, *, all_of_them: bool) -> list[str]:
-        """Return the ids of what was claimed in vain: no place has become free for a while."""
+        """Take back what was claimed in vain: no place has become free for a while."""
         if not self.ahead or not (all_of_them or monotonic() - self._moved_at > PATIENCE):
             return []
         ids = [job.id for job in self.ahead]
