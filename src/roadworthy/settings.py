@@ -67,6 +67,7 @@ class JobsSettings(BaseModel):
     processes: Annotated[int, Field(ge=1, le=1000)] | None = None
     transactions: Annotated[int, Field(ge=1, le=1000)] = 5
     queues: tuple[str, ...] | None = None
+    queue_limits: dict[str, Annotated[int, Field(ge=1)]] | None = None
     lease: Annotated[_Duration, Field(ge=timedelta(seconds=1))] = timedelta(seconds=15)
     poll: _Duration | None = None
     grace: _Duration = timedelta(seconds=10)

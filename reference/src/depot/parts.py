@@ -6,7 +6,7 @@ from typing import Final
 from depot.mail.files import Files
 from depot.mail.mailer import Mailer
 from depot.mail.smtp import SENDER, Server, Smtp
-from depot.orders.tasks import make_invoice, send_confirmation
+from depot.orders.tasks import MAIL, make_invoice, send_confirmation
 from depot.settings import Settings
 from depot.stopping import Grace
 from depot.users.tasks import record_action
@@ -17,6 +17,8 @@ __all__ = ["TASKS", "database", "jobs", "mailer"]
 
 TASKS: Final = (send_confirmation, make_invoice, record_action)
 """Everything that is done in the background."""
+MAILS_AT_A_TIME: Final = 10
+"""A mail server that hangs takes these places, and leaves the others to other work."""
 
 
 def database(settings: Settings, grace: Grace) -> Database:
@@ -38,5 +40,5 @@ def jobs(
     db: Database, mailer: Mailer, grace: Grace, *, run: bool, queues: Sequence[str] | None = None
 ) -> Jobs:
     """Return what runs jobs: all of them, or those of some queues."""
-    engine = Embedded(grace=grace.jobs, queues=queues)
+    engine = Embedded(grace=grace.jobs, queues=queues, queue_limits={MAIL: MAILS_AT_A_TIME})
     return Jobs(db, tasks=TASKS, parts=[mailer], engine=engine, run=run)

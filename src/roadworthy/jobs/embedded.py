@@ -1,7 +1,7 @@
 """`Embedded`: run jobs in this process, from the table alone. No broker is needed."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 
 from roadworthy.jobs.loop import Limits, Loop
@@ -16,7 +16,8 @@ class Embedded:
     `concurrency` coroutines, `threads` and worker `processes` at a time (one less than
     the processors, unless given); of the coroutines at most `transactions` hold one that
     completes its job, so that jobs never take all connections of the pool. `queues` are
-    those it serves: all that its tasks name, unless given. A job whose worker sends no
+    those it serves: all there are, unless given; of those that `queue_limits` names it runs
+    no more at a time, so that one slow server cannot take every place. A job whose worker sends no
     heartbeat for the time of `lease` is run again by another. `poll` is how often to look
     for jobs of other processes; jobs of this process, and any with PostgreSQL's LISTEN,
     are started at once. `grace` is how long stopping lets jobs end before it gives them
@@ -31,20 +32,22 @@ class Embedded:
         processes: int | None = None,
         transactions: int = 5,
         queues: Sequence[str] | None = None,
+        queue_limits: Mapping[str, int] | None = None,
         lease: timedelta = timedelta(seconds=15),
         poll: timedelta | None = None,
         grace: timedelta = timedelta(seconds=10),
         process_setup: Callable[[], object] | None = None,
     ) -> None:
         processes = processes or max(1, (os.cpu_count() or 2) - 1)
-        if min(concurrency, threads, processes, transactions) < 1:
-            raise ValueError("concurrency, threads, processes and transactions are 1 at least.")
+        if min(concurrency, threads, processes, transactions, *(queue_limits or {}).values()) < 1:
+            raise ValueError("concurrency, threads, processes, transactions, limits: 1 at least.")
         if lease < timedelta(seconds=1):
             raise ValueError("A lease is a second or more: heartbeats have to come in time.")
         self._limits = Limits(
             at_a_time={"loop": concurrency, "thread": threads, "cpu": processes},
             transactions=transactions,
             queues=None if queues is None else tuple(queues),
+            queue_limits=dict(queue_limits or {}),
             lease=lease,
             poll=poll,
             grace=grace,

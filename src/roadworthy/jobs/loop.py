@@ -13,6 +13,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import chain
 from time import monotonic
 from typing import Any, Final, TypeAlias
 
@@ -47,6 +48,7 @@ _FIRST_PAUSE: Final = 0.2
 _LONGEST_PAUSE: Final = 5.0
 
 Waiting: TypeAlias = "asyncio.Task[Outcome]"
+_ByTier: TypeAlias = dict[RunsOn, list[Claimed]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +58,7 @@ class Limits:
     at_a_time: Mapping[RunsOn, int]
     transactions: int
     queues: tuple[str, ...] | None
+    queue_limits: Mapping[str, int]
     lease: timedelta
     poll: timedelta | None
     grace: timedelta
@@ -207,7 +210,7 @@ class Loop:
             return
         done, self._done = self._done, []
         back, self._given_back = self._given_back, []
-        claimed: dict[RunsOn, list[Claimed]] = {}
+        claimed: _ByTier = {}
         try:
             async with self._work.units.engine.begin() as db:
                 await self._ledger.hurry(db)
@@ -216,7 +219,8 @@ class Loop:
                     await self._look(db)
                 self._turn += 1
                 for runs_on, number in wanted.items():
-                    claimed[runs_on] = await self._claim(db, runs_on, number)
+                    claimed[runs_on] = []
+                    await self._claim(db, runs_on, number, claimed)
         except BaseException:
             self._done, self._given_back = done + self._done, back + self._given_back
             raise
@@ -260,14 +264,24 @@ class Loop:
             wait = (soonest - self._ledger.now()).total_seconds()
             self._look_at = min(self._look_at, monotonic() + max(0.0, wait))
 
-    async def _claim(self, db: AsyncConnection, runs_on: RunsOn, room: int) -> list[Claimed]:
-        jobs: list[Claimed] = []
+    async def _claim(
+        self, db: AsyncConnection, runs_on: RunsOn, number: int, claimed: _ByTier
+    ) -> None:
+        jobs = claimed[runs_on]
         for queue in self._queues():
-            if len(jobs) < room:
-                jobs += await self._ledger.claim(
-                    db, queue=queue, runs_on=runs_on, limit=room - len(jobs)
-                )
-        return jobs
+            limit = int(min(number - len(jobs), self._places(queue, claimed)))
+            if limit > 0:
+                jobs += await self._ledger.claim(db, queue=queue, runs_on=runs_on, limit=limit)
+
+    def _places(self, queue: str, claimed: _ByTier) -> float:
+        """Return how many more jobs of a queue may be claimed, whatever the tier."""
+        most = self._limits.queue_limits.get(queue)
+        if most is None:
+            return math.inf
+        held = [begun.claimed for begun in self._begun.values()]
+        ahead = [job for room in self._rooms.values() for job in room.ahead]
+        jobs = chain(held, ahead, *claimed.values())
+        return most - sum(job.queue == queue for job in jobs)
 
     def _queues(self) -> list[str]:
         queues = self._pulse.queues if self._limits.queues is None else self._limits.queues
@@ -297,6 +311,7 @@ class Loop:
         room = self._rooms[begun.runs_on]
         room.free += 1
         room.note(monotonic() - begun.at)
+        room.may_wait |= begun.claimed.queue in self._limits.queue_limits
         outcome = _outcome(begun)
         twice = id_ in self._twice
         self._twice.discard(id_)

@@ -16,9 +16,12 @@ from depot.orders.rows import InvoiceRow, OrderRow
 from roadworthy.database import Database
 from roadworthy.jobs import Backoff, GiveUp, Job, task
 
-__all__ = ["make_invoice", "send_confirmation"]
+__all__ = ["MAIL", "make_invoice", "send_confirmation"]
 
 log = logging.getLogger(__name__)
+
+MAIL: Final = "mail"
+"""The queue of what waits for the mail server."""
 
 MAX_MEMORY: Final = 512 * 1024 * 1024
 """Bytes for one invoice: a hundred lines take a tenth of it."""
@@ -26,6 +29,7 @@ MAX_MEMORY: Final = 512 * 1024 * 1024
 
 @task(
     name="orders.send_confirmation",
+    queue=MAIL,
     # Mail servers are away for hours at times: the last try is about two hours after the first.
     attempts=12,
     backoff=Backoff(first=timedelta(seconds=1), factor=2.5, most=timedelta(hours=1)),
