@@ -59,9 +59,10 @@ def postgres_url(postgres_server: str) -> Iterator[str]:
 def told(tmp_path_factory):
     """What OpenTelemetry heard of some jobs, in a process of their own."""
     url = f"sqlite:///{tmp_path_factory.mktemp('told') / 'test.db'}"
+    path = [str(TESTS), os.environ.get("PYTHONPATH")]
     done = subprocess.run(
         [sys.executable, "-m", "jobs.told", url],
-        env=os.environ | {"PYTHONPATH": str(TESTS)},
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, path))},
         capture_output=True,
         text=True,
         timeout=60,
