@@ -160,23 +160,11 @@ def test_work_that_outlasts_the_grace_is_given_back(start: Start, books: Books) 
     assert [(row.name, row.note) for row in books.notes()] == [("six seconds", "1")]
 
 
-def test_a_worker_that_is_told_to_stop_gives_back_its_work_and_ends_with_0(
+def test_work_that_fits_the_grace_is_finished(
     start: Start, open_books: Callable[[str], Books], sqlite_url: str
 ) -> None:
     books = open_books(sqlite_url)
-    server = start(sqlite_url, run=0)
-    worker = start(sqlite_url, service="worker", grace=1, lease=30)
-    enqueue(server, "long", name="six seconds", after=6)
-    worker.wait_for_log("begins six seconds")
-
-    assert worker.stop(timeout=8) == 0
-
-    (job,) = books.jobs()
-    assert (job.state, job.attempts, job.worker) == ("queued", 0, None)
-
-
-def test_work_that_fits_the_grace_is_finished(start: Start, books: Books) -> None:
-    server = start(books.url)
+    server = start(sqlite_url)
     enqueue(server, "long", name="one second", after=1)
     server.wait_for_log("begins one second")
 
@@ -279,16 +267,19 @@ def test_a_thread_that_never_ends_keeps_no_process_from_ending(
 ) -> None:
     books = open_books(sqlite_url)
     server = start(sqlite_url, grace=1)
-    worker = start(sqlite_url, service="worker", grace=1)
+    worker = start(sqlite_url, service="worker", grace=1, lease=30)
     enqueue(server, "stuck", times=20)
+    enqueue(server, "long", times=80, name="six seconds", after=6)
     for process in (server, worker):
         process.wait_for_log("begins stuck")
+        process.wait_for_log("begins six seconds")
 
     codes = [server.stop(timeout=8), worker.stop(timeout=8)]
 
-    assert codes == [-signal.SIGTERM, 0], "it was not for want of SIGKILL that they ended"
-    assert books.states() == {"queued": 20}
-    assert {job.attempts for job in books.jobs()} == {0}
+    # Each ended in its own way, and not for want of SIGKILL.
+    assert codes == [-signal.SIGTERM, 0]
+    assert books.states() == {"queued": 100}
+    assert {(job.attempts, job.worker) for job in books.jobs()} == {(0, None)}
 
 
 @pytest.mark.parametrize("name", ["ends", "ends_on_a_thread"])
@@ -323,15 +314,12 @@ def test_a_task_that_ends_the_process_after_a_commit_fails_alone(shop: Shop, how
     assert one_pid(shop.server) == shop.server.pid
 
 
-def test_a_task_that_blocks_the_loop_past_its_lease_runs_once(start: Start, books: Books) -> None:
-    server = start(books.url, lease=1)
+def test_a_task_that_blocks_the_loop_past_its_lease_runs_once(shop: Shop) -> None:
+    enqueue(shop.server, "blocks", seconds=4)  # the lease is 2 s
 
-    enqueue(server, "blocks", seconds=3)
-    books.wait_for_effects("blocks")
-    books.wait_for_states(succeeded=1)
-
-    assert books.effects() == {"blocks": 1}
-    assert [job.attempts for job in books.jobs()] == [1]
+    shop.books.wait_for_states(succeeded=1)
+    assert shop.books.effects() == {"blocks": 1}
+    assert [job.attempts for job in shop.books.jobs()] == [1]
 
 
 def test_many_jobs_leave_no_memory_behind(
