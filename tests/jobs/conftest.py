@@ -68,7 +68,7 @@ class Books:
         """Count the jobs of each state."""
         by_state = select(jobs.table.c.state, func.count()).group_by(jobs.table.c.state)
         with self.engine.connect() as connection:
-            return Counter({state: count for state, count in connection.execute(by_state)})
+            return Counter(dict(connection.execute(by_state).all()))
 
     def wait_for_effects(self, *names: str, seconds: float = 20) -> None:
         """Wait until each of these has happened."""

@@ -9,12 +9,13 @@ from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iter
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any, TypeAlias
 from uuid import UUID
 
 import pytest
 from fastapi import FastAPI
-from sqlalchemy import Engine, create_engine, event, text
+from sqlalchemy import Engine, create_engine, event, select, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
@@ -25,7 +26,7 @@ from starlette.testclient import TestClient
 from jobs.opened import PLAIN, SYNC, Woken, database, rows, running, until, url_for
 from roadworthy import jobs, problems
 from roadworthy.database import Database, Tx
-from roadworthy.jobs import Enqueued, Job, Jobs, enqueue_many, task
+from roadworthy.jobs import Enqueued, Job, Jobs, enqueue_many, enqueue_many_sync, task
 from roadworthy.jobs.insert import new_id
 from roadworthy.lifespan import lifespan
 from support.postgres import database_on
@@ -283,6 +284,17 @@ class TestOneInsert:
         assert added[1].id == first.id
         assert added[3].id == added[2].id
 
+    def test_many_by_a_synchronous_session(self, tmp_path: Path) -> None:
+        engine = create_engine(f"sqlite:///{tmp_path / 'sync.db'}")
+        jobs.metadata.create_all(engine)
+        with Session(engine) as session, session.begin():
+            added = enqueue_many_sync(session, [send.call("1"), send.call("2")])
+        with Session(engine) as session:
+            found = session.execute(select(jobs.table.c.id)).scalars().all()
+        engine.dispose()
+
+        assert sorted(found) == sorted(one.id for one in added)
+
     async def test_none_are_no_statement(self, database_url: str) -> None:
         async with database(database_url) as db, db.begin() as tx:
             with statements() as told:
@@ -478,6 +490,18 @@ class TestAfterCommit:
                 tx.add(Note(id=1))
                 look.after_commit(tx)
             await until(lambda: SEEN == [1])
+
+    async def test_jobs_that_closed_before_the_commit_do_not_fail_it(
+        self, sqlite_url: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        async with opened(sqlite_url) as db, db.begin() as tx:
+            async with Jobs(db, tasks=[look], run=False):
+                look.after_commit(tx)
+                tx.add(Note(id=1))
+            async with Jobs(db, tasks=[send], run=False):
+                await tx.commit()
+
+        assert "is lost" in caplog.text
 
     async def test_it_does_not_run_after_a_rollback(self, database_url: str) -> None:
         async with opened(database_url) as db, Jobs(db, tasks=[send], run=False):

@@ -13,7 +13,7 @@ from uuid import UUID
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, SecretStr
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 
@@ -508,3 +508,16 @@ class TestVersions:
 
 async def states(db: Database, *expected: str) -> bool:
     return tuple(row.state for row in await rows(db)) == expected
+
+
+def test_an_argument_that_json_would_change_is_refused_and_named():
+    @task(name="changes.secret")
+    async def log_in(name: str, password: SecretStr) -> None: ...
+
+    @task(name="changes.untyped")
+    async def keep(value: Any) -> None: ...
+
+    with pytest.raises(ArgumentsMistaken, match="password would not be the same"):
+        log_in.call(name="ann", password=SecretStr("hidden"))
+    with pytest.raises(ArgumentsMistaken, match="value would not be the same"):
+        keep.call({"at": datetime(2026, 1, 1, tzinfo=UTC)})

@@ -29,7 +29,7 @@ from roadworthy.jobs._arguments import ArgumentsMistaken
 from roadworthy.jobs.backoff import Backoff
 from roadworthy.jobs.embedded import Embedded
 from roadworthy.jobs.engine import Engine
-from roadworthy.jobs.insert import Call, Enqueued, enqueue_many
+from roadworthy.jobs.insert import Call, Enqueued, enqueue_many, enqueue_many_sync
 from roadworthy.jobs.job import GiveUp, Job, TryAgain
 from roadworthy.jobs.part import Jobs
 from roadworthy.jobs.records import JobRecord, QueueStats, Stats, browse, cancel, get, retry, stats
@@ -64,6 +64,7 @@ __all__ = [
     "browse",
     "cancel",
     "enqueue_many",
+    "enqueue_many_sync",
     "get",
     "metadata",
     "retry",

@@ -91,6 +91,9 @@ class Signature:
             as_they_are = self.stored.dump_python(checked)
             plain = to_json(as_they_are, inf_nan_mode="constants", serialize_unknown=True)
             json.loads(plain, parse_constant=_refuse_constant)
+        if (received := self.load(text)) != checked:
+            changed = ", ".join(name for name in checked if received.get(name) != checked[name])
+            raise ValueError(f"{changed} would not be the same when it is read from JSON again")
 
     def _named(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         if len(args) > len(self.positional):

@@ -33,6 +33,7 @@ __all__ = [
     "add_all",
     "add_sync",
     "enqueue_many",
+    "enqueue_many_sync",
     "new_id",
     "turn_at",
 ]
@@ -87,6 +88,11 @@ async def enqueue_many(tx: AsyncSession | AsyncConnection, calls: Iterable[Call]
     await enqueue_many(tx, [remind.call(order_id=id) for id in ids])
     """
     return await tx.run_sync(add_all, list(calls))
+
+
+def enqueue_many_sync(tx: Session | Connection, calls: Iterable[Call]) -> list[Enqueued]:
+    """Do the same in a transaction of synchronous SQLAlchemy."""
+    return add_all(tx, list(calls))
 
 
 def add_sync(tx: Session | Connection, call: Call) -> Enqueued:

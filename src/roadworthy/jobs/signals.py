@@ -4,6 +4,7 @@ While an application with `Jobs` is open, one listener on SQLAlchemy's sessions 
 for a mark that enqueueing left. Nothing waits for the engines: they are only woken.
 """
 
+import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias
 from weakref import WeakSet
@@ -25,6 +26,8 @@ __all__ = [
     "run_after_commit",
     "unlisten",
 ]
+
+_log = logging.getLogger("roadworthy.jobs")
 
 CHANNEL: Final = "roadworthy_jobs"
 """What PostgreSQL's NOTIFY is sent on."""
@@ -134,7 +137,17 @@ def _after_commit(session: Session) -> None:
     if session.info.pop(_STOPPED, False):
         _recheck()
     for _, call in session.info.pop(_CALLS, ()):
-        _listener_for(call).run_unstored(call)
+        _run(call)
+
+
+def _run(call: "Call") -> None:
+    try:
+        listener = _listener_for(call)
+    except RuntimeError as error:
+        # Jobs was closed meanwhile. The commit is done: whoever committed must not hear of it.
+        _log.warning("%s was to run after a commit, and is lost: %s", call.task.name, error)
+        return
+    listener.run_unstored(call)
 
 
 def _after_rollback(session: Session, ended: SessionTransaction) -> None:
