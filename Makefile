@@ -18,6 +18,8 @@ export PORT ?= 8000
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
+# Tests start hundreds of processes: where a machine forbids .pyc files, each compiles everything.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help setup run test check format lint types mypy pyright imports docs reference bench lock
 .NOTPARALLEL:
