@@ -341,9 +341,10 @@ def test_a_worker_of_another_queue_leaves_the_rest(
     depot = start_briefly(**data, DEPOT_JOBS__RUN_IN_SERVER="false")
     with depot.client() as client:
         answer = _order(client, _item(client))
-        other = start_briefly("--queue", "letters", command="worker", **data)
-        other.stop()
-        assert _states(client, answer) == ("pending", "pending")
+        mails = start_briefly("--queue", "mail", command="worker", **data)
+        eventually(lambda: _states(client, answer), ("sent", "pending").__eq__)
+        mails.stop()
+        assert _states(client, answer) == ("sent", "pending")
         start_briefly("--queue", "letters", "--queue", "default", command="worker", **data)
         eventually(lambda: _states(client, answer), DONE.__eq__)
 

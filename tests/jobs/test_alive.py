@@ -12,6 +12,7 @@ from roadworthy.database import Database
 from roadworthy.jobs import Embedded, Job, Jobs, task
 
 HOUR = timedelta(hours=1)
+BRIEFLY = timedelta(seconds=0.1)
 
 
 @task(name="wait")
@@ -82,7 +83,7 @@ async def test_jobs_of_a_worker_that_lives_are_left_to_it(sqlite_url):
 async def test_a_second_worker_in_the_same_process_is_not_taken_for_dead(sqlite_url):
     async with Database(sqlite_url) as db:
         await with_tables(db)
-        first = Jobs(db, tasks=[wait], engine=Embedded(lease=HOUR))
+        first = Jobs(db, tasks=[wait], engine=Embedded(lease=HOUR, grace=BRIEFLY))
         async with first:
             async with db.begin() as tx:
                 await wait.enqueue(tx)
