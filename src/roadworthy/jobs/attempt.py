@@ -17,7 +17,7 @@ from roadworthy.jobs.task import Task
 from roadworthy.jobs.tiers import Tiers, TimedOut
 from roadworthy.jobs.work import Work
 
-__all__ = ["FAILURES", "Attempt", "InProcess", "Reason", "given_to", "run_there"]
+__all__ = ["FAILURES", "Attempt", "InProcess", "Reason", "given_to", "job_of", "run_there"]
 
 K = TypeVar("K")
 R = TypeVar("R")
@@ -169,14 +169,7 @@ class Attempt:
         return given_to(self.task.signature, arguments, job=job, tx=tx)
 
     def _job(self, host: Host) -> Job:
-        return Job(
-            host,
-            id=self.claimed.id,
-            task=self.claimed.task,
-            attempt=self.claimed.attempts,
-            attempts=self.task.terms.attempts,
-            request_id=self.claimed.request_id,
-        )
+        return job_of(host, self.task, self.claimed)
 
     def _late(self) -> None:
         self.reason = self.reason or "late"
@@ -215,6 +208,18 @@ class InProcess:
             "This runs in a worker process, which shares nothing with the application. Write an "
             "`async def` task that reads, calls `await job.in_process(...)`, and writes."
         )
+
+
+def job_of(host: Host, task: Task[...], claimed: Claimed) -> Job:
+    """Return what is told of an attempt; `host` is whom it may ask."""
+    return Job(
+        host,
+        id=claimed.id,
+        task=claimed.task,
+        attempt=claimed.attempts,
+        attempts=task.terms.attempts,
+        request_id=claimed.request_id,
+    )
 
 
 def given_to(

@@ -32,6 +32,7 @@ __all__ = [
     "add",
     "add_all",
     "add_sync",
+    "connection_of",
     "enqueue_many",
     "enqueue_many_sync",
     "new_id",
@@ -98,7 +99,7 @@ def enqueue_many_sync(tx: Session | Connection, calls: Iterable[Call]) -> list[E
 def add_sync(tx: Session | Connection, call: Call) -> Enqueued:
     """Add a job with synchronous SQLAlchemy."""
     row = _row(call)
-    connection = _connection(tx)
+    connection = connection_of(tx)
     added = _insert(connection, row)
     if added.created:
         announce(tx, connection)
@@ -110,7 +111,7 @@ def add_all(tx: Session | Connection, calls: list[Call]) -> list[Enqueued]:
     """Add many jobs with synchronous SQLAlchemy."""
     if not calls:
         return []
-    connection = _connection(tx)
+    connection = connection_of(tx)
     rows = [_row(call) for call in calls]
     plain = [row for row in rows if row["unique_key"] is None]
     if plain:
@@ -177,7 +178,8 @@ def _unique_key(call: Call) -> str | None:
     return call.options.unique_key or sha256(call.arguments.encode()).hexdigest()
 
 
-def _connection(tx: Session | Connection) -> Connection:
+def connection_of(tx: Session | Connection) -> Connection:
+    """Return the connection that a transaction is on."""
     return tx.connection() if isinstance(tx, Session) else tx
 
 

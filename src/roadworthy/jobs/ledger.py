@@ -18,13 +18,11 @@ from sqlalchemy import (
     Row,
     String,
     Text,
-    Update,
     any_,
     bindparam,
     case,
     delete,
     func,
-    literal_column,
     null,
     select,
     text,
@@ -33,6 +31,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from roadworthy.jobs.moves import in_state, moved
 from roadworthy.jobs.states import TRANSITIONS, State
 from roadworthy.jobs.tables import table, utc, utc_or_none
 
@@ -58,14 +57,12 @@ class Claimed:
     """The number of this attempt, from 1."""
     run_at: datetime
     turn_at: datetime
-    enqueued_at: datetime
     request_id: str | None
     trace: str | None
-    error_code: str | None
 
 
 _NAMES: Final = tuple(field.name for field in fields(Claimed))
-_TIMES: Final = ("run_at", "turn_at", "enqueued_at")
+_TIMES: Final = ("run_at", "turn_at")
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +169,7 @@ class Ledger:
         """Extend our leases; return which are still ours, and whether to cancel each."""
         renewed = (
             update(table)
-            .where(_is(State.RUNNING), table.c.worker == self.worker, _among(connection))
+            .where(in_state(State.RUNNING), table.c.worker == self.worker, _among(connection))
             .values(leased_until=self.now() + self.lease)
             .returning(table.c.id, table.c.cancel_requested)
         )
@@ -200,7 +197,7 @@ class Ledger:
         """
         ended = true() if alone else table.c.leased_until < self.now()
         lost = (
-            _moved("rescue")
+            moved("rescue")
             .where(ended, ~_among(connection))
             .values(error_code=WORKER_LOST, error=None, leased_until=None)
             .returning(table.c.id, table.c.task, table.c.worker)
@@ -215,7 +212,7 @@ class Ledger:
 
     async def unpark(self, connection: AsyncConnection, known: Callable[[str, int], bool]) -> int:
         """Queue parked jobs whose task is known here; return how many."""
-        parked = select(table.c.task, table.c.version).where(_is(State.PARKED)).distinct()
+        parked = select(table.c.task, table.c.version).where(in_state(State.PARKED)).distinct()
         found = [
             {"of_task": task, "of_version": version}
             for task, version in await connection.execute(parked)
@@ -227,14 +224,16 @@ class Ledger:
 
     async def sweep(self, connection: AsyncConnection, state: State, before: datetime) -> int:
         """Remove jobs that ended before a time, a thousand at most; return how many."""
-        old = select(table.c.id).where(_is(state), table.c.finished_at < before).limit(_SWEPT)
+        old = select(table.c.id).where(in_state(state), table.c.finished_at < before).limit(_SWEPT)
         return (await connection.execute(delete(table).where(table.c.id.in_(old)))).rowcount
 
     async def _move(
         self, connection: AsyncConnection, move: str, ids: Collection[str], **values: Any
     ) -> int:
-        moved = _moved(move).where(table.c.worker == self.worker, _among(connection))
-        result = await connection.execute(moved.values(**values), {"ids": _ids(connection, ids)})
+        statement = moved(move).where(table.c.worker == self.worker, _among(connection))
+        result = await connection.execute(
+            statement.values(**values), {"ids": _ids(connection, ids)}
+        )
         return result.rowcount
 
 
@@ -259,17 +258,6 @@ def _utc() -> datetime:
     return datetime.now(UTC)
 
 
-def _is(*states: State) -> ColumnElement[bool]:
-    # Literal, because neither database would use a partial index for a parameter.
-    literals: list[ColumnElement[Any]] = [literal_column(f"'{state}'") for state in states]
-    return table.c.state == literals[0] if len(literals) == 1 else table.c.state.in_(literals)
-
-
-def _moved(move: str) -> Update:
-    transition = TRANSITIONS[move]
-    return update(table).where(_is(*transition.source)).values(state=transition.target)
-
-
 def _among(connection: AsyncConnection) -> ColumnElement[bool]:
     # One text for any number of ids, so that the statement is prepared once.
     if connection.dialect.name == "postgresql":
@@ -286,7 +274,7 @@ _hurry = text("SET LOCAL synchronous_commit = off")
 _due = (
     select(table.c.id)
     .where(
-        _is(State.QUEUED),
+        in_state(State.QUEUED),
         table.c.queue == bindparam("of_queue"),
         table.c.runs_on == bindparam("of_tier"),
     )
@@ -313,7 +301,7 @@ _claim = (
 )
 _ready = (
     select(table.c.id)
-    .where(_is(*TRANSITIONS["promote"].source), table.c.run_at <= bindparam("now"))
+    .where(in_state(*TRANSITIONS["promote"].source), table.c.run_at <= bindparam("now"))
     .order_by(table.c.run_at)
     .limit(bindparam("most"))
     .with_for_update(skip_locked=True)
@@ -324,12 +312,14 @@ _promote = (
     .where(table.c.id.in_(select(_ready.c.id)))
     .values(state=TRANSITIONS["promote"].target)
 )
-_next_due = select(func.min(table.c.run_at)).where(_is(State.SCHEDULED))
-_unpark = _moved("unpark").where(
+_next_due = select(func.min(table.c.run_at)).where(in_state(State.SCHEDULED))
+_unpark = moved("unpark").where(
     table.c.task == bindparam("of_task"), table.c.version == bindparam("of_version")
 )
 _report = (
     update(table)
-    .where(_is(State.RUNNING), table.c.id == bindparam("of_id"), table.c.worker == bindparam("by"))
+    .where(
+        in_state(State.RUNNING), table.c.id == bindparam("of_id"), table.c.worker == bindparam("by")
+    )
     .values(progress=bindparam("done"), progress_note=bindparam("note"))
 )

@@ -17,17 +17,19 @@ from itertools import chain
 from time import monotonic
 from typing import Any, Final, TypeAlias
 
-from sqlalchemy import bindparam, exists, literal_column, or_, select
+from sqlalchemy import bindparam, exists, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from roadworthy.jobs import notices, tell
 from roadworthy.jobs.alive import Alive
 from roadworthy.jobs.attempt import Reason
 from roadworthy.jobs.ledger import Claimed, Ledger, worker_name
+from roadworthy.jobs.moves import in_state
 from roadworthy.jobs.pulse import Pulse
 from roadworthy.jobs.room import PATIENCE, Room
 from roadworthy.jobs.runner import Outcome, Runner
 from roadworthy.jobs.signals import Notice
+from roadworthy.jobs.states import State
 from roadworthy.jobs.tables import table
 from roadworthy.jobs.task import RunsOn
 from roadworthy.jobs.ticks import Ticks
@@ -389,10 +391,8 @@ def _outcome(begun: _Begun) -> Outcome | None:
 
 _anything = select(
     or_(
-        exists().where(table.c.state == literal_column("'queued'")),
-        exists().where(
-            table.c.state == literal_column("'scheduled'"), table.c.run_at <= bindparam("now")
-        ),
+        exists().where(in_state(State.QUEUED)),
+        exists().where(in_state(State.SCHEDULED), table.c.run_at <= bindparam("now")),
     )
 )
 """Two looks into partial indexes."""

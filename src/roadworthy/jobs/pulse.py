@@ -11,14 +11,12 @@ from datetime import timedelta
 from time import monotonic
 from typing import Final
 
-from sqlalchemy import func, literal_column, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from roadworthy.jobs import observe, tell
+from roadworthy.jobs import observe, records, tell
 from roadworthy.jobs.attempt import Reason
 from roadworthy.jobs.ledger import Ledger
 from roadworthy.jobs.states import State
-from roadworthy.jobs.tables import table, utc
 from roadworthy.jobs.work import Work
 
 __all__ = ["Pulse"]
@@ -27,6 +25,7 @@ _BEATS: Final = 3
 """Heartbeats in the time of a lease: two may fail."""
 _COUNT_SECONDS: Final = 15.0
 _SWEEP_SECONDS: Final = 600.0
+_NOTHING: Final = records.QueueStats(0, timedelta(0))
 
 
 class Pulse:
@@ -105,13 +104,11 @@ class Pulse:
             await self._sweep(State.DEAD, self._work.keep_dead)
 
     async def _count(self, db: AsyncConnection) -> None:
-        now = self._ledger.now()
-        counted = {row.queue: row for row in await db.execute(_backlog)}
+        counted = await records.waiting(db, self._ledger.now())
         self.queues = sorted({*self.queues, *counted})
         for queue in self.queues:
-            row = counted.get(queue)
-            oldest = now - utc(row.oldest) if row else timedelta(0)
-            observe.backlog(queue, depth=row.depth if row else 0, oldest=oldest)
+            found = counted.get(queue, _NOTHING)
+            observe.backlog(queue, depth=found.depth, oldest=found.oldest)
 
     async def _sweep(self, state: State, keep: timedelta) -> None:
         before, removed = self._ledger.now() - keep, 1
@@ -122,14 +119,3 @@ class Pulse:
 
 def _queues_of(work: Work) -> list[str]:
     return sorted({"default", *(task.terms.queue for task in work.tasks.values())})
-
-
-_backlog = (
-    select(
-        table.c.queue,
-        func.count().label("depth"),
-        func.min(table.c.run_at).label("oldest"),
-    )
-    .where(table.c.state == literal_column(f"'{State.QUEUED}'"))
-    .group_by(table.c.queue)
-)

@@ -12,12 +12,10 @@ from datetime import datetime, timedelta
 from typing import Any, Final, Literal, TypeAlias, cast
 
 from sqlalchemy import (
-    ColumnElement,
     Connection,
     Select,
     Update,
     func,
-    literal_column,
     select,
     update,
 )
@@ -25,7 +23,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlalchemy.orm import Session
 
 from roadworthy.jobs import clock
-from roadworthy.jobs.insert import turn_at
+from roadworthy.jobs.insert import connection_of, turn_at
+from roadworthy.jobs.moves import in_state, moved
 from roadworthy.jobs.signals import announce
 from roadworthy.jobs.states import TRANSITIONS, WAITING, State
 from roadworthy.jobs.tables import table, utc, utc_or_none
@@ -40,6 +39,7 @@ __all__ = [
     "get",
     "retry",
     "stats",
+    "waiting",
 ]
 
 Status: TypeAlias = Literal["queued", "running", "retrying", "succeeded", "dead", "cancelled"]
@@ -121,7 +121,7 @@ async def browse(
     """Return jobs, the newest first; `before` is the id to go on from."""
     query = select(*_COLUMNS).order_by(table.c.id.desc()).limit(limit)
     if state is not None:
-        query = query.where(_is(State(state)))  # it is written into the statement
+        query = query.where(in_state(State(state)))  # it is written into the statement
     if task is not None:
         query = query.where(table.c.task == task)
     if queue is not None:
@@ -142,10 +142,10 @@ async def retry(session: Here, id: str) -> bool:  # noqa: A002
         return False
     turn = turn_at(now, record.priority)
     fresh = {"attempts": 0, "run_at": now, "turn_at": turn, "finished_at": None}
-    moved = await session.run_sync(
-        _change, _moved("retry", id).values(cancel_requested=False, **fresh)
+    queued = await session.run_sync(
+        _change, moved("retry").where(table.c.id == id).values(cancel_requested=False, **fresh)
     )
-    return moved == 1
+    return queued == 1
 
 
 async def cancel(session: Here, id: str) -> bool:  # noqa: A002
@@ -154,42 +154,48 @@ async def cancel(session: Here, id: str) -> bool:  # noqa: A002
     A coroutine is cancelled, a worker process ended; a thread has to look at `job.cancelled`.
     """
     ended = {"finished_at": clock.now(), "error_code": "CANCELLED", "unique_key": None}
-    if await session.run_sync(_change, _moved("cancel", id).values(**ended)):
+    if await session.run_sync(_change, moved("cancel").where(table.c.id == id).values(**ended)):
         return True
-    running = update(table).where(_is(*TRANSITIONS["stop"].source), table.c.id == id)
+    running = update(table).where(in_state(*TRANSITIONS["stop"].source), table.c.id == id)
     return await session.run_sync(_change, running.values(cancel_requested=True), stop=True) == 1
 
 
 async def stats(session: Here) -> Stats:
     """Count the jobs of each state, and what waits in each queue."""
     states = await _fetch(session, select(table.c.state, func.count()).group_by(table.c.state))
-    oldest = func.min(table.c.run_at)
-    waiting = select(table.c.queue, func.count(), oldest).where(_is(State.QUEUED))
-    now = clock.now()
     return Stats(
         states={State(state): count for state, count in states},
-        queues={
-            queue: QueueStats(depth, max(timedelta(0), now - utc(since)))
-            for queue, depth, since in await _fetch(session, waiting.group_by(table.c.queue))
-        },
+        queues=await waiting(session, clock.now()),
     )
 
 
+async def waiting(session: Here, now: datetime) -> dict[str, QueueStats]:
+    """Return what waits in each queue that something waits in."""
+    rows = await _fetch(session, _waiting)
+    return {
+        queue: QueueStats(depth, max(timedelta(0), now - utc(since)))
+        for queue, depth, since in rows
+    }
+
+
+_waiting = (
+    select(table.c.queue, func.count(), func.min(table.c.run_at))
+    .where(in_state(State.QUEUED))
+    .group_by(table.c.queue)
+)
+
+
 async def _fetch(session: Here, query: Select[*tuple[Any, ...]]) -> list[Any]:
-    return await session.run_sync(lambda tx: list(_connection(tx).execute(query)))
+    return await session.run_sync(lambda tx: list(connection_of(tx).execute(query)))
 
 
 def _change(tx: Session | Connection, change: Update, *, stop: bool = False) -> int:
     """Make a change, and have the engines look once it is committed."""
-    connection = _connection(tx)
+    connection = connection_of(tx)
     changed = connection.execute(change).rowcount
     if changed:
         announce(tx, connection, stop=stop)
     return changed
-
-
-def _connection(tx: Session | Connection) -> Connection:
-    return tx.connection() if isinstance(tx, Session) else tx
 
 
 def _record(row: Any) -> JobRecord:
@@ -197,14 +203,3 @@ def _record(row: Any) -> JobRecord:
     values |= {name: utc_or_none(values[name]) for name in _NAMES if name.endswith("_at")}
     values["state"] = State(values["state"])
     return JobRecord(**values)
-
-
-def _moved(move: str, id_: str) -> Update:
-    transition = TRANSITIONS[move]
-    moved = update(table).where(_is(*transition.source), table.c.id == id_)
-    return moved.values(state=transition.target)
-
-
-def _is(*states: State) -> ColumnElement[bool]:
-    # Literal, because neither database would use a partial index for a parameter.
-    return table.c.state.in_([literal_column(f"'{state}'") for state in states])

@@ -19,8 +19,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from roadworthy.jobs import observe, tell
 from roadworthy.jobs._arguments import signature_of
-from roadworthy.jobs.attempt import FAILURES, Attempt, InProcess, Reason, given_to
-from roadworthy.jobs.job import GiveUp, Job, TryAgain
+from roadworthy.jobs.attempt import FAILURES, Attempt, InProcess, Reason, given_to, job_of
+from roadworthy.jobs.job import GiveUp, TryAgain
 from roadworthy.jobs.ledger import Claimed, Failure, Ledger
 from roadworthy.jobs.task import Function, Task
 from roadworthy.jobs.tiers import Tiers
@@ -302,14 +302,7 @@ async def _call_handler(
     handler: Function, task: Task[...], claimed: Claimed, tx: AsyncSession
 ) -> None:
     signature = signature_of(f"{task.name}.on_dead", handler)
-    job = Job(
-        InProcess(),
-        id=claimed.id,
-        task=claimed.task,
-        attempt=claimed.attempts,
-        attempts=task.terms.attempts,
-        request_id=claimed.request_id,
-    )
+    job = job_of(InProcess(), task, claimed)
     result = handler(**given_to(signature, _read(task, claimed), job=job, tx=tx))
     if inspect.isawaitable(result):
         await result

@@ -85,8 +85,6 @@ def _unclaimed(call: Call) -> Claimed:
         attempts=1,
         run_at=now,
         turn_at=now,
-        enqueued_at=now,
         request_id=request_id(),
         trace=None,
-        error_code=None,
     )

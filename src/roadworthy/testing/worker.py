@@ -8,10 +8,11 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Literal, TypeAlias, TypeVar
 
-from sqlalchemy import literal_column, select
+from sqlalchemy import select
 
 from roadworthy.jobs import JobRecord, Jobs, State, clock, records, table, tell
 from roadworthy.jobs.ledger import Claimed, Ledger, worker_name
+from roadworthy.jobs.moves import in_state
 from roadworthy.jobs.runner import Runner
 from roadworthy.jobs.ticks import Ticks
 from roadworthy.jobs.tiers import Tiers
@@ -141,7 +142,7 @@ class _Crash(BaseException):
 
 _first = (
     select(table.c.queue, table.c.runs_on)
-    .where(table.c.state == literal_column(f"'{State.QUEUED}'"))
+    .where(in_state(State.QUEUED))
     .order_by(table.c.turn_at, table.c.id)
     .limit(1)
 )

@@ -1,0 +1,24 @@
+"""How statements name states, and how a move of `states` becomes one."""
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, Update, literal_column, update
+
+from roadworthy.jobs.states import TRANSITIONS, State
+from roadworthy.jobs.tables import table
+
+__all__ = ["in_state", "moved"]
+
+
+def in_state(*states: State) -> ColumnElement[bool]:
+    """Return the condition that a job is in one of these states."""
+    # Literal, because neither database would use a partial index for a parameter, and one
+    # state as the index has it.
+    literals: list[ColumnElement[Any]] = [literal_column(f"'{state}'") for state in states]
+    return table.c.state == literals[0] if len(literals) == 1 else table.c.state.in_(literals)
+
+
+def moved(move: str) -> Update:
+    """Return the UPDATE that makes a move, of every job that can make it."""
+    transition = TRANSITIONS[move]
+    return update(table).where(in_state(*transition.source)).values(state=transition.target)
