@@ -1,15 +1,23 @@
-"""The fixtures that all tests share: databases, and servers in processes of their own."""
+"""The fixtures that all tests share: databases, servers, proxies and a browser."""
 
+import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from support import debian
+from support.nginx import Nginx, proxy_to
 from support.postgres import Unavailable, database_on, server_url
 from support.server import Server, uvicorn_command
 
-NEEDS_POSTGRESQL = "needs PostgreSQL: "
+if TYPE_CHECKING:
+    from support.chromium import Chromium
+
+NEEDS = "needs {}: "
 
 
 @pytest.fixture(scope="session")
@@ -25,7 +33,7 @@ def _postgres() -> Iterator[str | Unavailable]:
 def postgres_server(_postgres: str | Unavailable) -> str:
     """The URL of the server: for fixtures that keep a database longer than a test."""
     if isinstance(_postgres, Unavailable):
-        pytest.skip(f"{NEEDS_POSTGRESQL}{_postgres}")
+        pytest.skip(f"{NEEDS.format('PostgreSQL')}{_postgres}")
     return _postgres
 
 
@@ -80,14 +88,68 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
         server.stop()
 
 
+@pytest.fixture
+def nginx(tmp_path: Path) -> Iterator[Callable[..., Nginx]]:
+    """Put a real nginx in front of a server, until the test ends.
+
+    nginx(server.port)                       pass everything on
+    nginx(server.port, buffering=False)      without taking the whole body first
+    nginx(server="location / { ... }", http="limit_req_zone ...;")    your own words
+    """
+    running: list[Nginx] = []
+
+    def start(port: int = 0, *, buffering: bool = True, server: str = "", http: str = "") -> Nginx:
+        server = server or proxy_to(port, buffering=buffering)
+        folder = tmp_path / f"nginx-{len(running)}"
+        with _skipped_without("nginx"):
+            running.append(Nginx(server, folder=folder, http=http))
+        return running[-1]
+
+    yield start
+    for one in running:
+        one.stop()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator["Chromium"]:
+    """Drive a real browser: chromium.run(lambda page: ...), see support/chromium.py."""
+    from support.chromium import Chromium  # slow to import, and few tests need it
+
+    with _skipped_without("Chromium"):
+        browser = Chromium()
+    yield browser
+    browser.stop()
+
+
+@pytest.fixture(scope="session")
+def node() -> str:
+    """The path of Node.js, 18 or later."""
+    with _skipped_without("node"):
+        return debian.program("node", "nodejs", package="nodejs")
+
+
+@pytest.fixture(scope="session")
+def curl() -> str:
+    """The path of curl."""
+    with _skipped_without("curl"):
+        return debian.program("curl", package="curl")
+
+
+@contextmanager
+def _skipped_without(name: str) -> Iterator[None]:
+    try:
+        yield
+    except debian.Unavailable as reason:
+        pytest.skip(f"{NEEDS.format(name)}{reason}")
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say what could not be run: a skip must not pass for a success."""
-    reasons = [
-        report.longrepr[2].split(NEEDS_POSTGRESQL, 1)[1]
+    reasons = Counter(
+        found.groups()
         for report in terminalreporter.stats.get("skipped", [])
-        if isinstance(report.longrepr, tuple) and NEEDS_POSTGRESQL in report.longrepr[2]
-    ]
-    if reasons:
-        terminalreporter.write_line(
-            f"not run: {len(reasons)} tests need PostgreSQL: {reasons[0]}", yellow=True
-        )
+        if isinstance(report.longrepr, tuple)
+        and (found := re.search(NEEDS.format("([^:]+)") + "(.*)", report.longrepr[2]))
+    )
+    for (what, reason), count in reasons.items():
+        terminalreporter.write_line(f"not run: {count} tests need {what}: {reason}", yellow=True)
