@@ -25,6 +25,7 @@ MODULES = (
     "database",
     "idempotency",
     "jobs",
+    "uploads",
     "testing",
     "observability",
     "settings",

@@ -1,10 +1,12 @@
 """The one module that touches what FastAPI and Starlette do not promise to keep.
 
-Four things have no public hook (FastAPI 0.165, Starlette 1.10):
+Five things have no public hook (FastAPI 0.165, Starlette 1.10):
 
 * standing outside every middleware: `wrap_outermost`;
 * seeing the response while the transaction is still open: `hook_routes`, `response_of`;
 * answering, or running the endpoint again, from inside a dependency: `Answer`, `Again`;
+* reading the body when all else about the request is known to be right, and hearing how it
+  ended: `reads_body`, `check_parameters`, `body_of`, `when_settled`;
 * reading which dependencies and which body a route has: `dependencies_of`, `takes_json`.
 
 Everything else in this library uses documented interfaces only.
@@ -14,6 +16,7 @@ Everything else in this library uses documented interfaces only.
 # Private names are what this module is for.
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from typing import Any, Final, TypeAlias, TypeVar, cast
@@ -22,6 +25,8 @@ from fastapi import FastAPI, params
 from fastapi import routing as _routing
 from fastapi._body_limit import wrap_app_with_body_limit
 from fastapi.dependencies.models import Dependant
+from fastapi.dependencies.utils import request_params_to_args
+from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute, APIRouter, RouteContext, iter_route_contexts
 from starlette.applications import Starlette
 from starlette.requests import HTTPConnection, Request
@@ -33,24 +38,32 @@ __all__ = [
     "PREPARE",
     "Again",
     "Answer",
+    "Settle",
     "body_media_type",
+    "body_of",
+    "check_parameters",
     "dependencies_of",
     "hook_routes",
     "included_routers",
     "is_api_route",
     "is_hooked",
     "parameters_of",
+    "reads_body",
     "remake",
     "response_of",
     "route_contexts",
     "route_of",
     "takes_json",
+    "when_settled",
     "wrap_outermost",
 ]
 
 Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
 Prepare: TypeAlias = Callable[[Request], Request]
+Settle: TypeAlias = Callable[[Response | None, BaseException | None], Awaitable[None]]
+"""What hears how a request ended."""
 R = TypeVar("R", bound=Request)
+F = TypeVar("F", bound=Callable[..., Any])
 
 PREPARE: Final = "roadworthy.prepare"
 """Scope key: what turns the request of a route with a JSON body into a stricter one."""
@@ -59,6 +72,8 @@ _HOOKED: Final = "roadworthy.hooked"
 _RESPONSE: Final = "roadworthy.response"
 _FUNCTION_STACK: Final = "fastapi_function_astack"
 _MARK: Final = "_roadworthy_hooked"
+_READS_BODY: Final = "__roadworthy_reads_body__"
+_SETTLE: Final = "roadworthy.settle"
 
 
 class Answer(Exception):
@@ -88,6 +103,59 @@ def is_hooked(connection: HTTPConnection) -> bool:
     return _HOOKED in connection.scope
 
 
+def reads_body(dependency: F) -> F:
+    """Declare that a dependency reads the body by itself: it then runs after all others.
+
+    Whoever authenticates is asked first, wherever it stands, and FastAPI's own limit
+    of the body gives way: the dependency has limits of its own.
+    """
+    setattr(dependency, _READS_BODY, True)
+    return dependency
+
+
+def check_parameters(request: Request) -> None:
+    """Check all parameters of the route now: FastAPI does it after all dependencies.
+
+    Raises:
+        RequestValidationError: One of them does not fit.
+    """
+    route = route_of(request.scope)
+    errors: list[Any] = []
+    for dependant in (route.dependant, *dependencies_of(route)):
+        for fields, received in (
+            (dependant.path_params, request.path_params),
+            (dependant.query_params, request.query_params),
+            (dependant.header_params, request.headers),
+            (dependant.cookie_params, request.cookies),
+        ):
+            errors += request_params_to_args(fields, received)[1]
+    if errors:
+        raise RequestValidationError(errors)
+
+
+def body_of(request: Request) -> bytes | None:
+    """Return the body if somebody has read it already, None if nobody has begun.
+
+    Raises:
+        RuntimeError: Somebody has read it, and did not keep it.
+    """
+    kept: bytes | None = getattr(request, "_body", None)
+    if kept is None and request._stream_consumed:  # noqa: SLF001
+        raise RuntimeError(
+            "The body of this request has been read by something else: a dependency, or "
+            "middleware that calls request.stream(). Let the upload read it."
+        )
+    return kept
+
+
+def when_settled(request: Request, settle: Settle) -> None:
+    """Call `settle(response, error)` once the function scope has closed: exactly one is given.
+
+    Whatever happens to the request by then does not change what was committed.
+    """
+    request.scope.setdefault(_SETTLE, []).append(settle)
+
+
 def hook_routes(app: Starlette) -> None:
     """Let function-scoped dependencies of `app` see the response as they close.
 
@@ -114,16 +182,26 @@ def _hook(route: APIRoute) -> None:
 
     def get_hooked_handler() -> Handler:
         here = _effective(route)
+        last = _put_last(here.dependant)
         handler, reads_json = get_handler(), takes_json(here)
-        if not reads_json and not _has_function_scope(here):
+        if not reads_json and not last and not _has_function_scope(here):
             return handler  # nothing to do for it, so nothing to pay
         return _hooked(handler, reads_json=reads_json)
 
     setattr(route, _MARK, True)
+    if _put_last(route.dependant) and route.max_body_size is None:
+        route.max_body_size = sys.maxsize  # what reads the body counts it, and refuses in time
     setattr(route, "get_route_handler", get_hooked_handler)  # noqa: B010 - it is a method
     route.app = wrap_app_with_body_limit(
         _routing.request_response(get_hooked_handler()), route.max_body_size
     )
+
+
+def _put_last(dependant: Dependant) -> bool:
+    """Order dependencies so that who reads the body goes last; tell whether anybody does."""
+    reads = {id(child): _put_last(child) for child in dependant.dependencies}
+    dependant.dependencies.sort(key=lambda child: reads[id(child)])
+    return any(reads.values()) or getattr(dependant.call, _READS_BODY, False)
 
 
 def _has_function_scope(route: Any) -> bool:
@@ -144,13 +222,28 @@ def _hooked(handler: Handler, *, reads_json: bool) -> Handler:
         prepare: Prepare | None = scope.get(PREPARE)
         if reads_json and prepare is not None:
             request = prepare(request)
-        while True:
-            try:
-                return await _run_once(handler, request, scope)
-            except Again as again:
-                await asyncio.sleep(again.pause)
+        try:
+            response = await _run_until_done(handler, request, scope)
+        except BaseException as error:
+            await _settle(scope, None, error)
+            raise
+        await _settle(scope, response, None)
+        return response
 
     return run
+
+
+async def _run_until_done(handler: Handler, request: Request, scope: Scope) -> Response:
+    while True:
+        try:
+            return await _run_once(handler, request, scope)
+        except Again as again:
+            await asyncio.sleep(again.pause)
+
+
+async def _settle(scope: Scope, response: Response | None, error: BaseException | None) -> None:
+    for settle in scope.pop(_SETTLE, ()):
+        await settle(response, error)
 
 
 async def _run_once(handler: Handler, request: Request, scope: Scope) -> Response:

@@ -9,7 +9,7 @@ import pytest
 from support.source import imports, module_names, source_of, tree_of
 
 HOSTS = ("fastapi", "starlette")
-PATTERNS = ("database", "patching", "conditional", "idempotency", "jobs")
+PATTERNS = ("database", "patching", "conditional", "idempotency", "jobs", "uploads")
 MODULES = module_names()
 
 

@@ -15,6 +15,7 @@ __all__ = [
     "NotFound",
     "PayloadTooLarge",
     "RangeNotSatisfiable",
+    "RequestTimeout",
     "ServiceUnavailable",
     "UnsupportedMediaType",
     "ValidationFailed",
@@ -48,6 +49,14 @@ class MethodNotAllowed(Problem):
     status = 405
     title = "Method not allowed"
     detail = "This path does not take that method."
+
+
+class RequestTimeout(Problem):
+    """The body did not come in time: it stopped, or came too slowly (RFC 9110 §15.5.9)."""
+
+    status = 408
+    title = "Request timeout"
+    detail = "The body did not come in time."
 
 
 class Conflict(Problem):

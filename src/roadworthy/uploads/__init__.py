@@ -1,0 +1,80 @@
+"""Files from strangers: authorised first, judged while they stream, kept whole or not at all.
+
+    documents = Upload(max_bytes=5 * MiB, accept=(PNG, JPEG, PDF))
+
+    @router.post("/documents", status_code=201, openapi_extra=documents.openapi)
+    async def add(file: Annotated[Stored, documents.file], tx: Tx) -> Document:
+        tx.add(DocumentRow(key=file.key, ...))
+        ...
+
+    @router.get("/documents/{document_id}/content")
+    async def content(document_id: str, request: Request, read: Read) -> Response:
+        row = await find_document(read, document_id)
+        return await find(request, Files).download(request, row.stored())
+
+    files = Files(Disk("var/files"))
+    app = FastAPI(lifespan=lifespan(db, files))
+
+Nothing is read before all other dependencies have run. One pass over the socket parses,
+counts, inspects, hashes and writes. A file is visible with its row's commit and not before;
+what no row names is removed by `Files.sweep`.
+"""
+
+try:
+    import python_multipart as _  # noqa: F401 - so that its absence is told once
+except ModuleNotFoundError as missing:
+    raise ModuleNotFoundError(
+        "roadworthy.uploads needs python-multipart: pip install 'roadworthy[uploads]'"
+    ) from missing
+
+from roadworthy.uploads.checks import Check, Conversion, Scan
+from roadworthy.uploads.direct import Direct, NotUploaded, Offer, TicketInvalid
+from roadworthy.uploads.errors import DigestMismatch, FileRejected
+from roadworthy.uploads.files import Files
+from roadworthy.uploads.form import Form
+from roadworthy.uploads.names import content_disposition, display_name
+from roadworthy.uploads.store import (
+    Entry,
+    FileMissing,
+    Presigned,
+    Presigning,
+    Reading,
+    Store,
+    Writing,
+)
+from roadworthy.uploads.stored import GiB, KiB, MiB, Stored
+from roadworthy.uploads.stores.disk import Disk
+from roadworthy.uploads.types.filetype import FileType, Inspector, Rejected
+from roadworthy.uploads.upload import Upload
+
+__all__ = [
+    "Check",
+    "Conversion",
+    "DigestMismatch",
+    "Direct",
+    "Disk",
+    "Entry",
+    "FileMissing",
+    "FileRejected",
+    "FileType",
+    "Files",
+    "Form",
+    "GiB",
+    "Inspector",
+    "KiB",
+    "MiB",
+    "NotUploaded",
+    "Offer",
+    "Presigned",
+    "Presigning",
+    "Reading",
+    "Rejected",
+    "Scan",
+    "Store",
+    "Stored",
+    "TicketInvalid",
+    "Upload",
+    "Writing",
+    "content_disposition",
+    "display_name",
+]

@@ -1,0 +1,181 @@
+"""`Files`: the part that keeps files: what uploads go into, and downloads come from."""
+
+import hashlib
+import logging
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
+from types import TracebackType
+from typing import Final, Self
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from roadworthy.problems import PayloadTooLarge, ServiceUnavailable
+from roadworthy.uploads import download as _download
+from roadworthy.uploads.names import content_disposition, display_name
+from roadworthy.uploads.store import Batch, Reading, Store
+from roadworthy.uploads.stored import GiB, MiB, Stored
+
+__all__ = ["UNFINISHED", "Files", "Known"]
+
+log = logging.getLogger("roadworthy.uploads")
+
+Known = Callable[[Sequence[str]], Awaitable[Collection[str]]]
+"""Return those of some keys that a row names."""
+
+UNFINISHED: Final = "unfinished/"
+"""What starts the keys of pieces that are no files yet: they expire by terms of their own."""
+_SWEEP_BATCH: Final = 500
+_OLD: Final = timedelta(hours=1)
+
+
+class Files:
+    """Keep files in a store.
+
+        files = Files(Disk("var/files"))
+        app = FastAPI(lifespan=lifespan(db, files))
+
+    It is a part. On entering it removes what writings of killed processes left.
+    `max_in_flight` bounds the bytes of all uploads of this process that are neither kept
+    nor refused yet; who comes when it is used up is answered 503. `unfinished_for` is how
+    long what clients send in pieces, or by themselves, may take to become a file.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        max_in_flight: int = 16 * GiB,
+        unfinished_for: timedelta = timedelta(days=1),
+    ) -> None:
+        self.store = store
+        self.max_in_flight = max_in_flight
+        self.unfinished_for = unfinished_for
+        self.in_flight = 0
+        """Bytes of uploads that are under way."""
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        await self._stack.enter_async_context(self.store)
+        removed = await self.store.sweep_unfinished(older_than=_OLD)
+        if removed:
+            log.info("%d unfinished files of processes that ended were removed", removed)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._stack.aclose()
+
+    def new_key(self, prefix: str = "") -> str:
+        """Return a key that nobody can guess: 128 random bits, in folders of 256."""
+        name = secrets.token_hex(16)
+        return f"{prefix}{name[:2]}/{name}"
+
+    def reserve(self, count: int) -> None:
+        """Count bytes that are in flight.
+
+        Raises:
+            ServiceUnavailable: 503. There are too many.
+        """
+        if self.in_flight + count > self.max_in_flight:
+            log.warning("uploads of %d bytes are under way: one more was refused", self.in_flight)
+            raise ServiceUnavailable(retry_after=5)
+        self.in_flight += count
+
+    def release(self, count: int) -> None:
+        """Count them as arrived, or given up."""
+        self.in_flight -= count
+
+    def open(self, file: Stored | str) -> Reading:
+        """Read a file: `async with files.open(stored) as reading: reading.chunks()`.
+
+        Raises:
+            FileMissing: On entering: there is none.
+        """
+        return self.store.reading(file if isinstance(file, str) else file.key)
+
+    async def read(self, file: Stored | str, *, max_bytes: int = 64 * MiB) -> bytes:
+        """Return the bytes of a file that fits into memory.
+
+        Raises:
+            FileMissing: There is none.
+            PayloadTooLarge: 413. It has more than `max_bytes`.
+        """
+        async with self.open(file) as reading:
+            if reading.size_bytes > max_bytes:
+                raise PayloadTooLarge
+            return b"".join([chunk async for chunk in reading.chunks()])
+
+    async def add(self, data: bytes, *, media_type: str, filename: str, prefix: str = "") -> Stored:
+        """Keep a file that the service made itself, such as a thumbnail; it is not judged."""
+        stored = Stored(
+            key=self.new_key(prefix),
+            filename=display_name(filename, extension=""),
+            media_type=media_type,
+            size_bytes=len(data),
+            sha256=hashlib.sha256(data).hexdigest(),
+        )
+        disposition = content_disposition(stored.filename)
+        async with self.store.writing(
+            stored.key, media_type=media_type, content_disposition=disposition
+        ) as writing:
+            await writing.write([data], _accept)
+            await writing.commit()
+        return stored
+
+    async def delete(self, file: Stored | str) -> None:
+        """Remove a file; that there is none is no error. Do it when its row is gone for good."""
+        await self.store.delete(file if isinstance(file, str) else file.key)
+
+    async def download(self, request: Request, stored: Stored, *, inline: bool = False) -> Response:
+        """Serve a file: ranges, conditions and headers as `roadworthy.uploads.download` says.
+
+        Raises:
+            RangeNotSatisfiable: 416.
+        """
+        return await _download.download(self.store, stored, request, inline=inline)
+
+    async def sweep(self, known: Known, *, older_than: timedelta = _OLD, prefix: str = "") -> int:
+        """Remove files that no row names, and return how many there were.
+
+        `known(keys)` returns those that a row names. Only files older than `older_than`
+        are looked at: younger ones may belong to a request that has not committed yet.
+        Whatever else lies under `prefix` in the store is removed as well.
+        """
+        await self.store.sweep_unfinished(older_than=older_than)
+        await self._remove_old(UNFINISHED, self.unfinished_for)
+        removed, batch = 0, list[str]()
+        async for key in self._older(prefix, older_than):
+            if not key.startswith(UNFINISHED):
+                batch.append(key)
+            if len(batch) == _SWEEP_BATCH:
+                removed += await self._remove_unknown(batch, known)
+                batch = []
+        return removed + await self._remove_unknown(batch, known)
+
+    async def _older(self, prefix: str, age: timedelta) -> AsyncIterator[str]:
+        before = datetime.now(UTC) - age
+        async for entry in self.store.entries(prefix):
+            if entry.modified_at < before:
+                yield entry.key
+
+    async def _remove_old(self, prefix: str, age: timedelta) -> None:
+        async for key in self._older(prefix, age):
+            await self.store.delete(key)
+
+    async def _remove_unknown(self, keys: list[str], known: Known) -> int:
+        named = set(await known(keys)) if keys else set[str]()
+        unknown = [key for key in keys if key not in named]
+        for key in unknown:
+            await self.store.delete(key)
+        return len(unknown)
+
+
+def _accept(_: Batch) -> None:
+    """Judge nothing."""

@@ -1,0 +1,41 @@
+"""`Form`: what came with a multipart body: its files, and its fields of text."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar, cast
+
+from pydantic import BaseModel, ValidationError
+
+from roadworthy.problems import ValidationFailed, field_errors, names_of
+from roadworthy.uploads.stored import Stored
+
+__all__ = ["Form"]
+
+M = TypeVar("M", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """The parts of one body, in the order in which they came."""
+
+    files: tuple[Stored, ...]
+    fields: Mapping[str, tuple[str, ...]]
+    """Each field's values: a name may come more than once."""
+
+    def read(self, model: type[M]) -> M:
+        """Return the fields as a model; of names that come more than once it gets a list.
+
+        Raises:
+            ValidationFailed: 422. They do not fit.
+        """
+        given: dict[str, Any] = {
+            name: values[0] if len(values) == 1 else list(values)
+            for name, values in self.fields.items()
+        }
+        try:
+            return model.model_validate(given)
+        except ValidationError as error:
+            errors = error.errors(include_url=False, include_input=False)
+            names = names_of(model)
+            found = field_errors([cast("Any", e) for e in errors], names=names)
+            raise ValidationFailed(errors=found) from error

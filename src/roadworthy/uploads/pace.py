@@ -1,0 +1,45 @@
+"""`Pace`: how slowly a body may come before it is given up (HTTP 408)."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+__all__ = ["Clock", "Pace"]
+
+_GRACE: Final = 5.0
+"""Seconds before the average rate is looked at: connections start slowly."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """The terms of a policy."""
+
+    timeout: timedelta
+    """For the whole body, counting only the time in which the client is waited for."""
+    idle: timedelta
+    """Between two pieces of it."""
+    min_rate: int
+    """Bytes a second of that time, on the average."""
+
+
+class Clock:
+    """Watch one body. The time that the server itself takes is not held against the client."""
+
+    def __init__(self, pace: Pace) -> None:
+        self._timeout = pace.timeout.total_seconds()
+        self._idle = pace.idle.total_seconds()
+        self._min_rate = pace.min_rate
+        self._waited = self._quiet = 0.0
+        self._received = 0
+
+    def note(self, count: int, seconds: float) -> None:
+        """Note that so many bytes came after waiting so long; 0 where none did."""
+        self._waited += seconds
+        self._received += count
+        self._quiet = 0.0 if count else self._quiet + seconds
+
+    def is_late(self) -> bool:
+        """Tell whether the client has used up its time."""
+        if self._quiet >= self._idle or self._waited >= self._timeout:
+            return True
+        return self._waited > _GRACE and self._received < self._min_rate * self._waited

@@ -1,0 +1,210 @@
+"""`receive`: read a body once, from the socket into the store; all of it or nothing is kept."""
+
+import logging
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+from starlette.requests import ClientDisconnect
+
+from roadworthy._internal.finish import to_its_end
+from roadworthy.problems import (
+    FieldError,
+    MalformedBody,
+    PayloadTooLarge,
+    Problem,
+    ValidationFailed,
+)
+from roadworthy.uploads import observe
+from roadworthy.uploads.body import Body
+from roadworthy.uploads.files import Files
+from roadworthy.uploads.form import Form
+from roadworthy.uploads.intake import Intake, Terms
+from roadworthy.uploads.parts import End, Event, Part, Reader
+from roadworthy.uploads.stored import Stored
+
+__all__ = ["Policy", "receive", "take_in"]
+
+log = logging.getLogger("roadworthy.uploads")
+
+
+class Policy(Terms, Protocol):
+    """What a body may consist of: `Upload` is one."""
+
+    @property
+    def field(self) -> str:
+        """The name of the form's field that holds the files."""
+        ...
+
+    @property
+    def max_files(self) -> int: ...
+
+    @property
+    def max_total_bytes(self) -> int: ...
+
+    @property
+    def max_fields(self) -> int: ...
+
+    @property
+    def max_field_bytes(self) -> int: ...
+
+    @property
+    def prefix(self) -> str: ...
+
+
+async def receive(policy: Policy, files: Files, body: Body, reader: Reader) -> Form:
+    """Read a whole body, and return what was kept of it.
+
+    Raises:
+        Problem: What the policy refuses; then nothing is kept.
+        ClientDisconnect: The client left half-way; then nothing is kept either.
+    """
+    reception = _Reception(policy, files)
+    try:
+        return await reception.run(body, reader)
+    except BaseException as error:
+        await to_its_end(reception.undo())
+        _tell(error, body.received)
+        raise
+
+
+async def take_in(policy: Policy, files: Files, part: Part, pieces: AsyncIterator[bytes]) -> Stored:
+    """Judge and keep a file whose bytes come from elsewhere than a request's body.
+
+    Raises:
+        Problem: What the policy refuses; then nothing is kept.
+    """
+    intake = Intake(policy, files, part, key=files.new_key(policy.prefix))
+    try:
+        async for piece in pieces:
+            await intake.feed(memoryview(piece))
+        stored = await intake.finish()
+    except BaseException:
+        await to_its_end(_undo(intake, files))
+        raise
+    await intake.close()
+    observe.kept(stored.media_type, stored.size_bytes)
+    return stored
+
+
+async def _undo(intake: Intake, files: Files) -> None:
+    await intake.close()
+    # Whoever cancelled its commit does not know whether that had happened.
+    await files.delete(intake.key)
+
+
+def _tell(error: BaseException, received: int) -> None:
+    if isinstance(error, ClientDisconnect):
+        observe.refused("CLIENT_LEFT")
+        log.info("a client left after %d bytes of an upload", received)
+    elif isinstance(error, Problem):
+        observe.refused(error.code)
+        log.info("an upload was refused after %d bytes: %s", received, error.code)
+
+
+class _Reception:
+    def __init__(self, policy: Policy, files: Files) -> None:
+        self._policy, self._files = policy, files
+        self._kept: list[Stored] = []
+        self._fields: dict[str, tuple[str, ...]] = {}
+        self._field_count = self._file_bytes = 0
+        self._intake: Intake | None = None
+        self._field: _Text | None = None
+
+    async def run(self, body: Body, reader: Reader) -> Form:
+        while (piece := await body.read()) != b"":
+            if piece is None:
+                await self._rest()
+                continue
+            for event in reader.feed(piece):
+                await self._take(event)
+        for event in reader.finish():
+            await self._take(event)
+        return Form(tuple(self._kept), self._fields)
+
+    async def undo(self) -> None:
+        """Leave nothing of this body behind."""
+        if self._intake is not None:
+            await _undo(self._intake, self._files)
+        for stored in self._kept:
+            await self._files.delete(stored)
+
+    async def _rest(self) -> None:
+        # A client that is silent holds as little of our memory as possible.
+        if self._intake is not None:
+            await self._intake.flush()
+
+    async def _take(self, event: Event) -> None:
+        if isinstance(event, memoryview):
+            await self._data(event)
+        elif isinstance(event, End):
+            await self._end()
+        else:
+            self._begin(event)
+
+    def _begin(self, part: Part) -> None:
+        if part.name == self._policy.field:
+            self._begin_file(part)
+        elif part.filename is not None:
+            raise _invalid("", "unexpected_file", "A file is not expected in this field")
+        else:
+            self._field_count += 1
+            if self._field_count > self._policy.max_fields:
+                raise _invalid("", "too_many_fields", "The form has too many fields")
+            self._field = _Text(part.name, self._policy.max_field_bytes)
+
+    def _begin_file(self, part: Part) -> None:
+        limit = self._policy.max_files
+        if len(self._kept) == limit:
+            message = f"At most {limit} file{'s' if limit > 1 else ''} should be sent"
+            raise _invalid(f"/{self._policy.field}", "too_many_files", message)
+        key = self._files.new_key(self._policy.prefix)
+        self._intake = Intake(self._policy, self._files, part, key=key)
+
+    async def _data(self, data: memoryview) -> None:
+        if self._intake is not None:
+            self._file_bytes += len(data)
+            if self._file_bytes > self._policy.max_total_bytes:
+                raise PayloadTooLarge
+            await self._intake.feed(data)
+        elif self._field is not None:
+            self._field.feed(data)
+
+    async def _end(self) -> None:
+        if self._intake is not None:
+            stored = await self._intake.finish()
+            self._kept.append(stored)
+            observe.kept(stored.media_type, stored.size_bytes)
+            await self._intake.close()
+            self._intake = None
+        elif self._field is not None:
+            name = self._field.name
+            self._fields[name] = (*self._fields.get(name, ()), self._field.text())
+            self._field = None
+
+
+class _Text:
+    """A field that is text: it is held in memory, and bounded."""
+
+    def __init__(self, name: str, max_bytes: int) -> None:
+        self.name = name
+        self._left = max_bytes
+        self._data = bytearray()
+
+    def feed(self, data: memoryview) -> None:
+        self._left -= len(data)
+        if self._left < 0:
+            raise PayloadTooLarge
+        self._data += data
+
+    def text(self) -> str:
+        try:
+            text = self._data.decode()
+        except UnicodeDecodeError as error:
+            raise MalformedBody(reason="A field is not UTF-8.") from error
+        if "\0" in text:
+            raise _invalid("", "nul", "Text should not have the character U+0000")
+        return text
+
+
+def _invalid(pointer: str, code: str, message: str) -> ValidationFailed:
+    return ValidationFailed(errors=[FieldError(pointer=pointer, code=code, message=message)])

@@ -1,0 +1,82 @@
+"""`FileType`: how a kind of file is told by its bytes, and judged while they pass.
+
+    class Hello:
+        def __init__(self) -> None:
+            self.size = 0
+
+        def feed(self, data: Data) -> None:
+            self.size += len(data)
+            if self.size > 1000:
+                raise Rejected("too_long", "A greeting has at most 1000 bytes.")
+
+        def finish(self) -> None:
+            pass
+
+    HELLO = FileType("text/x-hello", ".hello", lambda head: head.startswith(b"hello"), Hello)
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Protocol, TypeAlias
+
+__all__ = ["HEAD_BYTES", "Data", "FileType", "Inspector", "Rejected"]
+
+HEAD_BYTES: Final = 4096
+"""How many bytes decide the type of a file: all of them, where it is shorter."""
+
+Data: TypeAlias = bytes | memoryview
+"""Some of a file's bytes, as they came from the socket."""
+
+
+class Rejected(Exception):
+    """The file is of its type, but broken or dangerous: it is answered 422 `FILE_REJECTED`."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(f"{reason}: {message}")
+        self.reason = reason
+        """What is wrong, for programs: `trailing_data`, `too_many_pixels`."""
+        self.message = message
+        """The same for people. The client reads it: never quote the file."""
+
+
+class Inspector(Protocol):
+    """Judge one file in one pass, in a thread, with memory that does not grow with it."""
+
+    def feed(self, data: Data, /) -> None:
+        """Take the next bytes, cut anywhere; they may not be kept without a copy.
+
+        Raises:
+            Rejected: The file is broken or dangerous.
+        """
+        ...
+
+    def finish(self) -> None:
+        """Take note that there are no more bytes.
+
+        Raises:
+            Rejected: The file is not whole, or is dangerous.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class FileType:
+    """A kind of file: a value to list in `Upload(accept=...)`.
+
+    Make one of your own for what is not among ours.
+    """
+
+    media_type: str
+    """What it is called when it is stored and served: `image/png`."""
+    extension: str
+    """What its names end in, with the dot."""
+    matches: Callable[[bytes], bool]
+    """Tell by the first `HEAD_BYTES` bytes whether a file claims to be of this type."""
+    inspector: Callable[[], Inspector]
+    """Make what judges one file."""
+    aliases: tuple[str, ...] = ()
+    """Other media types that clients declare for it."""
+
+    def is_called(self, media_type: str) -> bool:
+        """Tell whether a declared media type, without parameters, means this type."""
+        return media_type.lower() in {self.media_type, *self.aliases}

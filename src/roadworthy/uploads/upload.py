@@ -1,0 +1,249 @@
+"""`Upload`: what a route takes, and the dependencies that receive it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from types import MappingProxyType
+from typing import Any, Final, TypeVar
+
+from fastapi import Depends, Request, params
+from starlette.responses import Response
+
+from roadworthy import _fastapi
+from roadworthy._internal.finish import to_its_end
+from roadworthy.lifespan import find, needs
+from roadworthy.problems import (
+    FieldError,
+    InsufficientStorage,
+    MalformedBody,
+    PayloadTooLarge,
+    RequestTimeout,
+    ServiceUnavailable,
+    UnsupportedMediaType,
+    ValidationFailed,
+    raises,
+)
+from roadworthy.problems.declare import amends_openapi
+from roadworthy.problems.translate import is_refusal
+from roadworthy.uploads.body import Body, declared_length
+from roadworthy.uploads.checks import Check, Conversion
+from roadworthy.uploads.errors import DigestMismatch, FileRejected
+from roadworthy.uploads.files import Files
+from roadworthy.uploads.form import Form
+from roadworthy.uploads.names import disposition
+from roadworthy.uploads.pace import Pace
+from roadworthy.uploads.parts import Multipart, Part, Raw, Reader
+from roadworthy.uploads.reception import receive
+from roadworthy.uploads.stored import KiB, Stored
+from roadworthy.uploads.types.filetype import FileType
+
+__all__ = ["Upload"]
+
+R = TypeVar("R")
+
+_FIRST_REFUSAL: Final = 400
+_FIRST_FAILURE: Final = 500
+_PART_OVERHEAD: Final = 16 * KiB
+"""What a multipart body may have around each of its parts."""
+_FAILURES: Final = (
+    MalformedBody,
+    DigestMismatch,
+    RequestTimeout,
+    PayloadTooLarge,
+    UnsupportedMediaType,
+    FileRejected,
+    ValidationFailed,
+    ServiceUnavailable,
+    InsufficientStorage,
+)
+
+
+class Upload:
+    """Receive files of some types, up to a size, in one pass from the socket to the store.
+
+        documents = Upload(max_bytes=5 * MiB, accept=(PNG, JPEG, PDF))
+
+        @router.post("/documents", status_code=201, openapi_extra=documents.openapi)
+        async def add(file: Annotated[Stored, documents.file], tx: Tx) -> Document: ...
+
+    Nothing is read before all other dependencies of the route have run and all its
+    parameters fit. What is refused leaves nothing behind; what the route then answers
+    with 4xx is removed again; where it fails with 5xx nobody knows whether its row was
+    committed, and `Files.sweep` decides.
+
+    `max_bytes` bounds each file, `max_total_bytes` all of a request (default: `max_files`
+    times `max_bytes`). `field` is the name of the form's field. Fields of text are bounded
+    by `max_fields` and `max_field_bytes`. The client is given `timeout` for the whole
+    body, `idle` between two pieces, and has to come to `min_rate` bytes a second on the
+    average; who is slower is answered 408. `checks` see the bytes while they pass;
+    `conversions` make something else of files of some types before they are stored.
+    `prefix` starts the keys. `files` is the type of the part to find, where there are several.
+    """
+
+    def __init__(
+        self,
+        *,
+        max_bytes: int,
+        accept: Sequence[FileType],
+        max_files: int = 1,
+        max_total_bytes: int | None = None,
+        field: str = "file",
+        max_fields: int = 32,
+        max_field_bytes: int = 64 * KiB,
+        timeout: timedelta = timedelta(hours=1),
+        idle: timedelta = timedelta(seconds=15),
+        min_rate: int = 1 * KiB,
+        checks: Sequence[Check] = (),
+        conversions: Mapping[FileType, Conversion] = MappingProxyType({}),
+        prefix: str = "",
+        files: type[Files] = Files,
+    ) -> None:
+        if not accept:
+            raise ValueError("accept is empty: name what is taken, such as accept=(PNG, JPEG).")
+        self.max_bytes, self.accept = max_bytes, tuple(accept)
+        self.max_files = max_files
+        self.max_total_bytes = max_files * max_bytes if max_total_bytes is None else max_total_bytes
+        self.field = field
+        self.max_fields, self.max_field_bytes = max_fields, max_field_bytes
+        self.pace = Pace(timeout=timeout, idle=idle, min_rate=min_rate)
+        self.checks, self.conversions = tuple(checks), conversions
+        self.prefix = prefix
+        self.files = files
+        self.file: params.Depends = self._dependency(self._one, self._multipart, self.openapi)
+        """The one file of a multipart body: `Annotated[Stored, documents.file]`."""
+        self.all: params.Depends = self._dependency(self._several, self._multipart, self.openapi)
+        """All files of a multipart body, one at least: `Annotated[list[Stored], photos.all]`."""
+        self.form: params.Depends = self._dependency(_whole, self._multipart, self.openapi)
+        """Files and fields of a multipart body: `Annotated[Form, photos.form]`."""
+        self.raw: params.Depends = self._dependency(self._one, self._raw, self.openapi_raw)
+        """A body that is the file: `Annotated[Stored, documents.raw]`."""
+
+    @property
+    def openapi(self) -> dict[str, Any]:
+        """What `openapi_extra=` takes for a route with a multipart body."""
+        file = {"type": "string", "contentMediaType": "application/octet-stream"}
+        several = {"type": "array", "items": file, "minItems": 1, "maxItems": self.max_files}
+        schema = {
+            "type": "object",
+            "properties": {self.field: several if self.max_files > 1 else file},
+            "required": [self.field],
+        }
+        types = ", ".join(kind.media_type for kind in self.accept)
+        content = {"schema": schema, "encoding": {self.field: {"contentType": types}}}
+        return _request_body({"multipart/form-data": content})
+
+    @property
+    def openapi_raw(self) -> dict[str, Any]:
+        """What `openapi_extra=` takes for a route whose body is the file."""
+        return _request_body({kind.media_type: {} for kind in self.accept})
+
+    def _dependency(
+        self,
+        pick: Callable[[Form], R],
+        reader_of: Callable[[Request], Reader],
+        openapi: dict[str, Any],
+    ) -> params.Depends:
+        @needs(self.files)
+        @raises(*_FAILURES)
+        @amends_openapi(lambda operation, _: _document(operation, openapi))
+        @_fastapi.reads_body
+        async def received(request: Request) -> R:
+            return pick(await self._received(request, reader_of))
+
+        return Depends(received)
+
+    async def _received(self, request: Request, reader_of: Callable[[Request], Reader]) -> Form:
+        kept: dict[int, Form] = request.scope.setdefault("roadworthy.uploads", {})
+        if id(self) not in kept:  # another dependency may have asked, or an earlier run
+            _require_hook(request)
+            _fastapi.check_parameters(request)
+            kept[id(self)] = await self._receive(request, reader_of(request))
+        return kept[id(self)]
+
+    async def _receive(self, request: Request, reader: Reader) -> Form:
+        _refuse_encoded(request)
+        files = find(request, self.files)
+        form = await receive(self, files, Body(request, self.pace), reader)
+        _fastapi.when_settled(request, self.settling(files, form.files))
+        return form
+
+    def settling(self, files: Files, received: Sequence[Stored]) -> _fastapi.Settle:
+        """Return what removes files whose request was refused: it has committed nothing."""
+
+        async def settle(response: Response | None, error: BaseException | None) -> None:
+            if is_refusal(error) if error else _is_refused(response):
+                await to_its_end(_remove(files, received))
+
+        return settle
+
+    def _multipart(self, request: Request) -> Reader:
+        overhead = _PART_OVERHEAD * (self.max_files + self.max_fields)
+        fields = self.max_fields * self.max_field_bytes
+        self._refuse_long(request, self.max_total_bytes + fields + overhead)
+        return Multipart(_content_type(request))
+
+    def _raw(self, request: Request) -> Reader:
+        self._refuse_long(request, self.max_bytes)
+        found = disposition(request.headers.get("content-disposition", "").encode("latin-1"))
+        filename = found.filename if found else None
+        media_type = _content_type(request).partition(";")[0].strip().lower()
+        headers = {name: ", ".join(request.headers.getlist(name)) for name in request.headers}
+        return Raw(Part(self.field, filename, media_type, headers))
+
+    def _refuse_long(self, request: Request, most: int) -> None:
+        length = declared_length(request)
+        if length is not None and length > most:
+            raise PayloadTooLarge
+
+    def _one(self, form: Form) -> Stored:
+        return self._several(form)[0]
+
+    def _several(self, form: Form) -> list[Stored]:
+        if not form.files:
+            missing = FieldError(pointer=f"/{self.field}", code="missing", message="Field required")
+            raise ValidationFailed(errors=[missing])
+        return list(form.files)
+
+
+def _whole(form: Form) -> Form:
+    return form
+
+
+async def _remove(files: Files, unwanted: Sequence[Stored]) -> None:
+    for stored in unwanted:
+        await files.delete(stored)
+
+
+def _is_refused(response: Response | None) -> bool:
+    # A failure (5xx) may have committed: whether a row names the file is for the sweep to see.
+    return response is not None and _FIRST_REFUSAL <= response.status_code < _FIRST_FAILURE
+
+
+def _content_type(request: Request) -> str:
+    content_type = request.headers.get("content-type", "")
+    if not content_type and declared_length(request) in {None, 0}:
+        if "transfer-encoding" not in request.headers:
+            raise MalformedBody(reason="A body is needed.")
+    return content_type
+
+
+def _refuse_encoded(request: Request) -> None:
+    # RFC 9110 §8.4: what is compressed for the way could be a bomb, and is not the file.
+    if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
+        raise UnsupportedMediaType
+
+
+def _require_hook(request: Request) -> None:
+    if not _fastapi.is_hooked(request):
+        raise RuntimeError(
+            "An upload has to see how its request ends. Where the application is made, add "
+            "FastAPI(lifespan=lifespan(Files(...)))."
+        )
+
+
+def _request_body(content: dict[str, Any]) -> dict[str, Any]:
+    return {"requestBody": {"required": True, "content": content}}
+
+
+def _document(operation: dict[str, Any], openapi: dict[str, Any]) -> None:
+    for name, value in openapi.items():
+        operation.setdefault(name, value)

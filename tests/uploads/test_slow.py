@@ -1,0 +1,72 @@
+"""Who sends too slowly is let go, and costs little until then: FAILURES.md U8."""
+
+import time
+
+from uploads.conftest import body_of, part_of
+
+KIB = 1024
+MIB = 1024 * KIB
+CONTENT = b"letters".ljust(900 * KIB, b"x") + b"."
+BODY = body_of(part_of(CONTENT))
+
+
+def test_a_body_that_stops_is_answered_408(service):
+    began = time.monotonic()
+    with service.begin("/hurried", len(BODY)) as client:
+        client.write(BODY[: 300 * KIB])
+        answer = client.receive()
+
+    assert (answer.status, answer.headers["x-error-code"]) == (408, "REQUEST_TIMEOUT")
+    assert 0.9 < time.monotonic() - began < 4
+    assert service.stored() == []
+
+
+def test_a_body_that_never_begins_is_answered_408(service):
+    with service.begin("/hurried", len(BODY)) as client:
+        answer = client.receive()
+
+    assert answer.status == 408
+
+
+def test_a_body_that_trickles_is_answered_408(service):
+    began = time.monotonic()
+    with service.begin("/hurried", len(BODY)) as client:
+        client.socket.settimeout(0.2)
+        answer = None
+        for at in range(0, len(BODY), KIB):
+            client.write(BODY[at : at + KIB])
+            time.sleep(0.1)
+            if _is_answered(client):
+                client.socket.settimeout(10)
+                answer = client.receive()
+                break
+
+    assert answer is not None
+    assert answer.status == 408
+    assert time.monotonic() - began < 12
+    assert service.stored() == []
+
+
+def test_a_stalled_body_holds_little_memory_until_its_deadline(service):
+    clients = []
+    service.upload(CONTENT, "/patient")
+    before = service.memory()
+    try:
+        for _ in range(40):
+            client = service.begin("/patient", len(BODY))
+            client.write(BODY[: 250 * KIB])
+            clients.append(client)
+        time.sleep(2.5)  # a quiet second is what it takes to let go
+        grown = service.memory() - before
+    finally:
+        for client in clients:
+            client.close()
+
+    assert grown / 40 < 64 * KIB
+
+
+def _is_answered(client) -> bool:
+    try:
+        return bool(client.socket.recv(1, 2 | 0x40))  # MSG_PEEK, MSG_DONTWAIT
+    except (BlockingIOError, TimeoutError):
+        return False
