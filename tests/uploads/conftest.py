@@ -1,7 +1,7 @@
 """The service of these tests, and clients that send it whatever bytes they like."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -100,6 +100,6 @@ def start_service(serve: Callable[..., Server], tmp_path: Path) -> Callable[...,
 
 
 @pytest.fixture
-def service(start_service: Callable[..., Service]) -> Iterator[Service]:
+def service(start_service: Callable[..., Service]) -> Service:
     """The service with its defaults."""
-    yield start_service()
+    return start_service()

@@ -28,9 +28,6 @@ class Digests:
         self._promised = [(name, _decoded(value)) for name, value in _ENTRY.findall(text)]
         self._hashes = {name: _HASHES[name]() for name, _ in self._promised}
 
-    def __bool__(self) -> bool:
-        return bool(self._promised)
-
     def feed(self, data: Data) -> None:
         """Take the next bytes."""
         for running in self._hashes.values():

@@ -123,9 +123,9 @@ class Direct:
         """
         key, filename, media_type = self._read(ticket, owner)
         files = find(request, self._upload.files)
-        part = Part(self._upload.field, filename, media_type.lower(), {})
+        part = Part(self._upload.policy.field, filename, media_type.lower(), {})
         try:
-            stored = await take_in(self._upload, files, part, self._pieces(files, key))
+            stored = await take_in(self._upload.policy, files, part, self._pieces(files, key))
         except FileMissing as missing:
             raise NotUploaded from missing
         except Problem as refused:
@@ -138,7 +138,7 @@ class Direct:
 
     async def _pieces(self, files: Files, key: str) -> AsyncIterator[bytes]:
         async with files.open(key) as reading:
-            if reading.size_bytes > self._upload.max_bytes:
+            if reading.size_bytes > self._upload.policy.max_bytes:
                 raise PayloadTooLarge
             async for piece in reading.chunks():
                 yield piece

@@ -112,10 +112,16 @@ class Files:
                 raise PayloadTooLarge
             return b"".join([chunk async for chunk in reading.chunks()])
 
-    async def add(self, data: bytes, *, media_type: str, filename: str, prefix: str = "") -> Stored:
-        """Keep a file that the service made itself, such as a thumbnail; it is not judged."""
+    async def add(
+        self, data: bytes, *, media_type: str, filename: str, key: str | None = None
+    ) -> Stored:
+        """Keep a file that the service made itself, such as a thumbnail; it is not judged.
+
+        Raises:
+            FileExistsError: There is a file under `key` already.
+        """
         stored = Stored(
-            key=self.new_key(prefix),
+            key=key or self.new_key(),
             filename=display_name(filename, extension=""),
             media_type=media_type,
             size_bytes=len(data),

@@ -7,21 +7,24 @@ inspected, hashed and written; while it does, nothing is read from the client.
 import errno
 import hashlib
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
-from typing import Final, Protocol
+from typing import Final
 
 from roadworthy.problems import PayloadTooLarge, ServiceUnavailable, UnsupportedMediaType
-from roadworthy.uploads.checks import Check, Conversion, Scan
+from roadworthy.uploads.checks import Scan
 from roadworthy.uploads.digests import Digests
 from roadworthy.uploads.errors import FileRejected
+from roadworthy.uploads.files import Files
+from roadworthy.uploads.held import Held
 from roadworthy.uploads.names import content_disposition, display_name
 from roadworthy.uploads.parts import Part
-from roadworthy.uploads.store import Batch, Judge, Store, Writing
+from roadworthy.uploads.policy import Policy
+from roadworthy.uploads.store import Batch, Judge, Writing
 from roadworthy.uploads.stored import KiB, Stored
-from roadworthy.uploads.types.filetype import HEAD_BYTES, FileType, Inspector, Rejected
+from roadworthy.uploads.types.filetype import HEAD_BYTES, FileType, Rejected
 
-__all__ = ["BATCH_BYTES", "Intake", "Room", "Terms", "rejections", "store_failures"]
+__all__ = ["BATCH_BYTES", "Intake", "rejections", "store_failures"]
 
 log = logging.getLogger("roadworthy.uploads")
 
@@ -33,66 +36,16 @@ _ANY: Final = frozenset({"", "application/octet-stream"})
 """What a client declares that does not know."""
 
 
-class Terms(Protocol):
-    """What one file has to be: the part of a policy that concerns it."""
-
-    @property
-    def max_bytes(self) -> int:
-        """How large it may be."""
-        ...
-
-    @property
-    def accept(self) -> tuple[FileType, ...]:
-        """What it may be."""
-        ...
-
-    @property
-    def checks(self) -> tuple[Check, ...]:
-        """Who else looks at its bytes."""
-        ...
-
-    @property
-    def conversions(self) -> Mapping[FileType, Conversion]:
-        """What is made of files of some types before they are stored."""
-        ...
-
-
-class Room(Protocol):
-    """Where files go: `Files` is one."""
-
-    @property
-    def store(self) -> Store:
-        """What keeps them."""
-        ...
-
-    def reserve(self, count: int) -> None:
-        """Count bytes that are in flight.
-
-        Raises:
-            ServiceUnavailable: 503. There are too many.
-        """
-        ...
-
-    def release(self, count: int) -> None:
-        """Count them as arrived, or given up."""
-        ...
-
-
 class Intake:
-    """Take one file: `feed` its bytes, then `finish`; leaving without that discards it."""
+    """Take one file: `feed` its bytes, then `finish`, and always `close`."""
 
-    def __init__(self, terms: Terms, room: Room, part: Part, *, key: str) -> None:
-        self._terms, self._room, self._part = terms, room, part
+    def __init__(self, policy: Policy, files: Files, part: Part, *, key: str) -> None:
         self.key = key
-        self._digests = Digests(part.headers)
-        self._hash = hashlib.sha256()
+        self._policy, self._files, self._part = policy, files, part
         self._pending: list[memoryview] = []
         self._pending_bytes = self._size = self._reserved = 0
+        self._judging: _Judging | None = None
         self._stack = AsyncExitStack()
-        self._type: FileType | None = None
-        self._inspector: Inspector | None = None
-        self._writing: Writing | None = None
-        self._scans: list[Scan] = []
 
     async def feed(self, data: memoryview) -> None:
         """Take the next bytes; they are kept until their batch is full.
@@ -102,31 +55,19 @@ class Intake:
             OSError: The store is full: 507.
         """
         self._size += len(data)
-        if self._size > self._terms.max_bytes:
+        if self._size > self._policy.max_bytes:
             raise PayloadTooLarge
         self._pending.append(data)
         self._pending_bytes += len(data)
-        if self._writing is None and self._pending_bytes >= HEAD_BYTES:
-            await self._begin()
+        if self._judging is None and self._pending_bytes >= HEAD_BYTES:
+            self._judging = await self._begin()
         if self._pending_bytes >= BATCH_BYTES:
             await self.flush()
 
     async def flush(self) -> None:
         """Write what has been gathered, if its type is known."""
-        if self._pending:
-            await self._write(self._judge)
-
-    async def _write(self, judge: Judge) -> None:
-        if self._writing is None:
-            return
-        batch, self._pending = self._pending, []
-        count, self._pending_bytes = self._pending_bytes, 0
-        self._room.reserve(count)
-        self._reserved += count
-        with rejections(), store_failures():
-            await self._writing.write(batch, judge)
-            for scan in self._scans:
-                await scan.feed(batch)
+        if self._judging is not None and self._pending:
+            await self._write(self._judging, self._judging.feed)
 
     async def finish(self) -> Stored:
         """Put the file into the store, whole and durable.
@@ -134,16 +75,22 @@ class Intake:
         Raises:
             Problem: As `feed`; 400 where the content is not what its digest says.
         """
-        if self._writing is None:
-            await self._begin()
-        await self._write(self._judge_last)
-        assert self._writing is not None and self._type is not None  # noqa: S101 - `_begin` set them
+        judging = self._judging or await self._begin()
+        await self._write(judging, judging.feed_last)
         with rejections(), store_failures():
-            for scan in self._scans:
+            for scan in judging.scans:
                 await scan.finish()
-            self._digests.check()
-            await self._writing.commit()
-        return self._stored(self._type)
+            if isinstance(judging.writing, Held):
+                name = self._part.filename
+                return await judging.writing.convert(self._files, key=self.key, filename=name)
+            await judging.writing.commit()
+        return Stored(
+            key=self.key,
+            filename=self._name(judging.kind),
+            media_type=judging.kind.media_type,
+            size_bytes=self._size,
+            sha256=judging.hash.hexdigest(),
+        )
 
     async def close(self) -> None:
         """Let go of everything; a file that was not finished is gone."""
@@ -151,48 +98,63 @@ class Intake:
         try:
             await self._stack.aclose()
         finally:
-            self._room.release(self._reserved)
+            self._files.release(self._reserved)
             self._reserved = 0
 
-    async def _begin(self) -> None:
+    async def _begin(self) -> "_Judging":
         head = b"".join(self._pending)[:HEAD_BYTES]
-        self._type = kind = _identify(head, self._part.media_type, self._terms.accept)
-        self._inspector = kind.inspector()
-        writing = self._room.store.writing(
-            self.key,
-            media_type=kind.media_type,
-            content_disposition=content_disposition(self._name(kind)),
-        )
+        kind = _identify(head, self._part.media_type, self._policy.accept)
         with store_failures():
-            self._writing = await self._stack.enter_async_context(writing)
-        for check in self._terms.checks:
-            scan = await self._stack.enter_async_context(check.open(media_type=kind.media_type))
-            self._scans.append(scan)
+            writing = await self._stack.enter_async_context(self._writing(kind))
+        scans = [
+            await self._stack.enter_async_context(check.open(media_type=kind.media_type))
+            for check in self._policy.checks
+        ]
+        return _Judging(kind, writing, scans, Digests(self._part.headers))
 
-    def _judge(self, batch: Batch) -> None:
-        assert self._inspector is not None  # noqa: S101 - `_begin` set it
-        for data in batch:
-            self._inspector.feed(data)
-            self._hash.update(data)
-            if self._digests:
-                self._digests.feed(data)
+    def _writing(self, kind: FileType) -> Writing | Held:
+        if conversion := self._policy.conversions.get(kind):
+            return Held(conversion, media_type=kind.media_type)
+        disposition = content_disposition(self._name(kind))
+        return self._files.store.writing(
+            self.key, media_type=kind.media_type, content_disposition=disposition
+        )
 
-    def _judge_last(self, batch: Batch) -> None:
-        assert self._inspector is not None  # noqa: S101 - `_begin` set it
-        self._judge(batch)
-        self._inspector.finish()
+    async def _write(self, judging: "_Judging", judge: Judge) -> None:
+        batch, self._pending = self._pending, []
+        count, self._pending_bytes = self._pending_bytes, 0
+        self._files.reserve(count)
+        self._reserved += count
+        with rejections(), store_failures():
+            await judging.writing.write(batch, judge)
+            for scan in judging.scans:
+                await scan.feed(batch)
 
     def _name(self, kind: FileType) -> str:
         return display_name(self._part.filename, extension=kind.extension)
 
-    def _stored(self, kind: FileType) -> Stored:
-        return Stored(
-            key=self.key,
-            filename=self._name(kind),
-            media_type=kind.media_type,
-            size_bytes=self._size,
-            sha256=self._hash.hexdigest(),
-        )
+
+class _Judging:
+    """What is known of a file once its first bytes have told its type."""
+
+    def __init__(
+        self, kind: FileType, writing: Writing | Held, scans: Sequence[Scan], digests: Digests
+    ) -> None:
+        self.kind, self.writing, self.scans = kind, writing, scans
+        self.hash = hashlib.sha256()
+        self._inspector = kind.inspector()
+        self._digests = digests
+
+    def feed(self, batch: Batch) -> None:
+        for data in batch:
+            self._inspector.feed(data)
+            self.hash.update(data)
+            self._digests.feed(data)
+
+    def feed_last(self, batch: Batch) -> None:
+        self.feed(batch)
+        self._inspector.finish()
+        self._digests.check()
 
 
 def _identify(head: bytes, declared: str, accept: tuple[FileType, ...]) -> FileType:

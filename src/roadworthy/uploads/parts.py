@@ -12,6 +12,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from roadworthy.problems import MalformedBody, UnsupportedMediaType
+from roadworthy.uploads.digests import Digests
 from roadworthy.uploads.names import disposition
 
 __all__ = ["END", "End", "Event", "Multipart", "Part", "Raw", "Reader"]
@@ -90,7 +91,8 @@ class Raw:
 class Multipart:
     """A body of `multipart/form-data`, parsed by python-multipart's low-level parser."""
 
-    def __init__(self, content_type: str) -> None:
+    def __init__(self, content_type: str, headers: Mapping[str, str]) -> None:
+        self._digests = Digests(headers)
         self._events: list[Event] = []
         self._name = b""
         self._value = b""
@@ -115,6 +117,7 @@ class Multipart:
     def feed(self, piece: bytes, /) -> Iterator[Event]:
         """Yield what the next bytes tell."""
         self._begun = True
+        self._digests.feed(piece)
         try:
             self._parser.write(piece)
         except FormParserError as error:
@@ -128,6 +131,7 @@ class Multipart:
             raise MalformedBody(reason="A body is needed.")
         if not self._ended:
             raise MalformedBody(reason="The body ends before its last boundary.")
+        self._digests.check()
         yield from ()
 
     def _on_header_field(self, data: bytes, start: int, end: int) -> None:

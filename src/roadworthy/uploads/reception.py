@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import AsyncIterator
-from typing import Protocol
 
 from starlette.requests import ClientDisconnect
 
@@ -18,37 +17,14 @@ from roadworthy.uploads import observe
 from roadworthy.uploads.body import Body
 from roadworthy.uploads.files import Files
 from roadworthy.uploads.form import Form
-from roadworthy.uploads.intake import Intake, Terms
+from roadworthy.uploads.intake import Intake
 from roadworthy.uploads.parts import End, Event, Part, Reader
+from roadworthy.uploads.policy import Policy
 from roadworthy.uploads.stored import Stored
 
-__all__ = ["Policy", "receive", "take_in"]
+__all__ = ["receive", "take_in"]
 
 log = logging.getLogger("roadworthy.uploads")
-
-
-class Policy(Terms, Protocol):
-    """What a body may consist of: `Upload` is one."""
-
-    @property
-    def field(self) -> str:
-        """The name of the form's field that holds the files."""
-        ...
-
-    @property
-    def max_files(self) -> int: ...
-
-    @property
-    def max_total_bytes(self) -> int: ...
-
-    @property
-    def max_fields(self) -> int: ...
-
-    @property
-    def max_field_bytes(self) -> int: ...
-
-    @property
-    def prefix(self) -> str: ...
 
 
 async def receive(policy: Policy, files: Files, body: Body, reader: Reader) -> Form:

@@ -32,6 +32,7 @@ from roadworthy.uploads.form import Form
 from roadworthy.uploads.names import disposition
 from roadworthy.uploads.pace import Pace
 from roadworthy.uploads.parts import Multipart, Part, Raw, Reader
+from roadworthy.uploads.policy import Policy
 from roadworthy.uploads.reception import receive
 from roadworthy.uploads.stored import KiB, Stored
 from roadworthy.uploads.types.filetype import FileType
@@ -99,14 +100,19 @@ class Upload:
     ) -> None:
         if not accept:
             raise ValueError("accept is empty: name what is taken, such as accept=(PNG, JPEG).")
-        self.max_bytes, self.accept = max_bytes, tuple(accept)
-        self.max_files = max_files
-        self.max_total_bytes = max_files * max_bytes if max_total_bytes is None else max_total_bytes
-        self.field = field
-        self.max_fields, self.max_field_bytes = max_fields, max_field_bytes
-        self.pace = Pace(timeout=timeout, idle=idle, min_rate=min_rate)
-        self.checks, self.conversions = tuple(checks), conversions
-        self.prefix = prefix
+        self.policy = Policy(
+            max_bytes=max_bytes,
+            accept=tuple(accept),
+            max_files=max_files,
+            max_total_bytes=max_total_bytes or max_files * max_bytes,
+            field=field,
+            max_fields=max_fields,
+            max_field_bytes=max_field_bytes,
+            pace=Pace(timeout=timeout, idle=idle, min_rate=min_rate),
+            checks=tuple(checks),
+            conversions=conversions,
+            prefix=prefix,
+        )
         self.files = files
         self.file: params.Depends = self._dependency(self._one, self._multipart, self.openapi)
         """The one file of a multipart body: `Annotated[Stored, documents.file]`."""
@@ -121,20 +127,20 @@ class Upload:
     def openapi(self) -> dict[str, Any]:
         """What `openapi_extra=` takes for a route with a multipart body."""
         file = {"type": "string", "contentMediaType": "application/octet-stream"}
-        several = {"type": "array", "items": file, "minItems": 1, "maxItems": self.max_files}
+        several = {"type": "array", "items": file, "minItems": 1, "maxItems": self.policy.max_files}
         schema = {
             "type": "object",
-            "properties": {self.field: several if self.max_files > 1 else file},
-            "required": [self.field],
+            "properties": {self.policy.field: several if self.policy.max_files > 1 else file},
+            "required": [self.policy.field],
         }
-        types = ", ".join(kind.media_type for kind in self.accept)
-        content = {"schema": schema, "encoding": {self.field: {"contentType": types}}}
+        types = ", ".join(kind.media_type for kind in self.policy.accept)
+        content = {"schema": schema, "encoding": {self.policy.field: {"contentType": types}}}
         return _request_body({"multipart/form-data": content})
 
     @property
     def openapi_raw(self) -> dict[str, Any]:
         """What `openapi_extra=` takes for a route whose body is the file."""
-        return _request_body({kind.media_type: {} for kind in self.accept})
+        return _request_body({kind.media_type: {} for kind in self.policy.accept})
 
     def _dependency(
         self,
@@ -162,7 +168,7 @@ class Upload:
     async def _receive(self, request: Request, reader: Reader) -> Form:
         _refuse_encoded(request)
         files = find(request, self.files)
-        form = await receive(self, files, Body(request, self.pace), reader)
+        form = await receive(self.policy, files, Body(request, self.policy.pace), reader)
         _fastapi.when_settled(request, self.settling(files, form.files))
         return form
 
@@ -176,30 +182,27 @@ class Upload:
         return settle
 
     def _multipart(self, request: Request) -> Reader:
-        overhead = _PART_OVERHEAD * (self.max_files + self.max_fields)
-        fields = self.max_fields * self.max_field_bytes
-        self._refuse_long(request, self.max_total_bytes + fields + overhead)
-        return Multipart(_content_type(request))
+        policy = self.policy
+        overhead = _PART_OVERHEAD * (policy.max_files + policy.max_fields)
+        fields = policy.max_fields * policy.max_field_bytes
+        _refuse_long(request, policy.max_total_bytes + fields + overhead)
+        return Multipart(_content_type(request), _headers(request))
 
     def _raw(self, request: Request) -> Reader:
-        self._refuse_long(request, self.max_bytes)
+        _refuse_long(request, self.policy.max_bytes)
         found = disposition(request.headers.get("content-disposition", "").encode("latin-1"))
         filename = found.filename if found else None
         media_type = _content_type(request).partition(";")[0].strip().lower()
-        headers = {name: ", ".join(request.headers.getlist(name)) for name in request.headers}
-        return Raw(Part(self.field, filename, media_type, headers))
-
-    def _refuse_long(self, request: Request, most: int) -> None:
-        length = declared_length(request)
-        if length is not None and length > most:
-            raise PayloadTooLarge
+        return Raw(Part(self.policy.field, filename, media_type, _headers(request)))
 
     def _one(self, form: Form) -> Stored:
         return self._several(form)[0]
 
     def _several(self, form: Form) -> list[Stored]:
         if not form.files:
-            missing = FieldError(pointer=f"/{self.field}", code="missing", message="Field required")
+            missing = FieldError(
+                pointer=f"/{self.policy.field}", code="missing", message="Field required"
+            )
             raise ValidationFailed(errors=[missing])
         return list(form.files)
 
@@ -218,11 +221,21 @@ def _is_refused(response: Response | None) -> bool:
     return response is not None and _FIRST_REFUSAL <= response.status_code < _FIRST_FAILURE
 
 
+def _headers(request: Request) -> dict[str, str]:
+    return {name: ", ".join(request.headers.getlist(name)) for name in request.headers}
+
+
+def _refuse_long(request: Request, most: int) -> None:
+    length = declared_length(request)
+    if length is not None and length > most:
+        raise PayloadTooLarge
+
+
 def _content_type(request: Request) -> str:
     content_type = request.headers.get("content-type", "")
-    if not content_type and declared_length(request) in {None, 0}:
-        if "transfer-encoding" not in request.headers:
-            raise MalformedBody(reason="A body is needed.")
+    empty = not declared_length(request) and "transfer-encoding" not in request.headers
+    if not content_type and empty:
+        raise MalformedBody(reason="A body is needed.")
     return content_type
 
 

@@ -1,0 +1,1 @@
+"""Where files are kept: each store in a file of its own, imported when it is wanted."""
