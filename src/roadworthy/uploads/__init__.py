@@ -29,7 +29,7 @@ except ModuleNotFoundError as missing:
 
 from roadworthy.uploads.checks import Check, Conversion, Scan
 from roadworthy.uploads.direct import Direct, NotUploaded, Offer, TicketInvalid
-from roadworthy.uploads.errors import DigestMismatch, FileRejected
+from roadworthy.uploads.errors import DigestMismatch, FileRejected, FileTypeRefused
 from roadworthy.uploads.files import Files
 from roadworthy.uploads.form import Form
 from roadworthy.uploads.names import content_disposition, display_name
@@ -57,6 +57,7 @@ __all__ = [
     "FileMissing",
     "FileRejected",
     "FileType",
+    "FileTypeRefused",
     "Files",
     "Form",
     "GiB",

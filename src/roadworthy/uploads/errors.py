@@ -4,9 +4,9 @@ from typing import Any
 
 from typing_extensions import TypedDict  # Pydantic needs this one before Python 3.12
 
-from roadworthy.problems import Problem
+from roadworthy.problems import Problem, UnsupportedMediaType
 
-__all__ = ["DigestMismatch", "FileRejected", "RejectedJson"]
+__all__ = ["DigestMismatch", "FileRejected", "FileTypeRefused", "RejectedJson"]
 
 
 class RejectedJson(TypedDict):
@@ -28,6 +28,14 @@ class FileRejected(Problem):
     def details(self) -> list[Any]:
         """Carry the reason, for programs."""
         return [RejectedJson(reason=self.reason)]
+
+
+class FileTypeRefused(UnsupportedMediaType):
+    """The bytes are of no type that this route takes, or of another than was declared."""
+
+    code = "UNSUPPORTED_MEDIA_TYPE"
+    title = "Unsupported media type"
+    detail = "The file is of no type that is taken here, or of another than it is declared to be."
 
 
 class DigestMismatch(Problem):

@@ -11,10 +11,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from typing import Final
 
-from roadworthy.problems import PayloadTooLarge, ServiceUnavailable, UnsupportedMediaType
+from roadworthy.problems import PayloadTooLarge, ServiceUnavailable
 from roadworthy.uploads.checks import Scan
 from roadworthy.uploads.digests import Digests
-from roadworthy.uploads.errors import FileRejected
+from roadworthy.uploads.errors import FileRejected, FileTypeRefused
 from roadworthy.uploads.files import Files
 from roadworthy.uploads.held import Held
 from roadworthy.uploads.names import content_disposition, display_name
@@ -105,20 +105,22 @@ class Intake:
         head = b"".join(self._pending)[:HEAD_BYTES]
         kind = _identify(head, self._part.media_type, self._policy.accept)
         with store_failures():
-            writing = await self._stack.enter_async_context(self._writing(kind))
+            writing = await self._open(kind)
         scans = [
             await self._stack.enter_async_context(check.open(media_type=kind.media_type))
             for check in self._policy.checks
         ]
         return _Judging(kind, writing, scans, Digests(self._part.headers))
 
-    def _writing(self, kind: FileType) -> Writing | Held:
+    async def _open(self, kind: FileType) -> Writing | Held:
         if conversion := self._policy.conversions.get(kind):
-            return Held(conversion, media_type=kind.media_type)
+            held = Held(conversion, media_type=kind.media_type)
+            return await self._stack.enter_async_context(held)
         disposition = content_disposition(self._name(kind))
-        return self._files.store.writing(
+        writing = self._files.store.writing(
             self.key, media_type=kind.media_type, content_disposition=disposition
         )
+        return await self._stack.enter_async_context(writing)
 
     async def _write(self, judging: "_Judging", judge: Judge) -> None:
         batch, self._pending = self._pending, []
@@ -164,7 +166,7 @@ def _identify(head: bytes, declared: str, accept: tuple[FileType, ...]) -> FileT
     fitting = [kind for kind in accept if kind.matches(head)]
     named = fitting if declared in _ANY else [k for k in fitting if k.is_called(declared)]
     if not named:
-        raise UnsupportedMediaType
+        raise FileTypeRefused
     return named[0]
 
 

@@ -26,7 +26,7 @@ from roadworthy.problems.declare import amends_openapi
 from roadworthy.problems.translate import is_refusal
 from roadworthy.uploads.body import Body, declared_length
 from roadworthy.uploads.checks import Check, Conversion
-from roadworthy.uploads.errors import DigestMismatch, FileRejected
+from roadworthy.uploads.errors import DigestMismatch, FileRejected, FileTypeRefused
 from roadworthy.uploads.files import Files
 from roadworthy.uploads.form import Form
 from roadworthy.uploads.names import disposition
@@ -51,6 +51,7 @@ _FAILURES: Final = (
     RequestTimeout,
     PayloadTooLarge,
     UnsupportedMediaType,
+    FileTypeRefused,
     FileRejected,
     ValidationFailed,
     ServiceUnavailable,
@@ -155,7 +156,8 @@ class Upload:
         async def received(request: Request) -> R:
             return pick(await self._received(request, reader_of))
 
-        return Depends(received)
+        dependency: params.Depends = Depends(received)
+        return dependency
 
     async def _received(self, request: Request, reader_of: Callable[[Request], Reader]) -> Form:
         kept: dict[int, Form] = request.scope.setdefault("roadworthy.uploads", {})
