@@ -6,7 +6,7 @@ Five things have no public hook (FastAPI 0.165, Starlette 1.10):
 * seeing the response while the transaction is still open: `hook_routes`, `response_of`;
 * answering, or running the endpoint again, from inside a dependency: `Answer`, `Again`;
 * reading the body when all else about the request is known to be right, and hearing how it
-  ended: `reads_body`, `check_parameters`, `body_of`, `when_settled`;
+  ended: `reads_body`, `streams_body`, `check_parameters`, `body_of`, `when_settled`;
 * reading which dependencies and which body a route has: `dependencies_of`, `takes_json`.
 
 Everything else in this library uses documented interfaces only.
@@ -53,6 +53,7 @@ __all__ = [
     "response_of",
     "route_contexts",
     "route_of",
+    "streams_body",
     "takes_json",
     "when_settled",
     "wrap_outermost",
@@ -195,6 +196,11 @@ def _hook(route: APIRoute) -> None:
     route.app = wrap_app_with_body_limit(
         _routing.request_response(get_hooked_handler()), route.max_body_size
     )
+
+
+def streams_body(route: Any) -> bool:
+    """Tell whether a dependency of this route reads the body by itself."""
+    return any(getattr(dep.call, _READS_BODY, False) for dep in dependencies_of(route))
 
 
 def _put_last(dependant: Dependant) -> bool:

@@ -12,8 +12,9 @@ from sqlalchemy import String, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from roadworthy import problems
+from roadworthy import idempotency, problems
 from roadworthy.database import Database, Tx, transaction
+from roadworthy.idempotency import Idempotency
 from roadworthy.lifespan import find, lifespan
 from roadworthy.problems import Conflict, Problem
 from roadworthy.uploads import Files, FileType, Form, KiB, MiB, Stored, Upload
@@ -50,6 +51,7 @@ hurried = Upload(
 )
 patient = Upload(max_bytes=1 * MiB, accept=(LETTERS,), idle=timedelta(seconds=60), min_rate=0)
 huge = Upload(max_bytes=2048 * MiB, accept=(LETTERS,))
+once = Idempotency(Tx)
 
 
 class Row(DeclarativeBase):
@@ -87,6 +89,7 @@ class Tables:
     async def __aenter__(self) -> "Tables":
         async with self.db.engine.begin() as connection:
             await connection.run_sync(Row.metadata.create_all)
+            await connection.run_sync(idempotency.metadata.create_all)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -139,6 +142,11 @@ async def add_with_header(
 
 @router.post("/raw", status_code=201)
 async def add_raw(file: Annotated[Stored, documents.raw]) -> dict[str, Any]:
+    return _shown(file)
+
+
+@router.post("/once", status_code=201, dependencies=[once.key])
+async def add_once(file: Annotated[Stored, huge.raw], tx: Tx) -> dict[str, Any]:
     return _shown(file)
 
 

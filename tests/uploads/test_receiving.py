@@ -169,6 +169,22 @@ def test_a_route_that_runs_again_has_the_same_file(service):
     assert [path.read_bytes() for path in service.stored()] == [TEXT]
 
 
+def test_a_repeated_key_answers_for_the_first_file_and_reads_no_other_into_memory(service):
+    headers = {"Content-Type": "text/x-letters", "Idempotency-Key": "one"}
+    large = b"letters".ljust(64 * 2**20, b"x") + b"."
+    with service.client(timeout=30) as client:
+        client.request("POST", "/once", headers={**headers, "Idempotency-Key": "0"}, body=TEXT)
+        before = service.memory()
+        first = client.request("POST", "/once", headers=headers, body=large)
+        repeated = client.request("POST", "/once", headers=headers, body=large)
+
+    assert (first.status, repeated.status) == (201, 201)
+    assert repeated.headers["idempotent-replayed"] == "true"
+    assert repeated.json() == first.json()
+    assert service.memory() - before < 16 * 2**20
+    assert len(service.stored()) == 2
+
+
 def test_the_body_is_documented(service):
     schema = service.get("/openapi.json").json()
 

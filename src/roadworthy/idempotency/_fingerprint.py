@@ -19,7 +19,7 @@ async def fingerprint_of(request: Request) -> str:
     """Digest what makes a request this one: method, target, media type and body.
 
     JSON counts by its content, not its spelling. Of forms the fields and files count.
-    A multipart body that the route reads as a stream does not count.
+    A body that the route reads as a stream does not count: it may not fit into memory.
     """
     scope = request.scope
     target = f"{scope['path']}?{scope['query_string'].decode('latin-1')}"
@@ -36,7 +36,7 @@ async def _body(request: Request, media_type: str) -> str:
     route = _fastapi.route_of(request.scope)
     if getattr(route, "body_field", None) is not None and not _fastapi.takes_json(route):
         return await _form(request)
-    if media_type.startswith("multipart/"):
+    if media_type.startswith("multipart/") or _fastapi.streams_body(route):
         return ""
     body = await request.body()
     if media_type == "application/json" or media_type.endswith("+json"):
