@@ -10,6 +10,7 @@ middleware answers, what crashes. Clients choose between the envelope and RFC 94
 from roadworthy.problems.declare import raises, responses
 from roadworthy.problems.fields import FieldError, Names, field_errors, names_of
 from roadworthy.problems.install import install
+from roadworthy.problems.leftover import Linger, LingeringClose
 from roadworthy.problems.problem import Problem
 from roadworthy.problems.request_ids import RequestIdFilter, request_id
 from roadworthy.problems.standard import (
@@ -32,6 +33,8 @@ __all__ = [
     "FieldError",
     "InsufficientStorage",
     "InternalError",
+    "Linger",
+    "LingeringClose",
     "MalformedBody",
     "MethodNotAllowed",
     "Names",

@@ -55,10 +55,19 @@ class StrictRequest(Request):
         Raises:
             UnsupportedMediaType: 415. The `Content-Type` is none that FastAPI parses.
         """
-        content = await super().body()
-        if content and not self._declares_json():
+        if not self._declares_json() and await self._has_content():
             raise UnsupportedMediaType
-        return content
+        return await super().body()
+
+    async def _has_content(self) -> bool:
+        # Nothing is read, or asked for, of a body that its headers tell of.
+        if self.headers.get("content-length", "0") != "0":
+            return True
+        async for piece in self.stream():
+            if piece:
+                return True
+        self._body = b""
+        return False
 
     def _declares_json(self) -> bool:
         route = _fastapi.route_of(self.scope)

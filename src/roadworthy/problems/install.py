@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 
 from roadworthy import _fastapi
 from roadworthy.problems.answer import Contract, handle
+from roadworthy.problems.leftover import Linger, LingeringClose
 from roadworthy.problems.openapi import document
 from roadworthy.problems.outermost import Innermost, Observer, Outermost
 from roadworthy.problems.pages import page
@@ -29,6 +30,7 @@ def install(
     default: Spelling = "envelope",
     types: str = "/problems",
     observe: Observer | None = None,
+    linger: Linger | None = None,
 ) -> None:
     """Give every failure of `app` one shape, its mounted applications included.
 
@@ -36,6 +38,7 @@ def install(
     `"problem+json"` (RFC 9457). `types` is the path under which each problem type
     has its page. `observe(scope, status, seconds)` is called after each response:
     `observability.RequestLog` is one. Handlers that you register afterwards win over ours.
+    `linger` bounds what is read of a body after a refusal that did not wait for it.
 
     Raises:
         RuntimeError: The application has already started.
@@ -45,7 +48,8 @@ def install(
     app.user_middleware.append(Middleware(Innermost))
     document(app)
     contract = Contract(default=default, types=types)
-    _fastapi.wrap_outermost(app, partial(_wrap, app=app, contract=contract, observe=observe))
+    outermost = partial(_outermost, app=app, contract=contract, observe=observe)
+    _fastapi.wrap_outermost(app, lambda inner: LingeringClose(outermost(inner), linger))
 
 
 def _register(app: Starlette) -> None:
@@ -53,7 +57,9 @@ def _register(app: Starlette) -> None:
         app.exception_handlers[kind] = handle
 
 
-def _wrap(inner: ASGIApp, *, app: FastAPI, contract: Contract, observe: Observer | None) -> ASGIApp:
+def _outermost(
+    inner: ASGIApp, *, app: FastAPI, contract: Contract, observe: Observer | None
+) -> ASGIApp:
     # Now all routes and middleware are there, mounted applications too. Ours comes
     # last: each route before it would cost every request a look.
     app.add_route(f"{contract.types}/{{code}}", page, methods=["GET"], include_in_schema=False)

@@ -1,0 +1,156 @@
+"""Let clients see a refusal that comes before their body was read, and read little of it.
+
+A server that closes at once resets the connection under a client that is still sending,
+and its answer is lost. One that reads on serves a body that nobody wants, for as long
+as it comes: uvicorn does, without a limit of bytes or of time. This is the way between
+(RFC 9112 §9.6, a lingering close): answer at once, say that the connection ends, go on
+reading for a while, then close.
+"""
+
+import asyncio
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+__all__ = ["Linger", "LingeringClose"]
+
+FIRST_REFUSAL: Final = 300
+"""From here on the body does not matter to the answer: the client is sent away with it."""
+
+SMALL: Final = 64 * 1024
+"""A rest of so few bytes is read first, so that the connection can be kept."""
+
+GRACE: Final = timedelta(milliseconds=100)
+"""How long an answer waits for a small rest: mostly it has come with the headers."""
+
+_MARK: Final = "roadworthy.leftover"
+_CLOSE: Final = (b"connection", b"close")
+
+
+@dataclass(frozen=True, slots=True)
+class Linger:
+    """How much to read of a body that nobody wants, for its client's sake."""
+
+    max_bytes: int = 256 * 1024 * 1024
+    max_time: timedelta = timedelta(seconds=10)
+    max_pause: timedelta = timedelta(seconds=2)
+    """How long the client may send nothing."""
+
+
+class LingeringClose:
+    """ASGI middleware: answer refusals at once, read a little more, then close.
+
+    `problems.install` includes it. Without the contract, wrap the whole application,
+    so that nothing answers outside of it:
+
+        app = LingeringClose(FastAPI(...))
+    """
+
+    def __init__(self, app: ASGIApp, linger: Linger | None = None) -> None:
+        self.app = app
+        self.linger = linger or Linger()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request; one without a body pays for a look at its headers."""
+        if scope["type"] != "http" or not (headers := _framing(scope)):
+            await self.app(scope, receive, send)
+            return
+        exchange = _Exchange(receive, send, headers)
+        try:
+            await self.app(scope, exchange.receive, exchange.send)
+        except Exception:  # the server would close as soon as it hears of it
+            await exchange.end(self.linger)
+            raise
+        if exchange.answered:
+            await exchange.end(self.linger)
+
+
+def _framing(scope: Scope) -> dict[bytes, bytes] | None:
+    """Return the headers of a request that has a body which may outlive its answer."""
+    headers: dict[bytes, bytes] = dict(scope["headers"])
+    if headers.get(b"content-length", b"0") == b"0" and b"transfer-encoding" not in headers:
+        return None
+    # HTTP/2 and later end one stream, not the connection, and hold senders back themselves.
+    if _MARK in scope or not scope.get("http_version", "1.1").startswith("1"):
+        return None
+    scope[_MARK] = True  # we are around a mounted application
+    return headers
+
+
+class _Exchange:
+    """A request with a body, and the answer to it. All pay for this: keep it lean."""
+
+    __slots__ = ("answered", "asked", "forward", "headers", "lingers", "read", "source", "whole")
+
+    def __init__(self, receive: Receive, send: Send, headers: dict[bytes, bytes]) -> None:
+        self.source = receive
+        self.forward = send
+        self.headers = headers
+        self.asked = False
+        """Whether anybody wanted the body."""
+        self.read = 0
+        self.whole = False
+        """Whether nothing more will come: it has been read, or the client has gone."""
+        self.lingers = False
+        self.answered = False
+
+    async def receive(self) -> Message:
+        """Read on, and note how far that has come."""
+        self.asked = True
+        message = await self.source()
+        self.read += len(message.get("body", b""))
+        if not message.get("more_body", False):
+            self.whole = True
+        return message
+
+    def send(self, message: Message) -> Awaitable[None]:
+        """Pass on what answers a body that was read: most of the time, so it costs little."""
+        if self.whole and not self.lingers:
+            return self.forward(message)
+        return self._send(message)
+
+    async def _send(self, message: Message) -> None:
+        """Let the answer be whole for the client, and not yet for the server."""
+        kind = message["type"]
+        if kind == "http.response.start":
+            if not self.whole and message["status"] >= FIRST_REFUSAL:
+                message = await self._refuse(message)
+        elif self.lingers and kind == "http.response.body" and not message.get("more_body"):
+            self.answered = True
+            message = {**message, "more_body": True}
+        await self.forward(message)
+
+    async def _refuse(self, start: Message) -> Message:
+        if self._may_be_small():
+            await self._discard(SMALL, GRACE, GRACE)
+        if self.whole:
+            return start
+        self.lingers = True
+        headers = [pair for pair in start.get("headers", ()) if pair[0].lower() != _CLOSE[0]]
+        return {**start, "headers": [*headers, _CLOSE]}
+
+    def _may_be_small(self) -> bool:
+        if not self.asked and self.headers.get(b"expect", b"").lower() == b"100-continue":
+            return False  # to read would be to ask for it
+        length = self.headers.get(b"content-length", b"")
+        return not length.isdigit() or int(length) - self.read <= SMALL
+
+    async def end(self, linger: Linger) -> None:
+        """Read what may still come within the bounds, then let the server close."""
+        if self.answered:
+            await self._discard(linger.max_bytes, linger.max_time, linger.max_pause)
+            await self.forward({"type": "http.response.body", "body": b""})
+
+    async def _discard(self, max_bytes: int, max_time: timedelta, max_pause: timedelta) -> None:
+        now = asyncio.get_running_loop().time
+        enough, end = self.read + max_bytes, now() + max_time.total_seconds()
+        try:
+            async with asyncio.timeout_at(end) as deadline:
+                while not self.whole and self.read < enough:
+                    deadline.reschedule(min(end, now() + max_pause.total_seconds()))
+                    await self.receive()
+        except TimeoutError:
+            pass
