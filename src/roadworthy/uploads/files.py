@@ -18,7 +18,7 @@ from roadworthy.uploads.names import content_disposition, display_name
 from roadworthy.uploads.store import Batch, Reading, Store
 from roadworthy.uploads.stored import GiB, MiB, Stored
 
-__all__ = ["UNFINISHED", "Files", "Known"]
+__all__ = ["HELD", "UNFINISHED", "Files", "Known"]
 
 log = logging.getLogger("roadworthy.uploads")
 
@@ -27,6 +27,8 @@ Known = Callable[[Sequence[str]], Awaitable[Collection[str]]]
 
 UNFINISHED: Final = "unfinished/"
 """What starts the keys of pieces that are no files yet: they expire by terms of their own."""
+HELD: Final = f"{UNFINISHED}held/"
+"""What starts the keys of marks, `held/<key>.<mark>`: the sweep leaves the file of this key."""
 _SWEEP_BATCH: Final = 500
 _OLD: Final = timedelta(hours=1)
 
@@ -156,14 +158,19 @@ class Files:
         """
         await self.store.sweep_unfinished(older_than=older_than)
         await self._remove_old(UNFINISHED, self.unfinished_for)
+        held = await self._held()  # first: who lets go of a file has committed its row
         removed, batch = 0, list[str]()
         async for key in self._older(prefix, older_than):
-            if not key.startswith(UNFINISHED):
+            if not key.startswith(UNFINISHED) and key not in held:
                 batch.append(key)
             if len(batch) == _SWEEP_BATCH:
                 removed += await self._remove_unknown(batch, known)
                 batch = []
         return removed + await self._remove_unknown(batch, known)
+
+    async def _held(self) -> set[str]:
+        marks = [entry.key.removeprefix(HELD) async for entry in self.store.entries(HELD)]
+        return {mark.rpartition(".")[0] for mark in marks}
 
     async def _older(self, prefix: str, age: timedelta) -> AsyncIterator[str]:
         before = datetime.now(UTC) - age

@@ -24,7 +24,7 @@ from roadworthy.uploads.store import Batch, Judge, Writing
 from roadworthy.uploads.stored import KiB, Stored
 from roadworthy.uploads.types.filetype import HEAD_BYTES, FileType, Rejected
 
-__all__ = ["BATCH_BYTES", "Intake", "rejections", "store_failures"]
+__all__ = ["BATCH_BYTES", "Intake", "identify", "rejections", "store_failures"]
 
 log = logging.getLogger("roadworthy.uploads")
 
@@ -103,7 +103,7 @@ class Intake:
 
     async def _begin(self) -> "_Judging":
         head = b"".join(self._pending)[:HEAD_BYTES]
-        kind = _identify(head, self._part.media_type, self._policy.accept)
+        kind = identify(head, self._part.media_type, self._policy.accept)
         with store_failures():
             writing = await self._open(kind)
         scans = [
@@ -159,8 +159,13 @@ class _Judging:
         self._digests.check()
 
 
-def _identify(head: bytes, declared: str, accept: tuple[FileType, ...]) -> FileType:
-    """Return what the bytes say, unless the client says otherwise (HTTP 415)."""
+def identify(head: bytes, declared: str, accept: tuple[FileType, ...]) -> FileType:
+    """Return what the first bytes say, unless the client says otherwise.
+
+    Raises:
+        UnsupportedMediaType: 415.
+        FileRejected: 422. There are no bytes.
+    """
     if not head:
         raise FileRejected(reason="empty", message="The file is empty.")
     fitting = [kind for kind in accept if kind.matches(head)]

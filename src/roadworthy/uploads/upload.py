@@ -37,7 +37,7 @@ from roadworthy.uploads.reception import receive
 from roadworthy.uploads.stored import KiB, Stored
 from roadworthy.uploads.types.filetype import FileType
 
-__all__ = ["Upload"]
+__all__ = ["Upload", "require_hook"]
 
 R = TypeVar("R")
 
@@ -162,7 +162,7 @@ class Upload:
     async def _received(self, request: Request, reader_of: Callable[[Request], Reader]) -> Form:
         kept: dict[int, Form] = request.scope.setdefault("roadworthy.uploads", {})
         if id(self) not in kept:  # another dependency may have asked, or an earlier run
-            _require_hook(request)
+            require_hook(request)
             _fastapi.check_parameters(request)
             kept[id(self)] = await self._receive(request, reader_of(request))
         return kept[id(self)]
@@ -247,7 +247,8 @@ def _refuse_encoded(request: Request) -> None:
         raise UnsupportedMediaType
 
 
-def _require_hook(request: Request) -> None:
+def require_hook(request: Request) -> None:
+    """Fail where nobody will tell how the request ends."""
     if not _fastapi.is_hooked(request):
         raise RuntimeError(
             "An upload has to see how its request ends. Where the application is made, add "
