@@ -1,0 +1,107 @@
+"""What a request asks of a file: all, a part, or nothing new (RFC 9110 §13 and §14)."""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import Final
+
+from starlette.requests import Request
+
+__all__ = ["OutOfRange", "Validators", "part_wanted", "status_by_date", "status_by_tag"]
+
+_RANGE: Final = re.compile(r"bytes=[ \t]*(\d{0,18})[ \t]*-[ \t]*(\d{0,18})[ \t]*", re.IGNORECASE)
+_TAG: Final = re.compile(r'(W/)?"([\x21\x23-\x7e]*+)"')
+_MAX_DATE: Final = 64
+
+
+class OutOfRange(Exception):
+    """The wanted part lies outside of the file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Validators:
+    """What tells one state of a file from another."""
+
+    tag: str
+    """The entity tag, quotes included, strong."""
+    modified_at: datetime
+    """In whole seconds: HTTP has no others."""
+
+
+def status_by_tag(request: Request, tag: str) -> int | None:
+    """Return 412 or 304 where the tags that the request names say so.
+
+    If-Match comes first; each makes the dates that would do its work be ignored.
+    """
+    if (text := _field(request, "if-match")) is not None and not _names(text, tag, weak=False):
+        return HTTPStatus.PRECONDITION_FAILED
+    if (text := _field(request, "if-none-match")) is not None and _names(text, tag, weak=True):
+        return HTTPStatus.NOT_MODIFIED
+    return None
+
+
+def status_by_date(request: Request, modified_at: datetime) -> int | None:
+    """Return 412 or 304 where the dates of the request say so, and no tags take their place."""
+    unmodified, modified = (_date(request, f"if-{n}-since") for n in ("unmodified", "modified"))
+    if unmodified and "if-match" not in request.headers and modified_at > unmodified:
+        return HTTPStatus.PRECONDITION_FAILED
+    if modified and "if-none-match" not in request.headers and modified_at <= modified:
+        return HTTPStatus.NOT_MODIFIED
+    return None
+
+
+def part_wanted(request: Request, validators: Validators, size: int) -> tuple[int, int] | None:
+    """Return where the wanted part starts and ends, None for the whole file.
+
+    The whole is the answer to several ranges at once, too, and to what is malformed
+    (RFC 9110 §14.2 allows it): many small ranges cost more than they bring.
+
+    Raises:
+        OutOfRange: The file has nothing there.
+    """
+    text = _field(request, "range")
+    found = _RANGE.fullmatch(text) if text is not None and request.method == "GET" else None
+    if found is None or not _is_still(request, validators):
+        return None
+    first, last = found.groups()
+    if not first and not last:
+        return None
+    start = int(first) if first else max(0, size - int(last))
+    end = min(size, int(last) + 1) if first and last else size
+    if first and last and int(last) < int(first):
+        return None
+    if start >= size:
+        raise OutOfRange
+    return start, end
+
+
+def _is_still(request: Request, validators: Validators) -> bool:
+    """Tell whether the client's other parts belong to this file: If-Range, §13.1.5."""
+    text = request.headers.get("if-range")
+    if text is None or text.strip() == validators.tag:
+        return True
+    return _date(request, "if-range") == validators.modified_at
+
+
+def _field(request: Request, name: str) -> str | None:
+    lines = request.headers.getlist(name)
+    return ", ".join(lines) if lines else None
+
+
+def _names(text: str, tag: str, *, weak: bool) -> bool:
+    """Tell whether `*` or a list of entity tags has this one, weak ones where they count."""
+    if text.strip() == "*":
+        return True
+    opaque = tag.strip('"')
+    return any(found[2] == opaque and (weak or not found[1]) for found in _TAG.finditer(text))
+
+
+def _date(request: Request, name: str) -> datetime | None:
+    text = request.headers.get(name, "")[:_MAX_DATE]
+    try:
+        date = parsedate_to_datetime(text)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    return date if date.tzinfo else date.replace(tzinfo=UTC)
