@@ -101,7 +101,7 @@ def nginx(tmp_path: Path) -> Iterator[Callable[..., Nginx]]:
     def start(port: int = 0, *, buffering: bool = True, server: str = "", http: str = "") -> Nginx:
         server = server or proxy_to(port, buffering=buffering)
         folder = tmp_path / f"nginx-{len(running)}"
-        with _skipped_without("nginx"):
+        with skipped_without("nginx"):
             running.append(Nginx(server, folder=folder, http=http))
         return running[-1]
 
@@ -115,7 +115,7 @@ def chromium() -> Iterator["Chromium"]:
     """Drive a real browser: chromium.run(lambda page: ...), see support/chromium.py."""
     from support.chromium import Chromium  # slow to import, and few tests need it
 
-    with _skipped_without("Chromium"):
+    with skipped_without("Chromium"):
         browser = Chromium()
     yield browser
     browser.stop()
@@ -124,19 +124,19 @@ def chromium() -> Iterator["Chromium"]:
 @pytest.fixture(scope="session")
 def node() -> str:
     """The path of Node.js, 18 or later."""
-    with _skipped_without("node"):
+    with skipped_without("node"):
         return debian.program("node", "nodejs", package="nodejs")
 
 
 @pytest.fixture(scope="session")
 def curl() -> str:
     """The path of curl."""
-    with _skipped_without("curl"):
+    with skipped_without("curl"):
         return debian.program("curl", package="curl")
 
 
 @contextmanager
-def _skipped_without(name: str) -> Iterator[None]:
+def skipped_without(name: str) -> Iterator[None]:
     try:
         yield
     except debian.Unavailable as reason:

@@ -1,6 +1,7 @@
 """Real clients that send a large body, and what each of them sees of an early answer."""
 
 import asyncio
+import io
 import json
 import subprocess
 import time
@@ -82,13 +83,15 @@ def with_requests(upload: Upload) -> Seen:
 
 
 async def with_aiohttp(upload: Upload) -> Seen:
-    data = upload.pieces_in_time() if upload.chunked else upload.body
+    data = upload.pieces_in_time() if upload.chunked else io.BytesIO(upload.body)
     timeout = aiohttp.ClientTimeout(total=TIMEOUT)
     async with (
         aiohttp.ClientSession(timeout=timeout) as session,
         session.post(upload.url, data=data) as response,
     ):
-        return Seen(response.status, await response.text())
+        seen = Seen(response.status, await response.text())
+    await asyncio.sleep(0.1)  # its transports close after it says so
+    return seen
 
 
 def with_curl(upload: Upload, *more: str) -> Seen:
