@@ -1,0 +1,1 @@
+"""The proofs of `benchmarks/uploads.py`, and the peers they run."""
