@@ -32,11 +32,14 @@ class Rejected(Exception):
     """The file is of its type, but broken or dangerous: it is answered 422 `FILE_REJECTED`."""
 
     def __init__(self, reason: str, message: str) -> None:
-        super().__init__(f"{reason}: {message}")
+        super().__init__(reason, message)  # both, so that it can come from another process
         self.reason = reason
         """What is wrong, for programs: `trailing_data`, `too_many_pixels`."""
         self.message = message
         """The same for people. The client reads it: never quote the file."""
+
+    def __str__(self) -> str:
+        return f"{self.reason}: {self.message}"
 
 
 class Inspector(Protocol):
