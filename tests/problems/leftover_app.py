@@ -130,7 +130,7 @@ async def passing(request: Request, call_next: Any) -> Any:
     return await call_next(request)
 
 
-size, seconds, pause = os.environ.get("BOUNDS", "268435456 10 2").split()
+size, seconds, pause = os.environ.get("BOUNDS", "67108864 10 2").split()
 linger = Linger(
     max_bytes=int(size),
     max_time=timedelta(seconds=float(seconds)),

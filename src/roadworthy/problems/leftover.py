@@ -34,7 +34,7 @@ _CLOSE: Final = (b"connection", b"close")
 class Linger:
     """How much to read of a body that nobody wants, for its client's sake."""
 
-    max_bytes: int = 256 * 1024 * 1024
+    max_bytes: int = 64 * 1024 * 1024
     max_time: timedelta = timedelta(seconds=10)
     max_pause: timedelta = timedelta(seconds=2)
     """How long the client may send nothing."""
