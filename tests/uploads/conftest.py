@@ -1,18 +1,19 @@
 """The service of these tests, and clients that send it whatever bytes they like."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from support.http import RawClient, Reply
-from support.server import Server
+from support.server import Server, uvicorn_command
 
 TESTS = Path(__file__).parent.parent
 
 __all__ = ["BOUNDARY", "Service", "body_of", "part_of"]
 
+APP = "uploads.service:create_app"
 BOUNDARY = "a-boundary"
 
 
@@ -44,6 +45,8 @@ class Service:
     def __init__(self, server: Server, directory: Path) -> None:
         self.server = server
         self.directory = directory
+        self.begun_at = 0
+        """Where the log of this test begins."""
         self.headers = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
 
     def client(self, **options: float) -> RawClient:
@@ -71,6 +74,10 @@ class Service:
         """Every file in the directory, finished or not."""
         return [path for path in self.directory.rglob("*") if path.is_file()]
 
+    def log(self) -> str:
+        """What has been logged since the test began."""
+        return self.server.log_text()[self.begun_at :]
+
     def get(self, path: str) -> Reply:
         with self.client() as client:
             return client.request("GET", path)
@@ -87,19 +94,32 @@ def start_service(serve: Callable[..., Server], tmp_path: Path) -> Callable[...,
 
     def start(directory: Path | None = None, **env: str) -> Service:
         directory = directory or tmp_path / "files"
-        path = os.pathsep.join(filter(None, [str(TESTS), os.environ.get("PYTHONPATH", "")]))
-        settings = {
-            "PYTHONPATH": path,
-            "FILES": str(directory),
-            "DATABASE_URL": f"sqlite:///{tmp_path / 'service.db'}",
-        }
-        server = serve("uploads.service:create_app", factory=True, env={**settings, **env})
-        return Service(server, directory)
+        settings = _environment(tmp_path, directory) | env
+        return Service(serve(APP, factory=True, env=settings), directory)
 
     return start
 
 
+@pytest.fixture(scope="module")
+def shared_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """One process for all tests of a module."""
+    path = tmp_path_factory.mktemp("service")
+    environment = _environment(path, path / "files")
+    server = Server(uvicorn_command(APP, factory=True), log=path / "log", env=environment)
+    yield Service(server, path / "files")
+    server.stop()
+
+
 @pytest.fixture
-def service(start_service: Callable[..., Service]) -> Service:
-    """The service with its defaults."""
-    return start_service()
+def service(shared_service: Service) -> Service:
+    """The service with its defaults, and nothing in its store."""
+    for path in shared_service.stored():
+        path.unlink()
+    shared_service.begun_at = len(shared_service.server.log_text())
+    return shared_service
+
+
+def _environment(path: Path, directory: Path) -> dict[str, str]:
+    paths = os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH", ""), str(TESTS)]))
+    url = f"sqlite:///{path / 'service.db'}"
+    return {"PYTHONPATH": paths, "FILES": str(directory), "DATABASE_URL": url}

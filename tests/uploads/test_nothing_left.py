@@ -27,7 +27,7 @@ def test_an_upload_that_is_broken_off_at_any_byte_leaves_nothing(service):
         with service.begin("/documents", len(body)) as client:
             client.write(body[:cut])
 
-    until(lambda: service.server.log_text().count("a client left after") == len(body))
+    until(lambda: service.log().count("a client left after") == len(body))
     assert service.stored() == []
     assert service.get("/in-flight").json() == 0
 
@@ -38,7 +38,7 @@ def test_a_large_upload_that_is_broken_off_leaves_nothing(service, cut):
     with service.begin("/documents", len(body)) as client:
         client.write(body[:cut])
 
-    until(lambda: "a client left after" in service.server.log_text())
+    until(lambda: "a client left after" in service.log())
     until(lambda: service.stored() == [])
     assert service.get("/in-flight").json() == 0
 
@@ -67,7 +67,7 @@ def test_a_file_whose_request_failed_is_removed_by_the_sweep(service):
         old = client.request("POST", "/sweep").json()
 
     assert (crashed.status, young, old) == (500, 0, 1)
-    assert service.get("/documents").json() == [kept]
+    assert kept in service.get("/documents").json()
     assert [str(path.relative_to(service.directory)) for path in service.stored()] == [kept]
 
 

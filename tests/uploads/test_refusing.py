@@ -156,7 +156,7 @@ def test_a_full_disk_is_told_as_such_and_logged_and_leaves_nothing(start_service
     assert first.status == 201
     assert code(second) == (507, "INSUFFICIENT_STORAGE")
     assert third.status == 201
-    assert "No space left" in service.server.log_text()
+    assert "No space left" in service.log()
     assert len(service.stored()) == 2
 
 
