@@ -1,0 +1,114 @@
+"""`complete`: make one file of an upload's pieces, once, however often it is asked for."""
+
+from contextlib import aclosing
+from typing import Final
+
+from starlette.responses import Response
+
+from roadworthy import _fastapi
+from roadworthy._internal.finish import to_its_end
+from roadworthy.problems.translate import is_refusal
+from roadworthy.uploads.files import Files
+from roadworthy.uploads.parts import Part
+from roadworthy.uploads.policy import Policy
+from roadworthy.uploads.reception import take_in
+from roadworthy.uploads.resumable.errors import UploadGone
+from roadworthy.uploads.resumable.turns import Turn
+from roadworthy.uploads.resumable.unfinished import Attempt, State, Unfinished
+from roadworthy.uploads.stored import Stored
+
+__all__ = ["Completed", "complete", "settling"]
+
+_FIRST_REFUSAL: Final = 400
+_FIRST_FAILURE: Final = 500
+
+
+class Completed(Exception):
+    """Another request has completed the upload meanwhile, and kept its file."""
+
+
+async def complete(
+    policy: Policy, files: Files, upload: Unfinished, state: State, last: bytes
+) -> tuple[Stored, Attempt]:
+    """Return the file, the same each time, and the attempt to keep it that begins here.
+
+    Raises:
+        Completed: There is nothing left to do.
+        UploadGone: 410. It was refused or terminated meanwhile.
+        Problem: What the policy refuses.
+    """
+    try:
+        stored, attempt = await _hold(policy, files, upload, state, last)
+    except UploadGone:
+        if (await upload.load(owner=state.info.owner)).done:
+            raise Completed from None
+        raise
+    try:
+        # Only now: whoever refuses it from here on sees that this attempt has begun.
+        now = await upload.load(owner=state.info.owner)
+    except UploadGone:
+        await attempt.refused()
+        raise
+    if now.done:
+        await attempt.leave()
+        raise Completed
+    return stored, attempt
+
+
+async def _hold(
+    policy: Policy, files: Files, upload: Unfinished, state: State, last: bytes
+) -> tuple[Stored, Attempt]:
+    if state.stored:
+        stored = await upload.stored()
+        return stored, await _begun(files, stored)
+    made = await _make(policy, files, upload, state, last)
+    attempt = await _begun(files, made)
+    stored = await upload.keep(made)
+    if stored.key != made.key:  # another process made one, too, and was faster
+        await attempt.refused()
+        attempt = await _begun(files, stored)
+    return stored, attempt
+
+
+async def _make(
+    policy: Policy, files: Files, upload: Unfinished, state: State, last: bytes
+) -> Stored:
+    info = state.info
+    part = Part(policy.field, info.filename, info.media_type, {})
+    async with aclosing(upload.content(state, last)) as pieces:
+        return await take_in(policy, files, part, pieces)
+
+
+async def _begun(files: Files, stored: Stored) -> Attempt:
+    attempt = Attempt(files, stored.key)
+    await attempt.begin()
+    return attempt
+
+
+def settling(upload: Unfinished, attempt: Attempt, turn: Turn, *, length: int) -> _fastapi.Settle:
+    """Return what notes how the request ended that was to keep the file."""
+
+    async def settle(response: Response | None, error: BaseException | None) -> None:
+        with turn:
+            if is_refusal(error) if error else _is_refused(response):
+                await to_its_end(_refuse(upload, attempt))
+            elif response is not None and response.status_code < _FIRST_REFUSAL:
+                await to_its_end(_finish(upload, attempt))
+                response.headers["Upload-Offset"] = str(length)
+            # Else nobody knows whether a row names the file: the client is to ask again.
+
+    return settle
+
+
+async def _refuse(upload: Unfinished, attempt: Attempt) -> None:
+    await upload.refuse()
+    await attempt.refused()
+
+
+async def _finish(upload: Unfinished, attempt: Attempt) -> None:
+    await upload.finish()
+    await attempt.succeeded()
+
+
+def _is_refused(response: Response | None) -> bool:
+    return response is not None and _FIRST_REFUSAL <= response.status_code < _FIRST_FAILURE

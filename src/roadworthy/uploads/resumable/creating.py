@@ -1,0 +1,85 @@
+"""`info_of`: what a client says of a file that it wants to send, refused at once if it may not."""
+
+import hashlib
+from datetime import UTC, datetime, timedelta
+from typing import Final
+from urllib.parse import quote
+
+from starlette.requests import Request
+
+from roadworthy.problems import PayloadTooLarge, UnsupportedMediaType
+from roadworthy.uploads.body import declared_length
+from roadworthy.uploads.errors import FileRejected
+from roadworthy.uploads.policy import Policy
+from roadworthy.uploads.resumable.headers import CONTENT_TYPE, metadata_of, number_of
+from roadworthy.uploads.resumable.unfinished import Info
+
+__all__ = ["has_body", "hashed", "info_of", "location_of", "max_bytes", "require_content_type"]
+
+_ANY: Final = frozenset({"", "application/octet-stream"})
+"""What a client declares that does not know."""
+
+
+def info_of(request: Request, policy: Policy, *, owner: str, lifetime: timedelta) -> Info:
+    """Return what the headers of a creation say.
+
+    Raises:
+        TusHeaderInvalid: 400.
+        PayloadTooLarge: 413. The policy takes no file of this length.
+        UnsupportedMediaType: 415. It takes none of this type.
+        FileRejected: 422. The file is empty.
+    """
+    length = number_of(request, "Upload-Length")
+    metadata, said = metadata_of(request)
+    if length > max_bytes(policy):
+        raise PayloadTooLarge
+    if length == 0:
+        raise FileRejected(reason="empty", message="The file is empty.")
+    return Info(
+        length=length,
+        metadata=metadata,
+        filename=said.get("filename") or said.get("name"),
+        media_type=_declared(said.get("filetype") or said.get("type") or "", policy),
+        owner=hashed(owner),
+        expires_at=(datetime.now(UTC) + lifetime).timestamp(),
+    )
+
+
+def max_bytes(policy: Policy) -> int:
+    """Return how long a file may be."""
+    return min(policy.max_bytes, policy.max_total_bytes)
+
+
+def hashed(owner: str) -> str:
+    """Return what is stored of an owner."""
+    return hashlib.sha256(owner.encode()).hexdigest()
+
+
+def has_body(request: Request) -> bool:
+    """Tell whether a request brings bytes."""
+    return bool(declared_length(request)) or "transfer-encoding" in request.headers
+
+
+def require_content_type(request: Request) -> None:
+    """Refuse a body that is not what the protocol sends.
+
+    Raises:
+        UnsupportedMediaType: 415.
+    """
+    if request.headers.get("content-type", "").strip().lower() != CONTENT_TYPE:
+        raise UnsupportedMediaType
+
+
+def location_of(request: Request, upload_id: str) -> str:
+    """Return the address of an upload, relative to where it was created (RFC 9110 §10.2.2).
+
+    A proxy may have changed what stands before it.
+    """
+    return f"{quote(request.url.path.rpartition('/')[2])}/{upload_id}"
+
+
+def _declared(text: str, policy: Policy) -> str:
+    media_type = text.partition(";")[0].strip().lower()
+    if media_type not in _ANY and not any(kind.is_called(media_type) for kind in policy.accept):
+        raise UnsupportedMediaType
+    return media_type

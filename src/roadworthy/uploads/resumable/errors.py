@@ -1,0 +1,104 @@
+"""What a resumable upload can be answered with, beside what its policy refuses."""
+
+from typing import Any
+
+from roadworthy.problems import Problem
+
+__all__ = [
+    "ChecksumMismatch",
+    "OffsetConflict",
+    "TooManyPieces",
+    "TusHeaderInvalid",
+    "TusVersionUnsupported",
+    "UploadBusy",
+    "UploadGone",
+    "UploadInterrupted",
+    "UploadNotFound",
+]
+
+
+class TusHeaderInvalid(Problem):
+    """A header of the tus protocol is missing, or cannot be read."""
+
+    status = 400
+    title = "Header invalid"
+    detail = "{reason}"
+    reason: str
+
+    def details(self) -> list[Any]:
+        """Carry nothing: the reason is the message."""
+        return []
+
+
+class UploadNotFound(Problem):
+    """There is no such upload, or it is somebody else's."""
+
+    status = 404
+    title = "Upload not found"
+    detail = "There is no such upload. Begin a new one."
+
+
+class OffsetConflict(Problem):
+    """The bytes do not begin where those that have arrived end; `Upload-Offset` says where."""
+
+    status = 409
+    title = "Offset conflict"
+    detail = "The upload does not stand at this offset. Ask for its offset, and go on from there."
+    headers = {"Upload-Offset": "{offset}"}  # noqa: RUF012 - never changed
+    offset: int
+
+
+class UploadInterrupted(Problem):
+    """The body stopped, came too slowly, or another request went on with the upload.
+
+    What had arrived is kept. It is 409 because clients of tus go on after that, and give
+    up after 408.
+    """
+
+    status = 409
+    title = "Upload interrupted"
+    detail = "Not all of the body has arrived. Ask for the upload's offset, and go on from there."
+    headers = {"Upload-Offset": "{offset}"}  # noqa: RUF012 - never changed
+    offset: int
+
+
+class UploadGone(Problem):
+    """The upload has expired, was terminated, or its file was refused."""
+
+    status = 410
+    title = "Upload gone"
+    detail = "The upload does not exist any more. Begin a new one."
+
+
+class TusVersionUnsupported(Problem):
+    """`Tus-Resumable` names no version that is spoken here; `Tus-Version` lists those."""
+
+    status = 412
+    title = "Version not supported"
+    detail = "Send Tus-Resumable: 1.0.0."
+    headers = {"Tus-Version": "1.0.0"}  # noqa: RUF012 - never changed
+
+
+class TooManyPieces(Problem):
+    """The upload came in so many small requests that it cannot be kept track of."""
+
+    status = 422
+    title = "Too many pieces"
+    detail = "The upload came in too many small pieces. Begin a new one, and send more at a time."
+
+
+class UploadBusy(Problem):
+    """The file is just being put together for another request; try again soon."""
+
+    status = 423
+    title = "Upload busy"
+    detail = "The upload is being completed by another request. Ask again in a moment."
+    headers = {"Retry-After": "1"}  # noqa: RUF012 - never changed
+
+
+class ChecksumMismatch(Problem):
+    """The body is not what its `Upload-Checksum` says; nothing of it was kept."""
+
+    status = 460
+    title = "Checksum mismatch"
+    detail = "The bytes that arrived are not the bytes that were sent: send them again."

@@ -1,0 +1,148 @@
+"""The headers of tus 1.0.0: read with care, since a stranger writes them, and written."""
+
+import base64
+import binascii
+import hashlib
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from typing import Any, Final
+
+from starlette.requests import Request
+
+from roadworthy.uploads.resumable.errors import ChecksumMismatch, TusHeaderInvalid
+from roadworthy.uploads.store import Batch
+
+__all__ = [
+    "ALGORITHMS",
+    "CONTENT_TYPE",
+    "EXTENSIONS",
+    "TUS_HEADERS",
+    "VERSION",
+    "Checksum",
+    "checksum_of",
+    "http_date",
+    "metadata_of",
+    "number_of",
+]
+
+VERSION: Final = "1.0.0"
+EXTENSIONS: Final = "creation,creation-with-upload,expiration,checksum,termination"
+CONTENT_TYPE: Final = "application/offset+octet-stream"
+TUS_HEADERS: Final = (
+    "Content-Type",
+    "Location",
+    "Tus-Checksum-Algorithm",
+    "Tus-Extension",
+    "Tus-Max-Size",
+    "Tus-Resumable",
+    "Tus-Version",
+    "Upload-Checksum",
+    "Upload-Expires",
+    "Upload-Length",
+    "Upload-Metadata",
+    "Upload-Offset",
+    "X-HTTP-Method-Override",
+)
+"""For `allow_headers` and `expose_headers` of `CORSMiddleware`, beside `Authorization`."""
+
+_MAX_METADATA: Final = 4096
+_MAX_DIGITS: Final = 18
+"""A number with more of them is no length of a file, and slow to read."""
+_NUMBER: Final = re.compile(rf"[0-9]{{1,{_MAX_DIGITS}}}")
+_PAIR: Final = re.compile(r"(?P<key>[!-+\--~]+)(?: (?P<value>[A-Za-z0-9+/]*={0,2}))?")
+_ALGORITHMS: Final[dict[str, Callable[[], Any]]] = {
+    "sha1": lambda: hashlib.sha1(usedforsecurity=False),  # what the protocol demands
+    "sha256": hashlib.sha256,
+    "md5": lambda: hashlib.md5(usedforsecurity=False),
+}
+ALGORITHMS: Final = ",".join(_ALGORITHMS)
+
+
+def number_of(request: Request, name: str) -> int:
+    """Return the number in a header.
+
+    Raises:
+        TusHeaderInvalid: 400. It is missing, or none.
+    """
+    text = request.headers.get(name, "")
+    if not _NUMBER.fullmatch(text):
+        raise TusHeaderInvalid(reason=f"{name} should be a number of bytes.")
+    return int(text)
+
+
+def metadata_of(request: Request) -> tuple[str, dict[str, str]]:
+    """Return `Upload-Metadata` as it can be sent back, and what it says.
+
+    Raises:
+        TusHeaderInvalid: 400. It is not of the form that the protocol gives it.
+    """
+    text = request.headers.get("Upload-Metadata", "")
+    if len(text) > _MAX_METADATA:
+        raise TusHeaderInvalid(reason=f"Upload-Metadata should have {_MAX_METADATA} bytes at most.")
+    pairs = [pair.strip(" ") for pair in text.split(",")] if text else []
+    said = dict(map(_pair, pairs))
+    if len(said) < len(pairs):
+        raise TusHeaderInvalid(reason="Upload-Metadata should name each key once.")
+    return ",".join(pairs), said
+
+
+def _pair(text: str) -> tuple[str, str]:
+    found = _PAIR.fullmatch(text)
+    value = _decoded(found["value"] or "") if found else None
+    if found is None or value is None:
+        reason = "Upload-Metadata should be keys, each with a space and Base64, between commas."
+        raise TusHeaderInvalid(reason=reason)
+    return found["key"], value.decode(errors="replace")
+
+
+def _decoded(text: str) -> bytes | None:
+    try:
+        return base64.b64decode(text, validate=True)
+    except binascii.Error:
+        return None
+
+
+class Checksum:
+    """Compare a body with its `Upload-Checksum`: `feed` it, then `check`."""
+
+    def __init__(self, algorithm: str, promised: bytes) -> None:
+        self._hash = _ALGORITHMS[algorithm]()
+        self._promised = promised
+
+    def feed(self, batch: Batch) -> None:
+        """Take the next bytes."""
+        for data in batch:
+            self._hash.update(data)
+
+    def check(self) -> None:
+        """Return if the bytes are those that were promised.
+
+        Raises:
+            ChecksumMismatch: 460.
+        """
+        if self._hash.digest() != self._promised:
+            raise ChecksumMismatch
+
+
+def checksum_of(request: Request) -> Checksum | None:
+    """Return what compares the body with its `Upload-Checksum`, None where it has none.
+
+    Raises:
+        TusHeaderInvalid: 400. It cannot be read, or its algorithm is not known here.
+    """
+    text = request.headers.get("Upload-Checksum")
+    if text is None:
+        return None
+    algorithm, _, encoded = text.partition(" ")
+    promised = _decoded(encoded)
+    if algorithm not in _ALGORITHMS or promised is None:
+        reason = f"Upload-Checksum should be one of {ALGORITHMS}, a space, and Base64."
+        raise TusHeaderInvalid(reason=reason)
+    return Checksum(algorithm, promised)
+
+
+def http_date(timestamp: float) -> str:
+    """Write a time as headers do (RFC 9110 §5.6.7)."""
+    return format_datetime(datetime.fromtimestamp(timestamp, UTC), usegmt=True)

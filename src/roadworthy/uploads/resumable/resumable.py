@@ -1,0 +1,208 @@
+"""`Resumable`: the routes of tus 1.0.0 over an `Upload` and its store."""
+
+from collections.abc import Callable
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Depends, Request, Response, params
+
+from roadworthy import _fastapi
+from roadworthy.lifespan import needs
+from roadworthy.problems import (
+    InsufficientStorage,
+    PayloadTooLarge,
+    ServiceUnavailable,
+    UnsupportedMediaType,
+    raises,
+)
+from roadworthy.problems.declare import amends_openapi
+from roadworthy.uploads.errors import FileRejected
+from roadworthy.uploads.resumable import errors
+from roadworthy.uploads.resumable.creating import max_bytes
+from roadworthy.uploads.resumable.headers import (
+    ALGORITHMS,
+    EXTENSIONS,
+    VERSION,
+    http_date,
+)
+from roadworthy.uploads.resumable.openapi import documents
+from roadworthy.uploads.resumable.route import TusRoute, require_version
+from roadworthy.uploads.resumable.serving import Serving
+from roadworthy.uploads.resumable.unfinished import State
+from roadworthy.uploads.stored import Stored
+from roadworthy.uploads.upload import Upload, require_hook
+
+__all__ = ["Resumable"]
+
+_ADDRESS: Final = (errors.UploadNotFound, errors.UploadGone, errors.UploadBusy)
+_BODY: Final = (
+    errors.TusHeaderInvalid,
+    errors.UploadInterrupted,
+    PayloadTooLarge,
+    UnsupportedMediaType,
+    FileRejected,
+    errors.ChecksumMismatch,
+    ServiceUnavailable,
+    InsufficientStorage,
+)
+
+
+def _nobody() -> str:
+    """Bind uploads to nobody: who knows an address may go on with it."""
+    return ""
+
+
+class Resumable:
+    """Receive files that clients of tus 1.0.0 send in as many requests as it takes.
+
+        archives = Upload(max_bytes=2 * GiB, accept=(ZIP, GZIP))
+        resumable = Resumable(archives, path="/archives/resumable", owner=caller)
+
+        @resumable.router.patch("/{upload_id}", status_code=204)
+        async def add(file: Annotated[Stored, resumable.file], tx: Tx) -> None: ...
+
+        app.include_router(resumable.router, dependencies=[Depends(caller)])
+
+    `router` creates uploads, tells their offset and terminates them; the bytes come to the
+    route that you give it. Until they are whole it answers by itself. Then its endpoint
+    runs, with all of its dependencies, and the client is told that the upload is complete
+    when that has answered below 400.
+
+    Where it fails with 5xx, or the process dies, the client sends the last byte again, and
+    the endpoint runs again, with the same `Stored.key`: at least once. A unique column for
+    the key makes it once; take a conflict there for success. Where it refuses with 4xx, the
+    upload is gone. Refuse with 422 or 403 rather than 409 or 423, after which clients try again.
+
+    `owner` is a dependency that returns who is asking: an upload answers 404 to others. It
+    and the dependencies of the router run before the first byte is read, for every request.
+    Uploads expire after `unfinished_for` of `Files`. What has come is kept in the store, and
+    nowhere else, so that any process can go on: at most what a killed process had not yet
+    put there, 16 MiB, is sent again. `timeout`, `idle` and `min_rate` of the policy hold for
+    each request; who is slower keeps what has come, and is answered 409.
+
+    For browsers on other origins, give `TUS_HEADERS` to `allow_headers` and `expose_headers`
+    of `CORSMiddleware`, and PATCH, HEAD and DELETE to `allow_methods`.
+    """
+
+    def __init__(self, upload: Upload, *, path: str, owner: Callable[..., Any] = _nobody) -> None:
+        self._policy, self._files, self._owner = upload.policy, upload.files, owner
+        self._serving = Serving(upload.policy, upload.files)
+        self.router = APIRouter(
+            prefix=path, route_class=TusRoute, dependencies=[Depends(require_version)]
+        )
+        """Include it in the application, with dependencies that authenticate."""
+        self.file: params.Depends = Depends(self._receiving())
+        """The file, when it is whole: `Annotated[Stored, resumable.file]`."""
+        self._add_creation()
+        self._add_offset()
+        self._add_termination()
+        self._add_options()
+
+    def _receiving(self) -> Callable[..., Any]:
+        @needs(self._files)
+        @raises(*_ADDRESS, errors.OffsetConflict, errors.TooManyPieces, *_BODY)
+        @amends_openapi(
+            documents(
+                request=("Tus-Resumable", "Upload-Offset", "Upload-Checksum"),
+                answer=("Tus-Resumable", "Upload-Offset", "Upload-Expires"),
+                body=True,
+            )
+        )
+        @_fastapi.reads_body
+        async def received(
+            request: Request, upload_id: str, owner: Annotated[str, Depends(self._owner)]
+        ) -> Stored:
+            kept: dict[int, Stored] = request.scope.setdefault("roadworthy.uploads", {})
+            if id(self) not in kept:  # a transaction may run the request again
+                require_hook(request)
+                _fastapi.check_parameters(request)
+                kept[id(self)] = await self._serving.receive(request, upload_id, owner)
+            return kept[id(self)]
+
+        return received
+
+    def _add_creation(self) -> None:
+        @needs(self._files)
+        @raises(*_BODY)
+        @amends_openapi(
+            documents(
+                request=("Tus-Resumable", "Upload-Length", "Upload-Metadata", "Upload-Checksum"),
+                answer=("Tus-Resumable", "Location", "Upload-Offset", "Upload-Expires"),
+                body=False,
+            )
+        )
+        @_fastapi.reads_body
+        async def created(
+            request: Request, owner: Annotated[str, Depends(self._owner)]
+        ) -> Response:
+            require_hook(request)
+            _fastapi.check_parameters(request)
+            return await self._serving.create(request, owner)
+
+        @self.router.post("", status_code=201, response_class=Response)
+        async def create_upload(answer: Annotated[Response, Depends(created)]) -> Response:
+            """Begin an upload (tus: creation, creation-with-upload)."""
+            return answer
+
+    def _add_offset(self) -> None:
+        @needs(self._files)
+        @raises(*_ADDRESS)
+        @amends_openapi(
+            documents(
+                request=("Tus-Resumable",),
+                answer=(
+                    "Tus-Resumable",
+                    "Upload-Offset",
+                    "Upload-Length",
+                    "Upload-Metadata",
+                    "Upload-Expires",
+                ),
+            )
+        )
+        async def known(
+            request: Request, upload_id: str, owner: Annotated[str, Depends(self._owner)]
+        ) -> State:
+            return await self._serving.state(request, upload_id, owner)
+
+        @self.router.head("/{upload_id}", response_class=Response)
+        async def upload_offset(state: Annotated[State, Depends(known)]) -> Response:
+            """Tell how much of an upload has arrived."""
+            info = state.info
+            said = {"Upload-Metadata": info.metadata} if info.metadata else {}
+            lengths = {"Upload-Offset": str(state.offset), "Upload-Length": str(info.length)}
+            expires = {} if state.done else {"Upload-Expires": http_date(info.expires_at)}
+            return Response(headers={**lengths, **said, **expires, "Cache-Control": "no-store"})
+
+    def _add_termination(self) -> None:
+        @needs(self._files)
+        @raises(*_ADDRESS)
+        @amends_openapi(documents(request=("Tus-Resumable",), answer=("Tus-Resumable",)))
+        async def terminated(
+            request: Request, upload_id: str, owner: Annotated[str, Depends(self._owner)]
+        ) -> None:
+            await self._serving.terminate(request, upload_id, owner)
+
+        @self.router.delete("/{upload_id}", status_code=204, dependencies=[Depends(terminated)])
+        async def terminate_upload() -> None:
+            """Give up an upload; a file that has been kept stays (tus: termination)."""
+
+    def _add_options(self) -> None:
+        headers = {
+            "Tus-Version": VERSION,
+            "Tus-Extension": EXTENSIONS,
+            "Tus-Max-Size": str(max_bytes(self._policy)),
+            "Tus-Checksum-Algorithm": ALGORITHMS,
+        }
+
+        @amends_openapi(documents(answer=tuple(headers)))
+        async def documented() -> None:
+            pass
+
+        @self.router.options("", status_code=204, dependencies=[Depends(documented)])
+        async def tus_options() -> Response:
+            """Tell which version and extensions of tus are spoken."""
+            return Response(status_code=204, headers=headers)
+
+        @self.router.options("/{upload_id}", status_code=204, dependencies=[Depends(documented)])
+        async def tus_options_of_upload(upload_id: str) -> Response:
+            """Tell the same for an upload."""
+            return Response(status_code=204, headers=headers)

@@ -1,0 +1,195 @@
+"""`Serving`: what the protocol's requests do, from a request to an answer."""
+
+import logging
+import re
+import secrets
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from roadworthy import _fastapi
+from roadworthy._internal.finish import to_its_end
+from roadworthy.lifespan import find
+from roadworthy.problems import PayloadTooLarge, Problem, UnsupportedMediaType
+from roadworthy.uploads import observe
+from roadworthy.uploads.body import Body, declared_length
+from roadworthy.uploads.files import Files
+from roadworthy.uploads.intake import store_failures
+from roadworthy.uploads.policy import Policy
+from roadworthy.uploads.resumable.arriving import Arriving
+from roadworthy.uploads.resumable.completing import Completed, complete, settling
+from roadworthy.uploads.resumable.creating import (
+    has_body,
+    hashed,
+    info_of,
+    location_of,
+    require_content_type,
+)
+from roadworthy.uploads.resumable.errors import OffsetConflict, TooManyPieces, UploadNotFound
+from roadworthy.uploads.resumable.headers import checksum_of, http_date, number_of
+from roadworthy.uploads.resumable.landing import Overtaken
+from roadworthy.uploads.resumable.turns import Turn, Turns
+from roadworthy.uploads.resumable.unfinished import Attempt, Info, State, Unfinished
+from roadworthy.uploads.stored import Stored
+
+__all__ = ["Serving"]
+
+log = logging.getLogger("roadworthy.uploads")
+
+_ID: Final = re.compile(r"[0-9a-f]{32}")
+_MAX_PIECES: Final = 10_000
+"""Each request lists them."""
+_FIRST_FAILURE: Final = 500
+
+
+class Serving:
+    """Serve the uploads of one policy."""
+
+    def __init__(self, policy: Policy, files: type[Files]) -> None:
+        self._policy, self._files = policy, files
+        self._turns = Turns()
+
+    async def create(self, request: Request, owner: str) -> Response:
+        """Begin an upload, with the first of its bytes where the request brings some.
+
+        The last byte of a file is not among them: the route that keeps the file has it sent.
+        """
+        files = find(request, self._files)
+        info = info_of(request, self._policy, owner=owner, lifetime=files.unfinished_for)
+        _refuse_long(request, info.length)
+        upload_id = secrets.token_hex(16)
+        upload = Unfinished(files, upload_id)
+        try:
+            with store_failures(), await self._turns.take(upload_id) as turn:
+                await upload.create(info)
+                offset = await self._first(request, files, upload, State(info=info), turn)
+        except BaseException as error:  # the client does not know its address
+            await to_its_end(upload.forget())
+            if isinstance(error, Problem):
+                observe.refused(error.code)
+            raise
+        headers = {"Location": location_of(request, upload_id), **_standing(offset, info)}
+        return Response(status_code=201, headers=headers)
+
+    async def receive(self, request: Request, upload_id: str, owner: str) -> Stored:
+        """Append what a request brings, and return the file when it is whole.
+
+        Raises:
+            Answer: It is not whole, and nothing is left to do.
+        """
+        require_content_type(request)
+        offset = number_of(request, "Upload-Offset")
+        upload, turn = await self._turn(request, upload_id, owner)
+        try:
+            with store_failures():
+                state = await upload.load(owner=hashed(owner))
+                stored, attempt = await self._go_on(request, upload, state, offset, turn)
+        except BaseException:
+            turn.done()
+            raise
+        settle = settling(upload, attempt, turn, length=state.info.length)
+        _fastapi.when_settled(request, settle)
+        return stored
+
+    async def state(self, request: Request, upload_id: str, owner: str) -> State:
+        """Return how far an upload has come; who is at work on it is asked to stop first."""
+        upload, turn = await self._turn(request, upload_id, owner)
+        with turn, store_failures():
+            return await upload.load(owner=hashed(owner))
+
+    async def terminate(self, request: Request, upload_id: str, owner: str) -> None:
+        """Remove an upload; a file that has been kept stays."""
+        upload, turn = await self._turn(request, upload_id, owner)
+        with turn, store_failures():
+            state = await upload.load(owner=hashed(owner))
+            await to_its_end(upload.forget() if state.done else upload.refuse())
+
+    async def _turn(self, request: Request, upload_id: str, owner: str) -> tuple[Unfinished, Turn]:
+        if not _ID.fullmatch(upload_id):
+            raise UploadNotFound
+        upload = Unfinished(find(request, self._files), upload_id)
+        if self._turns.busy(upload_id):
+            await upload.load(owner=hashed(owner))  # a stranger interrupts nobody
+        return upload, await self._turns.take(upload_id)
+
+    async def _first(
+        self, request: Request, files: Files, upload: Unfinished, state: State, turn: Turn
+    ) -> int:
+        if not has_body(request):
+            return 0
+        require_content_type(request)
+        arriving = self._arriving(request, files, upload, state, turn)
+        await arriving.read(Body(request, self._policy.pace))
+        return arriving.offset
+
+    async def _go_on(
+        self, request: Request, upload: Unfinished, state: State, offset: int, turn: Turn
+    ) -> tuple[Stored, Attempt]:
+        if offset != state.offset:
+            raise OffsetConflict(offset=state.offset)
+        _refuse_long(request, state.info.length - offset)
+        if state.done:
+            raise _answer(offset, state.info)
+        if len(state.pieces) >= _MAX_PIECES:
+            raise TooManyPieces
+        last, state = await self._append(request, upload, state, turn)
+        if not last:
+            raise _answer(state.offset, state.info)
+        return await self._complete(request, upload, state, last)
+
+    async def _append(
+        self, request: Request, upload: Unfinished, state: State, turn: Turn
+    ) -> tuple[bytes, State]:
+        files = find(request, self._files)
+        arriving = self._arriving(request, files, upload, state, turn)
+        try:
+            await arriving.read(Body(request, self._policy.pace))
+        except UnsupportedMediaType as refused:
+            await _refuse(upload, refused)
+            raise
+        except Overtaken as error:
+            now = await upload.load(owner=state.info.owner)
+            raise OffsetConflict(offset=now.offset) from error
+        return arriving.last, await upload.load(owner=state.info.owner)
+
+    async def _complete(
+        self, request: Request, upload: Unfinished, state: State, last: bytes
+    ) -> tuple[Stored, Attempt]:
+        files = find(request, self._files)
+        if state.offset != state.info.length - 1:
+            raise OffsetConflict(offset=state.offset)
+        try:
+            return await complete(self._policy, files, upload, state, last)
+        except Completed:
+            raise _answer(state.info.length, state.info) from None
+        except Problem as refused:
+            if refused.status < _FIRST_FAILURE:
+                await _refuse(upload, refused)
+            raise
+
+    def _arriving(
+        self, request: Request, files: Files, upload: Unfinished, state: State, turn: Turn
+    ) -> Arriving:
+        checksum = checksum_of(request)
+        return Arriving(self._policy, files, upload, state, turn=turn, checksum=checksum)
+
+
+async def _refuse(upload: Unfinished, refused: Problem) -> None:
+    await to_its_end(upload.refuse())
+    observe.refused(refused.code)
+    log.info("an upload was refused: %s", refused.code)
+
+
+def _refuse_long(request: Request, most: int) -> None:
+    length = declared_length(request)
+    if length is not None and length > most:
+        raise PayloadTooLarge
+
+
+def _answer(offset: int, info: Info) -> _fastapi.Answer:
+    return _fastapi.Answer(Response(status_code=204, headers=_standing(offset, info)))
+
+
+def _standing(offset: int, info: Info) -> dict[str, str]:
+    return {"Upload-Offset": str(offset), "Upload-Expires": http_date(info.expires_at)}

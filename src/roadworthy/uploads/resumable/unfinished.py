@@ -1,0 +1,213 @@
+"""`Unfinished`: what the store knows of one upload, and all that anybody knows of it.
+
+    unfinished/tus/<id>/info              what was said when it was created
+    unfinished/tus/<id>/<16 digits>       a piece, under the offset where it begins
+    unfinished/tus/<id>/stored            the file that was made of the pieces
+    unfinished/tus/<id>/done              a request has kept that file
+    unfinished/tus/<id>/gone              it was refused, or terminated
+    unfinished/held/<key>.<attempt>       a request may be about to keep that file
+
+The last byte of an upload is never in a piece: it comes with the request that keeps the
+file. So the offset is below the length until that has happened, whatever fails on the way.
+"""
+
+import json
+import secrets
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from roadworthy.uploads.files import HELD, UNFINISHED, Files
+from roadworthy.uploads.resumable.errors import UploadGone, UploadNotFound
+from roadworthy.uploads.resumable.landing import piece_name
+from roadworthy.uploads.store import Entry, FileMissing
+from roadworthy.uploads.stored import Stored
+
+__all__ = ["Attempt", "Info", "State", "Unfinished"]
+
+_PREFIX: Final = f"{UNFINISHED}tus/"
+_SMALL: Final = 64 * 1024
+"""Bytes of what is written here beside pieces."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Info:
+    """What was said of an upload when it was created."""
+
+    length: int
+    metadata: str
+    """As the client sent it, to be sent back."""
+    filename: str | None
+    media_type: str
+    """What the client declares, in lower case and without parameters, or nothing."""
+    owner: str
+    """Whose it is, as a hash."""
+    expires_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """How far an upload has come."""
+
+    info: Info
+    offset: int = 0
+    pieces: tuple[str, ...] = ()
+    """The keys of the pieces, in order."""
+    stored: bool = False
+    """True where its file has been made, and nobody knows yet whether it was kept."""
+    done: bool = False
+
+
+class Unfinished:
+    """One upload in the store: any process can go on with it."""
+
+    def __init__(self, files: Files, upload_id: str) -> None:
+        self.folder = f"{_PREFIX}{upload_id}/"
+        self._files = files
+
+    async def create(self, info: Info) -> None:
+        """Note that there is such an upload."""
+        await self._put("info", json.dumps(asdict(info)).encode())
+
+    async def load(self, *, owner: str) -> State:
+        """Return how far it has come.
+
+        Raises:
+            UploadNotFound: 404. It does not exist, or is not this caller's.
+            UploadGone: 410. It expired, was terminated, or its file was refused.
+        """
+        sizes = {entry.key: entry.size_bytes async for entry in self._entries()}
+        info = await self._info()
+        if info.owner != owner:
+            raise UploadNotFound
+        if info.expires_at <= datetime.now(UTC).timestamp():
+            await self.forget()
+            raise UploadGone
+        pieces, offset = self._chain(sizes)
+        done = self.folder + "done" in sizes
+        if self.folder + "gone" in sizes and not done:
+            raise UploadGone
+        return State(
+            info=info,
+            offset=info.length if done else offset,
+            pieces=pieces,
+            stored=self.folder + "stored" in sizes,
+            done=done,
+        )
+
+    async def content(self, state: State, last: bytes) -> AsyncGenerator[bytes]:
+        """Yield the whole file: its pieces, and what has never been in one.
+
+        Raises:
+            UploadGone: 410. A piece has been removed meanwhile.
+        """
+        try:
+            for key in state.pieces:
+                async with self._files.open(key) as reading:
+                    async for chunk in reading.chunks():
+                        yield chunk
+        except FileMissing as missing:
+            raise UploadGone from missing
+        yield last
+
+    async def keep(self, stored: Stored) -> Stored:
+        """Note which file was made; return it, or the one that another process made."""
+        try:
+            await self._put("stored", json.dumps(asdict(stored)).encode())
+        except FileExistsError:
+            return await self.stored()
+        return stored
+
+    async def stored(self) -> Stored:
+        """Return the file that was made.
+
+        Raises:
+            UploadGone: 410. It has been refused meanwhile.
+        """
+        try:
+            return Stored(**json.loads(await self._read("stored")))
+        except FileMissing as missing:
+            raise UploadGone from missing
+
+    async def finish(self) -> None:
+        """Note that a request has kept the file: only now it is told to be complete."""
+        await self._mark("done")
+        await self._remove(but=("info", "done"))
+
+    async def refuse(self) -> None:
+        """Remove what has come; who asks is told for a while that it is gone."""
+        await self._mark("gone")
+        await self._remove(but=("info", "gone", "done"))
+
+    async def forget(self) -> None:
+        """Remove all of it."""
+        await self._files.delete(self.folder + "info")
+        await self._remove(but=())
+
+    def _entries(self) -> AsyncIterator[Entry]:
+        return self._files.store.entries(self.folder)
+
+    def _chain(self, sizes: dict[str, int]) -> tuple[tuple[str, ...], int]:
+        """Return the pieces that follow each other, and where the last one ends."""
+        pieces, offset = list[str](), 0
+        while size := sizes.get(key := self.folder + piece_name(offset)):
+            pieces.append(key)
+            offset += size
+        return tuple(pieces), offset
+
+    async def _info(self) -> Info:
+        try:
+            return Info(**json.loads(await self._read("info")))
+        except FileMissing as missing:
+            raise UploadNotFound from missing
+
+    async def _mark(self, name: str) -> None:
+        with suppress(FileExistsError):  # another request came to the same end
+            await self._put(name, b"{}")
+
+    async def _put(self, name: str, data: bytes) -> None:
+        await self._files.add(
+            data, media_type="application/json", filename=name, key=self.folder + name
+        )
+
+    async def _read(self, name: str) -> bytes:
+        return await self._files.read(self.folder + name, max_bytes=_SMALL)
+
+    async def _remove(self, *, but: tuple[str, ...]) -> None:
+        kept = {self.folder + name for name in but}
+        for key in [entry.key async for entry in self._entries()]:
+            if key not in kept:
+                await self._files.delete(key)
+
+
+class Attempt:
+    """A request that may keep a file, marked so that no sweep and no other request removes it."""
+
+    def __init__(self, files: Files, key: str) -> None:
+        self.key = key
+        self._files = files
+        self._mark = f"{HELD}{key}.{secrets.token_hex(8)}"
+
+    async def begin(self) -> None:
+        """Hold the file: until this attempt or another succeeds, or for `unfinished_for`."""
+        await self._files.add(b"{}", media_type="application/json", filename="", key=self._mark)
+
+    async def succeeded(self) -> None:
+        """Let go of it for all attempts: a row names it."""
+        for mark in await self._marks():
+            await self._files.delete(mark)
+
+    async def refused(self) -> None:
+        """Remove the file, unless another attempt may have kept it: the sweep sees to that."""
+        if await self._marks() == [self._mark]:
+            await self._files.delete(self.key)
+        await self.leave()
+
+    async def leave(self) -> None:
+        """Let go of it for this attempt alone."""
+        await self._files.delete(self._mark)
+
+    async def _marks(self) -> list[str]:
+        return [entry.key async for entry in self._files.store.entries(f"{HELD}{self.key}.")]
