@@ -1,0 +1,205 @@
+"""Make images anew, so that nothing is left in them but what is seen.
+
+    avatars = Upload(
+        max_bytes=5 * MiB, accept=(PNG, JPEG),
+        conversions=dict.fromkeys((PNG, JPEG), Reencode(max_side=1024)),
+    )
+
+    @task(runs_on="cpu")                          # or in a job, for what may come later
+    def make_thumbnail(data: bytes) -> bytes: return thumbnail(data)
+
+Decoding is where images bite: their size is read from the header first, only the named
+formats are opened, and `Reencode` does it in a process that can do nothing else.
+"""
+
+import asyncio
+import json
+import logging
+import os
+import sys
+from asyncio import StreamReader, StreamWriter
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
+from math import ceil
+from pathlib import Path
+from typing import Any, Final, cast
+
+from roadworthy._internal.finish import to_its_end
+from roadworthy.problems import ServiceUnavailable
+from roadworthy.uploads.checks import Converted
+from roadworthy.uploads.stored import MiB
+from roadworthy.uploads.types.filetype import Rejected
+
+try:
+    from roadworthy.uploads import _pixels
+except ModuleNotFoundError as missing:
+    raise ModuleNotFoundError(
+        "roadworthy.uploads.images needs Pillow: pip install 'roadworthy[images]'"
+    ) from missing
+
+__all__ = ["MAX_PIXELS", "Reencode", "reencode", "thumbnail"]
+
+log = logging.getLogger("roadworthy.uploads")
+
+MAX_PIXELS: Final = _pixels.MAX_PIXELS
+"""What cameras make, and 200 MB in memory."""
+
+_EXTENSIONS: Final = {"PNG": ".png", "JPEG": ".jpg", "WEBP": ".webp"}
+_PIECE: Final = 256 * 1024
+# What the interpreter and Pillow need to be found; no secret of the service among it.
+_PASSED_ON: Final = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT", "LANG")
+
+
+def thumbnail(data: bytes, *, max_side: int = 256, max_pixels: int = MAX_PIXELS) -> bytes:
+    """Return a PNG of the image's first frame that fits into a square, upright.
+
+    It takes PNG, JPEG, GIF, WebP and AVIF. It is CPU work with an untrusted decoder: call
+    it in a process with a limit of memory, `await job.in_process(thumbnail, data)`.
+
+    Raises:
+        Rejected: The image cannot be decoded, or has more than `max_pixels`.
+    """
+    try:
+        return _pixels.thumbnail(data, max_side=max_side, max_pixels=max_pixels)
+    except _pixels.Unfit as unfit:
+        raise Rejected(unfit.reason, unfit.message) from unfit
+
+
+def reencode(
+    data: bytes, *, media_type: str, max_side: int | None = None, max_pixels: int = MAX_PIXELS
+) -> bytes:
+    """Return the same image, written anew: upright, 8-bit sRGB, without metadata.
+
+    A GIF becomes a PNG of its first frame; the others keep their type, and animations
+    their first frame. Call it as `thumbnail`, or let `Reencode` do so.
+
+    Raises:
+        Rejected: The image cannot be decoded, or has more than `max_pixels`.
+    """
+    _require(media_type)
+    try:
+        return _pixels.reencode(
+            data, media_type=media_type, max_side=max_side, max_pixels=max_pixels
+        )
+    except _pixels.Unfit as unfit:
+        raise Rejected(unfit.reason, unfit.message) from unfit
+
+
+class Reencode:
+    """Make images anew before they are stored: a `Conversion`, in a process for each image.
+
+    `max_side` makes larger ones smaller. The process may use `max_memory` bytes (on
+    Linux), opens no file and no socket, and is killed after `timeout`; what it made may
+    have `max_bytes`. At most `at_once` run at a time; who waits longer than `timeout` for
+    a place is answered 503. Whatever becomes of the process, it is the image's fault.
+    """
+
+    def __init__(
+        self,
+        *,
+        max_side: int | None = None,
+        max_pixels: int = MAX_PIXELS,
+        max_memory: int = 768 * MiB,
+        max_bytes: int = 64 * MiB,
+        timeout: timedelta = timedelta(seconds=20),
+        at_once: int = 2,
+    ) -> None:
+        if at_once < 1:
+            raise ValueError(f"at_once is {at_once}: it takes one process at least.")
+        self._options = {"max_side": max_side, "max_pixels": max_pixels}
+        self._max_memory, self._max_bytes = max_memory, max_bytes
+        self._seconds = timeout.total_seconds()
+        self._places = asyncio.Semaphore(at_once)
+
+    async def convert(self, data: bytes, *, media_type: str) -> Converted:
+        """Return the image, written anew.
+
+        Raises:
+            Rejected: It cannot be decoded with what it may use.
+            ServiceUnavailable: 503. There was no place in time, or no process.
+        """
+        kept = _require(media_type)
+        async with self._place():
+            made = await self._decoded(data, media_type)
+        return Converted(made, f"image/{kept.lower()}", _EXTENSIONS[kept])
+
+    @asynccontextmanager
+    async def _place(self) -> AsyncGenerator[None]:
+        try:
+            async with asyncio.timeout(self._seconds):
+                await self._places.acquire()
+        except TimeoutError:
+            log.warning("an image waited %g s to be decoded: refused", self._seconds)
+            raise ServiceUnavailable(retry_after=ceil(self._seconds)) from None
+        try:
+            yield
+        finally:
+            self._places.release()
+
+    async def _decoded(self, data: bytes, media_type: str) -> bytes:
+        process = await _start(
+            options={"media_type": media_type, **self._options},
+            max_memory=self._max_memory,
+            seconds=ceil(self._seconds) + 1,
+        )
+        try:
+            async with asyncio.timeout(self._seconds):
+                made = await _exchange(process, data, self._max_bytes)
+                status = await process.wait()
+        except TimeoutError:
+            raise Rejected("too_slow", "The image takes too long to decode.") from None
+        finally:
+            await to_its_end(_end(process))
+        if status == _pixels.UNFIT:
+            raise Rejected(*json.loads(made))
+        if status:
+            log.warning("a process that decoded an image ended with %d", status)
+            raise Rejected("broken_image", "The image cannot be decoded.")
+        return made
+
+
+def _require(media_type: str) -> str:
+    if media_type not in _pixels.KEPT:
+        known = ", ".join(_pixels.KEPT)
+        raise ValueError(f"{media_type} cannot be made anew. These can: {known}.")
+    return _pixels.KEPT[media_type]
+
+
+async def _start(**task: Any) -> Process:
+    # -P: the folder of that file is no place to import from.
+    command = [sys.executable, "-P", str(Path(_pixels.__file__)), json.dumps(task)]
+    environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
+    try:
+        return await asyncio.create_subprocess_exec(
+            *command, stdin=PIPE, stdout=PIPE, stderr=asyncio.subprocess.DEVNULL, env=environment
+        )
+    except OSError as error:  # no memory, or too many processes
+        log.exception("no process could be started to decode an image")
+        raise ServiceUnavailable from error
+
+
+async def _exchange(process: Process, data: bytes, max_bytes: int) -> bytes:
+    """Send all, and return what comes back; the process reads everything before it writes."""
+    to, of = cast("StreamWriter", process.stdin), cast("StreamReader", process.stdout)
+    with suppress(ConnectionError):  # it has ended: its status says why
+        to.write(data)
+        await to.drain()
+    with suppress(ConnectionError):
+        to.close()
+        await to.wait_closed()
+    made = bytearray()
+    while piece := await of.read(_PIECE):
+        made += piece
+        if len(made) > max_bytes:
+            raise Rejected("too_large", "The image is too large when it is made anew.")
+    return bytes(made)
+
+
+async def _end(process: Process) -> None:
+    if process.returncode is None:
+        with suppress(ProcessLookupError):
+            process.kill()
+    await process.wait()
