@@ -1,0 +1,28 @@
+"""What a key may look like, so that no store is led astray by one."""
+
+import re
+from typing import Final
+
+__all__ = ["is_key", "segments_of"]
+
+_KEY: Final = re.compile(r"[a-z0-9/._-]{1,200}")
+
+
+def is_key(text: str) -> bool:
+    """Tell whether every store takes this key."""
+    segments = text.split("/")
+    return bool(_KEY.fullmatch(text)) and {"", ".", ".."}.isdisjoint(segments)
+
+
+def segments_of(key: str) -> list[str]:
+    """Return what stands between the slashes of a key.
+
+    Raises:
+        ValueError: It is no key.
+    """
+    if not is_key(key):
+        raise ValueError(
+            f"{key!r} is no key. Take 1 to 200 characters of a-z 0-9 . _ - in segments with / "
+            "between them, none of which is empty, . or .."
+        )
+    return key.split("/")

@@ -1,0 +1,44 @@
+"""`Stages`: what a writing may do next. What has failed half-way is good for nothing."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+
+__all__ = ["Stages"]
+
+
+class Stages:
+    """Keep a writing in order: enter, write, commit once, leave; one call at a time."""
+
+    def __init__(self) -> None:
+        self._stage = "new"
+
+    def enter(self) -> None:
+        """Open it, once."""
+        self._go("new", "open")
+
+    @contextmanager
+    def writing(self) -> Generator[None]:
+        """Write within; what does not get through this is torn."""
+        self._go("open", "torn")
+        yield
+        self._go("torn", "open")
+
+    @contextmanager
+    def committing(self) -> Generator[None]:
+        """Commit within; what does not get through this is torn."""
+        self._go("open", "torn")
+        yield
+        self._go("torn", "committed")
+
+    def leave(self) -> None:
+        """End it, whatever it was."""
+        self._stage = "over"
+
+    def _go(self, before: str, after: str) -> None:
+        if self._stage != before:
+            raise RuntimeError(
+                f"This writing is {self._stage}, and should be {before}. It is entered once, "
+                "written to by one task, and committed once. One that failed or was cancelled "
+                "half-way is torn: leave it, and begin another."
+            )
+        self._stage = after

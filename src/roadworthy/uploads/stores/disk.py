@@ -1,0 +1,111 @@
+"""`Disk`: files in a directory, whole and durable or not at all.
+
+A file is written under a random name in `~unfinished`, which is locked as long as its
+process lives: whatever is unlocked there was left by a process that was killed. `commit`
+syncs the file, links it to its key, which replaces nothing, and syncs the folders.
+"""
+
+import os
+import sys
+from collections.abc import AsyncIterator, Generator
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from pathlib import Path
+from stat import S_ISDIR, S_ISREG
+from types import TracebackType
+from typing import Final, Self
+
+from roadworthy.uploads.store import Entry
+from roadworthy.uploads.stores import _folders
+from roadworthy.uploads.stores._directory import Directory
+from roadworthy.uploads.stores._disk_files import DiskReading, DiskWriting
+from roadworthy.uploads.stores._keys import is_key, segments_of
+
+__all__ = ["Disk"]
+
+_ENTRIES: Final = 500
+"""Files that are looked at in one hop into a thread: some milliseconds."""
+
+
+class Disk:
+    """Keep files in a directory, which several processes may share.
+
+        files = Files(Disk("var/files"))
+
+    It is refused to write, with ENOSPC, what would leave less than `min_free` bytes to the
+    file system: 64 MiB, or a twentieth of a small one, where nothing is said.
+
+    Files are judged, written, synced and read in `threads` threads of its own, so that a
+    disk that hangs stops uploads and downloads, and nothing else. A call that has begun in
+    one of them is waited for, even by who is cancelled: its memory is in use.
+
+    The file system needs hard links and `flock`: those of Linux and macOS have them, NFS
+    too; FAT does not. Folders get mode 0700 and files 0600. Symbolic links below the
+    directory are not followed; it may be one itself. Not for Windows.
+    """
+
+    def __init__(
+        self, directory: str | os.PathLike[str], *, min_free: int | None = None, threads: int = 4
+    ) -> None:
+        if sys.platform == "win32":
+            raise NotImplementedError("Disk needs Linux, macOS or a BSD. Take Objects on Windows.")
+        path = Path(directory).absolute()
+        self._directory = Directory(path, min_free=min_free, threads=threads)
+
+    async def __aenter__(self) -> Self:
+        await self._directory.open()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._directory.close()
+
+    def writing(self, key: str, *, media_type: str, content_disposition: str) -> DiskWriting:
+        """Begin a file. Nothing of it is on the disk before its first batch is judged."""
+        return DiskWriting(self._directory, key)
+
+    def reading(self, key: str) -> DiskReading:
+        """Read a file; it stays readable when it is deleted meanwhile."""
+        return DiskReading(self._directory, key)
+
+    async def delete(self, key: str) -> None:
+        """Remove a file; that there is none is no error."""
+        segments = segments_of(key)
+        await self._directory.run(lambda: _folders.remove(self._directory.root, segments))
+
+    async def entries(self, prefix: str = "") -> AsyncIterator[Entry]:
+        """Yield the files whose keys start with `prefix`; unfinished ones are not among them."""
+        found = _entries(self._directory.root, prefix)
+        try:
+            while batch := await self._directory.run(lambda: list(islice(found, _ENTRIES))):
+                for entry in batch:
+                    yield entry
+        finally:
+            await self._directory.finish(found.close)
+
+    async def sweep_unfinished(self, *, older_than: timedelta) -> int:
+        """Remove what killed processes left, and return how many files that was.
+
+        Locks tell what a living process is writing, however old; `older_than` does nothing.
+        """
+        return await self._directory.run(lambda: _folders.sweep(self._directory.root))
+
+
+def _entries(root: int, prefix: str) -> Generator[Entry]:
+    parent = prefix.rpartition("/")[0]
+    folders = [parent] if not parent or is_key(parent) else []
+    while folders:
+        folder = folders.pop()
+        for name, status in _folders.children(root, folder.split("/") if folder else []):
+            key = f"{folder}/{name}" if folder else name
+            if not key.startswith(prefix) or not is_key(key):
+                continue
+            if S_ISDIR(status.st_mode):
+                folders.append(key)
+            elif S_ISREG(status.st_mode):
+                modified_at = datetime.fromtimestamp(status.st_mtime, UTC)
+                yield Entry(key, status.st_size, modified_at)
