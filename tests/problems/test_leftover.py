@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -79,13 +79,13 @@ def seconds_until_closed(client, *, trickle: float | None = None) -> float:
     began = time.monotonic()
     client.socket.settimeout(trickle or 10)
     with suppress(ConnectionError):
-        while (passed := time.monotonic() - began) < 10:
+        while time.monotonic() < began + 10:
             try:
                 if not client.socket.recv(4096):
                     break
             except TimeoutError:
                 client.socket.send(b"x")
-    return passed
+    return time.monotonic() - began
 
 
 def bytes_until_closed(client, *, at_most: int) -> int:
@@ -354,14 +354,19 @@ def test_a_success_that_ignores_the_body_is_left_alone(client):
 
 
 async def answer_of(
-    *, length: int = 10**12, before: int = 0, http_version: str = "1.1"
+    *,
+    length: int = 10**12,
+    before: int = 0,
+    http_version: str = "1.1",
+    given: Iterable[tuple[bytes, bytes]] = (),
+    layers: int = 1,
 ) -> list[dict[str, Any]]:
     """Return what a refusal sends, `before` bytes into a body that comes as it is read."""
 
     async def refuse(scope, receive, send):
         for _ in range(before // PIECE):
             await receive()
-        await send({"type": "http.response.start", "status": 403, "headers": []})
+        await send({"type": "http.response.start", "status": 403, "headers": [*given]})
         await send({"type": "http.response.body", "body": b"no"})
 
     async def receive():
@@ -375,7 +380,10 @@ async def answer_of(
     sent: list[dict[str, Any]] = []
     headers = [(b"content-length", str(length).encode())]
     scope = {"type": "http", "http_version": http_version, "headers": headers}
-    await LingeringClose(refuse)(scope, receive, send)
+    app: Any = refuse
+    for _ in range(layers):
+        app = LingeringClose(app)
+    await app(scope, receive, send)
     return sent
 
 
@@ -392,6 +400,21 @@ async def test_the_whole_answer_is_out_before_the_rest_is_read():
     assert start["headers"] == [(b"connection", b"close")]
     assert (body["body"], body["more_body"]) == (b"no", True)
     assert (end["body"], end.get("more_body", False)) == (b"", False)
+
+
+async def test_an_answer_that_keeps_the_connection_does_not():
+    start, *_ = await answer_of(given=[(b"Connection", b"keep-alive")])
+
+    assert start["headers"] == [(b"connection", b"close")]
+
+
+async def test_a_contract_inside_of_another_leaves_the_rest_to_it():
+    """Else the bounds would hold for each of them, one after the other."""
+    start, body, end = await answer_of(layers=2)
+
+    assert start["headers"] == [(b"connection", b"close")]
+    assert body["more_body"]
+    assert not end["body"]
 
 
 async def test_the_connection_is_kept_where_little_is_left_of_a_large_body():
