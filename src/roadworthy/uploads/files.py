@@ -1,8 +1,10 @@
 """`Files`: the part that keeps files: what uploads go into, and downloads come from."""
 
+import asyncio
 import hashlib
 import logging
 import secrets
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
@@ -31,6 +33,8 @@ HELD: Final = f"{UNFINISHED}held/"
 """What starts the keys of marks, `held/<key>.<mark>`: the sweep leaves the file of this key."""
 _SWEEP_BATCH: Final = 500
 _OLD: Final = timedelta(hours=1)
+_LAST_SECONDS: Final = 5.0
+"""How long a store stays open for uploads that were cancelled."""
 
 
 class Files:
@@ -72,7 +76,14 @@ class Files:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        await self._wait_for_uploads()
         await self._stack.aclose()
+
+    async def _wait_for_uploads(self) -> None:
+        # Servers cancel requests that do not end and go on at once: these still clean up.
+        end = time.monotonic() + _LAST_SECONDS
+        while self.in_flight and time.monotonic() < end:  # noqa: ASYNC110 - once in a process
+            await asyncio.sleep(0.02)
 
     def new_key(self, prefix: str = "") -> str:
         """Return a key that nobody can guess: 128 random bits, in folders of 256."""

@@ -63,6 +63,8 @@ class Landing:
             Problem: 503. Too much is under way, or the store is away.
             OSError: The store is full: 507.
         """
+        self._files.reserve(len(data))
+        self._reserved += len(data)
         self._pending.append(data)
         self._pending_bytes += len(data)
         if self._pending_bytes >= BATCH_BYTES:
@@ -75,8 +77,6 @@ class Landing:
         batch, self._pending = self._pending, []
         count, self._pending_bytes = self._pending_bytes, 0
         if count and not self._torn:
-            self._files.reserve(count)
-            self._reserved += count
             # Cancelled half-way, nobody would know how much of the batch is in the piece.
             await to_its_end(self._write(batch, count))
 
