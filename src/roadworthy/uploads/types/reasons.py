@@ -13,6 +13,8 @@ __all__ = [
     "SPECIAL_FILE",
     "TOO_LARGE_INSIDE",
     "TOO_MANY_ENTRIES",
+    "TOO_MANY_FRAMES",
+    "TOO_MANY_PIXELS",
     "TRAILING_DATA",
     "TRUNCATED",
     "UNSUPPORTED",
@@ -38,6 +40,10 @@ AMBIGUOUS: Final = "ambiguous"
 """Two readers may see two different contents."""
 TOO_MANY_ENTRIES: Final = "too_many_entries"
 """It has more parts than are allowed."""
+TOO_MANY_FRAMES: Final = "too_many_frames"
+"""The animation has more frames than are allowed."""
+TOO_MANY_PIXELS: Final = "too_many_pixels"
+"""The image is larger than is allowed when it is decoded: a bomb."""
 TOO_LARGE_INSIDE: Final = "too_large_inside"
 """What is packed in it is larger than is allowed: a bomb."""
 PATH_CLIMBS_OUT: Final = "path_climbs_out"

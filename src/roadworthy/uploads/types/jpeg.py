@@ -1,0 +1,167 @@
+"""JPEG (ITU-T T.81): its segments in their order, an end, and nothing after it.
+
+Some files hold several images (CIPA DC-007, "MPF"): panoramas, previews, and the gain map
+of Ultra HDR. Their index says where each begins, and those are images like the first.
+"""
+
+import re
+from typing import Final
+
+from roadworthy.uploads.types.filetype import FileType, Rejected
+from roadworthy.uploads.types.hidden import Hidden
+from roadworthy.uploads.types.pixels import MAX_PIXELS, Pixels
+from roadworthy.uploads.types.reasons import MALFORMED
+from roadworthy.uploads.types.steps import Pushed, Step, Steps
+
+__all__ = ["JPEG", "jpeg_within"]
+
+_SOI: Final = b"\xff\xd8"
+_FRAMES: Final = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
+_ALONE: Final = frozenset({0x01, *range(0xD0, 0xD8)})
+_IN_SCAN: Final = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+"""What ends the coded data of a scan: a marker that is neither stuffing nor a restart."""
+_EOI: Final = 0xD9
+_SOS: Final = 0xDA
+_APP2: Final = 0xE2
+_MAX_IMAGES: Final = 16
+
+
+def jpeg_within(*, max_pixels: int = MAX_PIXELS) -> FileType:
+    """Make a `JPEG` with a limit of your own."""
+
+    def inspector() -> Steps:
+        return Steps(lambda source: _Jpeg(source, Pixels(max_pixels, _MAX_IMAGES)).read())
+
+    return FileType(
+        "image/jpeg",
+        ".jpg",
+        lambda head: head.startswith(b"\xff\xd8\xff"),
+        inspector,
+        aliases=("image/jpg", "image/pjpeg"),
+    )
+
+
+class _Jpeg:
+    def __init__(self, source: Pushed, pixels: Pixels) -> None:
+        self._source, self._pixels = source, pixels
+        self._hidden = Hidden()
+        self._others: list[int] = []
+        """Where further images begin."""
+
+    def read(self) -> Step[None]:
+        yield from self._image()
+        others = sorted(self._others)[:_MAX_IMAGES]
+        for offset in others:
+            if offset >= self._source.offset:
+                yield from self._padding(offset - self._source.offset)
+                yield from self._image()
+
+    def _padding(self, count: int) -> Step[None]:
+        while count:
+            yield from self._source.more()
+            piece = bytes(self._source.here[:count])
+            if piece.strip(b"\x00\xff"):
+                raise _malformed("There is something between its images.")
+            self._source.use(len(piece))
+            count -= len(piece)
+
+    def _image(self) -> Step[None]:
+        if (yield from self._take(2)) != _SOI:
+            raise _malformed("It does not begin as one.")
+        framed = scanned = False
+        marker = yield from self._marker()
+        while marker != _EOI:
+            content = yield from self._segment(marker)
+            if marker in _FRAMES:
+                if framed:
+                    raise _malformed("It has two headers.")
+                framed = True
+                self._frame(content)
+            if marker == _SOS:
+                if not framed:
+                    raise _malformed("It has no header.")
+                scanned = True
+                marker = yield from self._scan()
+            else:
+                marker = yield from self._marker()
+        if not scanned:
+            raise _malformed("It has no image data.")
+
+    def _segment(self, marker: int) -> Step[bytes]:
+        if marker in _ALONE or marker == _SOI[1]:
+            raise _malformed("A marker stands where it should not.")
+        length = int.from_bytes((yield from self._take(2)))
+        if length < 2:  # noqa: PLR2004 - the length counts itself
+            raise _malformed("A segment has no length.")
+        at = self._source.offset
+        content = yield from self._take(length - 2)
+        if marker == _APP2 and content.startswith(b"MPF\x00"):
+            self._others += _further_images(content[4:], at + 4)
+        return content
+
+    def _frame(self, content: bytes) -> None:
+        if len(content) < 6:  # noqa: PLR2004 - precision, height, width, components
+            raise _malformed("Its header is too short.")
+        height, width = int.from_bytes(content[1:3]), int.from_bytes(content[3:5])
+        self._pixels.frame(width, height)
+
+    def _marker(self) -> Step[int]:
+        if (yield from self._take(1)) != b"\xff":
+            raise _malformed("A marker is missing.")
+        code = 0xFF
+        while code == 0xFF:  # noqa: PLR2004 - any number of these may fill (B.1.1.2)
+            [code] = yield from self._take(1)
+        if code == 0:
+            raise _malformed("A marker is missing.")
+        return code
+
+    def _scan(self) -> Step[int]:
+        """Pass over coded data, and return the marker that ends it."""
+        last = b""
+        while True:
+            yield from self._source.more()
+            piece = self._source.here
+            ends = _IN_SCAN.match(last + bytes(piece[:1])) if last else None
+            if ends is None:
+                ends = _IN_SCAN.search(piece)
+                used = ends.end() if ends else len(piece)
+            else:
+                used = 1
+            code = piece[used - 1]
+            last = b"\xff" if piece[-1] == 0xFF else b""  # noqa: PLR2004
+            self._hidden.feed(piece[:used])
+            self._source.use(used)
+            if ends:
+                return code
+
+    def _take(self, count: int) -> Step[bytes]:
+        taken = yield from self._source.take(count)
+        self._hidden.feed(taken)
+        return taken
+
+
+def _further_images(index: bytes, start: int) -> list[int]:
+    """Return where the images of an MPF index begin, the first left out."""
+    order = {b"II": "little", b"MM": "big"}.get(index[:2])
+    if order is None:
+        return []
+
+    def number(at: int, size: int) -> int:
+        return int.from_bytes(index[at : at + size], order)  # type: ignore[arg-type]
+
+    directory = number(4, 4)
+    for field in range(number(directory, 2)):
+        at = directory + 2 + 12 * field
+        if number(at, 2) == 0xB002:  # noqa: PLR2004 - the list of images
+            count, entries = number(at + 4, 4) // 16, number(at + 8, 4)
+            offsets = [number(entries + 16 * n + 8, 4) for n in range(1, min(count, _MAX_IMAGES))]
+            return [start + offset for offset in offsets if offset]
+    return []
+
+
+def _malformed(message: str) -> Rejected:
+    return Rejected(MALFORMED, f"The image is broken. {message}")
+
+
+JPEG: Final = jpeg_within()
+"""JPEG, with all images that its index names."""
