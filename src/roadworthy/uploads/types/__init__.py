@@ -1,0 +1,31 @@
+"""What files may be: values for `Upload(accept=...)`, and what a type of your own is made of.
+
+Each is judged in one pass, by its structure: whole, nothing after its end, no second format
+inside, nothing that acts, no bomb. Nothing is decoded. The functions make the same types with
+limits of your own.
+"""
+
+from roadworthy.uploads.types.filetype import HEAD_BYTES, Data, FileType, Inspector, Rejected
+from roadworthy.uploads.types.gzip import GZIP, gzip_within
+from roadworthy.uploads.types.jpeg import JPEG, jpeg
+from roadworthy.uploads.types.pdf import PDF, pdf_within
+from roadworthy.uploads.types.png import PNG, png
+from roadworthy.uploads.types.zip import ZIP, zip_within
+
+__all__ = [
+    "GZIP",
+    "HEAD_BYTES",
+    "JPEG",
+    "PDF",
+    "PNG",
+    "ZIP",
+    "Data",
+    "FileType",
+    "Inspector",
+    "Rejected",
+    "gzip_within",
+    "jpeg",
+    "pdf_within",
+    "png",
+    "zip_within",
+]

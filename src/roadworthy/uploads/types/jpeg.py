@@ -7,13 +7,13 @@ of Ultra HDR. Their index says where each begins, and those are images like the 
 import re
 from typing import Final
 
+from roadworthy.uploads.types.canvas import MAX_PIXELS, MAX_SIDE, Canvas
 from roadworthy.uploads.types.filetype import FileType, Rejected
-from roadworthy.uploads.types.hidden import Hidden
-from roadworthy.uploads.types.pixels import MAX_PIXELS, Pixels
-from roadworthy.uploads.types.reasons import MALFORMED
+from roadworthy.uploads.types.foreign import Alone
+from roadworthy.uploads.types.reasons import MALFORMED, TRAILING_DATA
 from roadworthy.uploads.types.steps import Pushed, Step, Steps
 
-__all__ = ["JPEG", "jpeg_within"]
+__all__ = ["JPEG", "jpeg"]
 
 _SOI: Final = b"\xff\xd8"
 _FRAMES: Final = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
@@ -26,11 +26,12 @@ _APP2: Final = 0xE2
 _MAX_IMAGES: Final = 16
 
 
-def jpeg_within(*, max_pixels: int = MAX_PIXELS) -> FileType:
-    """Make a `JPEG` with a limit of your own."""
+def jpeg(*, max_pixels: int = MAX_PIXELS, max_side: int = MAX_SIDE) -> FileType:
+    """Make a `JPEG` with limits of your own: pixels of an image, and of a side."""
 
-    def inspector() -> Steps:
-        return Steps(lambda source: _Jpeg(source, Pixels(max_pixels, _MAX_IMAGES)).read())
+    def inspector() -> Alone:
+        canvas = Canvas(max_pixels=max_pixels, max_side=max_side, max_frames=_MAX_IMAGES)
+        return Alone(Steps(lambda source: _Jpeg(source, canvas).read()))
 
     return FileType(
         "image/jpeg",
@@ -42,9 +43,8 @@ def jpeg_within(*, max_pixels: int = MAX_PIXELS) -> FileType:
 
 
 class _Jpeg:
-    def __init__(self, source: Pushed, pixels: Pixels) -> None:
-        self._source, self._pixels = source, pixels
-        self._hidden = Hidden()
+    def __init__(self, source: Pushed, canvas: Canvas) -> None:
+        self._source, self._canvas = source, canvas
         self._others: list[int] = []
         """Where further images begin."""
 
@@ -55,6 +55,7 @@ class _Jpeg:
             if offset >= self._source.offset:
                 yield from self._padding(offset - self._source.offset)
                 yield from self._image()
+        yield from self._rest()
 
     def _padding(self, count: int) -> Step[None]:
         while count:
@@ -65,8 +66,16 @@ class _Jpeg:
             self._source.use(len(piece))
             count -= len(piece)
 
+    def _rest(self) -> Step[None]:
+        # Cameras fill their last sector up: with nothing, which hides nothing.
+        while not (yield from self._source.at_end()):
+            piece = bytes(self._source.here)
+            if piece.strip(b"\x00\xff"):
+                raise Rejected(TRAILING_DATA, "There are bytes after the end of the image.")
+            self._source.use(len(piece))
+
     def _image(self) -> Step[None]:
-        if (yield from self._take(2)) != _SOI:
+        if (yield from self._source.take(2)) != _SOI:
             raise _malformed("It does not begin as one.")
         framed = scanned = False
         marker = yield from self._marker()
@@ -90,11 +99,11 @@ class _Jpeg:
     def _segment(self, marker: int) -> Step[bytes]:
         if marker in _ALONE or marker == _SOI[1]:
             raise _malformed("A marker stands where it should not.")
-        length = int.from_bytes((yield from self._take(2)))
+        length = int.from_bytes((yield from self._source.take(2)))
         if length < 2:  # noqa: PLR2004 - the length counts itself
             raise _malformed("A segment has no length.")
         at = self._source.offset
-        content = yield from self._take(length - 2)
+        content = yield from self._source.take(length - 2)
         if marker == _APP2 and content.startswith(b"MPF\x00"):
             self._others += _further_images(content[4:], at + 4)
         return content
@@ -103,14 +112,14 @@ class _Jpeg:
         if len(content) < 6:  # noqa: PLR2004 - precision, height, width, components
             raise _malformed("Its header is too short.")
         height, width = int.from_bytes(content[1:3]), int.from_bytes(content[3:5])
-        self._pixels.frame(width, height)
+        self._canvas.frame(width, height)
 
     def _marker(self) -> Step[int]:
-        if (yield from self._take(1)) != b"\xff":
+        if (yield from self._source.take(1)) != b"\xff":
             raise _malformed("A marker is missing.")
         code = 0xFF
         while code == 0xFF:  # noqa: PLR2004 - any number of these may fill (B.1.1.2)
-            [code] = yield from self._take(1)
+            [code] = yield from self._source.take(1)
         if code == 0:
             raise _malformed("A marker is missing.")
         return code
@@ -129,15 +138,9 @@ class _Jpeg:
                 used = 1
             code = piece[used - 1]
             last = b"\xff" if piece[-1] == 0xFF else b""  # noqa: PLR2004
-            self._hidden.feed(piece[:used])
             self._source.use(used)
             if ends:
                 return code
-
-    def _take(self, count: int) -> Step[bytes]:
-        taken = yield from self._source.take(count)
-        self._hidden.feed(taken)
-        return taken
 
 
 def _further_images(index: bytes, start: int) -> list[int]:
@@ -163,5 +166,5 @@ def _malformed(message: str) -> Rejected:
     return Rejected(MALFORMED, f"The image is broken. {message}")
 
 
-JPEG: Final = jpeg_within()
+JPEG: Final = jpeg()
 """JPEG, with all images that its index names."""

@@ -1,173 +1,229 @@
-"""PNG (RFC 2083, ISO 15948): chunks in their order, with their checksums, and nothing after."""
+"""PNG and APNG, walked chunk by chunk (PNG, third edition, §5).
+
+Pixels are not inflated: the header says how many there are. Text and colour profiles are,
+for nothing but their own checksum bounds them.
+"""
 
 import zlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
-from roadworthy.uploads.types.filetype import FileType, Rejected
-from roadworthy.uploads.types.hidden import Hidden
-from roadworthy.uploads.types.pixels import MAX_FRAMES, MAX_PIXELS, Pixels
+from roadworthy.uploads.stored import MiB
+from roadworthy.uploads.types.canvas import MAX_FRAMES, MAX_PIXELS, MAX_SIDE, Canvas, Parts
+from roadworthy.uploads.types.filetype import Data, FileType, Rejected
+from roadworthy.uploads.types.foreign import ANYWHERE, IN_METADATA, Alone, Foreign
 from roadworthy.uploads.types.reasons import MALFORMED, TOO_LARGE_INSIDE, UNSUPPORTED
 from roadworthy.uploads.types.steps import Pushed, Step, Steps
 
-__all__ = ["PNG", "png_within"]
+__all__ = ["PNG", "png"]
 
 _SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
-_DEPTHS: Final = {0: {1, 2, 4, 8, 16}, 2: {8, 16}, 3: {1, 2, 4, 8}, 4: {8, 16}, 6: {8, 16}}
-"""Bits of a sample, for each type of colour."""
-_MAX_ASIDE: Final = 16 * 1024 * 1024
-"""Bytes of one chunk that is no image data: profiles of colours have some megabytes."""
-_MAX_UNPACKED: Final = 16 * 1024 * 1024
-"""Bytes that the compressed text or profile of one chunk may unpack to."""
-_PACKED: Final = frozenset({b"iCCP", b"zTXt", b"iTXt"})
-_KNOWN: Final = frozenset({b"IHDR", b"PLTE", b"IDAT", b"IEND"})
+_DEPTHS: Final = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
+"""Bits that a sample may have, by colour type."""
+_HEADER_BYTES: Final = 13
+_LONGEST_CHUNK: Final = 2**31 - 1
+_LARGEST_PALETTE: Final = 256 * 3
+_ANCILLARY: Final = 0x20
+_FRAME_BYTES: Final = 26
+_SEQUENCE_BYTES: Final = 4
+_COMPRESSED: Final = {b"zTXt", b"iCCP", b"iTXt"}
+_MAX_INFLATED: Final = 8 * MiB
+"""Of all texts and profiles together: libpng's own limit for one."""
+_MAX_KEYWORD: Final = 79
 
 
-def png_within(*, max_pixels: int = MAX_PIXELS, max_frames: int = MAX_FRAMES) -> FileType:
-    """Make a `PNG` with limits of your own: pixels of an image, frames of an animation."""
+def png(
+    *, max_pixels: int = MAX_PIXELS, max_side: int = MAX_SIDE, max_frames: int = MAX_FRAMES
+) -> FileType:
+    """Make a `PNG` with limits of your own: pixels of a frame, of a side, and frames."""
 
-    def inspector() -> Steps:
-        return Steps(lambda source: _Png(source, Pixels(max_pixels, max_frames)).read())
+    def inspector() -> Alone:
+        canvas = Canvas(max_pixels=max_pixels, max_side=max_side, max_frames=max_frames)
+        return Alone(Steps(lambda source: _Png(source, canvas).read()))
 
-    return FileType("image/png", ".png", lambda head: head.startswith(_SIGNATURE), inspector)
+    return FileType(
+        "image/png",
+        ".png",
+        lambda head: head.startswith(_SIGNATURE),
+        inspector,
+        aliases=("image/apng", "image/vnd.mozilla.apng", "image/x-png"),
+    )
+
+
+@dataclass(slots=True)
+class _Chunk:
+    name: bytes
+    left: int
+    crc: int
 
 
 class _Png:
-    def __init__(self, source: Pushed, pixels: Pixels) -> None:
-        self._source, self._pixels = source, pixels
-        self._hidden = Hidden()
-        self._seen = set[bytes]()
+    def __init__(self, source: Pushed, canvas: Canvas) -> None:
+        self._source, self._canvas = source, canvas
+        self._parts = Parts(mean_bytes=1024)
+        self._metadata = Foreign(IN_METADATA)
+        self._inflated = 0
+        self._seen: set[bytes] = set()
         self._last = b""
 
     def read(self) -> Step[None]:
-        self._hidden.feed((yield from self._source.take(len(_SIGNATURE))))
+        yield from self._source.take(len(_SIGNATURE))
+        yield from self._header()
         while self._last != b"IEND":
-            yield from self._chunk()
-        if b"IDAT" not in self._seen:
-            raise _malformed("It has no image data.")
+            chunk = yield from self._begin()
+            self._check_order(chunk)
+            yield from self._content(chunk)
+            yield from self._end(chunk)
 
-    def _chunk(self) -> Step[None]:
+    def _header(self) -> Step[None]:
+        chunk = yield from self._begin()
+        if chunk.name == b"CgBI":
+            raise Rejected(UNSUPPORTED, "The image can be read on Apple's systems only.")
+        if chunk.name != b"IHDR" or chunk.left != _HEADER_BYTES:
+            raise _malformed()
+        data = yield from self._take(chunk, _HEADER_BYTES)
+        self._canvas.image(int.from_bytes(data[:4]), int.from_bytes(data[4:8]))
+        depth, colour, compression, filters, interlace = data[8:]
+        if depth not in _DEPTHS.get(colour, ()) or compression or filters or interlace > 1:
+            raise _malformed()
+        yield from self._end(chunk)
+
+    def _begin(self) -> Step[_Chunk]:
         head = yield from self._source.take(8)
-        length, kind = int.from_bytes(head[:4]), head[4:]
-        self._check_order(length, kind)
-        self._hidden.feed(head)
-        crc = yield from self._content(length, kind)
-        told = yield from self._source.take(4)
-        self._hidden.feed(told)
-        if crc != int.from_bytes(told):
-            raise _malformed("A checksum is wrong.")
-        self._seen.add(kind)
-        self._last = kind
+        name, length = head[4:], int.from_bytes(head[:4])
+        if length > _LONGEST_CHUNK or not (name.isalpha() and name.isascii()):
+            raise _malformed()
+        self._parts.one_more(self._source.offset + length)
+        return _Chunk(name, length, zlib.crc32(name))
 
-    def _check_order(self, length: int, kind: bytes) -> None:
-        if not kind.isalpha() or length > 2**31 - 1:
-            raise _malformed("A chunk has no name.")
-        if (kind == b"IHDR") != (not self._last):
-            raise _malformed("It does not begin with its header.")
-        if kind[:1].isupper() and kind not in _KNOWN:
-            raise Rejected(UNSUPPORTED, "It has a chunk that not all readers know.")
-        if kind == b"IDAT" and kind in self._seen and self._last != kind:
-            raise _malformed("Its image data is in pieces.")
-        if kind not in {b"IDAT", b"fdAT"} and length > _MAX_ASIDE:
-            raise Rejected(TOO_LARGE_INSIDE, "A chunk beside the image is too large.")
-        if kind == b"IEND" and length:
-            raise _malformed("Its end holds something.")
+    def _check_order(self, chunk: _Chunk) -> None:
+        """Refuse what is out of place: decoders would differ on it."""
+        name, seen = chunk.name, self._seen
+        wrong = (
+            (name in {b"IHDR", b"PLTE", b"acTL"} and name in seen)
+            or (name in {b"PLTE", b"acTL"} and b"IDAT" in seen)
+            or (name == b"IDAT" and name in seen and self._last != name)
+            or (name == b"fdAT" and b"IDAT" not in seen)
+            or (name == b"IEND" and (b"IDAT" not in seen or chunk.left))
+            or (name == b"PLTE" and (chunk.left % 3 or not 0 < chunk.left <= _LARGEST_PALETTE))
+            or (not name[0] & _ANCILLARY and name not in {b"PLTE", b"IDAT", b"IEND"})
+        )
+        if wrong:
+            raise _malformed()
+        seen.update({name} & {b"PLTE", b"acTL", b"IDAT"})
 
-    def _content(self, length: int, kind: bytes) -> Step[int]:
-        """Pass over the content of a chunk, judge it, and return its checksum."""
-        crc, left = zlib.crc32(kind), length
-        take = self._reader(length, kind)
-        while left:
-            yield from self._source.more()
-            piece = self._source.here[:left]
-            crc = zlib.crc32(piece, crc)
-            self._hidden.feed(piece)
-            take(piece)
-            left -= len(piece)
-            self._source.use(len(piece))
-        return crc
+    def _content(self, chunk: _Chunk) -> Step[None]:
+        if chunk.name == b"fcTL":
+            yield from self._frame(chunk)
+        elif chunk.name == b"fdAT":
+            yield from self._take(chunk, _SEQUENCE_BYTES)
+            yield from self._pass(chunk, _ignore)
+        elif chunk.name in _COMPRESSED:
+            yield from self._text(chunk)
+        elif chunk.name in {b"IDAT", b"IEND"}:
+            yield from self._pass(chunk, _ignore)
+        else:
+            yield from self._pass(chunk, self._metadata.look)
 
-    def _reader(self, length: int, kind: bytes) -> Callable[[memoryview], object]:
-        if kind == b"IHDR":
-            return _Whole(length, 13, self._header)
-        if kind == b"fcTL":
-            return _Whole(length, 26, self._frame)
-        return _Unpacked() if kind in _PACKED else _nothing
+    def _end(self, chunk: _Chunk) -> Step[None]:
+        if int.from_bytes((yield from self._source.take(4))) != chunk.crc:
+            raise Rejected(MALFORMED, "A checksum of the image is wrong.")
+        self._last = chunk.name
 
-    def _header(self, content: bytes) -> None:
-        width, height = int.from_bytes(content[:4]), int.from_bytes(content[4:8])
-        depth, colour, packing, filtering, interlace = content[8:]
-        if depth not in _DEPTHS.get(colour, ()) or packing or filtering or interlace > 1:
-            raise _malformed("Its header makes no sense.")
-        self._pixels.canvas(width, height)
+    def _frame(self, chunk: _Chunk) -> Step[None]:
+        if chunk.left != _FRAME_BYTES:
+            raise _malformed()
+        data = yield from self._take(chunk, _FRAME_BYTES)
+        self._canvas.frame(int.from_bytes(data[4:8]), int.from_bytes(data[8:12]))
 
-    def _frame(self, content: bytes) -> None:
-        width, height = int.from_bytes(content[4:8]), int.from_bytes(content[8:12])
-        self._pixels.frame(width, height)
-
-
-class _Whole:
-    """Gather a chunk whose length is fixed."""
-
-    def __init__(self, length: int, wanted: int, use: Callable[[bytes], object]) -> None:
-        if length != wanted:
-            raise _malformed("A chunk has a wrong length.")
-        self._wanted, self._use, self._content = wanted, use, b""
-
-    def __call__(self, piece: memoryview) -> None:
-        self._content += piece
-        if len(self._content) == self._wanted:
-            self._use(self._content)
-
-
-class _Unpacked:
-    """Unpack a text or profile as far as is needed to know that it is no bomb."""
-
-    def __init__(self) -> None:
-        self._inflater = zlib.decompressobj()
-        self._gathered = bytearray()
-        self._size = 0
-        self._hidden = Hidden()
-        self._active = True
-
-    def __call__(self, piece: memoryview) -> None:
-        if not self._active:
+    def _text(self, chunk: _Chunk) -> Step[None]:
+        """Inflate what comes after the keyword, and look into it."""
+        head = yield from self._take(chunk, min(chunk.left, _MAX_KEYWORD + 3))
+        self._metadata.look(head)
+        plain = yield from self._before_text(chunk, head)
+        if plain is None:
+            yield from self._pass(chunk, self._metadata.look)
             return
-        self._gathered += piece
-        start = self._start() if not self._size else 0
-        if start is None:
-            return
-        data, self._gathered = bytes(self._gathered[start:]), bytearray()
-        try:
-            while data and not self._inflater.eof:
-                out = self._inflater.decompress(data, 256 * 1024)
-                self._take(out)
-                data = self._inflater.unconsumed_tail
-        except zlib.error:
-            self._active = False  # plain text, or broken: decoders pass it over
+        text = _Text(_MAX_INFLATED - self._inflated)
+        text.feed(plain)
 
-    def _start(self) -> int | None:
-        # Compressed data begins with a byte that says so: 0x78 after a zero and a method.
-        found = self._gathered.find(b"\x00\x78", 0, 512)
-        if found < 0:
-            self._active = len(self._gathered) < 512  # noqa: PLR2004 - keywords are shorter
+        def look(data: Data) -> None:
+            self._metadata.look(data)
+            text.feed(data)
+
+        yield from self._pass(chunk, look)
+        self._inflated += text.size
+
+    def _before_text(self, chunk: _Chunk, head: bytes) -> Step[bytes | None]:
+        """Return the first of the compressed bytes, None where there are none."""
+        keyword, found, rest = head.partition(b"\0")
+        if not found or not keyword:
             return None
-        return found + 1
+        if chunk.name != b"iTXt":
+            return rest[1:]
+        if rest[:1] != b"\1":
+            return None
+        # Language and translated keyword are text; a stream of zlib begins after both.
+        while rest.count(b"\0", 2) < 2 and chunk.left and len(rest) < 4096:  # noqa: PLR2004
+            more = yield from self._take(chunk, min(chunk.left, 256))
+            self._metadata.look(more)
+            rest += more
+        return rest[2:].split(b"\0", 2)[-1]
 
-    def _take(self, out: bytes) -> None:
-        self._size += len(out) or 1
-        if self._size > _MAX_UNPACKED:
-            raise Rejected(TOO_LARGE_INSIDE, "A text or profile in it is a bomb.")
-        self._hidden.feed(out)
+    def _take(self, chunk: _Chunk, count: int) -> Step[bytes]:
+        if count > chunk.left:
+            raise _malformed()
+        data = yield from self._source.take(count)
+        chunk.left -= count
+        chunk.crc = zlib.crc32(data, chunk.crc)
+        return data
+
+    def _pass(self, chunk: _Chunk, look: Callable[[Data], None]) -> Step[None]:
+        while chunk.left:
+            yield from self._source.more()
+            seen = self._source.here[: chunk.left]
+            chunk.crc = zlib.crc32(seen, chunk.crc)
+            look(seen)
+            chunk.left -= len(seen)
+            self._source.use(len(seen))
 
 
-def _nothing(piece: memoryview) -> None:
-    """Judge no content."""
+class _Text:
+    """Inflate with a limit. What is no zlib stream is nobody's text, and does no harm."""
+
+    def __init__(self, limit: int) -> None:
+        self.size = 0
+        self._limit = limit
+        self._inflate = zlib.decompressobj()
+        self._foreign = Foreign((*ANYWHERE, *IN_METADATA))
+        self._broken = False
+
+    def feed(self, data: Data) -> None:
+        pending: Data = data
+        while pending and not self._broken and not self._inflate.eof:
+            pending = self._step(pending)
+
+    def _step(self, data: Data) -> bytes:
+        try:
+            text = self._inflate.decompress(data, 64 * 1024)
+        except zlib.error:
+            self._broken = True
+            return b""
+        self.size += len(text)
+        if self.size > self._limit:
+            raise Rejected(TOO_LARGE_INSIDE, "The texts of the image are too large.")
+        self._foreign.look(text)
+        return self._inflate.unconsumed_tail
 
 
-def _malformed(message: str) -> Rejected:
-    return Rejected(MALFORMED, f"The image is broken. {message}")
+def _ignore(_data: Data) -> None:
+    """Pixels are for those who draw them."""
 
 
-PNG: Final = png_within()
-"""Portable Network Graphics, animated or not."""
+def _malformed() -> Rejected:
+    return Rejected(MALFORMED, "The image is no valid PNG.")
+
+
+PNG: Final = png()
+"""PNG and APNG, `image/png`, of at most `MAX_PIXELS`."""

@@ -1,0 +1,212 @@
+"""`ClamAV`: let a virus scanner see files while they pass.
+
+    clamav = ClamAV("unix:///run/clamav/clamd.ctl")
+    documents = Upload(max_bytes=25 * MiB, accept=(PDF,), checks=[clamav])
+    health.add("clamav", clamav.ping)
+
+clamd is told the bytes with its command INSTREAM. Three of its settings have to fit:
+`StreamMaxLength` and `MaxFileSize` are at least the `max_bytes` of the upload (what is
+larger than the second passes unseen), and `ReadTimeout` is longer than its `idle`.
+"""
+
+import asyncio
+import logging
+from asyncio import StreamReader, StreamWriter
+from collections.abc import AsyncGenerator, Generator
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    contextmanager,
+    suppress,
+)
+from datetime import timedelta
+from typing import Final
+from urllib.parse import urlsplit
+
+from roadworthy.problems import ServiceUnavailable
+from roadworthy.uploads.checks import Scan
+from roadworthy.uploads.store import Batch
+from roadworthy.uploads.types.filetype import Rejected
+
+__all__ = ["ClamAV"]
+
+log = logging.getLogger("roadworthy.uploads")
+
+_MAX_ANSWER: Final = 4096
+_CLEAN: Final = b"stream: OK"
+_FOUND: Final = b" FOUND"
+_TOO_LONG: Final = b"INSTREAM size limit exceeded"
+
+
+class ClamAV:
+    """Reject files in which clamd finds something: a `Check`, with a connection for each file.
+
+    `address` is `tcp://127.0.0.1:3310` or `unix:///run/clamav/clamd.ctl`. clamd is given
+    `connect_timeout` to take the connection, and `timeout` to take each batch and to
+    judge the file in the end. Where it is away, fails or is too slow, files are answered
+    503; with `required=False` they pass, and the log says that nobody looked at them.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        *,
+        timeout: timedelta = timedelta(seconds=60),
+        connect_timeout: timedelta = timedelta(seconds=5),
+        required: bool = True,
+    ) -> None:
+        self._place = _place(address)
+        self._seconds = timeout.total_seconds()
+        self._connect_seconds = connect_timeout.total_seconds()
+        self._required = required
+
+    def open(self, *, media_type: str) -> AbstractAsyncContextManager[Scan]:
+        """Begin with one file, of whatever type.
+
+        Raises:
+            ServiceUnavailable: 503, on entering. clamd is away.
+        """
+        return self._scanning()
+
+    async def ping(self) -> None:
+        """Ask whether clamd is there.
+
+        Raises:
+            OSError: It is not, or does not answer.
+        """
+        async with self._wire() as wire:
+            await wire.command(b"zPING\0")
+            answer = await wire.answer()
+        if answer != b"PONG":
+            raise OSError(f"clamd should answer PONG and says {answer!r}.")
+
+    @asynccontextmanager
+    async def _scanning(self) -> AsyncGenerator[Scan]:
+        async with AsyncExitStack() as stack:
+            scan = _Scan(required=self._required)
+            with scan.failures():
+                wire = await stack.enter_async_context(self._wire())
+                await wire.command(b"zINSTREAM\0")
+                scan.wire = wire
+            yield scan
+
+    @asynccontextmanager
+    async def _wire(self) -> AsyncGenerator["_Wire"]:
+        async with asyncio.timeout(self._connect_seconds):
+            reader, writer = await self._connect()
+        # What is in the buffer is the caller's memory: none may be left in it after a drain.
+        writer.transport.set_write_buffer_limits(0)
+        try:
+            yield _Wire(reader, writer, self._seconds)
+        finally:
+            writer.transport.abort()
+
+    async def _connect(self) -> tuple[StreamReader, StreamWriter]:
+        if isinstance(self._place, str):
+            return await asyncio.open_unix_connection(self._place, limit=_MAX_ANSWER)
+        return await asyncio.open_connection(*self._place, limit=_MAX_ANSWER)
+
+
+class _Scan:
+    """One file; without a wire, nobody looks at it."""
+
+    def __init__(self, *, required: bool) -> None:
+        self._required = required
+        self.wire: _Wire | None = None
+
+    async def feed(self, batch: Batch, /) -> None:
+        """Pass the bytes on; clamd judges the whole."""
+        if self.wire is not None:
+            with self.failures():
+                await self.wire.send(batch)
+
+    async def finish(self) -> None:
+        """Ask for the verdict."""
+        if self.wire is not None:
+            with self.failures():
+                _judge(await self.wire.end())
+
+    @contextmanager
+    def failures(self) -> Generator[None]:
+        """Answer 503 for what clamd cannot do, or go on without it where that is allowed."""
+        try:
+            yield
+        except (OSError, EOFError, asyncio.LimitOverrunError, _NoVerdict) as error:
+            self.wire = None
+            if self._required:
+                log.exception("clamd could not look at a file: refused")
+                raise ServiceUnavailable from error
+            log.warning("clamd could not look at a file: taken without", exc_info=error)
+
+
+class _NoVerdict(Exception):
+    """What clamd says is not whether the file is clean."""
+
+
+class _Wire:
+    """A connection to clamd."""
+
+    def __init__(self, reader: StreamReader, writer: StreamWriter, seconds: float) -> None:
+        self._reader, self._writer, self._seconds = reader, writer, seconds
+
+    async def command(self, command: bytes) -> None:
+        """Say what is wanted."""
+        self._writer.write(command)
+        await self._drain()
+
+    async def send(self, batch: Batch) -> None:
+        """Send the bytes of a file, as fast as they are taken."""
+        for data in batch:
+            if data:  # an empty chunk would be the end
+                self._writer.write(len(data).to_bytes(4, "big"))
+                self._writer.write(data)
+        try:
+            await self._drain()
+        except ConnectionError as error:
+            raise _NoVerdict(await self._last_words()) from error
+
+    async def end(self) -> bytes:
+        """Send the end, and return the verdict."""
+        try:
+            await self.command(bytes(4))
+        except ConnectionError as error:
+            raise _NoVerdict(await self._last_words()) from error
+        return await self.answer()
+
+    async def answer(self) -> bytes:
+        """Return what clamd says next."""
+        async with asyncio.timeout(self._seconds):
+            return (await self._reader.readuntil(b"\0"))[:-1]
+
+    async def _drain(self) -> None:
+        async with asyncio.timeout(self._seconds):
+            await self._writer.drain()
+
+    async def _last_words(self) -> bytes:
+        """Return why it hung up, if it said so."""
+        with suppress(OSError, EOFError, asyncio.LimitOverrunError):
+            return await self.answer()
+        return b"it closed the connection"
+
+
+def _judge(verdict: bytes) -> None:
+    if verdict.endswith(_FOUND):
+        log.warning("clamd found something in a file, which was rejected: %r", verdict)
+        raise Rejected("malware", "The file contains malware.")
+    if verdict.startswith(_TOO_LONG):
+        raise _NoVerdict(f"{verdict!r}: raise StreamMaxLength in clamd.conf to max_bytes or more")
+    if verdict != _CLEAN:
+        raise _NoVerdict(repr(verdict))
+
+
+def _place(address: str) -> str | tuple[str, int]:
+    parts = urlsplit(address)
+    if parts.scheme == "unix" and parts.path and not parts.netloc:
+        return parts.path
+    if parts.scheme == "tcp" and parts.hostname and parts.port:
+        return parts.hostname, parts.port
+    raise ValueError(
+        f"{address!r} is no address of clamd. Write one such as 'tcp://127.0.0.1:3310' or "
+        "'unix:///run/clamav/clamd.ctl'."
+    )

@@ -1,0 +1,104 @@
+"""gzip (RFC 1952): every member is unpacked, counted and compared with its checksum.
+
+Nothing of what comes out is kept. If it is a tar archive, as in `.tar.gz`, its headers are
+walked: what they name may not lead out of the folder that it is unpacked in.
+"""
+
+import struct
+from typing import Final
+
+from roadworthy.uploads.types.expansion import MAX_EXPANDED, MAX_RATIO, Expansion, Inflating
+from roadworthy.uploads.types.filetype import FileType, Rejected
+from roadworthy.uploads.types.reasons import MALFORMED, TOO_LARGE_INSIDE, TRAILING_DATA
+from roadworthy.uploads.types.steps import Pushed, Step, Steps
+from roadworthy.uploads.types.tar import MAX_ENTRIES, Inside
+
+__all__ = ["GZIP", "gzip_within"]
+
+_MAGIC: Final = b"\x1f\x8b\x08"
+_FHCRC, _FEXTRA, _FNAME, _FCOMMENT, _RESERVED = 0x02, 0x04, 0x08, 0x10, 0xE0
+_MAX_TEXT: Final = 4096
+"""Bytes of the name or comment in a header."""
+_TRAILER: Final = struct.Struct("<II")
+
+
+def gzip_within(
+    *,
+    max_expanded: int = MAX_EXPANDED,
+    max_ratio: float = MAX_RATIO,
+    max_entries: int = MAX_ENTRIES,
+) -> FileType:
+    """Make a `GZIP` with limits of your own.
+
+    `max_expanded` is what may come out, in bytes; `max_ratio` how many times more than the
+    file that may be, above 64 MiB; `max_entries` how many entries a tar in it may have.
+    """
+
+    def inspector() -> Steps:
+        expansion = Expansion(max_expanded, max_ratio)
+        return Steps(lambda source: _Gzip(source, expansion, Inside(max_entries)).read())
+
+    return FileType(
+        "application/gzip",
+        ".gz",
+        lambda head: head.startswith(_MAGIC),
+        inspector,
+        aliases=("application/x-gzip", "application/x-tgz", "application/x-compressed-tar"),
+    )
+
+
+class _Gzip:
+    def __init__(self, source: Pushed, expansion: Expansion, inside: Inside) -> None:
+        self._source, self._expansion, self._inside = source, expansion, inside
+
+    def read(self) -> Step[None]:
+        yield from self._member()
+        while not (yield from self._source.at_end()):
+            if self._source.here[0] == 0:
+                yield from self._padding()
+                break
+            yield from self._member()
+        self._inside.finish()
+
+    def _member(self) -> Step[None]:
+        yield from self._header()
+        inflating = Inflating(self._expansion, self._inside.feed)
+        yield from inflating.read(self._source)
+        crc, size = _TRAILER.unpack((yield from self._source.take(_TRAILER.size)))
+        if crc != inflating.crc or size != inflating.size % 2**32:
+            raise Rejected(MALFORMED, "A checksum of the file is wrong.")
+
+    def _header(self) -> Step[None]:
+        head = yield from self._source.take(10)
+        if not head.startswith(_MAGIC):
+            raise Rejected(TRAILING_DATA, "There are bytes after the end of the file.")
+        flags = head[3]
+        if flags & _RESERVED:
+            raise Rejected(MALFORMED, "The file is no valid gzip.")
+        if flags & _FEXTRA:
+            yield from self._source.skip(
+                int.from_bytes((yield from self._source.take(2)), "little")
+            )
+        for flag in (_FNAME, _FCOMMENT):
+            if flags & flag:
+                yield from self._text()
+        if flags & _FHCRC:
+            yield from self._source.take(2)
+
+    def _text(self) -> Step[None]:
+        for _ in range(_MAX_TEXT):
+            if (yield from self._source.take(1)) == b"\0":
+                return
+        raise Rejected(TOO_LARGE_INSIDE, "The header of the file is too long.")
+
+    def _padding(self) -> Step[None]:
+        # Tapes and tar fill their last block up, and gzip's own manual allows it.
+        while not (yield from self._source.at_end()):
+            piece = bytes(self._source.here)
+            if piece.strip(b"\0"):
+                raise Rejected(TRAILING_DATA, "There are bytes after the end of the file.")
+            self._source.use(len(piece))
+
+
+GZIP: Final = gzip_within()
+"""gzip, of whatever; a tar archive in it is judged, too."""
