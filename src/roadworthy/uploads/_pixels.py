@@ -116,7 +116,8 @@ def _orientation(image: Image.Image) -> Any:
 
 def _eight_bits(image: Image.Image, *, cmyk: bool) -> Image.Image:
     if image.mode in _SIXTEEN_BITS:
-        return cast("Any", image).point(_darker).convert("L")
+        darker: Image.Image = cast("Any", image).point(_darker)
+        return darker.convert("L")
     if image.mode == "RGBA":
         return image  # a conversion would take the memory twice
     if image.has_transparency_data:

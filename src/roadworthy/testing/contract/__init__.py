@@ -1,4 +1,4 @@
-"""The contract of engines: tests that each of them has to pass.
+"""The contracts of engines and of stores: tests that each of them has to pass.
 
     class TestMyEngine(EngineContract):
         def make_engine(self, *, at_a_time: int = 20) -> Engine:
@@ -11,7 +11,11 @@
 They need pytest and pytest-asyncio. They look at the database and at files only, never
 into the engine: where that runs its jobs in other processes, override `working` and
 `worker_process`, and have those processes open `contract_tasks.contract_jobs`.
+
+For stores see `StoreContract`.
 """
+
+from typing import TYPE_CHECKING, Any
 
 from roadworthy.testing.contract.crashes import Crashes
 from roadworthy.testing.contract.order import Order
@@ -19,8 +23,20 @@ from roadworthy.testing.contract.outcomes import Outcomes
 from roadworthy.testing.contract.schedules import Schedules
 from roadworthy.testing.contract.tiers import Tiers
 
-__all__ = ["Crashes", "EngineContract", "Order", "Outcomes", "Schedules", "Tiers"]
+if TYPE_CHECKING:
+    from roadworthy.testing.contract.store import StoreContract
+
+__all__ = ["Crashes", "EngineContract", "Order", "Outcomes", "Schedules", "StoreContract", "Tiers"]
 
 
 class EngineContract(Outcomes, Crashes, Order, Schedules, Tiers):
     """Every test that an engine has to pass."""
+
+
+def __getattr__(name: str) -> Any:
+    # Who tests an engine need not have what uploads need.
+    if name == "StoreContract":
+        from roadworthy.testing.contract.store import StoreContract  # noqa: PLC0415
+
+        return StoreContract
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
