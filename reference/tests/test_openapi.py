@@ -11,6 +11,8 @@ import httpx
 import pytest
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
+HOOKS = Path(__file__).with_name("schemathesis_hooks.py")
+SUPPORT = Path(__file__).parents[2] / "tests"
 
 
 @pytest.mark.timeout(300)  # a minute where nothing else runs
@@ -22,7 +24,14 @@ def test_schemathesis_finds_nothing(depot: Any, tmp_path: Path) -> None:
             *("--max-examples", "15", "--seed", "7", "--continue-on-failure", "--no-shrink"),
         ],
         cwd=tmp_path,
-        env={**os.environ, "NO_PROXY": "*"},
+        env={
+            **os.environ,
+            "NO_PROXY": "*",
+            "SCHEMATHESIS_HOOKS": str(HOOKS),
+            "PYTHONPATH": os.pathsep.join(
+                filter(None, [str(SUPPORT), os.environ.get("PYTHONPATH", "")])
+            ),
+        },
         capture_output=True,
         text=True,
         timeout=280,
@@ -48,6 +57,14 @@ def test_schemathesis_finds_nothing(depot: Any, tmp_path: Path) -> None:
         ("get /orders/{order_id}/invoice", {"ORDER_NOT_FOUND", "NOT_READY", "INVOICE_FAILED"}),
         ("post /users/{user_id}/actions", {"VALIDATION_FAILED", "IDEMPOTENCY_KEY_REUSED"}),
         ("get /jobs/{job_id}", {"JOB_NOT_FOUND"}),
+        ("post /documents", {"MALFORMED_BODY", "PAYLOAD_TOO_LARGE", "UNSUPPORTED_MEDIA_TYPE"}),
+        ("post /documents", {"FILE_REJECTED", "VALIDATION_FAILED", "REQUEST_TIMEOUT"}),
+        ("post /archives", {"FILE_REJECTED", "INSUFFICIENT_STORAGE", "SERVICE_UNAVAILABLE"}),
+        ("get /documents/{document_id}", {"DOCUMENT_NOT_FOUND"}),
+        ("get /documents/{document_id}/content", {"DOCUMENT_NOT_FOUND", "RANGE_NOT_SATISFIABLE"}),
+        ("get /documents/{document_id}/thumbnail", {"NOT_READY", "THUMBNAIL_FAILED"}),
+        ("get /archives/{archive_id}/content", {"DOCUMENT_NOT_FOUND", "RANGE_NOT_SATISFIABLE"}),
+        ("delete /documents/{document_id}", {"DOCUMENT_NOT_FOUND", "PRECONDITION_FAILED"}),
     ],
 )
 def test_the_errors_of_an_operation_are_documented(
@@ -73,6 +90,11 @@ def test_the_errors_of_an_operation_are_documented(
         ("post /orders", "201", {"X-Job-ID", "X-Request-ID"}),
         ("post /users/{user_id}/actions", "200", {"X-Job-ID"}),
         ("get /orders/{order_id}/invoice", "200", {"ETag"}),
+        ("post /documents", "201", {"X-Job-ID"}),
+        ("get /documents/{document_id}", "200", {"ETag"}),
+        ("get /documents/{document_id}/content", "200", {"ETag", "Content-Disposition"}),
+        ("get /documents/{document_id}/content", "206", {"Content-Range"}),
+        ("delete /documents/{document_id}", "204", {"X-Job-ID"}),
     ],
 )
 def test_the_headers_of_an_operation_are_documented(
@@ -90,6 +112,21 @@ def test_an_invoice_is_documented_as_a_pdf(client: httpx.Client) -> None:
 
     content = paths["/orders/{order_id}/invoice"]["get"]["responses"]["200"]["content"]
     assert set(content) == {"application/pdf"}
+
+
+@pytest.mark.parametrize(
+    ("path", "types"),
+    [
+        ("/documents", {"image/png", "image/jpeg", "application/pdf"}),
+        ("/archives", {"application/zip", "application/gzip"}),
+    ],
+)
+def test_an_upload_documents_its_form(client: httpx.Client, path: str, types: set[str]) -> None:
+    body = client.get("/openapi.json").json()["paths"][path]["post"]["requestBody"]
+
+    form = body["content"]["multipart/form-data"]
+    assert form["schema"]["required"] == ["file"]
+    assert set(form["encoding"]["file"]["contentType"].split(", ")) == types
 
 
 def test_a_patch_documents_the_media_types_that_it_takes(client: httpx.Client) -> None:

@@ -5,6 +5,8 @@ from fastapi_offline import FastAPIOffline
 from starlette.middleware.cors import CORSMiddleware
 
 from depot import __version__, parts, settings
+from depot.documents import archives, policies
+from depot.documents import routes as documents
 from depot.inventory import routes as inventory
 from depot.jobs import routes as jobs
 from depot.operations import routes as operations
@@ -22,6 +24,9 @@ from roadworthy.observability import RequestLog
 __all__ = ["application", "create_app"]
 
 _EXPOSED = (
+    "Accept-Ranges",
+    "Content-Disposition",
+    "Content-Range",
     "ETag",
     "Idempotent-Replayed",
     "Link",
@@ -37,14 +42,18 @@ _EXPOSED = (
 def create_app(chosen: Settings) -> FastAPI:
     """Return the application; nothing is opened until it starts."""
     grace = Grace.of_server(chosen)
-    db, mailer = parts.database(chosen, grace), parts.mailer(chosen)
-    background = parts.jobs(db, mailer, grace, run=chosen.jobs.run_in_server)
+    db, files = parts.database(chosen, grace), parts.files(chosen)
+    mailer = parts.mailer(chosen)
+    background = parts.jobs(db, files, mailer, grace, run=chosen.jobs.run_in_server)
     app = FastAPIOffline(  # /docs works where no CDN can be reached
         title="Depot",
         version=__version__,
         summary="A stock-keeping service.",
         # Closed from right to left: jobs end before what they use.
-        lifespan=lifespan(db, mailer, background, Sweep(db), Drain(seconds=chosen.drain_seconds)),
+        lifespan=lifespan(
+            *(db, files, mailer, background),
+            *(Sweep(db, files), Drain(seconds=chosen.drain_seconds)),
+        ),
         max_body_size=chosen.body.max_bytes,
         redirect_slashes=False,
     )
@@ -57,8 +66,11 @@ def create_app(chosen: Settings) -> FastAPI:
         expose_headers=_EXPOSED,
     )
     required = [Depends(inventory.require_if_match)] if chosen.require_if_match else []
-    app.include_router(inventory.guarded, dependencies=required)
-    for domain in (inventory, orders, reports, users, jobs, operations):
+    for domain in (inventory, documents, archives):
+        app.include_router(domain.guarded, dependencies=required)
+    app.include_router(documents.adding(policies.documents(max_bytes=chosen.uploads.max_bytes)))
+    app.include_router(archives.adding(policies.archives(max_bytes=chosen.archives.max_bytes)))
+    for domain in (inventory, orders, reports, users, documents, archives, jobs, operations):
         app.include_router(domain.router)
     return app
 

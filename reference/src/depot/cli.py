@@ -21,6 +21,9 @@ __all__ = ["app", "main"]
 
 log = logging.getLogger("depot")
 
+FILES_SECONDS = 15
+"""How long a store may take to answer when it is first asked."""
+
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, help="Depot, a stock-keeping service."
 )
@@ -50,6 +53,7 @@ def worker(queue: Queues = None) -> None:
     """Run jobs until SIGTERM or Ctrl+C; start as many as there is work for."""
     chosen = _settings(runs_jobs=True)
     _with_database(chosen, schema.prepare)
+    _try_files(chosen)
     raise typer.Exit(working.work(chosen, queues=queue or None))
 
 
@@ -75,6 +79,7 @@ def _serve(
     except CannotListen as error:
         _fail(str(error))
     _with_database(chosen, prepare)
+    _try_files(chosen)
     raise typer.Exit(serving.serve(chosen, listener, workers=workers))
 
 
@@ -89,6 +94,8 @@ def _settings(*, runs_jobs: bool = False) -> Settings:
         chosen = settings.read()
     except SettingsMistaken as error:
         _fail(*error.lines)
+    if chosen.bucket is not None:
+        _fail("DEPOT_FILES__URL: object stores are not served yet; set it to file:///path")
     if runs_jobs and chosen.jobs.engine != "embedded":
         _fail("DEPOT_JOBS__ENGINE: needs embedded; celery and rq come with a later version")
     logging.config.dictConfig(logs.config(chosen.log.format))
@@ -110,6 +117,19 @@ def _with_database(chosen: Settings, use: Callable[[Database], Awaitable[None]])
         log.debug("the database cannot be used", exc_info=True)
         reason = str(error).partition("\n")[0] or type(error).__name__
         _fail(f"DEPOT_DATABASE__URL: the database cannot be used: {reason}")
+
+
+def _try_files(chosen: Settings) -> None:
+    async def run() -> None:
+        async with asyncio.timeout(FILES_SECONDS), parts.files(chosen):
+            pass
+
+    try:
+        asyncio.run(run())
+    except Exception as error:  # whatever a store raises, an operator wants one line
+        log.debug("files cannot be kept", exc_info=True)
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        _fail(f"DEPOT_FILES__URL: files cannot be kept there: {reason}")
 
 
 def _fail(*lines: str) -> NoReturn:

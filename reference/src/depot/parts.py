@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Final
 
-from depot.mail.files import Files
+from depot.documents.tasks import make_thumbnail, remove_files
+from depot.mail import files as mail_files
 from depot.mail.mailer import Mailer
 from depot.mail.smtp import SENDER, Server, Smtp
 from depot.orders.tasks import MAIL, make_invoice, send_confirmation
@@ -12,10 +13,11 @@ from depot.stopping import Grace
 from depot.users.tasks import record_action
 from roadworthy.database import Database
 from roadworthy.jobs import Embedded, Jobs
+from roadworthy.uploads import Disk, Files
 
-__all__ = ["TASKS", "database", "jobs", "mailer"]
+__all__ = ["TASKS", "database", "files", "jobs", "mailer"]
 
-TASKS: Final = (send_confirmation, make_invoice, record_action)
+TASKS: Final = (send_confirmation, make_invoice, record_action, make_thumbnail, remove_files)
 """Everything that is done in the background."""
 MAILS_AT_A_TIME: Final = 10
 """A mail server that hangs takes these places, and leaves the others to other work."""
@@ -28,17 +30,28 @@ def database(settings: Settings, grace: Grace) -> Database:
     return Database(settings.database_url, drain=grace.database)
 
 
+def files(settings: Settings) -> Files:
+    """Return what keeps uploads: a directory."""
+    return Files(Disk(settings.files_dir))
+
+
 def mailer(settings: Settings) -> Mailer:
     """Return what sends mail: to the mail server, or into files where there is none."""
     if settings.mail.url is None:
-        return Mailer(Files(settings.mail_dir), sender=SENDER)
+        return Mailer(mail_files.Files(settings.mail_dir), sender=SENDER)
     server = Server.of(settings.mail.url)
     return Mailer(Smtp(server), sender=server.sender)
 
 
 def jobs(
-    db: Database, mailer: Mailer, grace: Grace, *, run: bool, queues: Sequence[str] | None = None
+    db: Database,
+    files: Files,
+    mailer: Mailer,
+    grace: Grace,
+    *,
+    run: bool,
+    queues: Sequence[str] | None = None,
 ) -> Jobs:
     """Return what runs jobs: all of them, or those of some queues."""
     engine = Embedded(grace=grace.jobs, queues=queues, queue_limits={MAIL: MAILS_AT_A_TIME})
-    return Jobs(db, tasks=TASKS, parts=[mailer], engine=engine, run=run)
+    return Jobs(db, tasks=TASKS, parts=[files, mailer], engine=engine, run=run)

@@ -10,6 +10,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -53,6 +54,16 @@ def _database_url(url: str) -> str:
     return url
 
 
+def _files_url(url: str) -> str:
+    parts = urlsplit(url)
+    local = parts.scheme == "file" and parts.netloc in {"", "localhost"}
+    if not (local and parts.path.strip("/")) and not (parts.scheme == "s3" and parts.netloc):
+        raise ValueError("neither a directory nor a bucket")
+    if parts.query or parts.fragment or "@" in parts.netloc:
+        raise ValueError("credentials and options have variables of their own")
+    return url
+
+
 def _mail_url(url: str) -> str:
     Server.of(url)
     return url
@@ -92,7 +103,7 @@ class _Jobs(BaseModel):
 
 
 class _Files(BaseModel):
-    url: Annotated[str, _with_scheme("file", "s3")] | None = Field(
+    url: Annotated[str, AfterValidator(_files_url)] | None = Field(
         default=None, description="file:///path or s3://bucket/prefix"
     )
 
@@ -169,6 +180,19 @@ class Settings(BaseSettings):
     def database_url(self) -> str:
         """The URL that was given, else that of a SQLite file in the data directory."""
         return self.database.url or f"sqlite:///{self.data_dir.absolute() / 'depot.db'}"
+
+    @property
+    def files_dir(self) -> Path:
+        """Where uploads are kept, unless that is an object store."""
+        if self.files.url is None:
+            return self.data_dir / "files"
+        return Path(url2pathname(urlsplit(self.files.url).path))
+
+    @property
+    def bucket(self) -> str | None:
+        """The URL of the object store that was given: `s3://bucket/prefix`."""
+        url = self.files.url
+        return url if url is not None and url.startswith("s3:") else None
 
     @property
     def mail_dir(self) -> Path:

@@ -15,9 +15,10 @@ __all__ = ["work"]
 def work(settings: Settings, *, queues: Sequence[str] | None) -> int:
     """Run jobs until a signal says to stop, and return the exit code."""
     grace = Grace.of_worker(settings)
-    db, mailer = parts.database(settings, grace), parts.mailer(settings)
-    jobs = parts.jobs(db, mailer, grace, run=True, queues=queues)
-    return asyncio.run(run_worker(db, mailer, jobs, on_ready=_announce))
+    db, files = parts.database(settings, grace), parts.files(settings)
+    mailer = parts.mailer(settings)
+    jobs = parts.jobs(db, files, mailer, grace, run=True, queues=queues)
+    return asyncio.run(run_worker(db, files, mailer, jobs, on_ready=_announce))
 
 
 def _announce() -> None:

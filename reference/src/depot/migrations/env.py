@@ -2,6 +2,7 @@
 
 from alembic import context
 
+from depot.documents.rows import DocumentRow
 from depot.inventory.rows import ItemRow
 from depot.orders.rows import OrderRow
 from depot.rows import Row
@@ -9,7 +10,7 @@ from depot.users.rows import ActionRow
 from roadworthy import tables
 
 # What a class is imported for is that its module declares tables.
-_DECLARED = (ItemRow, OrderRow, ActionRow)
+_DECLARED = (ItemRow, OrderRow, ActionRow, DocumentRow)
 
 context.configure(
     connection=context.config.attributes["connection"],

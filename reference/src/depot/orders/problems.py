@@ -6,7 +6,7 @@ from typing import Any
 
 from roadworthy.problems import Problem
 
-__all__ = ["InsufficientStock", "InvoiceFailed", "NotReady", "OrderNotFound", "Shortage"]
+__all__ = ["InsufficientStock", "InvoiceFailed", "OrderNotFound", "Shortage"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +49,3 @@ class InvoiceFailed(Problem):
     status = 404
     title = "Invoice failed"
     detail = "The invoice of this order could not be made."
-
-
-class NotReady(Problem):
-    """It is still being made; ask again after `Retry-After` seconds."""
-
-    status = 404
-    title = "Not ready"
-    detail = "This is still being made."
-    headers = {"Retry-After": "{retry_after}"}  # noqa: RUF012 - never changed
-    retry_after: int = 1
-
-    def details(self) -> list[Any]:
-        """Carry nothing: the wait is in the header."""
-        return []

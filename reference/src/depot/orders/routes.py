@@ -11,9 +11,10 @@ from depot.inventory.problems import ItemNotFound
 from depot.jobs import header
 from depot.orders.models import NewOrder, Order
 from depot.orders.placing import place
-from depot.orders.problems import InsufficientStock, InvoiceFailed, NotReady, OrderNotFound
+from depot.orders.problems import InsufficientStock, InvoiceFailed, OrderNotFound
 from depot.orders.rows import InvoiceRow, OrderRow
 from depot.orders.tasks import make_invoice, send_confirmation
+from depot.problems import NotReady
 from roadworthy import problems
 from roadworthy.conditional import IfNoneMatch
 from roadworthy.database import Read, Tx

@@ -1,0 +1,32 @@
+"""What files may be: the terms of documents and archives, as the settings have them."""
+
+from typing import Final
+
+from depot.documents.tasks import THUMBNAILS
+from roadworthy.uploads import Upload
+from roadworthy.uploads.types.gzip import GZIP
+from roadworthy.uploads.types.jpeg import JPEG
+from roadworthy.uploads.types.pdf import PDF
+from roadworthy.uploads.types.png import PNG
+from roadworthy.uploads.types.zip import ZIP
+
+__all__ = ["ARCHIVES", "DOCUMENTS", "PREFIXES", "archives", "documents"]
+
+DOCUMENTS: Final = (PNG, JPEG, PDF)
+ARCHIVES: Final = (ZIP, GZIP)
+
+_DOCUMENTS: Final = "documents/"
+_ARCHIVES: Final = "archives/"
+
+PREFIXES: Final = (_DOCUMENTS, _ARCHIVES, THUMBNAILS)
+"""What the keys of all our files start with: a bucket may hold other files, too."""
+
+
+def documents(*, max_bytes: int) -> Upload:
+    """Return what a document may be."""
+    return Upload(max_bytes=max_bytes, accept=DOCUMENTS, prefix=_DOCUMENTS)
+
+
+def archives(*, max_bytes: int) -> Upload:
+    """Return what an archive may be."""
+    return Upload(max_bytes=max_bytes, accept=ARCHIVES, prefix=_ARCHIVES)
