@@ -16,5 +16,6 @@ for media_type, samples in {
     "application/pdf": [pdf(), pdf(pages=2)],
     "application/zip": [ZIP],
     "application/gzip": [GZIP],
+    "application/offset+octet-stream": [ZIP, ZIP[:50], ZIP[50:], b""],
 }.items():
     schemathesis.openapi.media_type(media_type, st.sampled_from(samples))

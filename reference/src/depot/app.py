@@ -20,6 +20,7 @@ from depot.users import routes as users
 from roadworthy import problems
 from roadworthy.lifespan import lifespan
 from roadworthy.observability import RequestLog
+from roadworthy.uploads.resumable import TUS_HEADERS
 
 __all__ = ["application", "create_app"]
 
@@ -35,6 +36,7 @@ _EXPOSED = (
     "X-Error-Code",
     "X-Job-ID",
     "X-Request-ID",
+    *TUS_HEADERS,
 )
 """What a browser lets scripts of other origins read."""
 
@@ -69,7 +71,9 @@ def create_app(chosen: Settings) -> FastAPI:
     for domain in (inventory, documents, archives):
         app.include_router(domain.guarded, dependencies=required)
     app.include_router(documents.adding(policies.documents(max_bytes=chosen.uploads.max_bytes)))
-    app.include_router(archives.adding(policies.archives(max_bytes=chosen.archives.max_bytes)))
+    large = policies.archives(max_bytes=chosen.archives.max_bytes)
+    app.include_router(archives.adding(large))
+    app.include_router(archives.resuming(large))
     for domain in (inventory, orders, reports, users, documents, archives, jobs, operations):
         app.include_router(domain.router)
     return app

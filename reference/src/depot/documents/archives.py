@@ -1,4 +1,7 @@
-"""The endpoints of archives: as those of documents, without thumbnails."""
+"""The endpoints of archives: as those of documents, without thumbnails.
+
+A large one may come by tus 1.0.0 instead, in as many requests as its connection takes.
+"""
 
 from typing import Annotated, Final
 
@@ -14,8 +17,9 @@ from roadworthy.conditional import IfMatch, IfNoneMatch, set_etag
 from roadworthy.database import Read, Tx
 from roadworthy.lifespan import find
 from roadworthy.uploads import Files, Stored, Upload
+from roadworthy.uploads.resumable import Resumable
 
-__all__ = ["adding", "guarded", "router"]
+__all__ = ["adding", "guarded", "resuming", "router"]
 
 router = APIRouter(prefix="/archives", tags=["archives"])
 guarded = APIRouter(prefix="/archives", tags=["archives"])
@@ -39,6 +43,22 @@ def adding(archives: Upload) -> APIRouter:
         return Document.model_validate(row)
 
     return made
+
+
+def resuming(archives: Upload) -> APIRouter:
+    """Return the endpoints that take the same archives by tus."""
+    resumable = Resumable(archives, path="/archives/resumable")
+    resumable.router.tags = ["archives"]
+
+    @resumable.router.patch("/{upload_id}", status_code=status.HTTP_204_NO_CONTENT)
+    async def go_on_with_archive(
+        upload_id: str, file: Annotated[Stored, resumable.file], tx: Tx, response: Response
+    ) -> None:
+        """Take more of an archive; after its last byte it is at /archives/{upload_id}."""
+        row = await keeping.keep_once(tx, file, "archive", token=upload_id)
+        response.headers["Location"] = f"/archives/{row.id}"
+
+    return resumable.router
 
 
 @router.head("/{archive_id}", include_in_schema=False)

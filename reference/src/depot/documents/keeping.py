@@ -6,6 +6,7 @@ from typing import Final
 from uuid import UUID, uuid4
 
 from sqlalchemy import select, union_all
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from depot import times
@@ -18,16 +19,18 @@ from roadworthy.conditional import Match
 from roadworthy.jobs import Enqueued
 from roadworthy.uploads import Stored
 
-__all__ = ["find", "keep", "named", "remove", "thumbnail"]
+__all__ = ["find", "keep", "keep_once", "named", "remove", "thumbnail"]
 
 _A_MOMENT: Final = timedelta(seconds=2)
 _ALL: Final[tuple[Kind, ...]] = ("document", "archive")
 
 
-def keep(tx: AsyncSession, file: Stored, kind: Kind) -> DocumentRow:
+def keep(
+    tx: AsyncSession, file: Stored, kind: Kind, *, document_id: str | None = None
+) -> DocumentRow:
     """Name a file that was received: it is kept if and only if `tx` commits."""
     row = DocumentRow(
-        id=str(uuid4()),
+        id=document_id or str(uuid4()),
         kind=kind,
         key=file.key,
         filename=file.filename,
@@ -41,6 +44,16 @@ def keep(tx: AsyncSession, file: Stored, kind: Kind) -> DocumentRow:
     return row
 
 
+async def keep_once(tx: AsyncSession, file: Stored, kind: Kind, *, token: str) -> DocumentRow:
+    """Do the same for what may be asked twice with the same token of 32 hex digits."""
+    document_id = str(UUID(token))
+    try:
+        async with tx.begin_nested():
+            return keep(tx, file, kind, document_id=document_id)
+    except IntegrityError:  # another request has kept it, and its answer was lost
+        return await find(tx, document_id, kind)
+
+
 async def find(
     session: AsyncSession, document_id: str, *kinds: Kind, lock: bool = False
 ) -> DocumentRow:
@@ -49,9 +62,9 @@ async def find(
     Raises:
         DocumentNotFound: 404.
     """
-    row = None
-    if _is_id(document_id):
-        row = await session.get(DocumentRow, document_id, with_for_update=lock or None)
+    row, found = None, _id_of(document_id)
+    if found is not None:
+        row = await session.get(DocumentRow, found, with_for_update=lock or None)
     if row is None or row.kind not in (kinds or _ALL):
         raise DocumentNotFound
     return row
@@ -67,7 +80,7 @@ async def thumbnail(session: AsyncSession, document_id: str) -> ThumbnailRow:
         ThumbnailFailed: 404, without.
     """
     document = await find(session, document_id)
-    row = await session.get(ThumbnailRow, document_id)
+    row = await session.get(ThumbnailRow, document.id)
     if row is not None:
         return row
     raise {"none": NoThumbnail, "failed": ThumbnailFailed}.get(document.thumbnail, NotReady)
@@ -96,8 +109,9 @@ async def named(session: AsyncSession, keys: Sequence[str]) -> set[str]:
     return set(await session.scalars(union_all(*queries)))
 
 
-def _is_id(text: str) -> bool:
+def _id_of(text: str) -> str | None:
     try:
-        return str(UUID(text)) == text
+        read = UUID(text)
     except ValueError:
-        return False
+        return None
+    return str(read) if text in {str(read), read.hex} else None
