@@ -3,6 +3,7 @@
 import io
 import os
 import signal
+import threading
 import time
 import zlib
 from collections.abc import Callable
@@ -88,6 +89,8 @@ def test_a_thumbnail_that_cannot_be_made_says_so_without_asking_to_wait(
 
     assert _error(answer) == (404, "THUMBNAIL_FAILED")
     assert "retry-after" not in answer.headers
+    job = client.get(f"/jobs/{added.headers['x-job-id']}").json()
+    assert (job["status"], job["attempts"]) == ("dead", 1)
     assert client.get(path).json()["thumbnail"] == "failed"
     assert client.get(f"{path}/content").content == _undrawable()
     assert client.delete(path).status_code == 204
@@ -134,6 +137,41 @@ def test_after_a_delete_and_a_crash_the_files_go_all_the_same(
     start_briefly(command="worker", **settings)
 
     eventually(lambda: len(_stored(tmp_path)) == 2)
+
+
+def test_a_document_that_is_deleted_while_it_is_drawn_leaves_nothing(
+    start_briefly: StartDepot, own_database_url: str, tmp_path: Path, eventually: Eventually
+) -> None:
+    depot = start_briefly(**_settings(own_database_url, tmp_path))
+    with depot.client() as client:
+        added = _post(client, png(6000, 6000))
+        job = f"/jobs/{added.headers['x-job-id']}"
+        eventually(lambda: client.get(job).json()["status"] == "running")
+        assert client.delete(added.headers["location"]).status_code == 204
+        done = eventually(lambda: client.get(job).json(), lambda job: job["finished_at"])
+
+    assert done["status"] == "succeeded"
+    eventually(lambda: _stored(tmp_path) == [])
+
+
+def test_whoever_has_found_a_document_gets_it_though_it_is_deleted_meanwhile(
+    client: httpx.Client, depot: Any
+) -> None:
+    statuses: list[int] = []
+
+    def read(path: str) -> None:
+        with depot.client() as reader:
+            while not statuses or statuses[-1] == 200:
+                statuses.append(reader.get(path).status_code)
+
+    for _ in range(10):
+        statuses.clear()
+        path = _post(client, png()).headers["location"]
+        reader = threading.Thread(target=read, args=(f"{path}/content",))
+        reader.start()
+        client.delete(path)
+        reader.join(timeout=30)
+        assert statuses[-1] == 404
 
 
 def test_a_worker_that_is_killed_while_it_draws_makes_one_thumbnail_in_the_end(

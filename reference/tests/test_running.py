@@ -251,6 +251,7 @@ def test_the_demo_has_data_and_keeps_what_is_there(
         ledger = client.get("/reports/financial.csv?days=31").text.splitlines()
         path = f"/orders/{ledger[1].partition(',')[0]}"
         order = eventually(lambda: client.get(path).json(), lambda o: o["invoice"] == "ready")
+        eventually(lambda: len(list((tmp_path / "files" / "thumbnails").rglob("*/*"))) == 2)
         client.delete(f"/inventory/{items[0]['id']}")
     depot.stop()
 

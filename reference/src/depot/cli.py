@@ -5,6 +5,7 @@ import logging.config
 import os
 import sys
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Annotated, NoReturn
 
 import typer
@@ -16,6 +17,7 @@ from depot.serving import CannotListen
 from depot.settings import Settings, SettingsMistaken
 from depot.stopping import Grace
 from roadworthy.database import Database
+from roadworthy.uploads import Files
 
 __all__ = ["app", "main"]
 
@@ -45,7 +47,7 @@ def main() -> None:
 @app.command()
 def serve(host: Host = "127.0.0.1", port: Port = 8000, workers: Workers = 1) -> None:
     """Serve until SIGTERM or Ctrl+C; the schema is made first where there is none."""
-    _serve(host, port, workers, prepare=schema.prepare)
+    _serve(host, port, workers)
 
 
 @app.command()
@@ -67,26 +69,25 @@ def migrate() -> None:
 @app.command()
 def demo(host: Host = "127.0.0.1", port: DemoPort = 8000, workers: Workers = 1) -> None:
     """Serve with demo data, which is added if there are no items yet."""
-    _serve(host, port, workers, prepare=_prepare_demo)
+    _serve(host, port, workers, demo=True)
 
 
-def _serve(
-    host: str, port: int, workers: int, *, prepare: Callable[[Database], Awaitable[None]]
-) -> None:
+def _serve(host: str, port: int, workers: int, *, demo: bool = False) -> None:
     chosen = _settings(runs_jobs=True)
     try:
         listener = serving.bind(host, port)
     except CannotListen as error:
         _fail(str(error))
-    _with_database(chosen, prepare)
+    _with_database(chosen, schema.prepare)
     _try_files(chosen)
+    if demo:
+        _with_database(chosen, partial(_add_demo_data, parts.files(chosen)))
     raise typer.Exit(serving.serve(chosen, listener, workers=workers))
 
 
-async def _prepare_demo(db: Database) -> None:
-    await schema.prepare(db)
-    async with db.begin() as tx:
-        await add_demo_data(tx)
+async def _add_demo_data(files: Files, db: Database) -> None:
+    async with files, db.begin() as tx:
+        await add_demo_data(tx, files)
 
 
 def _settings(*, runs_jobs: bool = False) -> Settings:

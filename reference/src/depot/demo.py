@@ -1,4 +1,4 @@
-"""Data to look at: a dozen items, and a month of orders."""
+"""Data to look at: a dozen items, a month of orders, and two documents."""
 
 from datetime import timedelta
 from decimal import Decimal
@@ -9,11 +9,16 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from depot import times
+from depot.documents import keeping
+from depot.documents.policies import PREFIX
+from depot.documents.tasks import make_thumbnail
 from depot.inventory.rows import ItemRow
 from depot.orders.models import NewLine, NewOrder
+from depot.orders.pdf import Invoice, Line, render
 from depot.orders.placing import place
 from depot.orders.rows import LedgerRow
 from depot.orders.tasks import make_invoice
+from roadworthy.uploads import Files
 
 __all__ = ["add_demo_data"]
 
@@ -34,8 +39,8 @@ _ITEMS: Final[tuple[tuple[str, str, dict[str, Any]], ...]] = (
 _DAYS = 30
 
 
-async def add_demo_data(tx: AsyncSession) -> None:
-    """Add items and orders, unless there is an item already."""
+async def add_demo_data(tx: AsyncSession, files: Files) -> None:
+    """Add items, orders and documents, unless there is an item already."""
     if await tx.scalar(select(ItemRow.id).limit(1)) is not None:
         return
     tx.add_all(_items())
@@ -44,6 +49,8 @@ async def add_demo_data(tx: AsyncSession) -> None:
     for days_ago in range(_DAYS, 0, -1):
         for _ in range(dice.randint(0, 3)):
             await _order(tx, dice, days_ago=days_ago)
+    for number in (1, 2):
+        await _document(tx, files, number)
 
 
 def _items() -> list[ItemRow]:
@@ -78,3 +85,16 @@ async def _order(tx: AsyncSession, dice: Random, *, days_ago: int) -> None:
     order.created_at = at
     entries = update(LedgerRow).where(LedgerRow.order_id == order.id)
     await tx.execute(entries.values(created_at=at, day=at.date()))
+
+
+async def _document(tx: AsyncSession, files: Files, number: int) -> None:
+    lines = tuple(Line(name, str(number), price, price) for name, price, _ in _ITEMS[number::4])
+    note = Invoice(f"delivery-{number:03}", f"{times.now():%Y-%m-%d}", "Depot", lines, total="")
+    file = await files.add(
+        render(note),
+        media_type="application/pdf",
+        filename=f"Delivery {number}.pdf",
+        key=files.new_key(PREFIX["document"]),
+    )
+    row = keeping.keep(tx, file, "document")
+    await make_thumbnail.enqueue(tx, document_id=row.id)

@@ -7,7 +7,7 @@ inspected, hashed and written; while it does, nothing is read from the client.
 import errno
 import hashlib
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from typing import Final
 
@@ -176,7 +176,7 @@ def identify(head: bytes, declared: str, accept: tuple[FileType, ...]) -> FileTy
 
 
 @contextmanager
-def rejections() -> Iterator[None]:
+def rejections() -> Generator[None]:
     """Answer 422 for what an inspector or a check rejects."""
     try:
         yield
@@ -185,7 +185,7 @@ def rejections() -> Iterator[None]:
 
 
 @contextmanager
-def store_failures() -> Iterator[None]:
+def store_failures() -> Generator[None]:
     """Answer 503 where the store is away; where it is full, the contract says so (507)."""
     try:
         yield

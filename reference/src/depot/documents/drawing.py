@@ -4,7 +4,7 @@ This runs in a process of its own, which imports what is imported here: no datab
 """
 
 from io import BytesIO
-from typing import Final
+from typing import Any, Final
 
 import pypdfium2  # type: ignore[import-untyped] # pyright: ignore[reportMissingTypeStubs]
 
@@ -37,10 +37,9 @@ def draw(data: bytes, media_type: str) -> bytes:
 
 def _first_page(data: bytes) -> bytes:
     try:
-        page = pypdfium2.PdfDocument(data)[0]
+        page: Any = pypdfium2.PdfDocument(data)[0]  # the library has no types
         width, height = page.get_size()
         scale = SIDE / max(width, height)
-        # A strip of paper keeps a pixel of its width.
         image = page.render(scale=scale, may_draw_forms=False).to_pil()
     except (pypdfium2.PdfiumError, IndexError, ValueError, ZeroDivisionError) as error:
         raise CannotDraw("the first page cannot be drawn") from error

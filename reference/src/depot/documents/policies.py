@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from depot.documents.models import Kind
 from depot.documents.tasks import THUMBNAILS
 from roadworthy.uploads import Upload
 from roadworthy.uploads.types.gzip import GZIP
@@ -10,23 +11,22 @@ from roadworthy.uploads.types.pdf import PDF
 from roadworthy.uploads.types.png import PNG
 from roadworthy.uploads.types.zip import ZIP
 
-__all__ = ["ARCHIVES", "DOCUMENTS", "PREFIXES", "archives", "documents"]
+__all__ = ["ARCHIVES", "DOCUMENTS", "PREFIX", "PREFIXES", "archives", "documents"]
 
 DOCUMENTS: Final = (PNG, JPEG, PDF)
 ARCHIVES: Final = (ZIP, GZIP)
 
-_DOCUMENTS: Final = "documents/"
-_ARCHIVES: Final = "archives/"
-
-PREFIXES: Final = (_DOCUMENTS, _ARCHIVES, THUMBNAILS)
+PREFIX: Final[dict[Kind, str]] = {"document": "documents/", "archive": "archives/"}
+"""What their keys start with."""
+PREFIXES: Final = (*PREFIX.values(), THUMBNAILS)
 """What the keys of all our files start with: a bucket may hold other files, too."""
 
 
 def documents(*, max_bytes: int) -> Upload:
     """Return what a document may be."""
-    return Upload(max_bytes=max_bytes, accept=DOCUMENTS, prefix=_DOCUMENTS)
+    return Upload(max_bytes=max_bytes, accept=DOCUMENTS, prefix=PREFIX["document"])
 
 
 def archives(*, max_bytes: int) -> Upload:
     """Return what an archive may be."""
-    return Upload(max_bytes=max_bytes, accept=ARCHIVES, prefix=_ARCHIVES)
+    return Upload(max_bytes=max_bytes, accept=ARCHIVES, prefix=PREFIX["archive"])

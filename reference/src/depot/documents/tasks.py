@@ -29,7 +29,12 @@ MAX_MEMORY: Final = 1024 * MiB
 """Bytes for drawing one: the largest images that are taken need half of it."""
 
 
-@task(name="documents.make_thumbnail", timeout=timedelta(minutes=2), max_memory=MAX_MEMORY)
+@task(
+    name="documents.make_thumbnail",
+    attempts=3,  # some files are made to cost a minute of a processor each time
+    timeout=timedelta(minutes=1),
+    max_memory=MAX_MEMORY,
+)
 async def make_thumbnail(job: Job, document_id: str) -> None:
     """Draw a document small, in a process of its own, and keep that beside it."""
     async with job.find(Database).read() as session:

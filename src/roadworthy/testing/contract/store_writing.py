@@ -143,7 +143,7 @@ class Abandoning(StoreSetting):
 
     @pytest.mark.parametrize("large", [False, True])
     async def test_an_error_passes_and_leaves_nothing(self, store: Store, large: bool) -> None:
-        with pytest.raises(LookupError, match="of the caller"):
+        with pytest.raises(LookupError, match="of the caller"):  # noqa: PT012 - in the context
             async with begin(store) as writing:
                 await feed(writing, content(self.large if large else 1))
                 raise LookupError("of the caller")
@@ -290,7 +290,7 @@ class _Blocking:
         assert self._go.wait(30)
 
     async def began(self) -> None:
-        while not self._began.is_set():
+        while not self._began.is_set():  # noqa: ASYNC110 - a thread sets it
             await asyncio.sleep(0.005)
 
     def let_go(self) -> None:

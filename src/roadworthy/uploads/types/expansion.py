@@ -2,14 +2,14 @@
 
 import zlib
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 from roadworthy.uploads.stored import GiB, KiB, MiB
-from roadworthy.uploads.types.filetype import Rejected
+from roadworthy.uploads.types.filetype import Data, Rejected
 from roadworthy.uploads.types.reasons import MALFORMED, TOO_LARGE_INSIDE
 from roadworthy.uploads.types.steps import Pushed, Step
 
-__all__ = ["FREE_BYTES", "MAX_EXPANDED", "MAX_RATIO", "Expansion", "Inflating"]
+__all__ = ["FREE_BYTES", "MAX_EXPANDED", "MAX_RATIO", "Expansion", "Inflater", "Inflating"]
 
 MAX_EXPANDED: Final = 10 * GiB
 """Logs and source are packed 3 to 10 fold, and an archive of 2 GiB is a large one."""
@@ -20,6 +20,29 @@ FREE_BYTES: Final = 64 * MiB
 
 _IN: Final = 64 * KiB
 _OUT: Final = 256 * KiB
+
+
+class Inflater(Protocol):
+    """What `zlib.decompressobj` returns."""
+
+    @property
+    def eof(self) -> bool:
+        """Whether its stream has ended."""
+        ...
+
+    @property
+    def unconsumed_tail(self) -> bytes:
+        """What it was given and has not read yet."""
+        ...
+
+    @property
+    def unused_data(self) -> bytes:
+        """What it was given after the end of its stream."""
+        ...
+
+    def decompress(self, data: Data, max_length: int = ..., /) -> bytes:
+        """Return what comes out, so many bytes at most."""
+        ...
 
 
 class Expansion:
@@ -74,7 +97,7 @@ class Inflating:
         self.packed += count
         self._out(piece, source.offset)
 
-    def _inflate(self, machine: "zlib._Decompress", source: Pushed, most: int) -> None:
+    def _inflate(self, machine: Inflater, source: Pushed, most: int) -> None:
         rest: bytes | memoryview = source.here[:most]
         source.use(len(rest))
         self.packed += len(rest)
@@ -95,7 +118,7 @@ class Inflating:
             self._write(bytes(out))
 
 
-def _decompressed(machine: "zlib._Decompress", data: bytes | memoryview) -> bytes:
+def _decompressed(machine: Inflater, data: bytes | memoryview) -> bytes:
     try:
         return machine.decompress(data, _OUT)
     except zlib.error as error:

@@ -11,6 +11,7 @@ import zlib
 from typing import Final
 
 from roadworthy.uploads.stored import KiB, MiB
+from roadworthy.uploads.types.expansion import Inflater
 from roadworthy.uploads.types.filetype import Data, FileType, Rejected
 from roadworthy.uploads.types.foreign import ARCHIVES, Foreign
 from roadworthy.uploads.types.reasons import (
@@ -50,6 +51,8 @@ _OVERLAP: Final = 8 * KiB
 _FIRST: Final = 1024
 _DICTIONARY: Final = 64 * KiB
 """Bytes between the name of an object stream and its content."""
+_NAMED: Final = 8 * KiB
+"""Bytes before the name of an object stream that may belong to its dictionary."""
 _SPACE: Final = b" \t\r\n\f\0"
 
 
@@ -139,7 +142,7 @@ class _ObjectStreams:
 
     def __init__(self, max_unpacked: int) -> None:
         self._max, self._unpacked = max_unpacked, 0
-        self._buffer = b""
+        self._buffer: bytes = b""
         self._waiting = False
         self._inflater: zlib._Decompress | None = None
         self._names, self._text = _Names(), b""
@@ -162,7 +165,7 @@ class _ObjectStreams:
         buffer = self._buffer + data
         named = _OBJECTS.search(buffer)
         if named is None:
-            self._buffer = buffer[-_DICTIONARY // 8 :]
+            self._buffer = buffer[-_NAMED:]
             return b""
         begins = _STREAM.search(buffer, named.end())
         if begins is None or begins.end() + 2 > len(buffer):
@@ -184,7 +187,7 @@ class _ObjectStreams:
         self._text = b""
         return rest
 
-    def _inflate(self, inflater: "zlib._Decompress", data: bytes) -> bytes:
+    def _inflate(self, inflater: Inflater, data: bytes) -> bytes:
         try:
             out = inflater.decompress(data, 256 * KiB)
         except zlib.error as error:
