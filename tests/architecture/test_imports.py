@@ -76,7 +76,8 @@ def run(script: str, *arguments: str, stdin: str = "") -> str:
 
 def test_importing_opens_nothing_writes_nothing_and_reads_no_environment():
     ours = module_names()
-    theirs = {module for name in ours for module, _ in imports(source_of(name))}
+    taken = {found for name in ours for found in imports(source_of(name))}
+    theirs = {name for module, part in taken for name in (module, f"{module}.{part}")}
     others = sorted(module for module in theirs if module.partition(".")[0] != OURS)
 
     effects = json.loads(run(WATCHED, stdin=json.dumps([others, ours])))

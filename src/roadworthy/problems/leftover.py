@@ -1,4 +1,4 @@
-"""Let clients see a refusal that comes before their body was read, and read little of it.
+"""Let clients see a refusal that comes before their body was read.
 
 A server that closes at once resets the connection under a client that is still sending,
 and its answer is lost. One that reads on serves a body that nobody wants, for as long

@@ -52,7 +52,7 @@ class MethodNotAllowed(Problem):
 
 
 class RequestTimeout(Problem):
-    """The body did not come in time: it stopped, or came too slowly (RFC 9110 §15.5.9)."""
+    """The body stopped, or came too slowly (RFC 9110 §15.5.9)."""
 
     status = 408
     title = "Request timeout"

@@ -1,4 +1,4 @@
-"""Files from strangers: authorised first, judged while they stream, kept whole or not at all.
+"""Files from strangers: judged while they stream, kept whole or not at all.
 
     documents = Upload(max_bytes=5 * MiB, accept=(PNG, JPEG, PDF))
 

@@ -1,4 +1,4 @@
-"""`Body`: the bytes of one request, as they come, for as long as the client is in time."""
+"""`Body`: the bytes of one request, as long as the client is in time."""
 
 import asyncio
 from typing import Final
@@ -66,6 +66,6 @@ class Body:
 
 
 def declared_length(request: Request) -> int | None:
-    """Return the `Content-Length`, None where the body's length is not known beforehand."""
+    """Return the `Content-Length`, None where the length is not known beforehand."""
     text = request.headers.get("content-length", "")
     return int(text) if text.isdecimal() and text.isascii() else None

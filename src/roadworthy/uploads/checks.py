@@ -63,7 +63,7 @@ class Conversion(Protocol):
     """Make another file of one: what `Upload(conversions=...)` has for some types."""
 
     async def convert(self, data: bytes, *, media_type: str) -> Converted:
-        """Return what is stored instead. The whole file is in memory, bounded by `max_bytes`.
+        """Return what is stored instead of a file, which is in memory as a whole.
 
         Raises:
             Rejected: It cannot be converted (422): its fault, not ours.

@@ -1,4 +1,4 @@
-"""What a client says of its content beforehand: `Content-Digest` and `Repr-Digest` (RFC 9530)."""
+"""What clients promise of content: `Content-Digest`, `Repr-Digest` (RFC 9530)."""
 
 import base64
 import binascii

@@ -1,4 +1,4 @@
-"""`Direct`: let a client write to the object store by itself, then take the file in.
+"""`Direct`: let a client write to the store by itself, then take the file in.
 
     direct = Direct(archives, secret=settings.secret)
 

@@ -1,4 +1,4 @@
-"""Serve a stored file: whole or a part, no faster than it is taken, and harmless to a browser.
+"""Serve a stored file: whole or in part, and harmless to a browser.
 
 @router.get("/documents/{document_id}/content")
 async def content(document_id: str, request: Request, read: Read) -> Response:
@@ -77,7 +77,7 @@ async def download(
     cache_control: str = "private, no-cache",
     stalled: timedelta = timedelta(minutes=1),
 ) -> Response:
-    """Answer a GET or HEAD with a file: 200, 206 for a range, 304 for what the client has.
+    """Answer a GET or HEAD with a file: 200, 206 for a range, 304 if it is known.
 
     The ETag is the file's sha256. `inline` lets a browser show what is safe to show:
     images, PDF and plain text. The file is opened when all dependencies are closed, and
@@ -121,7 +121,7 @@ def _short(status: int, headers: dict[str, str]) -> Response:
 
 
 class _Download(StreamingResponse):
-    """A response that opens its file when it is sent: what is never sent holds nothing."""
+    """A response that opens its file when it is sent: unsent, it holds nothing."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""`Files`: the part that keeps files: what uploads go into, and downloads come from."""
+"""`Files`: the part that uploads go into, and downloads come from."""
 
 import asyncio
 import hashlib
@@ -149,11 +149,11 @@ class Files:
         return stored
 
     async def delete(self, file: Stored | str) -> None:
-        """Remove a file; that there is none is no error. Do it when its row is gone for good."""
+        """Remove a file, when its row is gone for good; that there is none is no error."""
         await self.store.delete(file if isinstance(file, str) else file.key)
 
     async def download(self, request: Request, stored: Stored, *, inline: bool = False) -> Response:
-        """Serve a file: ranges, conditions and headers as `roadworthy.uploads.download` says.
+        """Serve a file, with ranges and conditions.
 
         Raises:
             RangeNotSatisfiable: 416.

@@ -1,4 +1,4 @@
-"""`Held`: a file that stays in memory, because something else is made of it before it is kept."""
+"""`Held`: a file that stays in memory until something else has been made of it."""
 
 import asyncio
 from pathlib import PurePosixPath
@@ -15,7 +15,7 @@ __all__ = ["Held"]
 
 
 class Held:
-    """Take a file as a store's `Writing` does; `convert` then keeps what was made of it."""
+    """Take a file as a store's `Writing` does; `convert` keeps what is made of it."""
 
     def __init__(self, conversion: Conversion, *, media_type: str) -> None:
         self._conversion, self._media_type = conversion, media_type

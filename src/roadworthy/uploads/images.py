@@ -88,7 +88,7 @@ def reencode(
 
 
 class Reencode:
-    """Make images anew before they are stored: a `Conversion`, in a process for each image.
+    """Make images anew before they are stored: a `Conversion`, in a process each.
 
     `max_side` makes larger ones smaller. The process may use `max_memory` bytes (on
     Linux), opens no file and no socket, and is killed after `timeout`; what it made may
@@ -182,7 +182,7 @@ async def _start(**task: Any) -> Process:
 
 
 async def _exchange(process: Process, data: bytes, max_bytes: int) -> bytes:
-    """Send all, and return what comes back; the process reads everything before it writes."""
+    """Send all, and return what comes back: all is read before anything is written."""
     to, of = cast("StreamWriter", process.stdin), cast("StreamReader", process.stdout)
     with suppress(ConnectionError):  # it has ended: its status says why
         to.write(data)

@@ -186,7 +186,7 @@ def rejections() -> Generator[None]:
 
 @contextmanager
 def store_failures() -> Generator[None]:
-    """Answer 503 where the store is away; where it is full, the contract says so (507)."""
+    """Answer 503 where the store is away; one that is full passes (507)."""
     try:
         yield
     except OSError as error:

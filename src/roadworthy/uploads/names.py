@@ -1,4 +1,4 @@
-"""What clients call their files: read for display, never for finding a file; and sent back.
+"""What clients call their files: for display, never for finding a file.
 
 Whoever names a file may be hostile. Everything here takes any input, in linear time.
 """
@@ -39,7 +39,8 @@ _UNESCAPED: Final = _parameter(rb'[^"]*+')
 _SPACE: Final = re.compile(r"[\s\x1c-\x1f\x85\u2028\u2029]+")
 # What is drawn as nothing and is no format character: fillers, and selectors of variants.
 _BLANK: Final = re.compile(
-    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0000-\U000e0fff]"
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164"
+    "\ufe00-\ufe0f\uffa0\U000e0000-\U000e0fff]"
 )
 _HIDDEN: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _NOT_ON_WINDOWS: Final = re.compile(r'[<>:"|?*]')
@@ -71,7 +72,7 @@ class Disposition:
 
 
 def disposition(header: bytes) -> Disposition | None:
-    """Read a Content-Disposition (RFC 7578 §4.2, RFC 6266), None where it cannot be read.
+    """Read a Content-Disposition (RFC 7578 §4.2, RFC 6266), None if that fails.
 
     As clients send it: browsers percent-encode quotes and line ends and leave backslashes
     alone, curl escapes by backslash, some send UTF-8 and some Latin-1. `filename*` is
@@ -88,7 +89,7 @@ def disposition(header: bytes) -> Disposition | None:
 
 
 def display_name(raw: str | None, *, extension: str) -> str:
-    """Return what to call a file on a page or in a download, whatever the client calls it.
+    """Return what to call a file on a page or in a download.
 
     It is the last segment of a path, in NFC, without what is invisible or turns the
     direction of text, and can be saved everywhere: at most 255 bytes, nothing that
@@ -105,7 +106,7 @@ def display_name(raw: str | None, *, extension: str) -> str:
 
 
 def content_disposition(name: str, *, inline: bool = False) -> str:
-    """Write the header of a download (RFC 6266): ASCII first, and UTF-8 where that differs.
+    """Write the header of a download (RFC 6266): ASCII, and UTF-8 if that differs.
 
     The name passes through `display_name`, so that it may be anything.
     """
@@ -118,7 +119,7 @@ def content_disposition(name: str, *, inline: bool = False) -> str:
 
 
 def _parameters(header: bytes, at: int, one: re.Pattern[bytes]) -> dict[str, bytes] | None:
-    """Return the parameters from `at` on; None where they are malformed, or one comes twice."""
+    """Return the parameters from `at` on; None if they are malformed or repeated."""
     given = dict[str, bytes]()
     while found := one.match(header, at):
         key, at = found["key"].decode().lower(), found.end()

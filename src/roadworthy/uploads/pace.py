@@ -23,7 +23,7 @@ class Pace:
 
 
 class Clock:
-    """Watch one body. The time that the server itself takes is not held against the client."""
+    """Watch one body: the time that the server takes does not count."""
 
     def __init__(self, pace: Pace) -> None:
         self._timeout = pace.timeout.total_seconds()

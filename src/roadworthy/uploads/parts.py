@@ -44,7 +44,9 @@ class End:
 
 
 END: Final = End()
+"""The only one."""
 Event: TypeAlias = Part | memoryview | End
+"""What a reader tells: a part, some of its bytes, its end."""
 
 
 class Reader(Protocol):

@@ -1,4 +1,4 @@
-"""What a request asks of a file: all, a part, or nothing new (RFC 9110 §13 and §14)."""
+"""What a request asks of a file: all, a part, or nothing (RFC 9110 §13, §14)."""
 
 import re
 from dataclasses import dataclass
@@ -43,7 +43,7 @@ def status_by_tag(request: Request, tag: str) -> int | None:
 
 
 def status_by_date(request: Request, modified_at: datetime) -> int | None:
-    """Return 412 or 304 where the dates of the request say so, and no tags take their place."""
+    """Return 412 or 304 where dates of the request say so, and no tags do."""
     unmodified, modified = (_date(request, f"if-{n}-since") for n in ("unmodified", "modified"))
     if unmodified and "if-match" not in request.headers and modified_at > unmodified:
         return HTTPStatus.PRECONDITION_FAILED
@@ -91,7 +91,7 @@ def _field(request: Request, name: str) -> str | None:
 
 
 def _names(text: str, tag: str, *, weak: bool) -> bool:
-    """Tell whether `*` or a list of entity tags has this one, weak ones where they count."""
+    """Tell whether `*` or a list of entity tags has this one."""
     if text.strip() == "*":
         return True
     opaque = tag.strip('"')

@@ -1,4 +1,4 @@
-"""`receive`: read a body once, from the socket into the store; all of it or nothing is kept."""
+"""`receive`: read a body once, from the socket into the store, all or nothing."""
 
 import logging
 from collections.abc import AsyncIterator

@@ -40,7 +40,7 @@ _TOO_LONG: Final = b"INSTREAM size limit exceeded"
 
 
 class ClamAV:
-    """Reject files in which clamd finds something: a `Check`, with a connection for each file.
+    """Reject files in which clamd finds something: a `Check`.
 
     `address` is `tcp://127.0.0.1:3310` or `unix:///run/clamav/clamd.ctl`. clamd is given
     `connect_timeout` to take the connection, and `timeout` to take each batch and to

@@ -35,7 +35,7 @@ class Entry:
 
 
 class Writing(Protocol):
-    """A file on its way into the store: nothing is under its key before `commit` returns."""
+    """A file on its way into the store: its key has nothing before `commit`."""
 
     async def __aenter__(self) -> "Writing": ...
 
@@ -49,7 +49,7 @@ class Writing(Protocol):
         ...
 
     async def write(self, batch: Batch, judge: Judge, /) -> None:
-        """Call `judge(batch)` in a thread, then append the batch, in the same hop if it can be.
+        """Call `judge(batch)` in a thread, then append the batch: in one hop at best.
 
         The batch's memory is the caller's again once this returns.
 
@@ -68,7 +68,7 @@ class Writing(Protocol):
 
 
 class Reading(Protocol):
-    """A file that is read; it stays readable when it is deleted meanwhile, or fails loudly."""
+    """A file that is read; deleted meanwhile, it stays readable or fails loudly."""
 
     size_bytes: int
     modified_at: datetime
@@ -83,7 +83,7 @@ class Reading(Protocol):
     ) -> None: ...
 
     def chunks(self, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
-        """Yield the bytes from `start` up to, not including, `end`, some 256 KiB at a time."""
+        """Yield the bytes from `start` up to, not including, `end`, in pieces."""
         ...
 
 

@@ -60,7 +60,7 @@ _FAILURES: Final = (
 
 
 class Upload:
-    """Receive files of some types, up to a size, in one pass from the socket to the store.
+    """Receive files of some types and sizes, in one pass from the socket to the store.
 
         documents = Upload(max_bytes=5 * MiB, accept=(PNG, JPEG, PDF))
 

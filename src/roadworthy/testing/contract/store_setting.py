@@ -1,4 +1,4 @@
-"""`StoreSetting`: how the contract opens a store, writes to it, and looks what is left."""
+"""`StoreSetting`: how the contract opens a store, writes, and looks what is left."""
 
 # ruff: noqa: S101 - these are tests
 
@@ -14,13 +14,18 @@ import pytest_asyncio
 from roadworthy.uploads.store import Batch, FileMissing, Store, Writing
 from roadworthy.uploads.stored import KiB, MiB
 
-__all__ = ["KEY", "StoreSetting", "accept", "assert_nothing", "content", "keys", "read", "write"]
+__all__ = ["KEY", "StoreSetting", "accept", "assert_nothing", "begin", "content", "feed", "keys"]
+__all__ += ["read", "write"]
 
 KEY = "ab/abcdef0123456789"
+"""Where the contract keeps its files, unless it says otherwise."""
 
 
 class StoreSetting:
-    """What a group of the contract's tests stands on. A subclass says how to make a store."""
+    """What a group of the contract's tests stands on.
+
+    A subclass says how to make a store.
+    """
 
     pytestmark: ClassVar = [pytest.mark.asyncio]
     large: ClassVar[int] = 17 * MiB + 1

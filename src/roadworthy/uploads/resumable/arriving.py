@@ -36,7 +36,7 @@ class _Wanted(Exception):
 
 
 class Arriving:
-    """Take bytes from an upload's offset on: `read` a body, then look at `offset` and `last`.
+    """Take bytes from an upload's offset on: `read`, then see `offset` and `last`.
 
     Whatever ends the body, what has come of it is kept. With a checksum it is all or
     nothing: what nobody has compared is not kept.

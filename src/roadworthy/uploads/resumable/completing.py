@@ -1,4 +1,4 @@
-"""`complete`: make one file of an upload's pieces, once, however often it is asked for."""
+"""`complete`: make one file of an upload's pieces, once."""
 
 from contextlib import aclosing
 from typing import Final
@@ -30,7 +30,7 @@ class Completed(Exception):
 async def complete(
     policy: Policy, files: Files, upload: Unfinished, state: State, last: bytes
 ) -> tuple[Stored, Attempt]:
-    """Return the file, the same each time, and the attempt to keep it that begins here.
+    """Return the file, the same each time, and the attempt to keep it.
 
     Raises:
         Completed: There is nothing left to do.

@@ -1,4 +1,4 @@
-"""`info_of`: what a client says of a file that it wants to send, refused at once if it may not."""
+"""`info_of`: what a client says of a file that it wants to send."""
 
 import hashlib
 from datetime import UTC, datetime, timedelta
@@ -71,7 +71,7 @@ def require_content_type(request: Request) -> None:
 
 
 def location_of(request: Request, upload_id: str) -> str:
-    """Return the address of an upload, relative to where it was created (RFC 9110 §10.2.2).
+    """Return the address of an upload, as a relative one (RFC 9110 §10.2.2).
 
     A proxy may have changed what stands before it.
     """

@@ -39,7 +39,7 @@ class UploadNotFound(Problem):
 
 
 class OffsetConflict(Problem):
-    """The bytes do not begin where those that have arrived end; `Upload-Offset` says where."""
+    """The bytes do not begin where those end that have arrived: see `Upload-Offset`."""
 
     status = 409
     title = "Offset conflict"

@@ -1,4 +1,4 @@
-"""The headers of tus 1.0.0: read with care, since a stranger writes them, and written."""
+"""The headers of tus 1.0.0, as strangers write them, and as we do."""
 
 import base64
 import binascii
@@ -28,8 +28,11 @@ __all__ = [
 ]
 
 VERSION: Final = "1.0.0"
+"""Of the protocol, the only one that is spoken."""
 EXTENSIONS: Final = "creation,creation-with-upload,expiration,checksum,termination"
+"""As `Tus-Extension` lists them."""
 CONTENT_TYPE: Final = "application/offset+octet-stream"
+"""Of a body that goes on with an upload."""
 TUS_HEADERS: Final = (
     "Content-Type",
     "Location",
@@ -58,6 +61,7 @@ _ALGORITHMS: Final[dict[str, Callable[[], Any]]] = {
     "md5": lambda: hashlib.md5(usedforsecurity=False),
 }
 ALGORITHMS: Final = ",".join(_ALGORITHMS)
+"""As `Tus-Checksum-Algorithm` lists them."""
 
 
 def number_of(request: Request, name: str) -> int:
@@ -127,7 +131,7 @@ class Checksum:
 
 
 def checksum_of(request: Request) -> Checksum | None:
-    """Return what compares the body with its `Upload-Checksum`, None where it has none.
+    """Return what compares the body with its `Upload-Checksum`, None without one.
 
     Raises:
         TusHeaderInvalid: 400. It cannot be read, or its algorithm is not known here.

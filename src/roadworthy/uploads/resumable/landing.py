@@ -1,4 +1,4 @@
-"""`Landing`: bytes of an unfinished upload on their way into the store, piece after piece."""
+"""`Landing`: bytes of an unfinished upload on their way into the store."""
 
 from contextlib import AsyncExitStack
 from types import TracebackType
@@ -26,7 +26,7 @@ def piece_name(offset: int) -> str:
 
 
 class Landing:
-    """Write what comes, from an offset on: `feed`, then `settle`; what was not settled is gone.
+    """Write what comes: `feed`, then `settle`; what was not settled is gone.
 
     A piece is put under the offset where it begins, and there only once: whoever is second
     has been overtaken. With `whole`, nothing counts before the end.

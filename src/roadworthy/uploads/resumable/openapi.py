@@ -40,7 +40,7 @@ _BODY: Final[Schema] = {CONTENT_TYPE: {"schema": {"type": "string", "format": "b
 def documents(
     *, request: tuple[str, ...] = (), answer: tuple[str, ...] = (), body: bool | None = None
 ) -> Callable[[Schema, Schema], None]:
-    """Return what adds headers to an operation, and its body: True where it has to have one."""
+    """Return what adds headers and a body to an operation."""
 
     def amend(operation: Schema, _schemas: Schema) -> None:
         operation.setdefault("parameters", []).extend(map(_parameter, request))

@@ -18,7 +18,7 @@ _OVERRIDES: Final = frozenset({"PATCH", "DELETE", "HEAD"})
 
 
 class TusRoute(APIRoute):
-    """A route that says which version it speaks, in refusals too, and heeds the override.
+    """A route that says which version it speaks, in refusals too.
 
     `X-HTTP-Method-Override` is for clients that can only POST. It is heeded on POST alone:
     elsewhere it would let a request do what nobody in front of us could see from its method.

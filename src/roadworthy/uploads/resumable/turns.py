@@ -1,4 +1,4 @@
-"""`Turns`: one request at a time works on an upload, and whoever comes later goes first."""
+"""`Turns`: one request at a time works on an upload; the latest goes first."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""`Unfinished`: what the store knows of one upload, and all that anybody knows of it.
+"""`Unfinished`: what the store knows of one upload, which is all there is.
 
     unfinished/tus/<id>/info              what was said when it was created
     unfinished/tus/<id>/<16 digits>       a piece, under the offset where it begins
@@ -183,7 +183,7 @@ class Unfinished:
 
 
 class Attempt:
-    """A request that may keep a file, marked so that no sweep and no other request removes it."""
+    """A request that may keep a file: a mark holds it from sweeps and others."""
 
     def __init__(self, files: Files, key: str) -> None:
         self.key = key
@@ -200,7 +200,7 @@ class Attempt:
             await self._files.delete(mark)
 
     async def refused(self) -> None:
-        """Remove the file, unless another attempt may have kept it: the sweep sees to that."""
+        """Remove the file, unless another attempt may have kept it."""
         if await self._marks() == [self._mark]:
             await self._files.delete(self.key)
         await self.leave()

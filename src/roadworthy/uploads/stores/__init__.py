@@ -1,1 +1,3 @@
-"""Where files are kept: each store in a file of its own, imported when it is wanted."""
+"""Where files are kept: each store in a file of its own."""
+
+__all__: list[str] = []

@@ -78,7 +78,7 @@ class Disk:
         await self._directory.run(lambda: _folders.remove(self._directory.root, segments))
 
     async def entries(self, prefix: str = "") -> AsyncIterator[Entry]:
-        """Yield the files whose keys start with `prefix`; unfinished ones are not among them."""
+        """Yield the files whose keys start with `prefix`, without unfinished ones."""
         found = _entries(self._directory.root, prefix)
         try:
             while batch := await self._directory.run(lambda: list(islice(found, _ENTRIES))):

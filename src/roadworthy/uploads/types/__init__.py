@@ -1,4 +1,4 @@
-"""What files may be: values for `Upload(accept=...)`, and what a type of your own is made of.
+"""What files may be: values for `Upload(accept=...)`, and types of your own.
 
 Each is judged in one pass, by its structure: whole, nothing after its end, no second format
 inside, nothing that acts, no bomb. Nothing is decoded. The functions make the same types with

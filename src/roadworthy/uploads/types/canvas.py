@@ -1,4 +1,4 @@
-"""`Canvas` and `Parts`: what an image may make those who draw it, or look at it, do."""
+"""`Canvas` and `Parts`: what an image may make those do who look at it."""
 
 from typing import Final
 

@@ -29,7 +29,7 @@ Data: TypeAlias = bytes | memoryview
 
 
 class Rejected(Exception):
-    """The file is of its type, but broken or dangerous: it is answered 422 `FILE_REJECTED`."""
+    """The file is broken or dangerous: it is answered 422 `FILE_REJECTED`."""
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(reason, message)  # both, so that it can come from another process

@@ -18,7 +18,8 @@ __all__ = ["ANYWHERE", "ARCHIVES", "IN_METADATA", "Alone", "Foreign", "look_thro
 # None of them is shorter than five bytes: pixels are random, and there may be 2**30 of them.
 ARCHIVES: Final = (
     re.compile(
-        rb"PK(?:\x03\x04[\0-\x3f]\0[\0-\xff][\0\x08][\0-\x63]\0|\x05\x06\0{4}|\x06\x06[\0-\xff]{3}\0)"
+        rb"PK(?:\x03\x04[\0-\x3f]\0[\0-\xff][\0\x08][\0-\x63]\0"
+        rb"|\x05\x06\0{4}|\x06\x06[\0-\xff]{3}\0)"
     ),
     re.compile(rb"7z\xbc\xaf\x27\x1c"),
     re.compile(rb"Rar!\x1a\x07"),

@@ -1,4 +1,4 @@
-"""gzip (RFC 1952): every member is unpacked, counted and compared with its checksum.
+"""gzip (RFC 1952): every member is unpacked, counted and checked.
 
 Nothing of what comes out is kept. If it is a tar archive, as in `.tar.gz`, its headers are
 walked: what they name may not lead out of the folder that it is unpacked in.

@@ -1,4 +1,4 @@
-"""Names and links in archives: none may lead out of the folder that it is unpacked in."""
+"""Names and links in archives: none may lead out of its folder."""
 
 import re
 from typing import Final

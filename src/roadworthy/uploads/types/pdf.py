@@ -1,4 +1,4 @@
-"""PDF (ISO 32000-2): whole, with nothing after its end, and with nothing in it that acts.
+"""PDF (ISO 32000-2): whole, nothing after its end, and nothing in it that acts.
 
 A reader finds objects by their offsets, so that what looks like a comment, a string or the
 content of a stream may be an object, too. Therefore names that make a file act are looked for

@@ -1,4 +1,4 @@
-"""What `Rejected.reason` says of a file that our own inspectors reject, for programs."""
+"""What `Rejected.reason` says of files that our own inspectors reject."""
 
 from typing import Final
 

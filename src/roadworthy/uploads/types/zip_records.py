@@ -14,14 +14,22 @@ __all__ = ["CENTRAL", "DEFLATED", "DESCRIPTOR", "END", "END64", "LOCAL", "LOCATO
 __all__ += ["WRAP", "Entry", "descriptors", "read_central", "read_local"]
 
 LOCAL: Final = b"PK\x03\x04"
+"""Begins a local header (4.3.7)."""
 CENTRAL: Final = b"PK\x01\x02"
+"""Begins a header of the central directory (4.3.12)."""
 END: Final = b"PK\x05\x06"
+"""Begins the end of the central directory (4.3.16)."""
 END64: Final = b"PK\x06\x06"
+"""Begins the Zip64 end of the central directory (4.3.14)."""
 LOCATOR64: Final = b"PK\x06\x07"
+"""Begins the Zip64 locator (4.3.15)."""
 DESCRIPTOR: Final = b"PK\x07\x08"
+"""Begins a data descriptor, mostly (4.3.9)."""
 
 STORED: Final = 0
+"""The method of content that is as it is."""
 DEFLATED: Final = 8
+"""The method of deflated content (RFC 1951)."""
 _METHODS: Final = frozenset({STORED, DEFLATED, 9, 12, 14, 93, 95, 98})
 """Besides these two: deflate64, bzip2, LZMA, Zstandard, XZ, PPMd."""
 _AES: Final = 99
