@@ -104,7 +104,8 @@ def create_app() -> FastAPI:
             options["cache_control"] = request.query_params["cache"]
         if "stalled" in request.query_params:
             options["stalled"] = timedelta(seconds=float(request.query_params["stalled"]))
-        return await download(folder, stored, request, inline=inline, **options)  # type: ignore[arg-type]
+        terms: Any = options
+        return await download(folder, stored, request, inline=inline, **terms)
 
     @app.get("/counts")
     async def counts() -> dict[str, int]:

@@ -14,20 +14,12 @@ import pytest
 
 from support.http import RawClient, Reply
 from support.server import Server, uvicorn_command
-from uploads.tus import KIB, MIB, Tus, checksum, letters, metadata
+from uploads.tus import KIB, MIB, Tus, checksum, letters, metadata, service_environment
 
-TESTS = Path(__file__).parent.parent
 TEXT = letters(26)
 
 
 APP = "uploads.resumable_service:create_app"
-
-
-def settings(folder: Path) -> dict[str, str]:
-    """What the service needs to know, for all of its processes in a folder."""
-    path = os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH", ""), str(TESTS)]))
-    database = f"sqlite:///{folder / 'service.db'}"
-    return {"PYTHONPATH": path, "FILES": str(folder / "files"), "DATABASE_URL": database}
 
 
 @pytest.fixture
@@ -35,7 +27,7 @@ def start_tus(serve: Callable[..., Server], tmp_path: Path) -> Callable[..., Tus
     """Start a process of the service; all of a test share a directory and a database."""
 
     def start(*args: str, **env: str) -> Tus:
-        server = serve(APP, factory=True, args=args, env={**settings(tmp_path), **env})
+        server = serve(APP, factory=True, args=args, env={**service_environment(tmp_path), **env})
         return Tus(server, tmp_path / "files")
 
     return start
@@ -45,7 +37,7 @@ def start_tus(serve: Callable[..., Server], tmp_path: Path) -> Callable[..., Tus
 def _shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tus]:
     folder = tmp_path_factory.mktemp("shared")
     command = uvicorn_command(APP, factory=True)
-    server = Server(command, log=folder / "server.log", env=settings(folder))
+    server = Server(command, log=folder / "server.log", env=service_environment(folder))
     yield Tus(server, folder / "files")
     server.stop()
 

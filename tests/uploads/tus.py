@@ -10,10 +10,20 @@ from typing import Any
 from support.http import RawClient, Reply
 from support.server import Server
 
-__all__ = ["KIB", "MIB", "Tus", "checksum", "letters", "metadata"]
+__all__ = ["KIB", "MIB", "Tus", "checksum", "letters", "metadata", "service_environment"]
 
 KIB = 1024
 MIB = 1024 * KIB
+
+
+TESTS = Path(__file__).parent.parent
+
+
+def service_environment(folder: Path) -> dict[str, str]:
+    """What the service needs to know, for all of its processes in a folder."""
+    path = os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH", ""), str(TESTS)]))
+    database = f"sqlite:///{folder / 'service.db'}"
+    return {"PYTHONPATH": path, "FILES": str(folder / "files"), "DATABASE_URL": database}
 
 
 def letters(size: int, filler: bytes = b"x") -> bytes:

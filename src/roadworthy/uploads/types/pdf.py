@@ -144,7 +144,7 @@ class _ObjectStreams:
         self._max, self._unpacked = max_unpacked, 0
         self._buffer: bytes = b""
         self._waiting = False
-        self._inflater: zlib._Decompress | None = None
+        self._inflater: Inflater | None = None
         self._names, self._text = _Names(), b""
 
     def feed(self, data: bytes) -> None:
