@@ -8,10 +8,16 @@ __all__ = ["to_its_end"]
 
 
 async def to_its_end(work: Coroutine[Any, Any, None]) -> None:
-    """Run clean-up to its end; a cancellation meanwhile is raised after that."""
+    """Run work to its end; cancellations meanwhile, however many, are raised after that."""
     task = asyncio.ensure_future(work)
-    try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        raise
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        if not task.cancelled():
+            task.exception()  # taken note of: the cancellation is what is told
+        raise cancelled
+    task.result()

@@ -1,0 +1,150 @@
+"""`Objects`: files in S3 and what speaks like it, through obstore.
+
+    files = Files(Objects("s3://bucket/prefix"))
+
+A file of up to one part is one request. A larger one is a multipart upload, which is fed while
+the client sends and is aborted on any end but `commit`: obstore does that where its source
+fails, and not where the call is cancelled, so that calls are never cancelled here.
+"""
+
+try:
+    import obstore
+except ModuleNotFoundError as missing:
+    raise ModuleNotFoundError(
+        "roadworthy.uploads.stores.objects needs obstore: pip install 'roadworthy[s3]'"
+    ) from missing
+
+from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime, timedelta
+from types import TracebackType
+from typing import Any, Final, Self, cast
+
+from obstore.store import from_url
+
+from roadworthy.uploads.store import Entry, Presigned
+from roadworthy.uploads.stored import MiB
+from roadworthy.uploads.stores._keys import is_key, segments_of
+from roadworthy.uploads.stores._object_files import ObjectReading, ObjectWriting, failures
+
+__all__ = ["Objects"]
+
+_CONNECT: Final = timedelta(seconds=5)
+
+
+class Objects:
+    """Keep files in an object store: `s3://bucket/prefix`, or another that obstore knows.
+
+    Credentials, region and endpoint are obstore's: `AWS_*` variables do not reach it by
+    themselves, so pass `config={"endpoint": ..., "access_key_id": ..., ...}`, or a
+    `credential_provider`. `timeout` bounds each request, and all its repeats together.
+
+    An upload holds up to three parts of `part_bytes` in memory once it is larger than one.
+    A file that is there already is not replaced: of one part the store decides, of more it
+    is asked before the end. What a killed process left of a multipart upload cannot be
+    listed here: give the bucket a lifecycle rule that aborts incomplete ones after a day.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        config: Mapping[str, Any] | None = None,
+        credential_provider: Any = None,
+        timeout: timedelta = timedelta(seconds=30),
+        part_bytes: int = 8 * MiB,
+        allow_http: bool = False,
+    ) -> None:
+        if part_bytes < 5 * MiB:
+            raise ValueError("part_bytes is too small: S3 takes parts of 5 MiB and more.")
+        self._store: Any = _open(url, config, credential_provider, timeout, allow_http=allow_http)
+        self._part_bytes = part_bytes
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Do nothing: connections belong to obstore."""
+
+    def writing(self, key: str, *, media_type: str, content_disposition: str) -> ObjectWriting:
+        """Begin a file; nothing of it is in the store before its first part is full."""
+        segments_of(key)
+        attributes = {"Content-Type": media_type, "Content-Disposition": content_disposition}
+        return ObjectWriting(self._store, key, attributes, self._part_bytes)
+
+    def reading(self, key: str) -> ObjectReading:
+        """Read a file; deleted meanwhile, it fails with `OSError`."""
+        segments_of(key)
+        return ObjectReading(self._store, key)
+
+    async def delete(self, key: str) -> None:
+        """Remove a file; that there is none is no error."""
+        segments_of(key)
+        with failures():
+            try:
+                await obstore.delete_async(self._store, key)
+            except FileNotFoundError:
+                return
+
+    async def entries(self, prefix: str = "") -> AsyncIterator[Entry]:
+        """Yield the files whose keys start with `prefix`."""
+        folder = prefix.rpartition("/")[0]
+        if folder and not is_key(folder):
+            return
+        pages = obstore.list(self._store, folder or None)
+        while True:
+            with failures():
+                page: Any = await anext(aiter(pages), None)
+            if page is None:
+                return
+            for found in page:
+                if found["path"].startswith(prefix) and is_key(found["path"]):
+                    yield Entry(found["path"], found["size"], found["last_modified"])
+
+    async def sweep_unfinished(self, *, older_than: timedelta) -> int:
+        """Do nothing: a lifecycle rule of the bucket has to abort what killed processes left."""
+        return 0
+
+    async def presign_put(self, key: str, *, media_type: str, expires: timedelta) -> Presigned:
+        """Let whoever has the answer write this key."""
+        return await self._presign("PUT", key, expires, {"Content-Type": media_type})
+
+    async def presign_get(self, key: str, *, expires: timedelta) -> Presigned:
+        """Let whoever has the answer read this key, under the headers that it was written with."""
+        return await self._presign("GET", key, expires, {})
+
+    async def _presign(
+        self, method: Any, key: str, expires: timedelta, headers: dict[str, str]
+    ) -> Presigned:
+        segments_of(key)
+        with failures():
+            url = await obstore.sign_async(self._store, method, key, expires)
+        return Presigned(method, url, headers, datetime.now(UTC) + expires)
+
+
+def _open(
+    url: str,
+    config: Mapping[str, Any] | None,
+    credential_provider: Any,
+    timeout: timedelta,
+    *,
+    allow_http: bool,
+) -> Any:
+    given: dict[str, Any] = {
+        "client_options": {
+            "timeout": timeout,
+            "connect_timeout": min(timeout, _CONNECT),
+            "allow_http": allow_http,
+        },
+        "retry_config": {"max_retries": 3, "retry_timeout": timeout},
+    }
+    if config is not None:
+        given["config"] = dict(config)
+    if credential_provider is not None:
+        given["credential_provider"] = credential_provider
+    make = cast("Any", from_url)
+    return make(url, **given)
