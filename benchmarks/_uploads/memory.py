@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from _jobs.common import table
+
 from _uploads import client
 from _uploads.client import Body
 from _uploads.peers import FASTAPI, IDLE_SECONDS, LIMIT, LITESTAR, MIB, MOST_FILES, OURS

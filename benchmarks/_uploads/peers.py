@@ -27,7 +27,7 @@ def nobody() -> None:
     raise HTTPException(401)
 
 
-def ping() -> dict[str, str]:
+async def ping() -> dict[str, str]:
     return {"status": "ok"}
 
 
@@ -157,7 +157,7 @@ def litestar(folder: Path) -> Any:
 
     @get("/ping")
     async def pong() -> dict[str, str]:
-        return ping()
+        return await ping()
 
     handlers = [take, take_many, take_limited, take_private, pong]
     return Litestar(handlers, multipart_form_part_limit=MOST_FILES + 24, openapi_config=None)

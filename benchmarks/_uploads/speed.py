@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from _jobs.common import percentile, table
-from _uploads import client, peers
+
+from _uploads import client
 from _uploads.client import Body, Probe
 from _uploads.peers import FASTAPI, LIMIT, LITESTAR, MIB, OURS, SYNCED
 from _uploads.service import Failed, Service

@@ -8,7 +8,6 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI, Header, Query, Request, Response
 from pydantic import BaseModel
-from roadworthy.uploads.stores.disk import Disk
 from sqlalchemy import String, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -19,6 +18,7 @@ from roadworthy.idempotency import Idempotency
 from roadworthy.lifespan import find, lifespan
 from roadworthy.problems import Conflict, Problem
 from roadworthy.uploads import Files, FileType, Form, KiB, MiB, Stored, Upload
+from roadworthy.uploads.stores.disk import Disk
 from roadworthy.uploads.types.filetype import Data, Rejected
 
 SECONDS = timedelta(seconds=1)

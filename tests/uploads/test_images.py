@@ -436,8 +436,21 @@ def test_the_absence_of_pillow_says_what_to_install():
     assert "pip install 'roadworthy[images]'" in done.stderr
 
 
+@pytest.fixture(autouse=True)
+def _servers_of_other_tests(monkeypatch):
+    """Servers that other tests share are children too, and not what is looked for here."""
+    monkeypatch.setattr(sys.modules[__name__], "others", every_child())
+
+
+others: set[int] = set()
+
+
 def children() -> set[int]:
-    """The processes that this one has started and not seen end."""
+    """The processes that the test has started and not seen end."""
+    return every_child() - others
+
+
+def every_child() -> set[int]:
     found = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
     return {int(number) for number in found}
 

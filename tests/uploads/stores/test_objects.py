@@ -68,11 +68,13 @@ async def test_a_presigned_address_takes_and_gives_a_file(object_url, bucket):
     store = objects(object_url, bucket)
 
     put = await store.presign_put("a/b", media_type="text/plain", expires=timedelta(minutes=1))
-    sent = httpx.request(put.method, put.url, headers=put.headers, content=b"hello")
     get = await store.presign_get("a/b", expires=timedelta(minutes=1))
+    async with httpx.AsyncClient() as client:
+        sent = await client.request(put.method, put.url, headers=put.headers, content=b"hello")
+        got = await client.get(get.url)
 
     assert sent.status_code == 200
-    assert httpx.get(get.url).content == b"hello"
+    assert got.content == b"hello"
 
 
 async def test_a_server_that_is_away_is_an_error_in_time(bucket):

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 import obstore
-from obstore.exceptions import AlreadyExistsError, BaseError, NotFoundError
+from obstore.exceptions import AlreadyExistsError, BaseError
 
 from roadworthy._internal.finish import to_its_end
 from roadworthy.uploads.store import Batch, FileMissing, Judge
@@ -182,7 +182,7 @@ class ObjectReading:
         with failures():
             try:
                 found = await obstore.head_async(self._store, self._key)
-            except (FileNotFoundError, NotFoundError) as error:
+            except FileNotFoundError as error:
                 raise FileMissing(self._key) from error
         self.size_bytes, self.modified_at = found["size"], found["last_modified"]
         self._tag = found["e_tag"]

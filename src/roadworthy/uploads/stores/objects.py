@@ -95,7 +95,7 @@ class Objects:
         folder = prefix.rpartition("/")[0]
         if folder and not is_key(folder):
             return
-        pages = obstore.list(self._store, folder or None)
+        pages = cast("Any", obstore).list(self._store, folder or None)
         while True:
             with failures():
                 page: Any = await anext(aiter(pages), None)

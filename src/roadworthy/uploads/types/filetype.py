@@ -1,18 +1,18 @@
 """`FileType`: how a kind of file is told by its bytes, and judged while they pass.
 
-class Hello:
-def __init__(self) -> None:
-self.size = 0
+    class Hello:
+        def __init__(self) -> None:
+            self.size = 0
 
-def feed(self, data: Data) -> None:
-self.size += len(data)
-if self.size > 1000:
-raise Rejected("too_long", "A greeting has at most 1000 bytes.")
+        def feed(self, data: Data) -> None:
+            self.size += len(data)
+            if self.size > 1000:
+                raise Rejected("too_long", "A greeting has at most 1000 bytes.")
 
-def finish(self) -> None:
-pass
+        def finish(self) -> None:
+            pass
 
-HELLO = FileType("text/x-hello", ".hello", lambda head: head.startswith(b"hello"), Hello)
+    HELLO = FileType("text/x-hello", ".hello", lambda head: head.startswith(b"hello"), Hello)
 """
 
 from collections.abc import Callable
