@@ -13,6 +13,8 @@
             pass
 
     HELLO = FileType("text/x-hello", ".hello", lambda head: head.startswith(b"hello"), Hello)
+
+A value like this goes into `Upload(accept=...)` beside ours.
 """
 
 from collections.abc import Callable
