@@ -21,6 +21,7 @@ __all__ = ["PNG", "png"]
 _SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 _DEPTHS: Final = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
 """Bits that a sample may have, by colour type."""
+_INDEXED: Final = 3
 _HEADER_BYTES: Final = 13
 _LONGEST_CHUNK: Final = 2**31 - 1
 _LARGEST_PALETTE: Final = 256 * 3
@@ -31,6 +32,8 @@ _COMPRESSED: Final = {b"zTXt", b"iCCP", b"iTXt"}
 _MAX_INFLATED: Final = 8 * MiB
 """Of all texts and profiles together: libpng's own limit for one."""
 _MAX_KEYWORD: Final = 79
+_MAX_NAMES: Final = 4096
+"""Of a text's language and its translated keyword together."""
 
 
 def png(
@@ -64,6 +67,7 @@ class _Png:
         self._parts = Parts(mean_bytes=1024)
         self._metadata = Foreign(IN_METADATA)
         self._inflated = 0
+        self._needs_palette = False
         self._seen: set[bytes] = set()
         self._last = b""
 
@@ -87,6 +91,7 @@ class _Png:
         depth, colour, compression, filters, interlace = data[8:]
         if depth not in _DEPTHS.get(colour, ()) or compression or filters or interlace > 1:
             raise _malformed()
+        self._needs_palette = colour == _INDEXED
         yield from self._end(chunk)
 
     def _begin(self) -> Step[_Chunk]:
@@ -104,6 +109,7 @@ class _Png:
             (name in {b"IHDR", b"PLTE", b"acTL"} and name in seen)
             or (name in {b"PLTE", b"acTL"} and b"IDAT" in seen)
             or (name == b"IDAT" and name in seen and self._last != name)
+            or (name == b"IDAT" and self._needs_palette and b"PLTE" not in seen)
             or (name == b"fdAT" and b"IDAT" not in seen)
             or (name == b"IEND" and (b"IDAT" not in seen or chunk.left))
             or (name == b"PLTE" and (chunk.left % 3 or not 0 < chunk.left <= _LARGEST_PALETTE))
@@ -157,19 +163,20 @@ class _Png:
 
     def _before_text(self, chunk: _Chunk, head: bytes) -> Step[bytes | None]:
         """Return the first of the compressed bytes, None where there are none."""
-        keyword, found, rest = head.partition(b"\0")
-        if not found or not keyword:
-            return None
+        _, found, rest = head.partition(b"\0")
+        if not found:
+            return _no_text(chunk)
         if chunk.name != b"iTXt":
             return rest[1:]
         if rest[:1] != b"\1":
             return None
         # Language and translated keyword are text; a stream of zlib begins after both.
-        while rest.count(b"\0", 2) < 2 and chunk.left and len(rest) < 4096:  # noqa: PLR2004
+        while rest.count(b"\0", 2) < 2 and chunk.left and len(rest) < _MAX_NAMES:  # noqa: PLR2004
             more = yield from self._take(chunk, min(chunk.left, 256))
             self._metadata.look(more)
             rest += more
-        return rest[2:].split(b"\0", 2)[-1]
+        names = rest[2:].split(b"\0", 2)
+        return names[2] if names[2:] else _no_text(chunk)
 
     def _take(self, chunk: _Chunk, count: int) -> Step[bytes]:
         if count > chunk.left:
@@ -187,6 +194,13 @@ class _Png:
             look(seen)
             chunk.left -= len(seen)
             self._source.use(len(seen))
+
+
+def _no_text(chunk: _Chunk) -> bytes:
+    """Refuse a text whose beginning was not found: other readers may find one."""
+    if chunk.left:
+        raise _malformed()
+    return b""
 
 
 class _Text:
