@@ -7,7 +7,7 @@ of Ultra HDR. Their index says where each begins, and those are images like the 
 import re
 from typing import Final
 
-from roadworthy.uploads.types.canvas import MAX_PIXELS, MAX_SIDE, Canvas
+from roadworthy.uploads.types.canvas import MAX_PIXELS, MAX_SIDE, Canvas, Parts
 from roadworthy.uploads.types.filetype import FileType, Rejected
 from roadworthy.uploads.types.foreign import Alone
 from roadworthy.uploads.types.reasons import MALFORMED, TRAILING_DATA
@@ -24,6 +24,8 @@ _EOI: Final = 0xD9
 _SOS: Final = 0xDA
 _APP2: Final = 0xE2
 _MAX_IMAGES: Final = 16
+_FILL: Final = 256
+_FIELD_BYTES: Final = 12
 
 
 def jpeg(*, max_pixels: int = MAX_PIXELS, max_side: int = MAX_SIDE) -> FileType:
@@ -45,6 +47,7 @@ def jpeg(*, max_pixels: int = MAX_PIXELS, max_side: int = MAX_SIDE) -> FileType:
 class _Jpeg:
     def __init__(self, source: Pushed, canvas: Canvas) -> None:
         self._source, self._canvas = source, canvas
+        self._parts = Parts(mean_bytes=1024)
         self._others: list[int] = []
         """Where further images begin."""
 
@@ -103,6 +106,7 @@ class _Jpeg:
         if length < 2:  # noqa: PLR2004 - the length counts itself
             raise _malformed("A segment has no length.")
         at = self._source.offset
+        self._parts.one_more(at + length)
         content = yield from self._source.take(length - 2)
         if marker == _APP2 and content.startswith(b"MPF\x00"):
             self._others += _further_images(content[4:], at + 4)
@@ -117,12 +121,20 @@ class _Jpeg:
     def _marker(self) -> Step[int]:
         if (yield from self._source.take(1)) != b"\xff":
             raise _malformed("A marker is missing.")
-        code = 0xFF
-        while code == 0xFF:  # noqa: PLR2004 - any number of these may fill (B.1.1.2)
-            [code] = yield from self._source.take(1)
+        yield from self._fill()
+        [code] = yield from self._source.take(1)
         if code == 0:
             raise _malformed("A marker is missing.")
         return code
+
+    def _fill(self) -> Step[None]:
+        """Pass over more of what begins a marker: there may be any number (B.1.1.2)."""
+        code = b""
+        while not code:
+            yield from self._source.more()
+            piece = bytes(self._source.here[:_FILL])
+            code = piece.lstrip(b"\xff")
+            self._source.use(len(piece) - len(code))
 
     def _scan(self) -> Step[int]:
         """Pass over coded data, and return the marker that ends it."""
@@ -152,9 +164,9 @@ def _further_images(index: bytes, start: int) -> list[int]:
     def number(at: int, size: int) -> int:
         return int.from_bytes(index[at : at + size], order)  # type: ignore[arg-type]
 
-    directory = number(4, 4)
-    for field in range(number(directory, 2)):
-        at = directory + 2 + 12 * field
+    fields = number(4, 4) + 2
+    end = min(fields + number(fields - 2, 2) * _FIELD_BYTES, len(index))
+    for at in range(fields, end, _FIELD_BYTES):
         if number(at, 2) == 0xB002:  # noqa: PLR2004 - the list of images
             count, entries = number(at + 4, 4) // 16, number(at + 8, 4)
             offsets = [number(entries + 16 * n + 8, 4) for n in range(1, min(count, _MAX_IMAGES))]
