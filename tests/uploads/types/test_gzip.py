@@ -18,10 +18,10 @@ PLAIN = gzip.compress(TEXT, mtime=0)
 
 def tar_of(*entries: tarfile.TarInfo, form: int = tarfile.PAX_FORMAT) -> bytes:
     file = io.BytesIO()
-    with tarfile.open(fileobj=file, mode="w:gz", format=form) as archive:
+    with tarfile.open(fileobj=file, mode="w", format=form) as archive:
         for entry in entries:
             archive.addfile(entry, io.BytesIO(b"x" * entry.size))
-    return file.getvalue()
+    return gzip.compress(file.getvalue(), mtime=0)  # the same in every process of a test run
 
 
 def entry(name: str, kind: bytes = tarfile.REGTYPE, target: str = "", size: int = 0):
@@ -46,10 +46,10 @@ def verdict(content: bytes, *cuts: int, kind=GZIP) -> str:
     "content",
     [
         PLAIN,
-        gzip.compress(b""),
+        gzip.compress(b"", mtime=0),
         PLAIN + PLAIN,
         PLAIN + b"\0" * 512,
-        gzip.compress(b"x" * 600),
+        gzip.compress(b"x" * 600, mtime=0),
         tar_of(entry("a/b.txt", size=700), entry("c", size=3)),
         tar_of(entry("n" * 300, size=5), form=tarfile.PAX_FORMAT),
         tar_of(entry("n" * 300, size=5), form=tarfile.GNU_FORMAT),
@@ -127,3 +127,30 @@ def test_cuts_make_no_difference(cuts):
 
     assert verdict(PLAIN + PLAIN, *cuts) == "taken"
     assert verdict(climbing, *cuts) == "path_climbs_out"
+
+
+def with_header(flags: int, hidden: bytes) -> bytes:
+    """A member with an extra field, a name or a comment, as `flags` says."""
+    field = len(hidden).to_bytes(2, "little") + hidden if flags == 0x04 else hidden + b"\0"
+    return PLAIN[:3] + bytes([flags]) + PLAIN[4:10] + field + PLAIN[10:]
+
+
+@pytest.mark.parametrize("flags", [0x04, 0x08, 0x10])
+def test_a_header_may_say_something(flags):
+    assert verdict(with_header(flags, b"BC\x02notes.txt")) == "taken"
+
+
+@pytest.mark.parametrize("flags", [0x04, 0x08, 0x10])
+@pytest.mark.parametrize(
+    "hidden", [b"%PDF-1.7", b"PK\x03\x04", b"Rar!\x1a\x07", b"7z\xbc\xaf\x27\x1c", b"<script>"]
+)
+def test_another_file_in_a_header_is_rejected(flags, hidden):
+    assert verdict(with_header(flags, b"GZ" + hidden + b"1")) == "hidden_format"
+    assert verdict(PLAIN + with_header(flags, b"GZ" + hidden + b"1"), 70, 90) == "hidden_format"
+
+
+@pytest.mark.parametrize(("at", "magic"), [(128, b"DICM"), (257, b"ustar"), (0x8001, b"CD001")])
+def test_a_format_that_begins_at_a_fixed_place_is_rejected(at, magic):
+    hidden = b"\1" * (at - 12) + magic
+
+    assert verdict(with_header(0x04, hidden)) == "hidden_format"

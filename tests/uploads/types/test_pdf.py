@@ -83,6 +83,13 @@ def test_an_end_with_something_else_before_the_next_is_rejected():
     assert verdict(PLAIN + b"#!/bin/sh\n" * 9 + PLAIN) == "trailing_data"
 
 
+def test_a_character_map_may_end_like_a_document():
+    stream = b"9 0 obj<</Length 25>>\nstream\n%%EndResource\n%%EOF\n\nendstream endobj\n"
+    at = PLAIN.rindex(b"\nxref") + 1
+
+    assert verdict(PLAIN[:at] + stream + PLAIN[at:], at + 48) == "taken"
+
+
 def test_an_archive_around_the_end_is_rejected():
     hidden = b"PK\x05\x06" + b"\0" * 8 + b"startxref\n0\n%%EOF"
 
@@ -134,6 +141,13 @@ def test_an_encrypted_document_is_rejected():
     writer.write(file)
 
     assert verdict(file.getvalue()) == "encrypted"
+
+
+@pytest.mark.parametrize(("at", "magic"), [(128, b"DICM"), (257, b"ustar"), (0x8001, b"CD001")])
+def test_a_format_that_begins_at_a_fixed_place_is_rejected(at, magic):
+    hidden = PLAIN[:9] + b"%" + b"\1" * (at - 10) + magic + b"\n" + PLAIN[9:]
+
+    assert verdict(hidden) == "hidden_format"
 
 
 def test_a_page_for_browsers_is_rejected():

@@ -1,7 +1,8 @@
 """gzip (RFC 1952): every member is unpacked, counted and checked.
 
 Nothing of what comes out is kept. If it is a tar archive, as in `.tar.gz`, its headers are
-walked: what they name may not lead out of the folder that it is unpacked in.
+walked: what they name may not lead out of the folder that it is unpacked in. The header of a
+member has room for another file, as its readers pass over it: that is looked for.
 """
 
 import struct
@@ -9,6 +10,7 @@ from typing import Final
 
 from roadworthy.uploads.types.expansion import MAX_EXPANDED, MAX_RATIO, Expansion, Inflating
 from roadworthy.uploads.types.filetype import FileType, Rejected
+from roadworthy.uploads.types.foreign import ANYWHERE, IN_METADATA, Alone, Foreign
 from roadworthy.uploads.types.reasons import MALFORMED, TOO_LARGE_INSIDE, TRAILING_DATA
 from roadworthy.uploads.types.steps import Pushed, Step, Steps
 from roadworthy.uploads.types.tar import MAX_ENTRIES, Inside
@@ -34,9 +36,10 @@ def gzip_within(
     file that may be, above 64 MiB; `max_entries` how many entries a tar in it may have.
     """
 
-    def inspector() -> Steps:
+    def inspector() -> Alone:
         expansion = Expansion(max_expanded, max_ratio)
-        return Steps(lambda source: _Gzip(source, expansion, Inside(max_entries)).read())
+        steps = Steps(lambda source: _Gzip(source, expansion, Inside(max_entries)).read())
+        return Alone(steps, ())  # packed data may be that of any file, and says nothing
 
     return FileType(
         "application/gzip",
@@ -50,6 +53,7 @@ def gzip_within(
 class _Gzip:
     def __init__(self, source: Pushed, expansion: Expansion, inside: Inside) -> None:
         self._source, self._expansion, self._inside = source, expansion, inside
+        self._hidden = Foreign((*ANYWHERE, *IN_METADATA))
 
     def read(self) -> Step[None]:
         yield from self._member()
@@ -76,9 +80,8 @@ class _Gzip:
         if flags & _RESERVED:
             raise Rejected(MALFORMED, "The file is no valid gzip.")
         if flags & _FEXTRA:
-            yield from self._source.skip(
-                int.from_bytes((yield from self._source.take(2)), "little")
-            )
+            length = int.from_bytes((yield from self._source.take(2)), "little")
+            self._hidden.look((yield from self._source.take(length)))
         for flag in (_FNAME, _FCOMMENT):
             if flags & flag:
                 yield from self._text()
@@ -86,9 +89,11 @@ class _Gzip:
             yield from self._source.take(2)
 
     def _text(self) -> Step[None]:
+        text = b""
         for _ in range(_MAX_TEXT):
-            if (yield from self._source.take(1)) == b"\0":
-                return
+            if (letter := (yield from self._source.take(1))) == b"\0":
+                return self._hidden.look(text)
+            text += letter
         raise Rejected(TOO_LARGE_INSIDE, "The header of the file is too long.")
 
     def _padding(self) -> Step[None]:

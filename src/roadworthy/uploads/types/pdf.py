@@ -13,7 +13,7 @@ from typing import Final
 from roadworthy.uploads.stored import KiB, MiB
 from roadworthy.uploads.types.expansion import Inflater
 from roadworthy.uploads.types.filetype import Data, FileType, Rejected
-from roadworthy.uploads.types.foreign import ARCHIVES, Foreign
+from roadworthy.uploads.types.foreign import ARCHIVES, Alone
 from roadworthy.uploads.types.reasons import (
     ACTIVE_CONTENT,
     ENCRYPTED,
@@ -42,7 +42,9 @@ _STREAM: Final = re.compile(rb"(?<!end)stream(?:\r\n|\n|\r)")
 _OTHER_FILTERS: Final = re.compile(
     rb"/(?:ASCIIHexDecode|AHx|ASCII85Decode|A85|LZWDecode|LZW|RunLengthDecode|RL|Crypt|Predictor)"
 )
-_AFTER_END: Final = re.compile(rb"(?:\d{1,10}\s+\d{1,5}\s+obj|xref|trailer|startxref|%|\Z)")
+_AFTER_END: Final = re.compile(
+    rb"(?:\d{1,10}\s+\d{1,5}\s+obj|xref|trailer|startxref|endstream|%|\Z)"
+)
 _END: Final = re.compile(rb"startxref[\s\0]+\d{1,19}[\s\0]+%%EOF[\s\0]*\Z")
 _WEB: Final = re.compile(rb"(?i:<script|<html|<!doctype html|<\?php)")
 
@@ -62,7 +64,7 @@ def pdf_within(*, max_unpacked: int = 64 * MiB) -> FileType:
         "application/pdf",
         ".pdf",
         lambda head: _HEADER.match(head) is not None,
-        lambda: _Pdf(max_unpacked),
+        lambda: Alone(_Pdf(max_unpacked), ARCHIVES),
         aliases=("application/x-pdf",),
     )
 
@@ -74,12 +76,10 @@ class _Pdf:
         self._ended = False
         self._begun = False
         self._names = _Names()
-        self._foreign = Foreign(ARCHIVES)
         self._objects = _ObjectStreams(max_unpacked)
 
     def feed(self, data: Data) -> None:
         """Take the next bytes."""
-        self._foreign.look(data)
         bytes_ = bytes(data)
         whole = self._tail + bytes_
         if not self._begun and len(whole) >= _FIRST:
