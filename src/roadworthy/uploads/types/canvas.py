@@ -60,8 +60,8 @@ class Canvas:
 class Parts:
     """Count what a file is made of: parts of no size would cost time without end."""
 
-    def __init__(self, *, mean_bytes: int) -> None:
-        self._mean_bytes = mean_bytes
+    def __init__(self, *, mean_bytes: int, free: int = _FREE_PARTS) -> None:
+        self._mean_bytes, self._free = mean_bytes, free
         self._count = 0
 
     def one_more(self, offset: int) -> None:
@@ -71,5 +71,5 @@ class Parts:
             Rejected: There are many, and they are smaller than `mean_bytes` on average.
         """
         self._count += 1
-        if self._count > _FREE_PARTS + offset // self._mean_bytes:
+        if self._count > self._free + offset // self._mean_bytes:
             raise Rejected(TOO_MANY_ENTRIES, "The file has too many parts.")

@@ -12,7 +12,7 @@ from roadworthy.uploads.types.filetype import Data, Inspector, Rejected
 from roadworthy.uploads.types.reasons import HIDDEN_FORMAT
 from roadworthy.uploads.types.steps import Pushed, Step
 
-__all__ = ["ANYWHERE", "ARCHIVES", "IN_METADATA", "Alone", "Foreign", "look_through"]
+__all__ = ["ANYWHERE", "ARCHIVES", "IN_METADATA", "Alone", "Foreign", "look_at", "look_through"]
 
 # Each begins with a literal, which makes searching ten times as fast as one pattern of all.
 # None of them is shorter than five bytes: pixels are random, and there may be 2**30 of them.
@@ -40,6 +40,7 @@ ANYWHERE: Final = (
 IN_METADATA: Final = (re.compile(rb"PK(?:\x03\x04|\x01\x02|\x05\x06)"), re.compile(rb"RE~\^"))
 """What occurs in pixels, but not in the little that is said of them."""
 
+_IN_FEW_BYTES: Final = re.compile(b"|".join(each.pattern for each in (*ANYWHERE, *IN_METADATA)))
 _FIXED: Final = ((128, b"DICM"), (257, b"ustar"), (0x8001, b"CD001"), (0x8801, b"CD001"))
 _LONGEST: Final = 24
 # Sizes that open a comment, so that the whole is JavaScript, too.
@@ -100,6 +101,16 @@ class Alone:
             raise _hidden()
         if len(head) == end:
             self._head = None
+
+
+def look_at(metadata: bytes) -> None:
+    """Return if a few bytes, all that there are of their kind, hide nothing.
+
+    Raises:
+        Rejected: Here begins something else.
+    """
+    if _IN_FEW_BYTES.search(metadata):
+        raise _hidden()
 
 
 def look_through(source: Pushed, count: int, foreign: Foreign) -> Step[None]:

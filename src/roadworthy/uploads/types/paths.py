@@ -1,6 +1,7 @@
 """Names and links in archives: none may lead out of its folder."""
 
 import re
+from collections.abc import Iterator
 from typing import Final
 
 from roadworthy.uploads.types.filetype import Rejected
@@ -75,16 +76,14 @@ class Tree:
         if folder == self._last:  # mostly
             return
         self._last = folder
-        path = b""
-        for segment in _segments(folder.lower()):
-            path += b"/" + segment
-            self._folders.add(hash(path))
+        self._folders.update(_numbers(folder))
         if len(self._folders) > MAX_FOLDERS:
             raise Rejected(TOO_MANY_ENTRIES, "The archive has too many folders.")
 
     def add_link(self, name: bytes) -> None:
         """Take note that an entry is a link."""
-        self._links.add(hash(b"".join(b"/" + segment for segment in _segments(name.lower()))))
+        *_, number = _numbers(name)
+        self._links.add(number)
         if len(self._links) > MAX_LINKS:
             raise Rejected(TOO_MANY_ENTRIES, "The archive has too many links.")
 
@@ -92,6 +91,15 @@ class Tree:
         """Return if no entry is in a folder that is a link."""
         if not self._folders.isdisjoint(self._links):
             raise Rejected(PATH_CLIMBS_OUT, "A name in the archive passes through a link.")
+
+
+def _numbers(path: bytes) -> Iterator[int]:
+    """Yield one for each folder on the way, and one for what the path leads to."""
+    number = 0
+    yield number
+    for segment in _segments(path.lower()):
+        number = hash((number, segment))
+        yield number
 
 
 def _segments(path: bytes) -> list[bytes]:

@@ -24,7 +24,7 @@ _PLAIN: Final = frozenset({0, 0o040000, 0o100000})
 
 
 class Directory:
-    """All entries of an archive, as sums and hashes: some 16 bytes of memory for each."""
+    """All entries of an archive, as sums and hashes: some 24 bytes of memory for each."""
 
     def __init__(self, max_entries: int) -> None:
         self._max_entries = max_entries
@@ -32,7 +32,7 @@ class Directory:
         secret = token_bytes(16)
         self._seen, self._wrapped, self._listed = _Sum(secret), _Sum(secret), _Sum(secret)
         self._listed_count = 0
-        self._names = [array("q") for _ in range(_BUCKETS)]
+        self._names, self._listed_names = _Names(), _Names()
         self._tree = Tree()
         self._no_targets = array("Q")
         self._links: set[int] = set()
@@ -44,8 +44,7 @@ class Directory:
             raise Rejected(TOO_MANY_ENTRIES, "The archive has too many entries.")
         self._judge_names(entry)
         for name in {entry.name, entry.unicode_name or entry.name}:
-            number = hash(name)
-            self._names[number % _BUCKETS].append(number)
+            self._names.add(name)
             self._tree.add(name)
 
     def end(self, entry: Entry, *, may_be_link: bool) -> None:
@@ -60,9 +59,13 @@ class Directory:
         self._listed_count += 1
         self._listed.add(entry.packed())
         self._judge_names(entry)
+        name = entry.unicode_name or entry.name  # which the local header may not know
+        self._listed_names.add(name)
+        self._tree.add(name)
         kind = entry.mode & _KIND
         if kind == _LINK:
             self._tree.add_link(entry.name)
+            self._tree.add_link(name)
             self._links.add(entry.offset)
         elif kind not in _PLAIN:
             raise Rejected(SPECIAL_FILE, "The archive holds a device or a pipe.")
@@ -75,7 +78,7 @@ class Directory:
         expected = self._seen if wide else self._wrapped
         if self._listed_count != self.count or not self._listed.equals(self._seen, expected):
             raise Rejected(AMBIGUOUS, "The archive's directory is not what the archive holds.")
-        if any(len(set(names)) < len(names) for names in self._names):
+        if self._names.has_twins or self._listed_names.has_twins:
             raise Rejected(AMBIGUOUS, "Two entries of the archive have one name.")
         if any(offset in self._links for offset in self._no_targets):
             raise Rejected(PATH_CLIMBS_OUT, "A link in the archive leads out of its folder.")
@@ -85,6 +88,23 @@ class Directory:
         judge_path(entry.name, utf8=entry.is_utf8)
         if entry.unicode_name is not None:
             judge_path(entry.unicode_name, utf8=True)
+
+
+class _Names:
+    """Tell whether two names are the same: 8 bytes of memory for each."""
+
+    def __init__(self) -> None:
+        self._numbers = [array("q") for _ in range(_BUCKETS)]
+
+    def add(self, name: bytes) -> None:
+        """Take one name."""
+        number = hash(name)
+        self._numbers[number % _BUCKETS].append(number)
+
+    @property
+    def has_twins(self) -> bool:
+        """Whether one came twice."""
+        return any(len(set(numbers)) < len(numbers) for numbers in self._numbers)
 
 
 class _Sum:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from roadworthy.uploads.types.filetype import Rejected
+from roadworthy.uploads.types.foreign import look_at
 from roadworthy.uploads.types.reasons import AMBIGUOUS, ENCRYPTED, MALFORMED, UNSUPPORTED
 from roadworthy.uploads.types.steps import Pushed, Step
 
@@ -99,7 +100,7 @@ def read_local(source: Pushed) -> Step[Entry]:
     _, flags, method, _, _, crc, compressed, expanded, name_length, extra_length = fields
     _judge_method(flags, method)
     name = yield from source.take(name_length)
-    extra = _extra((yield from source.take(extra_length)))
+    extra = _extra(name, (yield from source.take(extra_length)))
     expanded, compressed = _wide(extra, expanded, compressed)
     return Entry(offset, name, flags, method, crc, compressed, expanded, _other_name(extra, name))
 
@@ -110,8 +111,8 @@ def read_central(source: Pushed) -> Step[Entry]:
     made_by, _, flags, method, _, _, crc, compressed, expanded, *lengths = fields[:12]
     disk, _, attributes, offset = fields[12:]
     name = yield from source.take(lengths[0])
-    extra = _extra((yield from source.take(lengths[1])))
-    yield from source.skip(lengths[2])
+    extra = _extra(name, (yield from source.take(lengths[1])))
+    look_at((yield from source.take(lengths[2])))
     if disk not in {0, 0xFFFF}:
         raise Rejected(UNSUPPORTED, "The archive is one part of several.")
     expanded, compressed, offset = _wide(extra, expanded, compressed, offset)
@@ -138,7 +139,9 @@ def _judge_method(flags: int, method: int) -> None:
         raise Rejected(UNSUPPORTED, "The archive is packed in a way that cannot be judged.")
 
 
-def _extra(data: bytes) -> dict[int, bytes]:
+def _extra(name: bytes, data: bytes) -> dict[int, bytes]:
+    # Readers of PDF take the first 1,024 bytes for a preamble; neither has a use for this.
+    look_at(name + data)
     fields: dict[int, bytes] = {}
     at = 0
     while at + 4 <= len(data):  # up to 3 bytes more are padding of Android's zipalign

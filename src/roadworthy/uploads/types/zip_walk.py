@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from typing import Final, Protocol, TypeAlias
 
 from roadworthy.uploads.stored import KiB, MiB
+from roadworthy.uploads.types.canvas import Parts
 from roadworthy.uploads.types.expansion import MAX_EXPANDED, MAX_RATIO, Expansion, Inflating
 from roadworthy.uploads.types.filetype import Rejected
+from roadworthy.uploads.types.foreign import look_at
 from roadworthy.uploads.types.paths import MAX_TARGET, leads_out
-from roadworthy.uploads.types.reasons import AMBIGUOUS, HIDDEN_FORMAT, MALFORMED, UNSUPPORTED
+from roadworthy.uploads.types.reasons import AMBIGUOUS, MALFORMED, UNSUPPORTED
 from roadworthy.uploads.types.steps import Pushed, Step
 from roadworthy.uploads.types.zip_directory import Directory
 from roadworthy.uploads.types.zip_records import (
@@ -41,8 +43,8 @@ _LOCATOR_FIELDS: Final = struct.Struct("<IQI")
 _LONGEST_DESCRIPTOR: Final = 24
 _SEARCHED: Final = 16 * KiB
 _WRAP_COUNT: Final = 2**16
-_MAX_FALSE_DESCRIPTORS: Final = 100_000
-"""Each costs a microsecond; a stored archive of streamed entries has one for each of these."""
+_FREE_FALSE_DESCRIPTORS: Final = 100_000
+"""Each costs 10 microseconds; a stored archive of streamed entries has one for each of these."""
 _BROKEN: Final = "The archive is broken: an entry is not what its header says."
 _NO_END: Final = "The archive is broken: its records do not follow each other."
 
@@ -87,6 +89,7 @@ class Walk:
         self._directory = Directory(limits.max_entries)
         self._expansion = Expansion(limits.max_expanded, limits.max_ratio)
         self._unverified = limits.max_inflated
+        self._false = Parts(mean_bytes=1024, free=_FREE_FALSE_DESCRIPTORS)
 
     def read(self, source: Pushed) -> Step[None]:
         """Read the entries, the central directory, and the end."""
@@ -105,12 +108,11 @@ class Walk:
     def _read_entry(self, source: Pushed) -> Step[None]:
         entry = yield from read_local(source)
         self._directory.begin(entry)
-        _judge_disguise(entry)
         target = _Target(entry.name)
         wanted = self._contents.begin(entry) if self._contents is not None else None
         inflating = Inflating(self._expansion, _both(target.write, wanted))
         if entry.is_streamed:
-            yield from _read_streamed(source, entry, inflating)
+            yield from _read_streamed(source, entry, inflating, self._false)
         elif wanted or entry.expanded <= self._unverified:
             yield from self._read_verified(source, entry, inflating)
         else:
@@ -169,19 +171,13 @@ def _both(first: Take, second: Take | None) -> Take:
     return take
 
 
-def _judge_disguise(entry: Entry) -> None:
-    # Readers of PDF take the first 1,024 bytes for a preamble; names have no use for this.
-    if b"%PDF-" in entry.name:
-        raise Rejected(HIDDEN_FORMAT, "The archive can be read as a PDF, too.")
-
-
-def _read_streamed(source: Pushed, entry: Entry, inflating: Inflating) -> Step[None]:
+def _read_streamed(source: Pushed, entry: Entry, inflating: Inflating, false: Parts) -> Step[None]:
     """Find the end of an entry whose sizes come after it."""
     if entry.method == DEFLATED:
         yield from inflating.read(source)
         yield from _read_descriptor(source, inflating)
     elif entry.method == STORED:
-        yield from _read_stored(source, inflating)
+        yield from _read_stored(source, inflating, false)
     else:
         raise Rejected(UNSUPPORTED, "An entry of the archive has no size.")
     found = inflating.crc, inflating.packed, inflating.size
@@ -206,9 +202,9 @@ def _record_follows(source: Pushed) -> Step[bool]:
     return (yield from source.peek(4)) in {LOCAL, CENTRAL}
 
 
-def _read_stored(source: Pushed, inflating: Inflating) -> Step[None]:
+def _read_stored(source: Pushed, inflating: Inflating, false: Parts) -> Step[None]:
     """Read up to the first data descriptor that tells what has just been read."""
-    for _ in range(_MAX_FALSE_DESCRIPTORS):
+    while True:
         while not (head := (yield from source.peek(_LONGEST_DESCRIPTOR))).startswith(DESCRIPTOR):
             yield from source.more()
             inflating.count_stored(source, _before_descriptor(source.here))
@@ -216,7 +212,7 @@ def _read_stored(source: Pushed, inflating: Inflating) -> Step[None]:
             if head.startswith(spelling):
                 return (yield from source.skip(len(spelling)))
         inflating.count_stored(source, 1)
-    raise Rejected(UNSUPPORTED, "An entry of the archive has no size.")
+        false.one_more(source.offset)
 
 
 def _before_descriptor(here: memoryview) -> int:
@@ -261,8 +257,10 @@ def _read_end(source: Pushed, signature: bytes) -> Step[_End]:
         raise Rejected(MALFORMED, _NO_END)
     disk, first, here, *narrow, length = _END_FIELDS.unpack((yield from source.take(18)))
     _judge_disks(disk, first, here, narrow[0])
-    if END in (yield from source.take(length)):
+    comment = yield from source.take(length)
+    if END in comment:
         raise Rejected(AMBIGUOUS, "The archive's comment has an archive's end in it.")
+    look_at(comment)
     return _End(offset, (narrow[0], narrow[1], narrow[2]), wide)
 
 
