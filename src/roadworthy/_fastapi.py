@@ -16,6 +16,7 @@ Everything else in this library uses documented interfaces only.
 # Private names are what this module is for.
 
 import asyncio
+import logging
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
@@ -58,6 +59,8 @@ __all__ = [
     "when_settled",
     "wrap_outermost",
 ]
+
+log = logging.getLogger("roadworthy")
 
 Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
 Prepare: TypeAlias = Callable[[Request], Request]
@@ -152,7 +155,8 @@ def body_of(request: Request) -> bytes | None:
 def when_settled(request: Request, settle: Settle) -> None:
     """Call `settle(response, error)` once the function scope has closed: exactly one is given.
 
-    Whatever happens to the request by then does not change what was committed.
+    Whatever happens to the request by then does not change what was committed, and what
+    `settle` raises does not change the answer: it is logged.
     """
     request.scope.setdefault(_SETTLE, []).append(settle)
 
@@ -249,7 +253,10 @@ async def _run_until_done(handler: Handler, request: Request, scope: Scope) -> R
 
 async def _settle(scope: Scope, response: Response | None, error: BaseException | None) -> None:
     for settle in scope.pop(_SETTLE, ()):
-        await settle(response, error)
+        try:
+            await settle(response, error)
+        except Exception:
+            log.exception("what was to be done after the request failed")
 
 
 async def _run_once(handler: Handler, request: Request, scope: Scope) -> Response:

@@ -11,6 +11,7 @@ import pytest
 
 from support import debian
 from support.nginx import Nginx, proxy_to
+from support.objects import object_server
 from support.postgres import Unavailable, database_on, server_url
 from support.server import Server, uvicorn_command
 
@@ -41,6 +42,13 @@ def postgres_server(_postgres: str | Unavailable) -> str:
 def postgres_url(postgres_server: str) -> Iterator[str]:
     """`postgresql://…`, an empty database that is dropped after the test."""
     with database_on(postgres_server) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def object_url() -> Iterator[str]:
+    """The URL of an S3 server that has one bucket, `ready`: use a prefix of your own."""
+    with object_server() as url:
         yield url
 
 

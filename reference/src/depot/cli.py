@@ -95,8 +95,6 @@ def _settings(*, runs_jobs: bool = False) -> Settings:
         chosen = settings.read()
     except SettingsMistaken as error:
         _fail(*error.lines)
-    if chosen.bucket is not None:
-        _fail("DEPOT_FILES__URL: object stores are not served yet; set it to file:///path")
     if runs_jobs and chosen.jobs.engine != "embedded":
         _fail("DEPOT_JOBS__ENGINE: needs embedded; celery and rq come with a later version")
     logging.config.dictConfig(logs.config(chosen.log.format))
@@ -122,8 +120,8 @@ def _with_database(chosen: Settings, use: Callable[[Database], Awaitable[None]])
 
 def _try_files(chosen: Settings) -> None:
     async def run() -> None:
-        async with asyncio.timeout(FILES_SECONDS), parts.files(chosen):
-            pass
+        async with asyncio.timeout(FILES_SECONDS), parts.files(chosen) as files:
+            await anext(files.store.entries(), None)
 
     try:
         asyncio.run(run())

@@ -14,6 +14,7 @@ from depot.users.tasks import record_action
 from roadworthy.database import Database
 from roadworthy.jobs import Embedded, Jobs
 from roadworthy.uploads import Disk, Files
+from roadworthy.uploads.store import Store
 
 __all__ = ["TASKS", "database", "files", "jobs", "mailer"]
 
@@ -31,8 +32,17 @@ def database(settings: Settings, grace: Grace) -> Database:
 
 
 def files(settings: Settings) -> Files:
-    """Return what keeps uploads: a directory."""
-    return Files(Disk(settings.files_dir))
+    """Return what keeps uploads: in a directory, or in an object store."""
+    return Files(_store(settings))
+
+
+def _store(settings: Settings) -> Store:
+    if settings.bucket is None:
+        return Disk(settings.files_dir)
+    from roadworthy.uploads.stores.objects import Objects  # noqa: PLC0415 - only who uses it waits
+
+    # Who writes http:// into the endpoint means it: a store on the same machine or network.
+    return Objects(settings.bucket, allow_http=settings.endpoint.startswith("http://"))
 
 
 def mailer(settings: Settings) -> Mailer:

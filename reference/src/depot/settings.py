@@ -5,6 +5,7 @@ member are joined by two underscores: `DEPOT_BODY__MAX_BYTES`.
 """
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
@@ -193,6 +194,11 @@ class Settings(BaseSettings):
         """The URL of the object store that was given: `s3://bucket/prefix`."""
         url = self.files.url
         return url if url is not None and url.startswith("s3:") else None
+
+    @property
+    def endpoint(self) -> str:
+        """The address of the object store, from the variables that are customary for it."""
+        return os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL", "")
 
     @property
     def mail_dir(self) -> Path:

@@ -24,7 +24,14 @@ from roadworthy.uploads.store import Batch, Judge, Writing
 from roadworthy.uploads.stored import KiB, Stored
 from roadworthy.uploads.types.filetype import HEAD_BYTES, FileType, Rejected
 
-__all__ = ["BATCH_BYTES", "Intake", "identify", "rejections", "store_failures"]
+__all__ = [
+    "BATCH_BYTES",
+    "Intake",
+    "identify",
+    "left_to_the_sweep",
+    "rejections",
+    "store_failures",
+]
 
 log = logging.getLogger("roadworthy.uploads")
 
@@ -162,6 +169,8 @@ class _Judging:
 def identify(head: bytes, declared: str, accept: tuple[FileType, ...]) -> FileType:
     """Return what the first bytes say, unless the client says otherwise.
 
+    Of several types it is the narrowest, and of these the first in `accept`.
+
     Raises:
         UnsupportedMediaType: 415.
         FileRejected: 422. There are no bytes.
@@ -172,7 +181,7 @@ def identify(head: bytes, declared: str, accept: tuple[FileType, ...]) -> FileTy
     named = fitting if declared in _ANY else [k for k in fitting if k.is_called(declared)]
     if not named:
         raise FileTypeRefused
-    return named[0]
+    return min(named, key=lambda kind: kind.breadth)
 
 
 @contextmanager
@@ -194,3 +203,12 @@ def store_failures() -> Generator[None]:
             raise
         log.exception("the store failed")
         raise ServiceUnavailable from error
+
+
+@contextmanager
+def left_to_the_sweep() -> Generator[None]:
+    """Go on where the store fails to forget: the client is told why it was refused, not this."""
+    try:
+        yield
+    except OSError:
+        log.exception("the store failed to remove a file that was not kept; the sweep will")

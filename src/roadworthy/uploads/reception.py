@@ -17,7 +17,7 @@ from roadworthy.uploads import observe
 from roadworthy.uploads.body import Body
 from roadworthy.uploads.files import Files
 from roadworthy.uploads.form import Form
-from roadworthy.uploads.intake import Intake
+from roadworthy.uploads.intake import Intake, left_to_the_sweep
 from roadworthy.uploads.parts import End, Event, Part, Reader
 from roadworthy.uploads.policy import Policy
 from roadworthy.uploads.stored import Stored
@@ -63,9 +63,11 @@ async def take_in(policy: Policy, files: Files, part: Part, pieces: AsyncIterato
 
 
 async def _undo(intake: Intake, files: Files) -> None:
-    await intake.close()
+    with left_to_the_sweep():
+        await intake.close()
     # Whoever cancelled its commit does not know whether that had happened.
-    await files.delete(intake.key)
+    with left_to_the_sweep():
+        await files.delete(intake.key)
 
 
 def _tell(error: BaseException, received: int) -> None:
@@ -102,7 +104,8 @@ class _Reception:
         if self._intake is not None:
             await _undo(self._intake, self._files)
         for stored in self._kept:
-            await self._files.delete(stored)
+            with left_to_the_sweep():
+                await self._files.delete(stored)
 
     async def _rest(self) -> None:
         # A client that is silent holds as little of our memory as possible.

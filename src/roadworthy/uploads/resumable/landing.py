@@ -6,7 +6,7 @@ from typing import Final, Self
 
 from roadworthy._internal.finish import to_its_end
 from roadworthy.uploads.files import Files
-from roadworthy.uploads.intake import BATCH_BYTES, store_failures
+from roadworthy.uploads.intake import BATCH_BYTES, left_to_the_sweep, store_failures
 from roadworthy.uploads.store import Batch, Judge, Writing
 from roadworthy.uploads.stored import MiB
 
@@ -121,7 +121,8 @@ class Landing:
         self._piece_bytes = self._pending_bytes = 0
         self._pending.clear()
         try:
-            await self._stack.aclose()
+            with left_to_the_sweep():
+                await self._stack.aclose()
         finally:
             self._files.release(self._reserved)
             self._reserved = 0

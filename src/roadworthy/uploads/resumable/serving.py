@@ -15,7 +15,7 @@ from roadworthy.problems import PayloadTooLarge, Problem, UnsupportedMediaType
 from roadworthy.uploads import observe
 from roadworthy.uploads.body import Body, declared_length
 from roadworthy.uploads.files import Files
-from roadworthy.uploads.intake import store_failures
+from roadworthy.uploads.intake import left_to_the_sweep, store_failures
 from roadworthy.uploads.policy import Policy
 from roadworthy.uploads.resumable.arriving import Arriving
 from roadworthy.uploads.resumable.completing import Completed, complete, settling
@@ -65,7 +65,8 @@ class Serving:
                 await upload.create(info)
                 offset = await self._first(request, files, upload, State(info=info), turn)
         except BaseException as error:  # the client does not know its address
-            await to_its_end(upload.forget())
+            with left_to_the_sweep():
+                await to_its_end(upload.forget())
             if isinstance(error, Problem):
                 observe.refused(error.code)
             raise

@@ -14,6 +14,7 @@ except ModuleNotFoundError as missing:
         "roadworthy.uploads.stores.objects needs obstore: pip install 'roadworthy[s3]'"
     ) from missing
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
@@ -29,14 +30,18 @@ from roadworthy.uploads.stores._object_files import ObjectReading, ObjectWriting
 __all__ = ["Objects"]
 
 _CONNECT: Final = timedelta(seconds=5)
+# A thread that has handed over its last answer still needs the interpreter for a moment
+# (PyO3/pyo3-async-runtimes, issue 40).
+_LETTING_GO: Final = 0.05
 
 
 class Objects:
     """Keep files in an object store: `s3://bucket/prefix`, or another that obstore knows.
 
-    Credentials, region and endpoint are obstore's: `AWS_*` variables do not reach it by
-    themselves, so pass `config={"endpoint": ..., "access_key_id": ..., ...}`, or a
-    `credential_provider`. `timeout` bounds each request, and all its repeats together.
+    Credentials, region and endpoint are obstore's to find: in `config`, such as
+    `{"endpoint": ..., "access_key_id": ...}`, else in the `AWS_*` variables, else in what the
+    machine or pod offers; or pass a `credential_provider`. An endpoint of `http://` needs
+    `allow_http`. `timeout` bounds each request, and all its repeats together.
 
     An upload holds up to three parts of `part_bytes` in memory once it is larger than one.
     A file that is there already is not replaced: of one part the store decides, of more it
@@ -68,7 +73,8 @@ class Objects:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Do nothing: connections belong to obstore."""
+        """Let obstore's threads finish: a process that ends under them is aborted."""
+        await asyncio.sleep(_LETTING_GO)
 
     def writing(self, key: str, *, media_type: str, content_disposition: str) -> ObjectWriting:
         """Begin a file; nothing of it is in the store before its first part is full."""
