@@ -81,6 +81,8 @@ class FileType:
     """Make what judges one file."""
     aliases: tuple[str, ...] = ()
     """Other media types that clients declare for it."""
+    breadth: int = 0
+    """Of several types that match, the one with the least is taken: CSV before plain text."""
 
     def is_called(self, media_type: str) -> bool:
         """Tell whether a declared media type, without parameters, means this type."""

@@ -45,6 +45,7 @@ def zip_within(
         lambda head: head.startswith((LOCAL, END)),
         lambda: Steps(Walk(limits).read),
         aliases=("application/x-zip-compressed", "application/x-zip", "multipart/x-zip"),
+        breadth=1,  # documents of offices are archives, too
     )
 
 
