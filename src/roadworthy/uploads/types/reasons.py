@@ -5,13 +5,17 @@ from typing import Final
 __all__ = [
     "ACTIVE_CONTENT",
     "AMBIGUOUS",
+    "CONTROL_CHARACTERS",
     "ENCRYPTED",
     "HIDDEN_FORMAT",
     "MALFORMED",
+    "NOT_UTF8",
     "OTHER_TYPE",
     "PATH_CLIMBS_OUT",
     "SPECIAL_FILE",
+    "TOO_DEEP",
     "TOO_LARGE_INSIDE",
+    "TOO_LONG",
     "TOO_MANY_ENTRIES",
     "TOO_MANY_FRAMES",
     "TOO_MANY_PIXELS",
@@ -50,3 +54,11 @@ PATH_CLIMBS_OUT: Final = "path_climbs_out"
 """A name or link in it leads out of the folder that it would be unpacked in."""
 SPECIAL_FILE: Final = "special_file"
 """It holds a device, a pipe, or another thing that is no file."""
+NOT_UTF8: Final = "not_utf8"
+"""It is text, and in another encoding."""
+CONTROL_CHARACTERS: Final = "control_characters"
+"""It is text with characters that are for machines: NUL, escape, and their like."""
+TOO_LONG: Final = "too_long"
+"""A line, a row or a string of it is longer than is allowed."""
+TOO_DEEP: Final = "too_deep"
+"""Its parts are in each other deeper than is allowed."""
