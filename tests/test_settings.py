@@ -10,7 +10,9 @@ from sqlalchemy import text
 
 from roadworthy.database import Database
 from roadworthy.jobs import Embedded
-from roadworthy.settings import DatabaseSettings, JobsSettings
+from roadworthy.settings import DatabaseSettings, FilesSettings, JobsSettings
+from roadworthy.uploads import Disk, Files
+from roadworthy.uploads.stores.objects import Objects
 
 
 class Settings(BaseSettings):
@@ -52,3 +54,27 @@ def test_a_wrong_value_is_refused_without_showing_the_url(wrong):
     with pytest.raises(ValidationError) as refused:
         DatabaseSettings.model_validate({"url": "postgresql://u:hunter2@h/d", **wrong})
     assert "hunter2" not in str(refused.value)
+
+
+def test_fields_are_the_keywords_of_files_and_their_store_and_have_their_defaults():
+    keywords = dict(inspect.signature(Files).parameters)
+    keywords |= inspect.signature(Disk).parameters | inspect.signature(Objects).parameters
+    fields = FilesSettings.model_fields
+
+    assert set(fields) == set(keywords) - {"store", "directory", "config", "credential_provider"}
+    for name in set(fields) - {"url"}:
+        assert fields[name].default == keywords[name].default
+
+
+async def test_a_directory_and_a_bucket_are_told_by_their_urls(tmp_path):
+    async with FilesSettings(url=f"file://{tmp_path}/a%20b").build() as files:
+        await files.add(b"text", media_type="text/plain", filename="a.txt", key="a")
+
+    assert (tmp_path / "a b" / "a").read_bytes() == b"text"
+    assert isinstance(FilesSettings(url="s3://bucket/a").build().store, Objects)
+
+
+@pytest.mark.parametrize("url", ["", "files", "file://", "file://host/a", "s3:///a", "s3://b?c=d"])
+def test_a_url_that_names_no_store_is_refused(url):
+    with pytest.raises(ValidationError, match="file:///path"):
+        FilesSettings(url=url)

@@ -12,15 +12,21 @@ these groups into it:
 `SHOP_DATABASE__URL=postgresql://...` and `SHOP_DATABASE__POOL_SIZE=20` then say the rest.
 """
 
+# ruff: noqa: PLC0415 - each group needs the extra of its own part, and no other
 from datetime import timedelta
-from typing import Annotated, Any, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+from urllib.parse import unquote, urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from roadworthy.database import Database
-from roadworthy.jobs import Embedded
+if TYPE_CHECKING:
+    from roadworthy.database import Database
+    from roadworthy.jobs import Embedded
+    from roadworthy.uploads import Files
+    from roadworthy.uploads.store import Store
 
-__all__ = ["DatabaseSettings", "JobsSettings"]
+__all__ = ["DatabaseSettings", "FilesSettings", "JobsSettings"]
 
 
 def _seconds(value: Any) -> Any:
@@ -47,12 +53,14 @@ class DatabaseSettings(BaseModel):
     synchronous: Literal["full", "normal"] = "full"
     echo: bool = False
 
-    def build(self) -> Database:
+    def build(self) -> "Database":
         """Return the `Database`; nothing is opened until it is entered.
 
         Raises:
             ValueError: `url` names a database that is not supported.
         """
+        from roadworthy.database import Database
+
         given = {name: getattr(self, name) for name in type(self).model_fields}
         return Database(given.pop("url"), **given)
 
@@ -72,6 +80,56 @@ class JobsSettings(BaseModel):
     poll: _Duration | None = None
     grace: _Duration = timedelta(seconds=10)
 
-    def build(self) -> Embedded:
+    def build(self) -> "Embedded":
         """Return the engine: `Jobs(db, tasks=[...], engine=settings.jobs.build())`."""
+        from roadworthy.jobs import Embedded
+
         return Embedded(**{name: getattr(self, name) for name in type(self).model_fields})
+
+
+def _files_url(url: str) -> str:
+    parts = urlsplit(url)
+    whole = parts.path.strip("/") if parts.scheme == "file" else parts.scheme and parts.netloc
+    if not whole or parts.query or parts.fragment or (parts.scheme == "file" and parts.netloc):
+        raise ValueError("write file:///path, or s3://bucket/prefix")
+    return url
+
+
+class FilesSettings(BaseModel):
+    """What can be set of `Files` and its store; durations as in `DatabaseSettings`.
+
+    `url` is `file:///path` for a directory, to which `min_free` and `threads` belong, else that
+    of an object store: `timeout`, `part_bytes`, `allow_http`, and keys in `AWS_*` variables.
+    """
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    url: Annotated[str, AfterValidator(_files_url)]
+    max_in_flight: Annotated[int, Field(gt=0)] = 16 * 2**30
+    unfinished_for: _Duration = timedelta(days=1)
+    min_free: Annotated[int, Field(ge=0)] | None = None
+    threads: Annotated[int, Field(ge=1, le=1000)] = 4
+    timeout: _Duration = timedelta(seconds=30)
+    part_bytes: Annotated[int, Field(ge=5 * 2**20)] = 8 * 2**20
+    allow_http: bool = False
+
+    def build(self) -> "Files":
+        """Return the part; nothing is opened until it is entered."""
+        from roadworthy.uploads import Files
+
+        return Files(
+            self._store(), max_in_flight=self.max_in_flight, unfinished_for=self.unfinished_for
+        )
+
+    def _store(self) -> "Store":
+        parts = urlsplit(self.url)
+        if parts.scheme == "file":
+            from roadworthy.uploads import Disk
+
+            directory = Path(unquote(parts.path))
+            return Disk(directory, min_free=self.min_free, threads=self.threads)
+        from roadworthy.uploads.stores.objects import Objects
+
+        return Objects(
+            self.url, timeout=self.timeout, part_bytes=self.part_bytes, allow_http=self.allow_http
+        )

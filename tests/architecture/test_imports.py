@@ -59,7 +59,16 @@ except ModuleNotFoundError as error:
     print(error)
 """
 
-EXTRAS = ["sqlalchemy", "aiosqlite", "asyncpg", "jsonpatch", "pydantic_settings"]
+EXTRAS = [
+    "sqlalchemy",
+    "aiosqlite",
+    "asyncpg",
+    "jsonpatch",
+    "pydantic_settings",
+    "python_multipart",
+    "PIL",
+    "obstore",
+]
 
 
 def run(script: str, *arguments: str, stdin: str = "") -> str:
@@ -109,6 +118,9 @@ def test_a_part_without_a_database_needs_no_extra(module):
         ("roadworthy.database", "sqlalchemy", "database"),
         ("roadworthy.idempotency", "sqlalchemy", "database"),
         ("roadworthy.patching._json_patch", "jsonpatch", "json-patch"),
+        ("roadworthy.uploads", "python_multipart", "uploads"),
+        ("roadworthy.uploads.images", "PIL", "images"),
+        ("roadworthy.uploads.stores.objects", "obstore", "s3"),
     ],
 )
 def test_the_absence_of_an_extra_says_what_to_install(module, absent, extra):

@@ -12,7 +12,6 @@ import pytest
 from support.sample_files import png, zip_of
 from support.server import Server
 
-
 APP = Path(__file__).with_name("direct_service.py")
 
 

@@ -207,7 +207,10 @@ def store_failures() -> Generator[None]:
 
 @contextmanager
 def left_to_the_sweep() -> Generator[None]:
-    """Go on where the store fails to forget: the client is told why it was refused, not this."""
+    """Go on where the store fails to remove what was refused.
+
+    The client is told why that was so, and not that the store failed as well.
+    """
     try:
         yield
     except OSError:

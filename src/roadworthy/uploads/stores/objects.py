@@ -112,7 +112,7 @@ class Objects:
                     yield Entry(found["path"], found["size"], found["last_modified"])
 
     async def sweep_unfinished(self, *, older_than: timedelta) -> int:
-        """Do nothing: a lifecycle rule of the bucket has to abort what killed processes left."""
+        """Do nothing: a lifecycle rule has to abort what killed processes left."""
         return 0
 
     async def presign_put(self, key: str, *, media_type: str, expires: timedelta) -> Presigned:
