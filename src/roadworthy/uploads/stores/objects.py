@@ -36,7 +36,7 @@ _LETTING_GO: Final = 0.05
 
 
 class Objects:
-    """Keep files in an object store: `s3://bucket/prefix`, or another that obstore knows.
+    """Keep files in an object store, `s3://bucket/prefix` or what else obstore knows.
 
     Credentials, region and endpoint are obstore's to find: in `config`, such as
     `{"endpoint": ..., "access_key_id": ...}`, else in the `AWS_*` variables, else in what the
@@ -120,7 +120,7 @@ class Objects:
         return await self._presign("PUT", key, expires, {"Content-Type": media_type})
 
     async def presign_get(self, key: str, *, expires: timedelta) -> Presigned:
-        """Let whoever has the answer read this key, under the headers that it was written with."""
+        """Let whoever has the answer read this key, with the headers it was given."""
         return await self._presign("GET", key, expires, {})
 
     async def _presign(
