@@ -22,7 +22,13 @@ def is_found(content: bytes, *cuts: int) -> bool:
     return False
 
 
-PHP = [b"<?=$_GET[0]($_POST[1]);?>", b"<?= @system('id')", b"<?=(eval($x))", b"<?=`id`?>"]
+PHP = [
+    b"<?phpinfo()?>",
+    b"<?=$_GET[0]($_POST[1]);?>",
+    b"<?= @system('id')",
+    b"<?=(eval($x))",
+    b"<?=`id`?>",
+]
 
 
 @pytest.mark.parametrize("hidden", PHP)

@@ -33,8 +33,8 @@ ANYWHERE: Final = (
     *ARCHIVES,
     re.compile(rb"%PDF-"),
     re.compile(rb"<(?i:\?php|script|html|iframe|!doctype html)[\s>]"),
-    # PHP's short tag, with what PHP would do: alone it is three bytes, and occurs by chance.
-    re.compile(rb"<\?=[ @(]{0,3}(?:\$\w|[a-z_]{4,12}\(|`[ -~]{2,16}`)"),
+    # PHP's short tags, with what PHP would do: by themselves they occur by chance.
+    re.compile(rb"<\?(?:[a-z_]{6,12}\(|=[ @(]{0,3}(?:\$\w|[a-z_]{4,12}\(|`[ -~]{2,16}`))"),
 )
 """What does not occur in compressed pixels by chance."""
 IN_METADATA: Final = (re.compile(rb"PK(?:\x03\x04|\x01\x02|\x05\x06)"), re.compile(rb"RE~\^"))
