@@ -14,6 +14,7 @@ from roadworthy.uploads.types.json import JSON, NDJSON, json_within, ndjson_with
 from roadworthy.uploads.types.pdf import PDF, pdf_within
 from roadworthy.uploads.types.png import PNG, png
 from roadworthy.uploads.types.text import TEXT, text_within
+from roadworthy.uploads.types.webp import WEBP, webp
 from roadworthy.uploads.types.zip import ZIP, zip_within
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "PDF",
     "PNG",
     "TEXT",
+    "WEBP",
     "ZIP",
     "Data",
     "FileType",
@@ -41,5 +43,6 @@ __all__ = [
     "pdf_within",
     "png",
     "text_within",
+    "webp",
     "zip_within",
 ]
