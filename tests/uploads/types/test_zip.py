@@ -130,6 +130,7 @@ HONEST = {
     "in another": archive({"inner.zip": PLAIN}, method=zipfile.ZIP_STORED),
     "dots": archive({"..a": b"a", "a..": b"a", "a/...b": b"b", "a b/.c": b"c"}),
     "a link": moded(("a/b.txt", 0o100644, b"b"), ("a/c", LINK, b"../a/b.txt"), ("d/", FOLDER, b"")),
+    "a mode of all ones": moded(("META-INF/", 0xFFFF, b""), ("META-INF/a", 0xFFFF, b"a")),
     "by hand": by_hand(),
 }
 

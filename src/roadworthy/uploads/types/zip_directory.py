@@ -20,7 +20,8 @@ __all__ = ["Directory"]
 _BUCKETS: Final = 64
 _KIND: Final = 0o170000
 _LINK: Final = 0o120000
-_PLAIN: Final = frozenset({0, 0o040000, 0o100000})
+_PLAIN: Final = frozenset({0, 0o040000, 0o100000, _KIND})
+"""None, a folder, a file, and all ones: what Maven's archives have where they know no mode."""
 
 
 class Directory:
