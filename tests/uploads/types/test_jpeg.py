@@ -121,6 +121,51 @@ def test_cameras_may_fill_their_last_sector(kind):
     assert verdict(HONEST[kind] + b"\xff" * 512) == "taken"
 
 
+def notes(*said: tuple[bytes, bytes], more: bytes = b"") -> bytes:
+    """What Samsung's telephones write behind a picture, as ExifTool describes it."""
+    parts = [b"\0\0\1\n" + struct.pack("<I", len(name)) + name + text for name, text in said]
+    backs = [sum(map(len, parts[number:])) for number in range(len(parts))]
+    index = b"SEFH" + struct.pack("<II", 101, len(parts))
+    for part, back in zip(parts, backs, strict=True):
+        index += b"\0\0\1\n" + struct.pack("<II", back, len(part))
+    return b"".join(parts) + more + index + struct.pack("<I", len(index)) + b"SEFT"
+
+
+TIME = (b"Image_UTC_Data", b"1486666298918")
+PLACE = (b"MCC_Data", b"450")
+
+
+@pytest.mark.parametrize("said", [(TIME,), (TIME, PLACE)])
+@pytest.mark.parametrize("filling", [b"", b"\0" * 512])
+def test_samsungs_telephones_may_write_notes_behind_the_end(said, filling):
+    content = PLAIN + filling + notes(*said)
+
+    assert verdict(content) == judging.byte_by_byte(content, kind=JPEG) == "taken"
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        notes(TIME)[:-1],
+        notes(TIME) + b"x",
+        notes(TIME, more=b"x"),
+        notes((b"MotionPhoto_Data", bytes(70_000))),
+        notes(TIME).replace(b"SEFH", b"SEFG"),
+        notes(TIME).replace(b"#\0\0\0#", b"#\0\0\0\1"),
+        b"\0\0\1\n" + b"x" * 70_000,
+        b"xSEFT",
+        b"SEFT",
+    ],
+)
+def test_what_only_looks_like_notes_is_rejected(more):
+    assert verdict(PLAIN + more) == judging.byte_by_byte(PLAIN + more, kind=JPEG)
+    assert verdict(PLAIN + more) == "trailing_data"
+
+
+def test_another_format_in_notes_is_rejected():
+    assert verdict(PLAIN + notes((b"Image_UTC_Data", b"<script>"))) == "hidden_format"
+
+
 @pytest.mark.parametrize(
     "more",
     [b"PK\x03\x04\x14\0\0\0\0\0" + bytes(20), b"%PDF-1.7\n", b"<script>alert(1)</script>"],

@@ -2,11 +2,14 @@
 
 Some files hold several images (CIPA DC-007, "MPF"): panoramas, previews, and the gain map
 of Ultra HDR. Their index says where each begins, and those are images like the first.
+Samsung's telephones write a few notes behind the end, with an index of them; no video, though.
 """
 
 import re
+import struct
 from typing import Final
 
+from roadworthy.uploads.stored import KiB
 from roadworthy.uploads.types.canvas import MAX_PIXELS, MAX_SIDE, Canvas, Parts
 from roadworthy.uploads.types.filetype import FileType, Rejected
 from roadworthy.uploads.types.foreign import Alone
@@ -26,6 +29,8 @@ _APP2: Final = 0xE2
 _MAX_IMAGES: Final = 16
 _FILL: Final = 256
 _FIELD_BYTES: Final = 12
+_NOTE: Final = struct.Struct("<2x2sII")
+_MAX_NOTES: Final = 64 * KiB
 
 
 def jpeg(*, max_pixels: int = MAX_PIXELS, max_side: int = MAX_SIDE) -> FileType:
@@ -73,9 +78,20 @@ class _Jpeg:
         # Cameras fill their last sector up: with nothing, which hides nothing.
         while not (yield from self._source.at_end()):
             piece = bytes(self._source.here)
-            if piece.strip(b"\x00\xff"):
-                raise Rejected(TRAILING_DATA, "There are bytes after the end of the image.")
+            filling = len(piece) - len(piece.lstrip(b"\x00\xff"))
+            self._source.use(filling)
+            if filling < len(piece):
+                yield from self._notes()
+
+    def _notes(self) -> Step[None]:
+        """Read what Samsung's telephones write behind their pictures, such as the time zone."""
+        notes = b""
+        while len(notes) <= _MAX_NOTES and not (yield from self._source.at_end()):
+            piece = bytes(self._source.here[:_MAX_NOTES])
+            notes += piece
             self._source.use(len(piece))
+        if len(notes) > _MAX_NOTES or not _are_notes(notes):
+            raise Rejected(TRAILING_DATA, "There are bytes after the end of the image.")
 
     def _image(self) -> Step[None]:
         if (yield from self._source.take(2)) != _SOI:
@@ -172,6 +188,21 @@ def _further_images(index: bytes, start: int) -> list[int]:
             offsets = [number(entries + 16 * n + 8, 4) for n in range(1, min(count, _MAX_IMAGES))]
             return [start + offset for offset in offsets if offset]
     return []
+
+
+def _are_notes(data: bytes) -> bool:
+    """Tell whether these are named notes, one after another, and an index of all of them."""
+    data = b"\0\0" + data  # what each begins with, and the first has been taken for filling
+    index = data[-8 - int.from_bytes(data[-8:-4], "little") : -8]
+    if data[-4:] != b"SEFT" or index[:4] != b"SEFH" or len(index) % _NOTE.size:
+        return False
+    end = len(data) - len(index) - 8
+    read = 0
+    for kind, back, size in _NOTE.iter_unpack(index[_NOTE.size :]):
+        if end - back != read or data[read : read + 4] != b"\0\0" + kind:
+            return False
+        read += size
+    return read == end
 
 
 def _malformed(message: str) -> Rejected:
