@@ -89,7 +89,7 @@ def put(peer: str, url: str, key: str, megabytes: str) -> None:
             "grown": peak_rss(os.getpid()) - held,
         }
 
-    print(json.dumps(asyncio.run(run())))
+    _report(asyncio.run(run()))
 
 
 def cancel(peer: str, url: str, count: str) -> None:
@@ -115,7 +115,12 @@ def cancel(peer: str, url: str, count: str) -> None:
         await asyncio.sleep(ARE_GONE)
         return {"cancelled": cancelled}
 
-    print(json.dumps(asyncio.run(run())))
+    _report(asyncio.run(run()))
+
+
+def _report(found: dict[str, Any]) -> None:
+    print(json.dumps(found), flush=True)
+    os._exit(0)  # obstore's threads may be about to ask for an interpreter that is gone
 
 
 async def roadworthy(url: str, key: str, source: Source) -> None:
