@@ -1,4 +1,4 @@
-"""GIF (GIF87a, GIF89a): walked block by block up to its trailer, and nothing after that.
+"""GIF87a and GIF89a, walked block by block to the trailer; nothing follows it.
 
 Pixels are not unpacked: LZW cannot make more of them than the headers say. Comments and what
 applications add are searched twice: as they are in the file, and with their pieces joined.

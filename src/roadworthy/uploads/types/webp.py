@@ -1,4 +1,4 @@
-"""WebP (RFC 9649): the chunks of a RIFF file in their order, and nothing after them.
+"""WebP (RFC 9649): chunks of RIFF in their order, and nothing after them.
 
 Pixels are not decoded. Each bitstream says how large it is, and so do the frame and the canvas
 around it: all have to agree, for readers differ on which of them they make room for.
@@ -51,7 +51,7 @@ def _matches(head: bytes) -> bool:
 
 
 class _Area:
-    """A part of the file that holds chunks: which may come, and how large an image has to be."""
+    """What holds chunks: where it ends, which may come, how large an image has to be."""
 
     def __init__(self, end: int, order: tuple[frozenset[bytes], ...], size: tuple[int, int]):
         self.end, self.size = end, size
