@@ -11,6 +11,20 @@ from roadworthy.uploads.types.gif import GIF, gif
 from roadworthy.uploads.types.gzip import GZIP, gzip_within
 from roadworthy.uploads.types.jpeg import JPEG, jpeg
 from roadworthy.uploads.types.json import JSON, NDJSON, json_within, ndjson_within
+from roadworthy.uploads.types.office import (
+    DOCX,
+    ODP,
+    ODS,
+    ODT,
+    PPTX,
+    XLSX,
+    docx_within,
+    odp_within,
+    ods_within,
+    odt_within,
+    pptx_within,
+    xlsx_within,
+)
 from roadworthy.uploads.types.pdf import PDF, pdf_within
 from roadworthy.uploads.types.png import PNG, png
 from roadworthy.uploads.types.text import TEXT, text_within
@@ -19,30 +33,42 @@ from roadworthy.uploads.types.zip import ZIP, zip_within
 
 __all__ = [
     "CSV",
+    "DOCX",
     "GIF",
     "GZIP",
     "HEAD_BYTES",
     "JPEG",
     "JSON",
     "NDJSON",
+    "ODP",
+    "ODS",
+    "ODT",
     "PDF",
     "PNG",
+    "PPTX",
     "TEXT",
     "WEBP",
+    "XLSX",
     "ZIP",
     "Data",
     "FileType",
     "Inspector",
     "Rejected",
     "csv_within",
+    "docx_within",
     "gif",
     "gzip_within",
     "jpeg",
     "json_within",
     "ndjson_within",
+    "odp_within",
+    "ods_within",
+    "odt_within",
     "pdf_within",
     "png",
+    "pptx_within",
     "text_within",
     "webp",
+    "xlsx_within",
     "zip_within",
 ]

@@ -1,0 +1,166 @@
+"""Documents, sheets and slides: of OOXML (ECMA-376) and of OpenDocument.
+
+Each is a ZIP that is walked as `ZIP` is, and whose parts are looked into while they pass:
+whatever runs, or fetches something when the file is opened, is rejected. That is macros,
+controls, embedded OLE objects, DDE, and what is linked from other places: pictures, sheets,
+templates of other machines. Links to click on are taken where they lead to the web, to an
+address, to a neighbour of the file, or to a drive.
+
+Encrypted documents are no ZIP, or are rejected. Documents with macros by their name (.docm,
+.xlsm) and templates are other types, and not taken.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Final
+
+from roadworthy.uploads.stored import GiB
+from roadworthy.uploads.types.expansion import MAX_RATIO
+from roadworthy.uploads.types.filetype import FileType
+from roadworthy.uploads.types.office_odf import Odf
+from roadworthy.uploads.types.office_opc import Family, Opc
+from roadworthy.uploads.types.steps import Steps
+from roadworthy.uploads.types.zip_records import LOCAL
+from roadworthy.uploads.types.zip_walk import Contents, Walk, ZipLimits
+
+__all__ = [
+    "DOCX",
+    "ODP",
+    "ODS",
+    "ODT",
+    "PPTX",
+    "XLSX",
+    "docx_within",
+    "odp_within",
+    "ods_within",
+    "odt_within",
+    "pptx_within",
+    "xlsx_within",
+]
+
+MAX_ENTRIES: Final = 10_000
+"""A presentation of 500 slides has some 3,000 parts."""
+MAX_EXPANDED: Final = 1 * GiB
+"""A sheet of a million rows and ten columns is some 400 MiB of XML."""
+
+_OPC: Final = "application/vnd.openxmlformats-officedocument."
+_ODF: Final = "application/vnd.oasis.opendocument."
+_WORD: Final = Family("word/", f"{_OPC}wordprocessingml.document.main+xml")
+_SHEETS: Final = Family(
+    "xl/",
+    f"{_OPC}spreadsheetml.sheet.main+xml",
+    tables=("xl/worksheets/", "xl/sharedstrings.xml"),
+)
+_SLIDES: Final = Family("ppt/", f"{_OPC}presentationml.presentation.main+xml")
+_NAME: Final = re.compile(
+    rb"PK\x03\x04.{26}((?:word|xl|ppt|_rels|docProps)/|\[Content_)", re.DOTALL
+)
+
+
+def docx_within(
+    *,
+    max_entries: int = MAX_ENTRIES,
+    max_expanded: int = MAX_EXPANDED,
+    max_ratio: float = MAX_RATIO,
+) -> FileType:
+    """Make a `DOCX` with limits of your own, which are those of `zip_within`."""
+    limits = _limits(max_entries, max_expanded, max_ratio)
+    return _opc("wordprocessingml.document", ".docx", _WORD, limits)
+
+
+def xlsx_within(
+    *,
+    max_entries: int = MAX_ENTRIES,
+    max_expanded: int = MAX_EXPANDED,
+    max_ratio: float = MAX_RATIO,
+) -> FileType:
+    """Make an `XLSX` with limits of your own, which are those of `zip_within`."""
+    limits = _limits(max_entries, max_expanded, max_ratio)
+    return _opc("spreadsheetml.sheet", ".xlsx", _SHEETS, limits)
+
+
+def pptx_within(
+    *,
+    max_entries: int = MAX_ENTRIES,
+    max_expanded: int = MAX_EXPANDED,
+    max_ratio: float = MAX_RATIO,
+) -> FileType:
+    """Make a `PPTX` with limits of your own, which are those of `zip_within`."""
+    limits = _limits(max_entries, max_expanded, max_ratio)
+    return _opc("presentationml.presentation", ".pptx", _SLIDES, limits)
+
+
+def odt_within(
+    *,
+    max_entries: int = MAX_ENTRIES,
+    max_expanded: int = MAX_EXPANDED,
+    max_ratio: float = MAX_RATIO,
+) -> FileType:
+    """Make an `ODT` with limits of your own, which are those of `zip_within`."""
+    return _odf("text", ".odt", _limits(max_entries, max_expanded, max_ratio))
+
+
+def ods_within(
+    *,
+    max_entries: int = MAX_ENTRIES,
+    max_expanded: int = MAX_EXPANDED,
+    max_ratio: float = MAX_RATIO,
+) -> FileType:
+    """Make an `ODS` with limits of your own, which are those of `zip_within`."""
+    return _odf("spreadsheet", ".ods", _limits(max_entries, max_expanded, max_ratio))
+
+
+def odp_within(
+    *,
+    max_entries: int = MAX_ENTRIES,
+    max_expanded: int = MAX_EXPANDED,
+    max_ratio: float = MAX_RATIO,
+) -> FileType:
+    """Make an `ODP` with limits of your own, which are those of `zip_within`."""
+    return _odf("presentation", ".odp", _limits(max_entries, max_expanded, max_ratio))
+
+
+def _limits(max_entries: int, max_expanded: int, max_ratio: float) -> ZipLimits:
+    return ZipLimits(max_entries=max_entries, max_expanded=max_expanded, max_ratio=max_ratio)
+
+
+def _opc(name: str, extension: str, family: Family, limits: ZipLimits) -> FileType:
+    def matches(head: bytes) -> bool:
+        found = _NAME.findall(head) if head.startswith(LOCAL) else []
+        folders = [folder for folder in (b"word/", b"xl/", b"ppt/") if folder in found]
+        return bool(found) and (not folders or family.folder.encode() in folders)
+
+    return FileType(_OPC + name, extension, matches, _inspector(limits, lambda: Opc(family)))
+
+
+def _odf(name: str, extension: str, limits: ZipLimits) -> FileType:
+    media_type = _ODF + name
+    # The first entry tells the type at a fixed place (OpenDocument 1.3, part 2, §3.3).
+    first = re.compile(
+        rb"PK\x03\x04.{22}\x08\0\0\0mimetype%sPK" % re.escape(media_type).encode(), re.DOTALL
+    )
+
+    return FileType(
+        media_type,
+        extension,
+        lambda head: first.match(head) is not None,
+        _inspector(limits, lambda: Odf(media_type)),
+    )
+
+
+def _inspector(limits: ZipLimits, contents: Callable[[], Contents]) -> Callable[[], Steps]:
+    return lambda: Steps(Walk(limits, contents()).read)
+
+
+DOCX: Final = docx_within()
+"""Word's documents."""
+XLSX: Final = xlsx_within()
+"""Excel's workbooks. Links to other workbooks are fetched, and so rejected."""
+PPTX: Final = pptx_within()
+"""PowerPoint's presentations."""
+ODT: Final = odt_within()
+"""OpenDocument's texts."""
+ODS: Final = ods_within()
+"""OpenDocument's spreadsheets."""
+ODP: Final = odp_within()
+"""OpenDocument's presentations."""

@@ -1,0 +1,103 @@
+"""The parts of an OpenDocument file (OpenDocument 1.3, part 2)."""
+
+import re
+from typing import Final
+
+from roadworthy.uploads.types.filetype import Data, Rejected
+from roadworthy.uploads.types.office_parts import Part, Parts, acts, is_elsewhere, is_plain_link
+from roadworthy.uploads.types.reasons import ENCRYPTED, MALFORMED, OTHER_TYPE
+from roadworthy.uploads.types.xml import Attributes, Xml
+from roadworthy.uploads.types.zip_records import STORED, Entry
+
+__all__ = ["Odf"]
+
+_MANIFEST: Final = "meta-inf/manifest.xml"
+_CONTENT: Final = "content.xml"
+_ACTIVE_NAMES: Final = re.compile(r"(?:^|/)(?:basic|scripts|dialogs)/")
+_NAMESPACE: Final = "urn:oasis:names:tc:opendocument:xmlns:"
+_ACTIVE_ELEMENTS: Final = frozenset(
+    {"event-listener", "dde-source", "dde-connection-decl", "dde-link", "dde-connection"}
+    | {"applet", "plugin", "floating-frame", "object-ole"}
+)
+_SCRIPT: Final = f"{_NAMESPACE}office:1.0 script"
+_ACTIONS: Final = frozenset({"execute", "macro", "verb"})
+_ACTION: Final = f"{_NAMESPACE}presentation:1.0 action"
+_PRESENTED: Final = f"{_NAMESPACE}presentation:1.0 event-listener"
+_HREF: Final = "http://www.w3.org/1999/xlink href"
+_LINKS: Final = frozenset({"a", "hyperlink", "template"})
+_ENTRY_PATH: Final = f"{_NAMESPACE}manifest:1.0 full-path"
+_ENTRY_TYPE: Final = f"{_NAMESPACE}manifest:1.0 media-type"
+_OLE: Final = "application/vnd.sun.star.oleobject"
+
+
+class Odf(Parts):
+    """Look into the parts of one document."""
+
+    def __init__(self, media_type: str) -> None:
+        super().__init__()
+        self._media_type = media_type
+        self._listed_type = ""
+
+    def part(self, name: str, entry: Entry) -> Part | None:
+        """Judge a part by its name, and return what looks into it."""
+        if (name == "mimetype") != (len(self.names) == 1):
+            raise Rejected(MALFORMED, "The document does not begin with its type.")
+        if _ACTIVE_NAMES.search(name):
+            raise acts("macros")
+        if name == "mimetype":
+            if entry.method != STORED:
+                raise Rejected(MALFORMED, "The document does not begin with its type.")
+            return _MediaType(self._media_type)
+        if name == _MANIFEST:
+            return Xml(self._take_entry, self.budget)
+        # LibreOffice leaves empty files in the folder of its toolbars.
+        is_judged = name.endswith(".xml") and not name.startswith("configurations2/")
+        return Xml(_judge_element, self.budget) if is_judged else None
+
+    def finish(self) -> None:
+        """Judge what the whole is."""
+        if not self.names.issuperset({_MANIFEST, _CONTENT}):
+            raise Rejected(MALFORMED, "The document lacks a part that it needs.")
+        if self._listed_type != self._media_type:
+            raise Rejected(OTHER_TYPE, "The document is of another kind.")
+
+    def _take_entry(self, name: str, attributes: Attributes) -> None:
+        if name.endswith((" encryption-data", " encrypted-key")):
+            raise Rejected(ENCRYPTED, "The document is encrypted.")
+        media_type = attributes.get(_ENTRY_TYPE, "")
+        if media_type == _OLE:
+            raise acts("embedded objects")
+        if attributes.get(_ENTRY_PATH) == "/":
+            self._listed_type = media_type
+
+
+class _MediaType:
+    def __init__(self, expected: str) -> None:
+        self._expected = expected.encode()
+        self._found = b""
+
+    def feed(self, data: Data) -> None:
+        self._found = (self._found + bytes(data))[: len(self._expected) + 1]
+
+    def finish(self) -> None:
+        if self._found != self._expected:
+            raise Rejected(OTHER_TYPE, "The document is of another kind.")
+
+
+def _judge_element(name: str, attributes: Attributes) -> None:
+    local = name.rpartition(" ")[2]
+    is_presented = name == _PRESENTED
+    if (local in _ACTIVE_ELEMENTS and not is_presented) or name == _SCRIPT:
+        raise acts("macros, DDE or embedded programs")
+    if attributes.get(_ACTION) in _ACTIONS:
+        raise acts("programs that it runs")
+    target = attributes.get(_HREF)
+    if target is None:
+        return
+    if not is_plain_link(target) if local in _LINKS or is_presented else _is_outside(target):
+        raise acts("links to other files")
+
+
+def _is_outside(target: str) -> bool:
+    """Tell whether a reference leads out of the archive."""
+    return is_elsewhere(target) or target.startswith("/") or ".." in target.split("/")

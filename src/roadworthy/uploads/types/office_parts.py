@@ -1,0 +1,120 @@
+"""What the parts of OOXML and OpenDocument files have in common."""
+
+import re
+from typing import Final, Protocol
+from urllib.parse import unquote
+
+from roadworthy.uploads.stored import MiB
+from roadworthy.uploads.types.filetype import Data, Rejected
+from roadworthy.uploads.types.reasons import ACTIVE_CONTENT, AMBIGUOUS, NOT_UTF8, UNSUPPORTED
+from roadworthy.uploads.types.xml import Budget
+from roadworthy.uploads.types.zip_records import DEFLATED, STORED, Entry
+from roadworthy.uploads.types.zip_walk import Take
+
+__all__ = ["Part", "Parts", "PlainXml", "acts", "is_elsewhere", "is_local", "is_plain_link"]
+
+_MAX_ELEMENTS: Final = 5_000_000
+"""Of all parts but Excel's tables: a text of 1,000 pages has some 500,000."""
+_MAX_XML: Final = 256 * MiB
+_SCHEME: Final = re.compile(r"\s*([^/\\?#:]*):")
+_WEB: Final = frozenset({"http", "https", "mailto", "tel", "sms", "ftp"})
+_LOCAL: Final = re.compile(r"\s*(?:file:///)?[A-Za-z]:[\\/]")
+_DECLARED: Final = re.compile(rb"""\A(?:\xef\xbb\xbf)?<\?xml[^>]*encoding\s*=\s*["']([\w.-]*)""")
+_DOCTYPE: Final = b"<!DOCTYPE"
+
+
+class Part(Protocol):
+    """Look at one part."""
+
+    def feed(self, data: Data, /) -> None:
+        """Take the next bytes."""
+        ...
+
+    def finish(self) -> None:
+        """Take note that there are no more."""
+        ...
+
+
+class Parts:
+    """Look into the parts of an archive, one after the other: the `Contents` of a walk."""
+
+    def __init__(self) -> None:
+        self.names: set[str] = set()
+        """Of all entries, as `OPC` compares them."""
+        self.budget = Budget(_MAX_ELEMENTS, _MAX_XML)
+        self._part: Part | None = None
+
+    def begin(self, entry: Entry, /) -> Take | None:
+        """Judge the name of an entry."""
+        if entry.unicode_name is not None:
+            raise Rejected(AMBIGUOUS, "A part of the document has two names.")
+        if entry.method not in {STORED, DEFLATED}:
+            raise Rejected(UNSUPPORTED, "The document is packed in a way that is not its own.")
+        name = _normal(entry.name)
+        if name in self.names:
+            raise Rejected(AMBIGUOUS, "Two parts of the document have one name.")
+        self.names.add(name)
+        self._part = None if name.endswith("/") else self.part(name, entry)
+        return self._part.feed if self._part is not None else None
+
+    def end(self) -> None:
+        """Take note that a part is complete."""
+        if self._part is not None:
+            self._part.finish()
+
+    def finish(self) -> None:
+        """Take note that there are no more."""
+        raise NotImplementedError
+
+    def part(self, name: str, entry: Entry) -> Part | None:
+        """Judge a part by its name, in lower case, and return what looks into it."""
+        raise NotImplementedError
+
+
+class PlainXml:
+    """See of a table that it is UTF-8 without a document type, and no more: it is large."""
+
+    def __init__(self) -> None:
+        self._head = b""
+        self._tail = b""
+
+    def feed(self, data: Data) -> None:
+        """Search the next bytes, and where they join the last ones."""
+        if len(self._head) < 256:  # noqa: PLR2004 - a declaration is shorter
+            self._head += bytes(data[:256])
+        seam = self._tail + bytes(data[: len(_DOCTYPE)])
+        if _DOCTYPE in seam or _DOCTYPE in bytes(data):
+            raise acts("a DOCTYPE")
+        self._tail = (self._tail + bytes(data[-len(_DOCTYPE) :]))[-len(_DOCTYPE) + 1 :]
+
+    def finish(self) -> None:
+        """Judge the encoding."""
+        declared = _DECLARED.match(self._head)
+        is_other = declared and declared[1].lower() not in {b"utf-8", b"us-ascii"}
+        if is_other or self._head[:2] in {b"\xff\xfe", b"\xfe\xff"} or b"\0" in self._head[:4]:
+            raise Rejected(NOT_UTF8, "A part of the document is not UTF-8.")
+
+
+def is_plain_link(target: str) -> bool:
+    """Tell whether a link leads to the web, to an address, or to a file nearby."""
+    scheme = _SCHEME.match(target)
+    return (scheme is not None and scheme[1].lower() in _WEB) or is_local(target)
+
+
+def is_local(target: str) -> bool:
+    """Tell whether a reference names a neighbour of the file, or a file on a drive."""
+    return not is_elsewhere(target) or bool(_LOCAL.match(target))
+
+
+def is_elsewhere(target: str) -> bool:
+    """Tell whether a reference has a scheme, or names another machine."""
+    return bool(_SCHEME.match(target)) or target.lstrip().replace("\\", "/").startswith("//")
+
+
+def acts(what: str) -> Rejected:
+    """Make the rejection of what runs or fetches something."""
+    return Rejected(ACTIVE_CONTENT, f"The document has {what}, which may act when it is opened.")
+
+
+def _normal(name: bytes) -> str:
+    return unquote(name.decode("utf-8", "replace")).replace("\\", "/").lower()
