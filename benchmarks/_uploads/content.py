@@ -16,7 +16,7 @@ from roadworthy.uploads.types import HEAD_BYTES, FileType, Rejected
 __all__ = ["content_table"]
 
 PIECE = 256 * 1024
-TAKEN = "taken"
+TAKEN, TRAILING = "taken", "trailing_data"
 POLYGLOT, HONEST = "polyglots", "honest"
 UNDECIDED = "neither"
 
@@ -30,11 +30,16 @@ HOSTILE = {
 """Which files are polyglots by a corpus' own account; its others are left out."""
 
 BROKEN = re.compile(
-    r"fuzz|crash|broken|corrupt|invalid|/bad|bad[-_]|malform|truncat|trailing|bomb|[-_]dos|oom|"
-    r"timeout|[-_]fail|error|poc[-_]|/x\w{7}\.png$",
+    r"fuzz|crash|broken|corrupt|invalid|/bad|bad[-_]|[-_]bad|malform|truncat|trailing|trailer|"
+    r"bytes_after|_after_idat|duplicate|junk|ff00|oob|oversized|bomb|[-_]dos|oom|timeout|"
+    r"[-_]fail|error|ImageTestSuite/|/x\w{7}\.png$",
     re.IGNORECASE,
 )
 """Names by which a corpus says that a file is wrong on purpose; the last are PngSuite's."""
+OTHERS = re.compile(r"\.apk$|/metadata/.*\.txt$")
+"""Types of their own, and dumps of binary data."""
+SECTOR = 512
+TOLD_BY_SUFFIX = re.compile(r"text/|application/(?:json|xml|x-ndjson|vnd\.)|image/svg")
 TEXTUAL = re.compile(r"text/|application/json|application/xml")
 
 
@@ -42,7 +47,8 @@ def content_table(corpora: list[Path]) -> list[str]:
     """Judge every file of some folders as an upload would, in pieces of 256 KiB.
 
     A file's type is told by its first 4 KiB, over all types that the library offers; where
-    several fit, by its suffix. Text is judged where the suffix says that it is that type of text.
+    several fit, by its suffix. Text and documents that are ZIP are judged as such where the suffix
+    says so, and the latter as ZIP elsewhere.
     A content that is there twice is judged once.
 
     *Polyglots* are those that their authors call so: what Mitra makes of its sample files,
@@ -51,14 +57,18 @@ def content_table(corpora: list[Path]) -> list[str]:
     one of our types would be refused as no type that is taken, and is not counted.
 
     *Honest* is a file that an independent witness takes, and whose name does not say that it is
-    wrong on purpose (`fuzzed`, `corrupt`, ...). Images: Pillow decodes every frame with warnings as
-    errors, and its JPEG and GIF decoders do not say where they stopped, so that they take
-    trailing bytes. ZIP, and documents that are ZIP: `zipfile.testzip`, not encrypted. gzip: Python
-    unpacks it. PDF: PDFium opens it and loads its pages, pypdf in its strict mode reads
-    every object, and there is no encryption, script, attachment, form of XFA, or action that
-    starts or sends something. Text: it decodes and parses. What is refused as a policy
-    of the type (scripts, macros, encryption, devices, links, climbing names, bombs) is no false
-    alarm, where the witness cannot see it; the second table counts it.
+    wrong on purpose (`fuzzed`, `corrupt`, `trailer`, ...). Images: Pillow decodes every frame with
+    warnings as errors. A JPEG whose size is a whole number of sectors of 512 bytes is left out:
+    most are copies of a disk, with web pages and programs in what lies behind the picture.
+    ZIP, and documents that are: `zipfile.testzip`; Android's packages, whose signature lies
+    between entries and directory, are a type of their own. gzip: Python unpacks it.
+    PDF: PDFium opens it and loads its pages, pypdf in its strict mode reads every object, and there
+    is no encryption, script, attachment, form of XFA, or action that starts or sends something.
+    Text: it decodes and parses.
+
+    None of these witnesses minds bytes after the end, which no type takes: such files have a
+    row of their own. What is refused as a policy of a type (macros, encryption, devices, names that
+    climb, bombs) and not for its format is no false alarm either, and has the last row.
     """
     if not corpora:
         return ["Not measured: no corpora were named (`--corpora FOLDER`)."]
@@ -112,16 +122,21 @@ def _type_of(path: str, data: bytes, offered: list[FileType]) -> FileType | None
     head, suffix = data[:HEAD_BYTES], Path(path).suffix.lower()
     fitting = [one for one in offered if head and one.matches(head)]
     named = [one for one in fitting if one.extension == suffix]
-    told = named or [one for one in fitting if not TEXTUAL.match(one.media_type)]
+    told = named or [one for one in fitting if not TOLD_BY_SUFFIX.match(one.media_type)]
     return told[0] if told else None
 
 
 def _kind(corpus: Corpus, path: str, data: bytes, file_type: FileType) -> str:
     if corpus.name in HOSTILE:
-        return POLYGLOT if HOSTILE[corpus.name].search(path) else UNDECIDED
-    if BROKEN.search(path) or not is_genuine(file_type.media_type, data):
+        is_one = HOSTILE[corpus.name].search(path) and not TEXTUAL.match(file_type.media_type)
+        return POLYGLOT if is_one else UNDECIDED
+    if BROKEN.search(path) or OTHERS.search(path) or _is_copy_of_disk(file_type, data):
         return UNDECIDED
-    return HONEST
+    return HONEST if is_genuine(file_type.media_type, data) else UNDECIDED
+
+
+def _is_copy_of_disk(file_type: FileType, data: bytes) -> bool:
+    return file_type.media_type == "image/jpeg" and len(data) % SECTOR == 0
 
 
 def _outcome(file_type: FileType, data: bytes) -> str:
@@ -178,20 +193,24 @@ def _cells(row: Row) -> list[str]:
 
 def _sums(verdicts: list[Verdict]) -> list[str]:
     hostile = [one for one in verdicts if one.kind == POLYGLOT]
-    honest = [one for one in verdicts if one.kind == HONEST]
-    wanted = [one for one in honest if one.outcome not in POLICY]
+    honest = [one for one in verdicts if one.kind == HONEST and one.outcome not in POLICY]
+    refused = [one for one in honest if one.outcome != TAKEN]
+    longer = sum(one.outcome == TRAILING for one in refused)
     taken = sum(one.outcome == TAKEN for one in hostile)
-    refused = sum(one.outcome != TAKEN for one in wanted)
-    share = f"{100 * refused / len(wanted):.2f} %" if wanted else "-"
-    against = str(len(honest) - len(wanted))
+    against = sum(one.kind == HONEST and one.outcome in POLICY for one in verdicts)
     rows = [
-        ["polyglots that were taken", str(len(hostile)), str(taken), _ratio(taken, len(hostile))],
-        ["honest files that were refused", str(len(wanted)), str(refused), share],
-        ["honest files refused as a policy", str(len(honest)), against, "-"],
+        ["polyglots that were taken", len(hostile), taken, _ratio(taken, len(hostile))],
+        ["honest files that were refused", len(honest), len(refused), _share(refused, honest)],
+        ["of these, for bytes after their end", len(honest), longer, "-"],
+        ["honest files refused as a policy", len(honest) + against, against, "-"],
     ]
-    goals = "1 in 77 at most", "0.5 % at most", "-"
+    goals = "1 in 77 at most", "0.5 % at most", "-", "-"
     head = ["kind", "files", "of these", "which is", "goal"]
-    return [table(head, [[*row, goal] for row, goal in zip(rows, goals, strict=True)])]
+    return [table(head, [[*map(str, row), goal] for row, goal in zip(rows, goals, strict=True)])]
+
+
+def _share(some: list[Verdict], all_of_them: list[Verdict]) -> str:
+    return f"{100 * len(some) / len(all_of_them):.2f} %" if all_of_them else "-"
 
 
 def _ratio(some: int, all_of_them: int) -> str:
