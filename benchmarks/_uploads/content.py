@@ -60,9 +60,9 @@ def content_table(corpora: list[Path]) -> list[str]:
     wrong on purpose (`fuzzed`, `corrupt`, `trailer`, ...). Images: Pillow decodes every frame with
     warnings as errors. A JPEG whose size is a whole number of sectors of 512 bytes is left out:
     most are copies of a disk, with web pages and programs in what lies behind the picture.
-    ZIP, and documents that are: `zipfile.testzip`; Android's packages, whose signature lies
-    between entries and directory, are a type of their own. gzip: Python unpacks it.
-    PDF: PDFium opens it and loads its pages, pypdf in its strict mode reads every object, and there
+    ZIP, and documents that are: `zipfile.testzip`, and `unzip -t` without a warning; Android's
+    packages, whose signature lies between entries and directory, are a type of their own. gzip:
+    Python unpacks it. PDF: PDFium opens it and loads its pages, pypdf in its strict mode reads every object, and there
     is no encryption, script, attachment, form of XFA, or action that starts or sends something.
     Text: it decodes and parses.
 

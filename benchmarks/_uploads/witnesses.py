@@ -6,6 +6,9 @@ import io
 import json
 import logging
 import re
+import shutil
+import subprocess
+import tempfile
 import warnings
 import zipfile
 from collections.abc import Callable
@@ -60,7 +63,24 @@ def image(data: bytes) -> bool:
 
 def archive(data: bytes) -> bool:
     with zipfile.ZipFile(io.BytesIO(data)) as opened:
-        return opened.testzip() is None
+        return opened.testzip() is None and _unzips(data)
+
+
+def _unzips(data: bytes) -> bool:
+    """Ask Info-ZIP, too, where it is installed: it warns of what is doubtful."""
+    if shutil.which("unzip") is None:
+        return True
+    with tempfile.NamedTemporaryFile(suffix=".zip") as file:
+        file.write(data)
+        file.flush()
+        tested = subprocess.run(
+            ["unzip", "-tqq", file.name],
+            check=False,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+    return tested.returncode == 0
 
 
 def packed(data: bytes) -> bool:
