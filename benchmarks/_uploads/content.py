@@ -62,9 +62,9 @@ def content_table(corpora: list[Path]) -> list[str]:
     most are copies of a disk, with web pages and programs in what lies behind the picture.
     ZIP, and documents that are: `zipfile.testzip`, and `unzip -t` without a warning; Android's
     packages, whose signature lies between entries and directory, are a type of their own. gzip:
-    Python unpacks it. PDF: PDFium opens it and loads its pages, pypdf in its strict mode reads every object, and there
-    is no encryption, script, attachment, form of XFA, or action that starts or sends something.
-    Text: it decodes and parses.
+    Python unpacks it. PDF: PDFium opens it and loads its pages, pypdf in its strict mode reads
+    every object, and there is no encryption, script, attachment, form of XFA, or action that
+    starts or sends something. Text: it decodes and parses.
 
     None of these witnesses minds bytes after the end, which no type takes: such files have a
     row of their own. What is refused as a policy of a type (macros, encryption, devices, names that

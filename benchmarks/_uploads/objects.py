@@ -11,6 +11,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,7 +31,8 @@ ARE_GONE: Final = 3.0
 """Seconds after which what a cancelled upload still does in the background is over."""
 
 OURS, OBSTORE, AIOBOTO3 = "**roadworthy, `Objects`**", "obstore, `put_async`", "aioboto3"
-PEERS: Final = (OURS, OBSTORE, AIOBOTO3)
+UNSIGNED = "the same, `unsigned_payload`"
+PEERS: Final = (OURS, UNSIGNED, OBSTORE, AIOBOTO3)
 
 
 def objects_table() -> list[str]:
@@ -40,9 +42,11 @@ def objects_table() -> list[str]:
     SHA-256, and sends it over plain HTTP; the server of the store is of its own, for each round.
     Ours gets batches of 256 KiB and judges them in a thread, as an upload does; obstore gets the
     same pieces from a generator, aioboto3's `upload_fileobj` asks for 8 MiB of them at a time;
-    both hash in the event loop, which is cheaper, and both have their defaults. The
-    figure is the file's size by utime and stime of the client's process. Clients take turns; the
-    medians are those of the rounds, and of the ratios within each.
+    both hash in the event loop, which is cheaper, and both have their defaults. Over plain HTTP
+    all of them sign what they send, which is a second SHA-256. Over HTTPS aioboto3 does not, and
+    ours does not with `config={"unsigned_payload": True}`, which has a row of its own. The figure
+    is the file's size by utime and stime of the client's process. Clients take turns; the medians
+    are those of the rounds, and of the ratios within each.
 
     A cancelled upload is a task of 64 MiB that come at 160 MiB/s, cancelled at moments that are
     spread over all of it; counted is what `ListMultipartUploads` has 3 seconds after the last.
@@ -123,7 +127,7 @@ def _report(found: dict[str, Any]) -> None:
     os._exit(0)  # obstore's threads may be about to ask for an interpreter that is gone
 
 
-async def roadworthy(url: str, key: str, source: Source) -> None:
+async def roadworthy(url: str, key: str, source: Source, **options: bool) -> None:
     from roadworthy.uploads.stores.objects import Objects
 
     digest = hashlib.sha256()
@@ -132,8 +136,9 @@ async def roadworthy(url: str, key: str, source: Source) -> None:
         for data in batch:
             digest.update(data)
 
-    config = {"endpoint": url, "access_key_id": "any", "secret_access_key": "any"}
-    store = Objects(f"s3://{BUCKET}", config=config | {"region": "us-east-1"}, allow_http=True)
+    config: dict[str, Any] = {"endpoint": url, "access_key_id": "any", "secret_access_key": "any"}
+    config |= {"region": "us-east-1", **options}
+    store = Objects(f"s3://{BUCKET}", config=config, allow_http=True)
     async with (
         store,
         store.writing(
@@ -200,6 +205,7 @@ class _File:
 
 CLIENTS: dict[str, Callable[[str, str, Source], Awaitable[None]]] = {
     OURS: roadworthy,
+    UNSIGNED: partial(roadworthy, unsigned_payload=True),
     OBSTORE: plain_obstore,
     AIOBOTO3: boto,
 }
@@ -277,7 +283,7 @@ def _orphans(times: int) -> list[str]:
     from support.objects import object_server
 
     rows = []
-    for peer in PEERS:
+    for peer in (OURS, OBSTORE, AIOBOTO3):
         with object_server() as url:
             try:
                 done = _run("cancel", peer, url, times)
