@@ -1,5 +1,7 @@
-"""Sight of what happens: one line for each request."""
+"""Sight of what happens: metrics, traces, and a line in the log for each request."""
 
+from roadworthy.observability.redaction import Redaction
 from roadworthy.observability.request_log import RequestLog
+from roadworthy.observability.telemetry import Telemetry
 
-__all__ = ["RequestLog"]
+__all__ = ["Redaction", "RequestLog", "Telemetry"]

@@ -1,0 +1,80 @@
+"""The providers of OpenTelemetry's SDK, made so that nothing leaves them unredacted."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from weakref import WeakKeyDictionary
+
+from opentelemetry import _logs, metrics, trace
+from opentelemetry.sdk._logs import LoggerProvider, LogRecordProcessor
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import MetricReader
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.sampling import Sampler
+
+from roadworthy.observability._guards import LogGuard, SpanGuard
+from roadworthy.observability._prometheus import PrometheusReader
+from roadworthy.observability.redaction import Redaction
+
+__all__ = ["Providers"]
+
+
+class Providers:
+    """What one application measures, traces and logs with; None where it does not."""
+
+    def __init__(self, redaction: Redaction, resource: Mapping[str, str]) -> None:
+        self.guard = SpanGuard(redaction)
+        self.meter: MeterProvider | None = None
+        self.tracer: TracerProvider | None = None
+        self.logger: LoggerProvider | None = None
+        self.reader: PrometheusReader | None = None
+        """What reads the meters for `/metrics`."""
+        self._redaction = redaction
+        self._resource = Resource.create(dict(resource))
+
+    def measure(self, given: MeterProvider | None, readers: Sequence[MetricReader]) -> None:
+        """Use the given meters, else those that the process has, else new ones."""
+        there = given or metrics.get_meter_provider()
+        if not isinstance(there, MeterProvider):
+            there = MeterProvider(resource=self._resource)
+        for reader in readers:
+            there.add_metric_reader(reader)
+        self.meter = there
+        self.reader = _readers.get(there)
+        if self.reader is None:
+            self.reader = _readers[there] = PrometheusReader()
+            there.add_metric_reader(self.reader)
+
+    def trace(self, processors: Iterable[SpanProcessor], sampler: Sampler | None) -> None:
+        """Make spans. What is added to the provider later stands behind the guard, too."""
+        self.tracer = TracerProvider(
+            sampler=sampler, resource=self._resource, active_span_processor=self.guard
+        )
+        for processor in processors:
+            self.tracer.add_span_processor(processor)
+
+    def log(self, processors: Iterable[LogRecordProcessor]) -> None:
+        """Make log events, behind a guard as well."""
+        self.logger = LoggerProvider(
+            resource=self._resource, multi_log_record_processor=LogGuard(self._redaction)
+        )
+        for processor in processors:
+            self.logger.add_log_record_processor(processor)
+
+    def register(self) -> None:
+        """Make them the process's, for jobs and databases, unless it has some already."""
+        if self.meter is not None and not isinstance(metrics.get_meter_provider(), MeterProvider):
+            metrics.set_meter_provider(self.meter)
+        if self.tracer is not None and not isinstance(trace.get_tracer_provider(), TracerProvider):
+            trace.set_tracer_provider(self.tracer)
+        if self.logger is not None and not isinstance(_logs.get_logger_provider(), LoggerProvider):
+            _logs.set_logger_provider(self.logger)
+
+    def flush(self, seconds: float) -> None:
+        """Send what exporters still hold. Blocks."""
+        for provider in (self.tracer, self.logger, self.meter):
+            if provider is not None:
+                provider.force_flush(int(seconds * 1000))
+
+
+_readers: WeakKeyDictionary[MeterProvider, PrometheusReader] = WeakKeyDictionary()
+"""Two applications of one process read the same meters: a second reader would cost twice."""

@@ -1,0 +1,181 @@
+"""`Telemetry`: FastAPI's own OpenTelemetry, with what it lacks.
+
+    telemetry = Telemetry(redact=("email",))
+    app = FastAPI(telemetry=telemetry.options())
+    problems.install(app)
+    telemetry.install(app)  # GET /metrics
+
+It works without a collector: `/metrics` is read from the meters of this process.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterable, Mapping, MutableMapping, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final
+
+from fastapi import APIRouter, FastAPI, Request, Response, params
+from fastapi.telemetry import TelemetryConfig
+
+from roadworthy.lifespan import lifespan
+from roadworthy.observability.redaction import Redaction
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk._logs import LogRecordProcessor
+    from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.metrics.export import MetricReader
+    from opentelemetry.sdk.trace import SpanProcessor
+    from opentelemetry.sdk.trace.sampling import Sampler
+
+    from roadworthy.observability._providers import Providers
+
+__all__ = ["Telemetry"]
+
+_FLUSH_SECONDS: Final = 5.0
+
+_log = logging.getLogger("roadworthy.observability")
+
+
+class Telemetry:
+    """Measure, trace and log what a service does; nothing leaves unredacted.
+
+    `redact` names fields whose values are never told, beside those of passwords,
+    tokens and cookies. Query strings keep their names only, exceptions their types
+    and frames.
+
+    Spans are made where `span_processors` are given, and log events (crashes, refused
+    bodies) where `log_processors` are; `tracing` and `logs` say otherwise, as for
+    `FASTAPI_OTEL_AUTO_CONFIGURE`, whose exporters get the same redacted spans.
+    `operation_spans` adds FastAPI's spans of dependencies and endpoints.
+
+    Metrics are those of the process: where it has a `MeterProvider` already, that is
+    used, and `metric_readers` are added to it. `resource` says who is measured:
+    `{"service.name": "shop"}`. Nothing is told of requests for `untold` paths.
+
+    It is a part: `install` opens it with the application; a worker writes
+    `async with telemetry`. Opening makes its providers those of the process, where
+    there are none, so that jobs and databases are told; closing sends what is left.
+
+    Raises:
+        ModuleNotFoundError: OpenTelemetry's SDK is not installed.
+    """
+
+    def __init__(
+        self,
+        *,
+        redact: Iterable[str] = (),
+        metrics: bool = True,
+        tracing: bool | None = None,
+        logs: bool | None = None,
+        operation_spans: bool = False,
+        span_processors: "Sequence[SpanProcessor]" = (),
+        log_processors: "Sequence[LogRecordProcessor]" = (),
+        metric_readers: "Sequence[MetricReader]" = (),
+        meter_provider: "MeterProvider | None" = None,
+        sampler: "Sampler | None" = None,
+        resource: Mapping[str, str] | None = None,
+        untold: Iterable[str] = ("/metrics",),
+    ) -> None:
+        providers = _providers(redact, resource or {})
+        if metrics:
+            providers.measure(meter_provider, metric_readers)
+        if bool(span_processors) if tracing is None else tracing:
+            providers.trace(span_processors, sampler)
+        if bool(log_processors) if logs is None else logs:
+            providers.log(log_processors)
+        self._providers = providers
+        self._operation_spans = operation_spans
+        self._untold = frozenset(untold)
+
+    def options(self) -> TelemetryConfig:
+        """Return what `FastAPI(telemetry=...)` takes."""
+        meter, tracer, logger = (
+            self._providers.meter,
+            self._providers.tracer,
+            self._providers.logger,
+        )
+        return TelemetryConfig(
+            meter_provider=meter,
+            tracer_provider=tracer,
+            logger_provider=logger,
+            metrics=meter is not None,
+            tracing=tracer is not None,
+            logs=logger is not None,
+            operation_spans=self._operation_spans,
+            exclude=self._is_untold,
+        )
+
+    def install(
+        self,
+        app: FastAPI,
+        *,
+        path: str | None = "/metrics",
+        dependencies: Sequence[params.Depends] = (),
+    ) -> None:
+        """Open it with `app`, and answer `GET /metrics` with what it has measured.
+
+        `path=None` answers nothing; `dependencies` say who may ask. The route is not in
+        the documentation.
+        """
+        router = APIRouter(lifespan=lifespan(self))
+        if path is not None and self._providers.meter is not None:
+            router.add_api_route(
+                path,
+                self._answer,
+                methods=["GET", "HEAD"],
+                dependencies=dependencies,
+                include_in_schema=False,
+            )
+        app.include_router(router)
+
+    def metrics_text(self, *, open_metrics: bool = False) -> str:
+        """Return all meters as Prometheus reads them.
+
+        Raises:
+            RuntimeError: It measures nothing: `Telemetry(metrics=False)`.
+        """
+        if self._providers.reader is None:
+            raise RuntimeError("Nothing is measured: leave out metrics=False.")
+        return self._providers.reader.text(open_metrics=open_metrics)
+
+    async def __aenter__(self) -> "Telemetry":
+        self._providers.register()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            async with asyncio.timeout(_FLUSH_SECONDS):
+                await asyncio.to_thread(self._providers.flush, _FLUSH_SECONDS)
+        except Exception as failure:  # whatever an exporter raises must not stop the stopping
+            _log.warning("telemetry was not sent to its end", exc_info=failure)
+
+    # On the event loop: when all threads are taken is when this must answer.
+    async def _answer(self, request: Request) -> Response:
+        wanted = "application/openmetrics-text" in request.headers.get("accept", "")
+        text = self.metrics_text(open_metrics=wanted)
+        return Response(text, media_type=_media_type(open_metrics=wanted))
+
+    def _is_untold(self, scope: MutableMapping[str, Any]) -> bool:
+        return scope.get("path") in self._untold
+
+
+def _providers(redact: Iterable[str], resource: Mapping[str, str]) -> "Providers":
+    try:
+        # Not at the top: the SDK is an extra, and who only logs requests needs none.
+        from roadworthy.observability._providers import Providers  # noqa: PLC0415
+    except ModuleNotFoundError as missing:
+        raise ModuleNotFoundError(
+            f"Telemetry needs {missing.name}: pip install 'roadworthy[telemetry]'"
+        ) from missing
+    return Providers(Redaction(redact), resource)
+
+
+def _media_type(*, open_metrics: bool) -> str:
+    from roadworthy.observability._prometheus import OPEN_METRICS, TEXT  # noqa: PLC0415
+
+    return OPEN_METRICS if open_metrics else TEXT
