@@ -9,6 +9,7 @@ from roadworthy.uploads.types.csv import CSV, csv_within
 from roadworthy.uploads.types.filetype import HEAD_BYTES, Data, FileType, Inspector, Rejected
 from roadworthy.uploads.types.gif import GIF, gif
 from roadworthy.uploads.types.gzip import GZIP, gzip_within
+from roadworthy.uploads.types.html import HTML, html_within
 from roadworthy.uploads.types.jpeg import JPEG, jpeg
 from roadworthy.uploads.types.json import JSON, NDJSON, json_within, ndjson_within
 from roadworthy.uploads.types.office import (
@@ -27,6 +28,7 @@ from roadworthy.uploads.types.office import (
 )
 from roadworthy.uploads.types.pdf import PDF, pdf_within
 from roadworthy.uploads.types.png import PNG, png
+from roadworthy.uploads.types.svg import SVG, svg_within
 from roadworthy.uploads.types.text import TEXT, text_within
 from roadworthy.uploads.types.webp import WEBP, webp
 from roadworthy.uploads.types.zip import ZIP, zip_within
@@ -37,6 +39,7 @@ __all__ = [
     "GIF",
     "GZIP",
     "HEAD_BYTES",
+    "HTML",
     "JPEG",
     "JSON",
     "NDJSON",
@@ -46,6 +49,7 @@ __all__ = [
     "PDF",
     "PNG",
     "PPTX",
+    "SVG",
     "TEXT",
     "WEBP",
     "XLSX",
@@ -58,6 +62,7 @@ __all__ = [
     "docx_within",
     "gif",
     "gzip_within",
+    "html_within",
     "jpeg",
     "json_within",
     "ndjson_within",
@@ -67,6 +72,7 @@ __all__ = [
     "pdf_within",
     "png",
     "pptx_within",
+    "svg_within",
     "text_within",
     "webp",
     "xlsx_within",
