@@ -1,4 +1,4 @@
-"""The parts of an OOXML file: an Open Packaging Conventions package (ECMA-376, part 2)."""
+"""The parts of an OOXML file, which is a package (ECMA-376, part 2)."""
 
 import posixpath
 import re

@@ -36,7 +36,7 @@ class Part(Protocol):
 
 
 class Parts:
-    """Look into the parts of an archive, one after the other: the `Contents` of a walk."""
+    """Look into the parts of an archive: the `Contents` of its walk."""
 
     def __init__(self) -> None:
         self.names: set[str] = set()
@@ -72,7 +72,7 @@ class Parts:
 
 
 class PlainXml:
-    """See of a table that it is UTF-8 without a document type, and no more: it is large."""
+    """See that a table is UTF-8 without a document type: it is large."""
 
     def __init__(self) -> None:
         self._head = b""
