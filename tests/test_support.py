@@ -95,11 +95,10 @@ def test_every_test_gets_a_database_of_its_own(database_url):
 
 
 def test_a_private_postgresql_starts_where_none_answers(monkeypatch):
-    binaries = postgres._binaries()
-    if not binaries:
+    if not postgres._binaries():
         pytest.skip("needs PostgreSQL: its binaries are not installed")
 
-    with postgres._private_server(binaries) as url, postgres.database_on(url) as fresh:
+    with postgres.private_postgres() as server, postgres.database_on(server.url) as fresh:
         assert "roadworthy_test_" in fresh
 
 

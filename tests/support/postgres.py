@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
@@ -18,7 +19,7 @@ from uuid import uuid4
 import psycopg
 from psycopg import sql
 
-__all__ = ["Unavailable", "database_on", "server_url"]
+__all__ = ["PrivatePostgres", "Unavailable", "database_on", "private_postgres", "server_url"]
 
 PLACES = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/opt/homebrew/opt/postgresql*/bin")
 
@@ -44,8 +45,8 @@ def server_url() -> Iterator[str]:
     if not _refusal(local):
         yield local
         return
-    with _private_server(_binaries() or _install()) as url:
-        yield url
+    with private_postgres() as server:
+        yield server.url
 
 
 @contextmanager
@@ -110,8 +111,31 @@ def _apt_get(*arguments: str) -> None:
         subprocess.run(command, env=environment, capture_output=True, timeout=240, check=False)
 
 
+@dataclass(frozen=True)
+class PrivatePostgres:
+    """A server of one's own, that may be hurt."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+
+    def pause(self) -> None:
+        """Let it hang: connections stay open, and nothing answers."""
+        os.killpg(self.process.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on."""
+        os.killpg(self.process.pid, signal.SIGCONT)
+
+
 @contextmanager
-def _private_server(binaries: Path) -> Iterator[str]:
+def private_postgres() -> Iterator[PrivatePostgres]:
+    """Start a server from installed binaries, or from Debian's; it is ended afterwards."""
+    with _private_server(_binaries() or _install()) as server:
+        yield server
+
+
+@contextmanager
+def _private_server(binaries: Path) -> Iterator[PrivatePostgres]:
     # Not under pytest's folder: another user must be able to reach it.
     with tempfile.TemporaryDirectory(prefix="roadworthy-pg-") as folder:
         user = _unprivileged_user()
@@ -126,12 +150,14 @@ def _private_server(binaries: Path) -> Iterator[str]:
                 stderr=log,
                 cwd=folder,
                 user=user,
+                start_new_session=True,
             )
         try:
             url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
             _wait_until_ready(url, Path(folder, "log"))
-            yield url
+            yield PrivatePostgres(url, server)
         finally:
+            os.killpg(server.pid, signal.SIGCONT)
             server.send_signal(signal.SIGINT)  # disconnects clients, then stops
             server.wait(30)
 

@@ -1,0 +1,86 @@
+"""`Drain`: hold SIGTERM back while balancers learn that this instance is leaving.
+
+A server closes its socket on SIGTERM at once: nobody hears "not ready", and who connects
+in that moment is refused. Here the signal first turns readiness, then waits, then ends
+streams, and only then stops the server.
+"""
+
+import asyncio
+import logging
+import signal
+import threading
+from collections.abc import Callable
+from time import monotonic
+from types import FrameType
+from typing import Any, Final
+
+from roadworthy.health import observe
+
+__all__ = ["Drain"]
+
+log = logging.getLogger("roadworthy.health")
+
+_ECHO: Final = 1.0
+"""Seconds in which a second SIGTERM is the first one: sent to the group, and by the parent."""
+
+
+class Drain:
+    """Wrap the handler of SIGTERM that the server has set; SIGINT goes straight to it.
+
+    `end_streams` is called when the drain is over, before the server stops.
+    """
+
+    def __init__(self, *, seconds: float, end_streams: Callable[[], None]) -> None:
+        self.seconds = seconds
+        self.draining = False
+        self._end_streams = end_streams
+        self._began_at = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self._theirs: Any = None
+
+    def start(self) -> None:
+        """Take the signal. Call it in the event loop, once the server has its handlers."""
+        self._loop = asyncio.get_running_loop()
+        if threading.current_thread() is not threading.main_thread():
+            return  # only the main thread hears of signals: a test, or an embedded server
+        theirs = signal.getsignal(signal.SIGTERM)
+        if callable(theirs):
+            self._theirs = theirs
+            signal.signal(signal.SIGTERM, self._hear)
+
+    def stop(self) -> None:
+        """Give the signal back."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._theirs is not None and signal.getsignal(signal.SIGTERM) == self._hear:
+            signal.signal(signal.SIGTERM, self._theirs)
+        self._theirs = None
+
+    def _hear(self, number: int, frame: FrameType | None) -> None:
+        self.draining = self.draining or self._begins()
+        self._loop.call_soon_threadsafe(self._go_on, number)
+
+    def _begins(self) -> bool:
+        self._began_at = monotonic()
+        return True
+
+    def _go_on(self, number: int) -> None:
+        if self._timer is None:
+            observe.draining(value=True)
+            log.info("SIGTERM: not ready, serving for %g more seconds", self.seconds)
+            self._timer = self._loop.call_later(self.seconds, self._finish, number)
+        elif monotonic() - self._began_at > _ECHO:
+            self._timer.cancel()
+            self._finish(number)
+
+    def _finish(self, number: int) -> None:
+        self._end_streams()
+        # One turn of the loop, so that streams have written their end.
+        self._loop.call_soon(self._stop_server, number)
+
+    def _stop_server(self, number: int) -> None:
+        server: Any = getattr(self._theirs, "__self__", None)
+        if hasattr(server, "should_exit"):
+            server.should_exit = True  # uvicorn: an orderly end, whose exit code is 0
+        elif self._theirs is not None:
+            self._theirs(number, None)

@@ -1,0 +1,179 @@
+"""`Health`: what is asked of dependencies, and what probes are told of it."""
+
+import asyncio
+import hmac
+from collections.abc import Iterable
+from datetime import timedelta
+from inspect import iscoroutinefunction
+from types import TracebackType
+from typing import Final, Self
+
+from fastapi import FastAPI
+
+from roadworthy import _fastapi
+from roadworthy.health import observe
+from roadworthy.health.check import Ask, Check, Standing
+from roadworthy.health.drain import Drain
+from roadworthy.health.guard import Guard
+from roadworthy.health.prober import Prober
+from roadworthy.health.report import EVENT_LOOP
+from roadworthy.health.routes import router
+from roadworthy.health.streams import Streams
+from roadworthy.health.watchdog import Watchdog
+
+__all__ = ["Health"]
+
+_SECOND: Final = timedelta(seconds=1)
+_FIRST_SECONDS: Final = 5.0
+"""How long a start waits at most for the first answers."""
+
+
+class Health:
+    """Ask dependencies in the background, and answer probes from what is known.
+
+        health = Health(version="1.4.0", drain=timedelta(seconds=5))
+        health.add("database", db.ping, timeout=timedelta(seconds=1))
+
+    It is a part: enter it last, so that what it asks is open. `install` adds the probes.
+
+    `version` is told by `/health`. `drain` is how long the service is not ready and still
+    serves after SIGTERM; a second SIGTERM, a second later or more, ends that. With `token`,
+    who sends `Authorization: Bearer <token>` is told the reasons of what does not pass; all
+    others find them in the log only. `/livez` fails while the event loop was late by more
+    than `max_lag` in the last ten seconds.
+    """
+
+    def __init__(
+        self,
+        *,
+        version: str | None = None,
+        drain: timedelta = timedelta(0),
+        token: str | None = None,
+        max_lag: timedelta = timedelta(seconds=10),
+    ) -> None:
+        self.version = version
+        self.started = False
+        """Whether everything is open: what `/startupz` tells."""
+        self._token = token.encode() if token else None
+        self._max_lag = max_lag.total_seconds()
+        self._probers: dict[str, Prober] = {}
+        self._watchdog = Watchdog()
+        self.streams = Streams()
+        """The responses without an end that are under way."""
+        self._drain = Drain(seconds=drain.total_seconds(), end_streams=self.streams.end)
+        self.add(EVENT_LOOP, self._ask_loop, critical=False, interval=_SECOND)
+
+    def add(
+        self,
+        name: str,
+        check: Ask,
+        *,
+        timeout: timedelta = _SECOND,
+        interval: timedelta = timedelta(seconds=5),
+        critical: bool = True,
+        failures: int = 2,
+        recoveries: int = 1,
+        after: Iterable[str] = (),
+    ) -> None:
+        """Ask `check` every `interval`, and give it `timeout` to answer.
+
+        It passes where it returns None, warns where it returns a reason, and fails where it
+        raises or does not answer in time. It fails for probes after `failures` in a row,
+        and passes again after `recoveries`; in between it is asked five times as often. The
+        first answer counts at once. What is not `critical` degrades the service, and leaves
+        it ready. It is not asked while a check that `after` names fails.
+
+        Raises:
+            ValueError: The name is taken, or one in `after` has not been added yet.
+            TypeError: `check` is no `async def`.
+        """
+        if name in self._probers:
+            raise ValueError(f"There is a check named {name!r} already. Choose another name.")
+        if not iscoroutinefunction(check) and not iscoroutinefunction(
+            getattr(check, "__call__", None)  # noqa: B004 - whether that is a coroutine
+        ):
+            raise TypeError(
+                f"The check {name!r} must be an `async def`. Let it await "
+                "asyncio.to_thread(...) where it has to block."
+            )
+        made = Check(
+            name=name,
+            ask=check,
+            timeout=timeout,
+            interval=interval,
+            critical=critical,
+            failures=failures,
+            recoveries=recoveries,
+            after=tuple(after),
+        )
+        self._probers[name] = Prober(made, [self._prober(other) for other in made.after])
+
+    def install(self, app: FastAPI) -> None:
+        """Add the probes, for GET and HEAD.
+
+        They are `/livez`, `/startupz`, `/readyz`, `/readyz/{check}` and `/health`, answered
+        before any middleware or dependency of `app` is asked. Call it before
+        `problems.install(app)`, so that they have request ids, too.
+
+        Raises:
+            RuntimeError: The application has already started.
+        """
+        app.include_router(router(self))
+        _fastapi.wrap_outermost(app, lambda inner: Guard(inner, self))
+
+    async def __aenter__(self) -> Self:
+        self._watchdog.start()
+        for prober in self._probers.values():
+            prober.start()
+        await self._first_answers()
+        self._drain.start()
+        self.started = True
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._drain.stop()
+        await asyncio.gather(*(prober.stop() for prober in self._probers.values()))
+        await self._watchdog.stop()
+
+    @property
+    def draining(self) -> bool:
+        """Whether the service is about to stop: it is not ready, and serves on."""
+        return self._drain.draining
+
+    @property
+    def alive(self) -> bool:
+        """Whether the event loop runs: what `/livez` tells."""
+        return self._watchdog.lag <= self._max_lag
+
+    @property
+    def standings(self) -> list[Standing]:
+        """What is held of each check."""
+        return [prober.standing for prober in self._probers.values()]
+
+    def is_operator(self, authorization: str | None) -> bool:
+        """Tell whether a caller may know reasons."""
+        scheme, _, token = (authorization or "").partition(" ")
+        if self._token is None or scheme.lower() != "bearer":
+            return False
+        return hmac.compare_digest(token.strip().encode(), self._token)
+
+    async def _first_answers(self) -> None:
+        first = [asyncio.create_task(prober.first.wait()) for prober in self._probers.values()]
+        _, late = await asyncio.wait(first, timeout=_FIRST_SECONDS)
+        for task in late:
+            task.cancel()
+
+    def _prober(self, name: str) -> Prober:
+        if name not in self._probers:
+            raise ValueError(f"There is no check named {name!r} to come after: add that one first.")
+        return self._probers[name]
+
+    async def _ask_loop(self) -> str | None:
+        lag = self._watchdog.lag
+        observe.lagged(lag)
+        return f"the event loop was {lag:.1f} s late" if lag > _SECOND.total_seconds() else None

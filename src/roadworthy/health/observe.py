@@ -1,0 +1,41 @@
+"""What is told of health: metrics, to OpenTelemetry, which FastAPI brings."""
+
+from functools import cache
+from typing import Any, Final
+
+from opentelemetry import metrics
+
+__all__ = ["checked", "draining", "lagged"]
+
+_NAME: Final = "roadworthy.health"
+_VALUES: Final = {"pass": 1.0, "warn": 0.5, "fail": 0.0}
+
+
+def checked(name: str, status: str, seconds: float) -> None:
+    """Record what is held of a check (1 pass, 0.5 warn, 0 fail), and how long it took."""
+    _gauge("check.status", "1 pass, 0.5 warn, 0 fail.", "1").set(_VALUES[status], {"check": name})
+    _histogram().record(seconds, {"check": name})
+
+
+def draining(*, value: bool) -> None:
+    """Record whether the service is about to stop."""
+    _gauge("draining", "1 from SIGTERM on.", "1").set(float(value))
+
+
+def lagged(seconds: float) -> None:
+    """Record how late the event loop was."""
+    _gauge("loop.lag", "How late the event loop was at worst, lately.", "s").set(seconds)
+
+
+@cache
+def _gauge(name: str, description: str, unit: str) -> Any:
+    return metrics.get_meter(_NAME).create_gauge(
+        f"{_NAME}.{name}", unit=unit, description=description
+    )
+
+
+@cache
+def _histogram() -> metrics.Histogram:
+    return metrics.get_meter(_NAME).create_histogram(
+        f"{_NAME}.check.duration", unit="s", description="How long a check took."
+    )

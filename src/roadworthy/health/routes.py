@@ -1,0 +1,73 @@
+"""The routes of probes: they document them, and answer what the guard leaves."""
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import BaseModel
+
+from roadworthy import problems
+from roadworthy.health.answers import ANSWERS, Answer, Asked, readiness_by, readyz
+from roadworthy.health.models import Alive, HealthReport, Readiness, Started
+from roadworthy.problems import NotFound
+
+if TYPE_CHECKING:
+    from roadworthy.health.health import Health
+
+__all__ = ["router"]
+
+_MODELS: Final[Mapping[str, type[BaseModel]]] = {
+    "/livez": Alive,
+    "/startupz": Started,
+    "/health": HealthReport,
+}
+
+_Verbose = Annotated[str | None, Query(description="Name the checks, whatever they say.")]
+_Exclude = Annotated[list[str] | None, Query(description="Leave these checks out.")]
+
+
+def router(health: "Health") -> APIRouter:
+    """Return the routes, for GET and for HEAD."""
+    routes = APIRouter(tags=["health"])
+    for path, model in _MODELS.items():
+        _add(routes, path, _probe(health, ANSWERS[path]), model)
+    _add_readiness(routes, health)
+    return routes
+
+
+def _probe(health: "Health", answer: Answer) -> Callable[..., Any]:
+    async def probe(request: Request) -> Response:
+        return answer(health, Asked(request.scope))
+
+    probe.__name__, probe.__doc__ = answer.__name__, answer.__doc__
+    return probe
+
+
+def _add_readiness(routes: APIRouter, health: "Health") -> None:
+    async def ready(
+        request: Request, verbose: _Verbose = None, exclude: _Exclude = None
+    ) -> Response:
+        """Answer whether requests should be sent here."""
+        return readyz(health, Asked(request.scope))
+
+    async def ready_by_one(request: Request, check: str, verbose: _Verbose = None) -> Response:
+        """Answer the same by one check alone."""
+        answer = readiness_by(health, Asked(request.scope), check)
+        if answer is None:
+            raise NotFound
+        return answer
+
+    _add(routes, "/readyz", ready, Readiness)
+    _add(routes, "/readyz/{check}", ready_by_one, Readiness, problems.responses(NotFound))
+
+
+def _add(
+    routes: APIRouter,
+    path: str,
+    probe: Callable[..., Any],
+    model: type[BaseModel],
+    responses: Mapping[int | str, dict[str, Any]] | None = None,
+) -> None:
+    failing: dict[int | str, dict[str, Any]] = {503: {"model": model, "description": "Not so"}}
+    routes.get(path, response_model=model, responses={**(responses or {}), **failing})(probe)
+    routes.head(path, include_in_schema=False)(probe)

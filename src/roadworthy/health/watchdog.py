@@ -1,0 +1,85 @@
+"""`Watchdog`: know how late the event loop is, and what kept it."""
+
+import asyncio
+import logging
+import sys
+import threading
+import traceback
+from collections import deque
+from contextlib import suppress
+from time import monotonic
+from typing import Final
+
+from roadworthy.health import observe
+
+__all__ = ["Watchdog"]
+
+log = logging.getLogger("roadworthy.health")
+
+_TICK: Final = 0.25
+_MEMORY: Final = 10.0
+"""For how many seconds a lag is remembered."""
+_BLOCKED: Final = 1.0
+"""From how many seconds on a lag is logged, with what the loop was doing."""
+
+
+class Watchdog:
+    """Tick in the event loop, and look from a thread whether it does."""
+
+    def __init__(self) -> None:
+        self._due = 0.0
+        self._lags: deque[tuple[float, float]] = deque()
+        self._task: asyncio.Task[None] | None = None
+        self._stopped = threading.Event()
+
+    @property
+    def lag(self) -> float:
+        """How many seconds the loop was late at worst, in the last ten."""
+        if self._task is None:
+            return 0.0
+        since = monotonic() - _MEMORY
+        worst = max((lag for at, lag in self._lags if at >= since), default=0.0)
+        return max(worst, monotonic() - self._due)
+
+    def start(self) -> None:
+        """Begin to tick."""
+        self._due = monotonic() + _TICK
+        self._task = asyncio.create_task(self._tick(), name="health: event loop")
+        self._stopped.clear()
+        watch = threading.Thread(
+            target=self._watch, args=(threading.get_ident(),), daemon=True, name="health"
+        )
+        watch.start()
+
+    async def stop(self) -> None:
+        """Tick no more."""
+        self._stopped.set()
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+            self._task = None
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(max(0.0, self._due - monotonic()))
+            now = monotonic()
+            self._lags.append((now, now - self._due))
+            while self._lags[0][0] < now - _MEMORY:
+                self._lags.popleft()
+            self._due = now + _TICK
+            observe.lagged(self.lag)
+
+    def _watch(self, thread: int) -> None:
+        told = 0.0
+        while not self._stopped.wait(_TICK):
+            due = self._due
+            if monotonic() - due > _BLOCKED and told != due:
+                told = due
+                log.warning("the event loop is blocked. It is at:\n%s", _stack_of(thread))
+
+
+def _stack_of(thread: int) -> str:
+    frames = sys._current_frames()  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - documented
+    frame = frames.get(thread)
+    return "".join(traceback.format_stack(frame)) if frame else "(nowhere)"
