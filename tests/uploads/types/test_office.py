@@ -125,6 +125,7 @@ HONEST = [
     (PPTX, archive(SLIDES)),
     (ODT, TEXT),
     (ODT, archive(odf("text") | {"Configurations2/accelerator/current.xml": ""})),
+    (ODT, archive(odf("text") | {"Object 1/Configurations2/accelerator/current.xml": ""})),
     (ODT, archive(odf("text", '<text:a xlink:href="https://example.com"/>'))),
     (ODT, archive(odf("text", '<draw:image xlink:href="Pictures/a.png"/>'))),
     (ODS, archive(odf("spreadsheet"))),

@@ -62,6 +62,8 @@ class _Grammar:
 
     value: re.Pattern[bytes]
     name: re.Pattern[bytes]
+    whole_name: re.Pattern[bytes]
+    """With its colon."""
     colon: re.Pattern[bytes]
     after: re.Pattern[bytes]
     runs: Mapping[int, tuple[re.Pattern[bytes], re.Pattern[bytes]]]
@@ -86,6 +88,7 @@ def _grammar(space: bytes) -> _Grammar:
     }
     return _Grammar(
         value=re.compile(s + rb"(?:([{\[\]\"\n]|[-0-9tfn][-+.0-9A-Za-z]*+)|\Z)"),
+        whole_name=re.compile(s + _name(s)),
         name=re.compile(s + rb"(?:([\"}])|\Z)"),
         colon=re.compile(s + rb"(?:(:)|\Z)"),
         after=re.compile(s + rb"(?:([,\]}\n])|\Z)"),
@@ -228,6 +231,8 @@ class _Json:
         return at
 
     def _name(self, data: bytes, at: int) -> int:
+        if whole := self._grammar.whole_name.match(data, at):
+            return self._value_follows(whole.end())
         found = self._match(self._grammar.name, data, at)
         if found[1] == b"}":
             return self._finish(found.end(), b"}")
@@ -235,10 +240,12 @@ class _Json:
 
     def _colon(self, data: bytes, at: int) -> int:
         found = self._match(self._grammar.colon, data, at)
-        if found[1]:
-            self._is_empty = False
-            self._next = self._value
-        return found.end()
+        return self._value_follows(found.end()) if found[1] else found.end()
+
+    def _value_follows(self, at: int) -> int:
+        self._is_empty = False
+        self._next = self._value
+        return at
 
     def _after(self, data: bytes, at: int) -> int:
         if not self._open:

@@ -51,7 +51,7 @@ class Odf(Parts):
         if name == _MANIFEST:
             return Xml(self._take_entry, self.budget)
         # LibreOffice leaves empty files in the folder of its toolbars.
-        is_judged = name.endswith(".xml") and not name.startswith("configurations2/")
+        is_judged = name.endswith(".xml") and "configurations2/" not in name
         return Xml(_judge_element, self.budget) if is_judged else None
 
     def finish(self) -> None:
