@@ -48,7 +48,8 @@ _BASE: Final = "http://www.w3.org/XML/1998/namespace base"
 _PICTURE: Final = r"data:image/(?:png|jpe?g|gif|webp)[;,]"
 _INSIDE: Final = re.compile(r"\s*(?:#|" + _PICTURE + ")", re.IGNORECASE)
 _ACTIVE_CSS: Final = re.compile(
-    r"@import|javascript:|expression\(|-moz-binding|image-set\(|(?<![\w-])(?:behavior\s*:|(?:image|src)\()"
+    r"@import|javascript:|expression\(|-moz-binding|image-set\("
+    r"|(?<![\w-])(?:behavior\s*:|(?:image|src)\()"
     r"|url\(\s*+[\"']?+\s*+(?!#|" + _PICTURE + ")",
     re.IGNORECASE,
 )
