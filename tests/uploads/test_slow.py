@@ -1,8 +1,15 @@
 """Who sends too slowly is let go, and costs little until then: FAILURES.md U8."""
 
+import asyncio
+import sys
 import time
 
+from roadworthy.uploads import Files
+from roadworthy.uploads.parts import Part, Raw
+from roadworthy.uploads.reception import receive
+from roadworthy.uploads.stores.disk import Disk
 from uploads.conftest import body_of, part_of
+from uploads.service import patient
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -59,6 +66,39 @@ def test_a_body_that_is_silent_is_let_go_from_memory(service):
 
     # The last bytes may be the beginning of a boundary.
     assert (soon, later) == (0, 250 * KIB)
+
+
+class FallsSilent:
+    """A body that brings one piece, is quiet for a second, and then for ever."""
+
+    received = 0
+
+    def __init__(self, piece: bytes) -> None:
+        self.pieces = [piece, None]
+        self.is_silent = asyncio.Event()
+
+    async def read(self):
+        if self.pieces:
+            return self.pieces.pop(0)
+        self.is_silent.set()
+        return await asyncio.Future()
+
+
+async def test_nothing_refers_to_the_last_piece_of_a_body_that_is_silent(tmp_path):
+    piece = b"letters".ljust(100 * KIB, b"x")
+    body = FallsSilent(piece)
+    before = sys.getrefcount(piece) - 1  # that of `body.pieces`, which it leaves
+
+    async with Files(Disk(tmp_path)) as files:
+        reading = asyncio.ensure_future(
+            receive(patient.policy, files, body, Raw(Part("file", None, "", {})))
+        )
+        await body.is_silent.wait()
+        after = sys.getrefcount(piece)
+        reading.cancel()
+        await asyncio.wait({reading})
+
+    assert after == before
 
 
 def test_a_stalled_body_costs_little_memory(service):

@@ -1,7 +1,7 @@
 """`receive`: read a body once, from the socket into the store, all or nothing."""
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 from starlette.requests import ClientDisconnect
 
@@ -93,10 +93,8 @@ class _Reception:
             if piece is None:
                 await self._rest()
                 continue
-            for event in reader.feed(piece):
-                await self._take(event)
-        for event in reader.finish():
-            await self._take(event)
+            await self._take_all(reader.feed(piece))
+        await self._take_all(reader.finish())
         return Form(tuple(self._kept), self._fields)
 
     async def undo(self) -> None:
@@ -111,6 +109,11 @@ class _Reception:
         # A client that is silent holds as little of our memory as possible.
         if self._intake is not None:
             await self._intake.flush()
+
+    async def _take_all(self, events: Iterator[Event]) -> None:
+        # Not in `run`: its frame would hold the last of them for as long as the client is silent.
+        for event in events:
+            await self._take(event)
 
     async def _take(self, event: Event) -> None:
         if isinstance(event, memoryview):
