@@ -37,6 +37,7 @@ from starlette.types import ASGIApp, Scope
 
 __all__ = [
     "PREPARE",
+    "TELEMETRY",
     "Again",
     "Answer",
     "Settle",
@@ -56,6 +57,7 @@ __all__ = [
     "route_of",
     "streams_body",
     "takes_json",
+    "template_of",
     "when_settled",
     "wrap_outermost",
 ]
@@ -71,6 +73,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 PREPARE: Final = "roadworthy.prepare"
 """Scope key: what turns the request of a route with a JSON body into a stricter one."""
+
+TELEMETRY: Final = "fastapi.telemetry"
+"""Scope key: what FastAPI's telemetry knows of the request, None or absent where it is off."""
 
 _HOOKED: Final = "roadworthy.hooked"
 _RESPONSE: Final = "roadworthy.response"
@@ -303,6 +308,12 @@ def route_of(scope: Scope) -> Any:
     """Return the route that a request was sent to, as its router sees it, or None."""
     context = _routing._get_scope_effective_route_context(scope)  # noqa: SLF001
     return context or scope.get("route")
+
+
+def template_of(scope: Scope) -> str | None:
+    """Return the template of the path, with what it is mounted under if telemetry is on."""
+    told: str | None = getattr(scope.get(TELEMETRY), "route", None)
+    return told or getattr(route_of(scope), "path_format", None)
 
 
 def dependencies_of(route: Any) -> Iterator[Dependant]:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from weakref import WeakKeyDictionary
 
 from opentelemetry import _logs, metrics, trace
+from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.sdk._logs import LoggerProvider, LogRecordProcessor
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import MetricReader
@@ -13,6 +14,7 @@ from opentelemetry.sdk.trace.sampling import Sampler
 
 from roadworthy.observability._guards import LogGuard, SpanGuard
 from roadworthy.observability._prometheus import PrometheusReader
+from roadworthy.observability._requests import RequestWatcher
 from roadworthy.observability.redaction import Redaction
 
 __all__ = ["Providers"]
@@ -22,10 +24,10 @@ class Providers:
     """What one application measures, traces and logs with; None where it does not."""
 
     def __init__(self, redaction: Redaction, resource: Mapping[str, str]) -> None:
-        self.guard = SpanGuard(redaction)
         self.meter: MeterProvider | None = None
         self.tracer: TracerProvider | None = None
         self.logger: LoggerProvider | None = None
+        self.guard: SpanGuard | None = None
         self.reader: PrometheusReader | None = None
         """What reads the meters for `/metrics`."""
         self._redaction = redaction
@@ -46,6 +48,7 @@ class Providers:
 
     def trace(self, processors: Iterable[SpanProcessor], sampler: Sampler | None) -> None:
         """Make spans. What is added to the provider later stands behind the guard, too."""
+        self.guard = SpanGuard(self._redaction)
         self.tracer = TracerProvider(
             sampler=sampler, resource=self._resource, active_span_processor=self.guard
         )
@@ -59,6 +62,11 @@ class Providers:
         )
         for processor in processors:
             self.logger.add_log_record_processor(processor)
+
+    def watcher(self) -> RequestWatcher:
+        """Return what tells how requests ended."""
+        meter = self.meter or NoOpMeterProvider()
+        return RequestWatcher(meter.get_meter("roadworthy.requests"), self.guard)
 
     def register(self) -> None:
         """Make them the process's, for jobs and databases, unless it has some already."""

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-__all__ = ["REDACTED", "SENSITIVE", "Redaction"]
+__all__ = ["REDACTED", "SENSITIVE", "Redaction", "description", "query", "stacktrace", "url"]
 
 REDACTED: Final = "REDACTED"
 """What stands where a value was."""

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from fastapi import APIRouter, FastAPI, Request, Response, params
 from fastapi.telemetry import TelemetryConfig
 
+from roadworthy import problems
 from roadworthy.lifespan import lifespan
 from roadworthy.observability.redaction import Redaction
 
@@ -114,6 +115,7 @@ class Telemetry:
     ) -> None:
         """Open it with `app`, and answer `GET /metrics` with what it has measured.
 
+        Errors by code and late failures are told where `problems.install` is.
         `path=None` answers nothing; `dependencies` say who may ask. The route is not in
         the documentation.
         """
@@ -127,6 +129,7 @@ class Telemetry:
                 include_in_schema=False,
             )
         app.include_router(router)
+        problems.watch(app, self._providers.watcher())
 
     def metrics_text(self, *, open_metrics: bool = False) -> str:
         """Return all meters as Prometheus reads them.

@@ -27,6 +27,7 @@ from roadworthy.problems.standard import (
     UnsupportedMediaType,
     ValidationFailed,
 )
+from roadworthy.problems.watch import Outcome, Watcher, watch
 
 __all__ = [
     "Conflict",
@@ -39,6 +40,7 @@ __all__ = [
     "MethodNotAllowed",
     "Names",
     "NotFound",
+    "Outcome",
     "PayloadTooLarge",
     "Problem",
     "RangeNotSatisfiable",
@@ -47,10 +49,12 @@ __all__ = [
     "ServiceUnavailable",
     "UnsupportedMediaType",
     "ValidationFailed",
+    "Watcher",
     "field_errors",
     "install",
     "names_of",
     "raises",
     "request_id",
     "responses",
+    "watch",
 ]

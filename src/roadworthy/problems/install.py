@@ -20,6 +20,7 @@ from roadworthy.problems.openapi import document
 from roadworthy.problems.outermost import Innermost, Observer, Outermost
 from roadworthy.problems.pages import page
 from roadworthy.problems.report import Spelling
+from roadworthy.problems.watch import watchers_of
 
 __all__ = ["install"]
 
@@ -66,7 +67,14 @@ def _outermost(
     for mounted in _mounted(app.routes):
         if mounted.middleware_stack is None:
             _register(mounted)
-    return Outermost(inner, contract=contract, cors=_cors_of(app), debug=app.debug, observe=observe)
+    return Outermost(
+        inner,
+        contract=contract,
+        cors=_cors_of(app),
+        debug=app.debug,
+        observe=observe,
+        watchers=tuple(watchers_of(app)),
+    )
 
 
 def _mounted(routes: list[BaseRoute]) -> Iterator[Starlette]:

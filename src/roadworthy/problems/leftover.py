@@ -15,7 +15,7 @@ from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ["Linger", "LingeringClose"]
+__all__ = ["Linger", "LingeringClose", "has_more_body"]
 
 FIRST_REFUSAL: Final = 300
 """From here on the body does not matter to the answer: the client is sent away with it."""
@@ -58,7 +58,8 @@ class LingeringClose:
         if scope["type"] != "http" or not (headers := _framing(scope)):
             await self.app(scope, receive, send)
             return
-        exchange = _Exchange(receive, send, headers)
+        # We are around a mounted application, too: it finds the mark, and leaves this to us.
+        exchange = scope[_MARK] = _Exchange(receive, send, headers)
         try:
             await self.app(scope, exchange.receive, exchange.send)
         except Exception:  # the server would close as soon as it hears of it
@@ -66,6 +67,14 @@ class LingeringClose:
             raise
         if exchange.answered:
             await exchange.end(self.linger)
+
+
+def has_more_body(scope: Scope) -> bool:
+    """Tell whether something of the request's body may still come, as far as is known."""
+    exchange: _Exchange | None = scope.get(_MARK)
+    if exchange is not None:
+        return not exchange.whole
+    return not scope.get("http_version", "1.1").startswith("1")
 
 
 def _framing(scope: Scope) -> dict[bytes, bytes] | None:
@@ -76,7 +85,6 @@ def _framing(scope: Scope) -> dict[bytes, bytes] | None:
     # HTTP/2 and later end one stream, not the connection, and hold senders back themselves.
     if _MARK in scope or not scope.get("http_version", "1.1").startswith("1"):
         return None
-    scope[_MARK] = True  # we are around a mounted application
     return headers
 
 

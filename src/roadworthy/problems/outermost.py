@@ -24,6 +24,7 @@ from roadworthy.problems import body, request_ids
 from roadworthy.problems.answer import Call, Contract, call_of, log_failure, was_logged
 from roadworthy.problems.report import FIRST_ERROR, Report
 from roadworthy.problems.translate import is_refusal, report_on, report_status
+from roadworthy.problems.watch import Outcome, Watcher, client_has_left
 
 __all__ = ["Innermost", "Observer", "Outermost"]
 
@@ -39,6 +40,9 @@ _BREAKS: Final = re.compile(rb"[\r\n\0]")
 _BODY: Final = frozenset(
     {"http.response.body", "http.response.pathsend", "http.response.zerocopysend"}
 )
+
+_NOTICEABLE: Final = 0.05
+"""Seconds after which it is worth asking whether the client is still there."""
 
 _TERMINAL: Final[dict[bytes, Callable[[bytes], bytes]]] = {
     b"text/event-stream": lambda document: b"event: error\ndata: " + document + b"\n\n",
@@ -59,23 +63,27 @@ class Outermost:
         cors: CORSMiddleware | None,
         debug: bool,
         observe: Observer | None,
+        watchers: tuple[Watcher, ...] = (),
     ) -> None:
         self.app = app
         self.contract = contract
         self.cors = cors
         self.debug = debug
         self.observe = observe
+        self.watchers = watchers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request so that nothing escapes the contract."""
         if scope["type"] != "http" or call_of(scope) is not None:
             return await self.app(scope, receive, send)  # a mounted application: we are around it
-        identity = request_ids.accept(scope["headers"])
-        exchange = _Exchange(self, scope, send, identity)
+        traced = scope.get(_fastapi.TELEMETRY) is not None
+        identity = request_ids.accept(scope["headers"], traced=traced)
+        exchange = _Exchange(self, scope, receive, send, identity)
         exchange.open(scope)
         scope[_fastapi.PREPARE] = body.strict
         token = request_ids.current.set(identity)
-        began = perf_counter()
+        for watcher in self.watchers:
+            _safely(watcher.began, scope)
         try:
             await self.app(scope, receive, exchange.send)
             if not exchange.complete:
@@ -84,7 +92,12 @@ class Outermost:
             await exchange.fail(error)
         finally:
             if self.observe is not None:
-                _observe(self.observe, scope, exchange, began)
+                status = None if exchange.left else exchange.status
+                _safely(self.observe, scope, status, exchange.seconds())
+            if self.watchers:
+                outcome = exchange.outcome()
+                for watcher in self.watchers:
+                    _safely(watcher.ended, scope, outcome)
             request_ids.current.reset(token)
             exchange.close(scope)
 
@@ -113,25 +126,35 @@ class _Exchange(Call):
     """One response on its way out. Every request pays for this: keep it lean."""
 
     __slots__ = (
+        "began",
         "complete",
         "ended",
+        "failure",
         "forward",
         "headers",
+        "left",
         "outermost",
+        "receive",
         "replaced",
         "scope",
         "status",
     )
 
-    def __init__(self, outermost: Outermost, scope: Scope, forward: Send, identity: str) -> None:
+    def __init__(
+        self, outermost: Outermost, scope: Scope, receive: Receive, forward: Send, identity: str
+    ) -> None:
         super().__init__(outermost.contract, identity, scope.get("root_path", ""))
         self.outermost = outermost
         self.scope = scope
+        self.receive = receive
         self.forward = forward
         self.headers: list[tuple[bytes, bytes]] = []
         self.status: int | None = None
         self.replaced: bytes | None = None
         self.complete = False
+        self.failure: Exception | None = None
+        self.left = False
+        self.began = perf_counter()
         self.ended = 0.0
 
     async def send(self, message: Message) -> None:
@@ -152,6 +175,24 @@ class _Exchange(Call):
     def _finish(self) -> None:
         self.complete = True
         self.ended = perf_counter()
+        if self.ended - self.began > _NOTICEABLE:
+            self.left = client_has_left(self.scope, self.receive)
+
+    def seconds(self) -> float:
+        """Return how long it took, until now where it is not over."""
+        return (self.ended or perf_counter()) - self.began
+
+    def outcome(self) -> Outcome:
+        """Return how it ended."""
+        gone = self.left or (not self.complete and self.failure is None)
+        return Outcome(self.status, self.seconds(), self._error_code(), self.failure, gone)
+
+    def _error_code(self) -> str | None:
+        if self.status is not None and self.status >= FIRST_ERROR:
+            for name, value in self.headers:
+                if name.lower() == b"x-error-code":
+                    return value.decode("latin-1")
+        return None
 
     async def end(self) -> None:
         """Close the body of an application that has returned without doing so."""
@@ -209,7 +250,10 @@ class _Exchange(Call):
     async def fail(self, error: Exception) -> None:
         """Answer for an exception that left the application, as far as one still can."""
         if isinstance(error, ClientDisconnect):
+            self.left = True
             return
+        if self.status is not None:
+            self.failure = error
         crash = not is_refusal(error)
         if crash and not was_logged(self.scope, error):
             self._log(error)
@@ -235,6 +279,7 @@ class _Exchange(Call):
 
     async def _break_off(self, error: Exception) -> None:
         """End a stream so that the client can tell: by a last event, or by a cut."""
+        self.failure = error
         terminal = _TERMINAL.get(self._media_type())
         if terminal is None:
             raise error
@@ -250,9 +295,9 @@ def _single_lines(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, b
     return [(n, _BREAKS.sub(b" ", value)) for n, value in pairs if not _BREAKS.search(n)]
 
 
-def _observe(observe: Observer, scope: Scope, exchange: _Exchange, began: float) -> None:
+def _safely(tell: Callable[..., None], *what: Any) -> None:
     try:
-        observe(scope, exchange.status, (exchange.ended or perf_counter()) - began)
+        tell(*what)
     except Exception as error:  # whoever watches must not change what is watched
         log.exception("an observer of responses failed", exc_info=error)
 

@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from contextvars import ContextVar
 from os import urandom
 
+from opentelemetry import trace
+
 __all__ = ["RequestIdFilter", "accept", "current", "request_id"]
 
 _SAFE = re.compile(rb"[A-Za-z0-9._-]{1,128}")
@@ -23,12 +25,23 @@ def request_id() -> str | None:
     return current.get()
 
 
-def accept(headers: Iterable[tuple[bytes, bytes]]) -> str:
-    """Return the caller's id if it is 1 to 128 of `[A-Za-z0-9._-]`, else a new one."""
+def accept(headers: Iterable[tuple[bytes, bytes]], *, traced: bool = False) -> str:
+    """Return the caller's id if it is 1 to 128 of `[A-Za-z0-9._-]`, else a new one.
+
+    Where the request is `traced` and begins its trace, the new one is the trace's: what
+    it calls hears it in `traceparent`. A caller's trace may have many requests.
+    """
     for name, value in headers:
         if name == b"x-request-id" and _SAFE.fullmatch(value):
             return value.decode()
-    return urandom(16).hex()
+        if name == b"traceparent":
+            traced = False
+    return (traced and _trace_id()) or urandom(16).hex()
+
+
+def _trace_id() -> str | None:
+    context = trace.get_current_span().get_span_context()
+    return trace.format_trace_id(context.trace_id) if context.is_valid else None
 
 
 class RequestIdFilter(logging.Filter):

@@ -1,0 +1,87 @@
+"""Hear how requests begin and end, as only the outermost layer knows it.
+
+An observer of responses has their status. Here is what it leaves out: the code of the
+error, what failed after the response had begun, and whether anybody was there to read it.
+"""
+
+from collections.abc import Iterator
+from typing import Any, Final, NamedTuple, Protocol, cast
+
+from starlette.applications import Starlette
+from starlette.types import Receive, Scope
+
+from roadworthy.problems.leftover import has_more_body
+
+__all__ = ["Outcome", "Watcher", "client_has_left", "watch", "watchers_of"]
+
+_KEY: Final = "roadworthy_watchers"
+
+
+class Outcome(NamedTuple):
+    """How a request ended, when nothing of it runs any more."""
+
+    status: int | None
+    """None where there was no response."""
+    seconds: float
+    """Until the last byte of the response was sent."""
+    error_code: str | None
+    """The `X-Error-Code` of the response."""
+    failure: Exception | None
+    """What failed after the response had begun: a late commit, a background task, a stream."""
+    client_left: bool
+    """Whether the client had gone before it had all of the response."""
+
+
+class Watcher(Protocol):
+    """What hears of requests. It is called for each of them: keep it short."""
+
+    def began(self, scope: Scope) -> None:
+        """Hear that a request begins."""
+        ...
+
+    def ended(self, scope: Scope, outcome: Outcome) -> None:
+        """Hear that it is over, what runs after its response included."""
+        ...
+
+
+def watch(app: Starlette, watcher: Watcher) -> None:
+    """Let `watcher` hear of each request of `app`, once that is under the contract.
+
+    It may be called before or after `install`, until the application starts.
+    """
+    if not hasattr(app.state, _KEY):
+        setattr(app.state, _KEY, [])
+    _list_of(app).append(watcher)
+
+
+def watchers_of(app: Starlette) -> Iterator[Watcher]:
+    """Yield what watches an application."""
+    yield from _list_of(app)
+
+
+def client_has_left(scope: Scope, receive: Receive) -> bool:
+    """Ask the server, without waiting, whether the client has gone.
+
+    Only where all of the body has come: what is read here is lost.
+    """
+    if has_more_body(scope):
+        return False
+    for _ in range(_MESSAGES):
+        step: Any = receive().__await__()
+        try:
+            next(step)
+        except StopIteration as done:
+            if done.value["type"] == "http.disconnect":
+                return True
+        else:
+            step.close()
+            return False
+    return False
+
+
+_MESSAGES: Final = 2
+"""The end of an empty body that nobody has read, and what comes after it."""
+
+
+def _list_of(app: Starlette) -> list[Watcher]:
+    return cast("list[Watcher]", getattr(app.state, _KEY, []))
