@@ -87,7 +87,14 @@ def crowding(run: Run) -> str:
 
 
 def remembering(run: Run) -> str:
-    """## `memory`: what uploads hold"""
+    """## `memory`: what uploads hold
+
+    Resident memory of the server process, above what it held before. Uploads that stall have sent
+    100 KiB of 64 MiB and then nothing. Of what they hold, much is free: malloc keeps it for
+    the next ones. *In use* is the same where malloc gives back what is larger than 32 KiB
+    (`MALLOC_MMAP_THRESHOLD_`), in a run of its own. The goals were 2 MiB more for 512 MiB than for
+    64 MiB, 16 MiB for 50 uploads, 32 MiB for 1,000 files, and 64 KiB for each that stalls.
+    """
     from _uploads import memory
 
     return memory.prove(run.folder, short=run.short)

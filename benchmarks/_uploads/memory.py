@@ -17,6 +17,8 @@ from _uploads.service import KIB, Failed, Service
 PEERS = (OURS, FASTAPI, LITESTAR, LIMIT)
 MANY = 50
 BEFORE_THE_STALL = 100 * KIB
+SMALL = 32 * KIB
+"""What malloc is told to give back to the system when it is freed: whatever is larger."""
 
 
 def prove(folder: Path, *, short: bool) -> str:
@@ -31,7 +33,15 @@ def prove(folder: Path, *, short: bool) -> str:
     head = ["MiB more", "512 MiB after 64 MiB", f"{MANY} at once", f"{MANY} at once, paced"]
     head += [f"{MOST_FILES:,} files in one request"]
     first = _table(head, columns, PEERS)
-    head = ["stalled", "KiB each", "answer", "answered after s", "closed after s", "still open"]
+    head = [
+        "stalled",
+        "KiB each",
+        "KiB in use",
+        "answer",
+        "answered after s",
+        "closed after s",
+        "still open",
+    ]
     rows = [[peer, *_attempt(lambda name=peer: _stalled(name, stalled))] for peer in PEERS]
     width = len(head)
     second = table(head, [[*row, *[""] * (width - len(row))] for row in rows])
@@ -125,9 +135,15 @@ def _small_files(folder: Path, *, size: int) -> Column:
 
 def _stalled(peer: str, count: int) -> list[str]:
     """Stop in the middle of many uploads, and see what they hold and when they end."""
+    in_use, *_ = _stalled_once(peer, count, {"MALLOC_MMAP_THRESHOLD_": str(SMALL)})
+    held, *ends = _stalled_once(peer, count, {})
+    return [held, in_use, *ends]
+
+
+def _stalled_once(peer: str, count: int, environment: dict[str, str]) -> list[str]:
     begun = b"BLOB" + bytes(BEFORE_THE_STALL)
     text = client.head(64 * MIB, "/files") + client.part_head() + begun
-    with Service(peer) as service:
+    with Service(peer, environment=environment) as service:
         _warmed(service.temporary, service)
         before = service.rss()
         connections = [_stall(service, text) for _ in range(count)]

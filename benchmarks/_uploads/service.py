@@ -23,8 +23,11 @@ class Failed(Exception):
 class Service:
     """Serve a peer for as long as the context lasts, from an empty folder of its own."""
 
-    def __init__(self, peer: str, *, core: int | None = None) -> None:
+    def __init__(
+        self, peer: str, *, core: int | None = None, environment: dict[str, str] | None = None
+    ) -> None:
         self.peer, self._core = peer, core
+        self._environment = environment or {}
 
     def __enter__(self) -> Self:
         self._home = Path(tempfile.mkdtemp(prefix="rw_bench_uploads_"))
@@ -39,7 +42,9 @@ class Service:
                 [*words, str(self.folder)],
                 stdout=subprocess.DEVNULL,
                 stderr=errors,
-                env=os.environ | {"TMPDIR": str(self.temporary), "PYTHONWARNINGS": "ignore"},
+                env=os.environ
+                | {"TMPDIR": str(self.temporary), "PYTHONWARNINGS": "ignore"}
+                | self._environment,
             )
         if self._core is not None:
             os.sched_setaffinity(self._process.pid, {self._core})
