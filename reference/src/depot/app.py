@@ -9,8 +9,7 @@ from depot.documents import archives, policies
 from depot.documents import routes as documents
 from depot.inventory import routes as inventory
 from depot.jobs import routes as jobs
-from depot.operations import routes as operations
-from depot.operations.drain import Drain
+from depot.operations import probing
 from depot.operations.sweep import Sweep
 from depot.orders import routes as orders
 from depot.reports import routes as reports
@@ -46,6 +45,7 @@ def create_app(chosen: Settings) -> FastAPI:
     grace = Grace.of_server(chosen)
     db, files = parts.database(chosen, grace), parts.files(chosen)
     mailer = parts.mailer(chosen)
+    health = probing.health(chosen, db, files)
     background = parts.jobs(db, files, mailer, grace, run=chosen.jobs.run_in_server)
     app = FastAPIOffline(  # /docs works where no CDN can be reached
         title="Depot",
@@ -54,11 +54,12 @@ def create_app(chosen: Settings) -> FastAPI:
         # Closed from right to left: jobs end before what they use.
         lifespan=lifespan(
             *(db, files, mailer, background),
-            *(Sweep(db, files), Drain(seconds=chosen.drain_seconds)),
+            *(Sweep(db, files), health),
         ),
         max_body_size=chosen.body.max_bytes,
         redirect_slashes=False,
     )
+    health.install(app)  # first, so that probes have request ids
     problems.install(app, observe=RequestLog(style=chosen.log.format))
     app.add_middleware(
         CORSMiddleware,
@@ -74,7 +75,7 @@ def create_app(chosen: Settings) -> FastAPI:
     large = policies.archives(max_bytes=chosen.archives.max_bytes)
     app.include_router(archives.adding(large))
     app.include_router(archives.resuming(large))
-    for domain in (inventory, orders, reports, users, documents, archives, jobs, operations):
+    for domain in (inventory, orders, reports, users, documents, archives, jobs):
         app.include_router(domain.router)
     return app
 

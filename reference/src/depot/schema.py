@@ -1,5 +1,6 @@
 """Bring the database to the schema of this version."""
 
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -12,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from roadworthy.database import Database
 
-__all__ = ["SchemaMismatch", "alembic_config", "migrate", "prepare"]
+__all__ = ["SchemaMismatch", "alembic_config", "check", "migrate", "prepare"]
 
 _LOCK: Final = 0x6465706F74
 """Whoever migrates holds this lock of PostgreSQL: "depot" in ASCII."""
@@ -53,6 +54,18 @@ async def prepare(db: Database) -> None:
             )
 
 
+async def check(db: Database) -> None:
+    """Return if the schema is the one of this version; on a connection of its own.
+
+    Raises:
+        SchemaMismatch: It is not.
+    """
+    async with db.apart() as connection:
+        revision = await connection.run_sync(_revision)
+    if revision != _head():
+        raise SchemaMismatch(f"the schema is {revision}, and this version wants {_head()}")
+
+
 def alembic_config(connection: Connection) -> Config:
     """Return what Alembic's commands take, for this connection."""
     config = Config()
@@ -80,6 +93,7 @@ def _revision(connection: Connection) -> str | None:
     return MigrationContext.configure(connection).get_current_revision()
 
 
+@cache
 def _scripts() -> ScriptDirectory:
     return ScriptDirectory(str(Path(__file__).with_name("migrations")))
 

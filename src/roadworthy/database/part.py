@@ -12,7 +12,7 @@ from weakref import WeakSet
 
 from sqlalchemy import text
 from sqlalchemy.engine import URL
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 
 from roadworthy.database.engines import Engines, Options, driver_url
 from roadworthy.database.sqlite import Synchronous
@@ -132,9 +132,21 @@ class Database:
         Raises:
             Problem: 503: it does not.
         """
+        async with self.apart() as connection:
+            await connection.execute(text("SELECT 1"))
+
+    @asynccontextmanager
+    async def apart(self) -> AsyncGenerator[AsyncConnection]:
+        """Lend a connection that is not of the pool, which may be busy; nothing is committed.
+
+        For checks of health: what they ask must not wait for those who work.
+
+        Raises:
+            Problem: 503: the database does not answer.
+        """
         try:
             async with self._opened.lone.connect() as connection:
-                await connection.execute(text("SELECT 1"))
+                yield connection
         except Exception as error:
             raise_for(error)
             raise

@@ -32,7 +32,17 @@ from roadworthy.jobs.engine import Engine
 from roadworthy.jobs.insert import Call, Enqueued, enqueue_many, enqueue_many_sync
 from roadworthy.jobs.job import GiveUp, Job, TryAgain
 from roadworthy.jobs.part import Jobs
-from roadworthy.jobs.records import JobRecord, QueueStats, Stats, browse, cancel, get, retry, stats
+from roadworthy.jobs.records import (
+    JobRecord,
+    QueueStats,
+    Stats,
+    browse,
+    cancel,
+    get,
+    retry,
+    stats,
+    waiting,
+)
 from roadworthy.jobs.schedule import Cron, Every
 from roadworthy.jobs.states import State
 from roadworthy.jobs.tables import metadata, table
@@ -72,4 +82,5 @@ __all__ = [
     "stats",
     "table",
     "task",
+    "waiting",
 ]

@@ -85,6 +85,14 @@ class Files:
         while self.in_flight and time.monotonic() < end:  # noqa: ASYNC110 - once in a process
             await asyncio.sleep(0.02)
 
+    async def ping(self) -> None:
+        """Return if the store answers; for a check of health.
+
+        Raises:
+            OSError: It does not.
+        """
+        await anext(self.store.entries(UNFINISHED), None)
+
     def new_key(self, prefix: str = "") -> str:
         """Return a key that nobody can guess: 128 random bits, in folders of 256."""
         name = secrets.token_hex(16)
