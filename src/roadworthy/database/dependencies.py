@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.requests import HTTPConnection
 
 from roadworthy import _fastapi
+from roadworthy.database import observe
 from roadworthy.database.errors import FAILURES, may_succeed_again
 from roadworthy.database.part import Database
 from roadworthy.database.unit import Unit, raise_for
@@ -141,6 +142,7 @@ def _retry(connection: HTTPConnection, error: BaseException, attempts: int) -> N
     tries = connection.scope.get(_TRIES, 1)
     if tries < attempts and may_succeed_again(error):
         connection.scope[_TRIES] = tries + 1
+        observe.retried(error)
         longest = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**tries)
         raise _fastapi.Again(pause=random.uniform(0, longest)) from error  # noqa: S311 - jitter
 

@@ -1,7 +1,7 @@
 """`Engines`: the SQLAlchemy engines of one database, for as long as it is open."""
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,6 +12,7 @@ from sqlalchemy.engine import URL, Connection, ExceptionContext, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
+from roadworthy.database import observe
 from roadworthy.database.errors import StatementFailed
 from roadworthy.database.sqlite import Sqlite, Synchronous
 
@@ -88,14 +89,24 @@ class Engines:
             await self._open_sqlite()
         else:
             self._open_postgresql()
+        observe.watch(self)
 
     async def close(self) -> None:
         """Close every connection that is not in use, and the writer."""
+        observe.forget(self)
         for engine in dict.fromkeys((self.read, self.write, self.lone)):
             with suppress(exc.SQLAlchemyError, OSError):
                 await engine.dispose()
         if self.sqlite is not None:
             await self.sqlite.close()
+
+    def pools(self) -> Iterator[observe.PoolState]:
+        """Yield how the pools are. Writers of SQLite share one connection, in turns."""
+        if self.sqlite is not None:
+            yield self.sqlite.turns()
+        pool = self.read.pool
+        if isinstance(pool, observe.Pool):
+            yield pool.state()
 
     async def _open_sqlite(self) -> None:
         sqlite = self.sqlite = _sqlite(self.url, self.options)
@@ -106,14 +117,15 @@ class Engines:
         if sqlite.in_memory:
             self.read = self.lone = self.write
             return
-        self.read = self._engine(pool_size=size, async_creator=sqlite.connect_reader)
+        self.read = self._engine(pool="read", pool_size=size, async_creator=sqlite.connect_reader)
         self.lone = create_async_engine(
             self.url, poolclass=NullPool, async_creator=sqlite.connect_reader
         )
 
     def _open_postgresql(self) -> None:
         arguments = _postgresql_arguments(self.url, self.options)
-        self.write = self._engine(pool_size=self.options.pool_size, connect_args=arguments)
+        size = self.options.pool_size
+        self.write = self._engine(pool="main", pool_size=size, connect_args=arguments)
         self.read = self.write.execution_options(postgresql_readonly=True)
         self.lone = create_async_engine(self.url, poolclass=NullPool, connect_args=arguments)
         event.listen(self.write.sync_engine, "do_connect", _connect)
@@ -121,10 +133,10 @@ class Engines:
         if self.url.get_driver_name() == "asyncpg":
             event.listen(self.write.sync_engine, "checkout", _refuse_closed)
 
-    def _engine(self, *, pool_size: int, **arguments: Any) -> AsyncEngine:
+    def _engine(self, *, pool: str | None = None, pool_size: int, **arguments: Any) -> AsyncEngine:
         engine = create_async_engine(
             self.url,
-            poolclass=AsyncAdaptedQueuePool,
+            poolclass=AsyncAdaptedQueuePool if pool is None else observe.Pool,
             pool_size=pool_size,
             max_overflow=0,
             pool_timeout=self.options.max_wait.total_seconds(),
@@ -132,6 +144,8 @@ class Engines:
             hide_parameters=True,
             **arguments,
         )
+        if isinstance(engine.pool, observe.Pool) and pool is not None:
+            engine.pool.label = pool
         _watch(engine)
         return engine
 

@@ -165,7 +165,7 @@ class Database:
         if isolation is not None and engines.sqlite is None:
             engine = engine.execution_options(isolation_level=isolation)
         kind = self._kind(session)
-        unit = Unit(kind, engine, place=place, when_closed=self._forget)
+        unit = Unit(kind, engine, place=place, when_closed=self._forget, read_only=read_only)
         self._units.add(unit)
         return unit
 

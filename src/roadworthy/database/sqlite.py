@@ -15,8 +15,10 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from time import perf_counter
+from typing import Any, Final, Literal, TypeAlias
 
+from roadworthy.database import observe
 from roadworthy.database.durable import Durable, sync_file
 from roadworthy.database.lane import Lane
 
@@ -26,6 +28,8 @@ Synchronous: TypeAlias = Literal["full", "normal"]
 """When a commit counts: on the disk, or in the hands of the operating system."""
 Rows: TypeAlias = list[Any]
 
+_WRITERS: Final = "write"
+"""What their turns are called where pools are told of."""
 _CHUNK = 500
 """Rows fetched together with the statement: most results are whole then."""
 
@@ -102,6 +106,11 @@ class Sqlite:
         lane = Lane(lambda: self._connect(query_only=True))
         await lane.open()
         return ReadConnection(self, lane)
+
+    def turns(self) -> observe.PoolState:
+        """Return who writes and who waits for that, as the state of a pool of one."""
+        used = int(self.turn.locked())
+        return observe.PoolState(_WRITERS, used, 1 - used, 1, self.waiting)
 
     def sync_now(self) -> None:
         """Sync the WAL file from the thread that calls; once that failed, write no more."""
@@ -282,15 +291,18 @@ class WriteConnection(_Connection):
         await self._take_turn()
 
     async def _take_turn(self) -> None:
+        began = perf_counter()
         self.sqlite.waiting += 1
         try:
             async with asyncio.timeout(self.sqlite.busy if self.sqlite.turn.locked() else None):
                 await self.sqlite.turn.acquire()
         except TimeoutError:
+            observe.timed_out(_WRITERS)
             raise sqlite3.OperationalError("database is locked: waited for the writer") from None
         finally:
             self.sqlite.waiting -= 1
         self.has_turn = True
+        observe.waited(_WRITERS, perf_counter() - began)
 
     def _give_turn(self) -> None:
         if self.has_turn:

@@ -11,6 +11,7 @@ from sqlalchemy import exc
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import Session
 
+from roadworthy.database import observe
 from roadworthy.database.errors import UnitClosed, problem_for
 
 __all__ = ["Callback", "Unit", "on_commit", "raise_for"]
@@ -48,7 +49,15 @@ def on_commit(tx: AsyncSession, callback: Callback) -> None:
 class Unit:
     """A session that is open from its first use until the unit ends."""
 
-    __slots__ = ("__weakref__", "_place", "_session", "_when_closed", "callbacks", "closed")
+    __slots__ = (
+        "__weakref__",
+        "_place",
+        "_session",
+        "_when_closed",
+        "_writes",
+        "callbacks",
+        "closed",
+    )
 
     def __init__(
         self,
@@ -57,11 +66,13 @@ class Unit:
         *,
         place: str | Callable[[], str],
         when_closed: "Callable[[Unit], None]",
+        read_only: bool = False,
     ) -> None:
         self.callbacks: list[Callback] = []
         self.closed = False
         self._place = place
         self._when_closed = when_closed
+        self._writes = not read_only
         self._session: AsyncSession | None = kind(
             engine,
             sync_session_class=_closable(kind.sync_session_class),
@@ -106,20 +117,22 @@ class Unit:
             Problem: The database refused, in words for a client; nothing was committed.
             StatementFailed: A statement had failed before, and nobody was told.
         """
+        used = self.session.in_transaction()
         try:
             await self.session.commit()
         except BaseException as error:
-            await self.abandon()
+            await self._end_without_commit(used=used)
             raise_for(error)
             raise
+        if used:
+            observe.ended("commit")
         await self.close()
         await self._call_back()
 
     async def abandon(self) -> None:
         """Roll back and end it: never raises for that, and takes no longer than it may."""
-        if self._session is None:
-            return
-        await _to_its_end(self._roll_back(self._session))
+        if self._session is not None:
+            await self._end_without_commit(used=self._session.in_transaction())
 
     async def close(self) -> None:
         """Give the connection back; what was not committed is rolled back."""
@@ -129,6 +142,13 @@ class Unit:
                 await session.close()
             finally:
                 self._ended()
+
+    async def _end_without_commit(self, *, used: bool) -> None:
+        if self._session is None:
+            return
+        if used and self._writes:
+            observe.ended("rollback")
+        await _to_its_end(self._roll_back(self._session))
 
     async def _roll_back(self, session: AsyncSession) -> None:
         self._session = None

@@ -8,6 +8,7 @@ from opentelemetry import metrics
 __all__ = ["checked", "draining", "lagged"]
 
 _NAME: Final = "roadworthy.health"
+_SECONDS: Final = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0)
 _VALUES: Final = {"pass": 1.0, "warn": 0.5, "fail": 0.0}
 
 
@@ -37,5 +38,8 @@ def _gauge(name: str, description: str, unit: str) -> Any:
 @cache
 def _histogram() -> metrics.Histogram:
     return metrics.get_meter(_NAME).create_histogram(
-        f"{_NAME}.check.duration", unit="s", description="How long a check took."
+        f"{_NAME}.check.duration",
+        unit="s",
+        description="How long a check took.",
+        explicit_bucket_boundaries_advisory=_SECONDS,
     )

@@ -22,6 +22,7 @@ from roadworthy.idempotency._errors import (
 from roadworthy.idempotency._fingerprint import digest, fingerprint_of
 from roadworthy.idempotency._kept import REPLAYED, Kept, keep
 from roadworthy.idempotency._key import PATTERN, Key, read_key
+from roadworthy.idempotency._observe import replayed
 from roadworthy.idempotency._turns import Turns, lock
 from roadworthy.problems.declare import amends_openapi
 
@@ -130,6 +131,7 @@ class Idempotency:
             _check_hooked(request)
             connection = await session.connection()
             if kept := await self._claim(connection, attempt):
+                replayed(attempt.route)
                 raise _fastapi.Answer(kept.response())
             yield attempt.key
             await self._keep(connection, attempt, request)

@@ -17,6 +17,8 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 __all__ = ["attempt", "backlog", "ended", "enqueued", "fail", "started", "trace_id", "traceparent"]
 
 _NAME: Final = "roadworthy.jobs"
+_SECONDS: Final = (0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 60.0, 300.0, 1800.0, 3600.0, 14400.0)
+"""Edges of the histograms: jobs take from milliseconds to hours."""
 _NO_SPAN: Final = nullcontext(trace.INVALID_SPAN)
 _W3C: Final = TraceContextTextMapPropagator()
 
@@ -111,7 +113,12 @@ def _counter(name: str, description: str) -> metrics.Counter:
 @cache
 def _histogram(name: str, description: str) -> metrics.Histogram:
     meter = metrics.get_meter(_NAME)
-    return meter.create_histogram(f"{_NAME}.{name}", unit="s", description=description)
+    return meter.create_histogram(
+        f"{_NAME}.{name}",
+        unit="s",
+        description=description,
+        explicit_bucket_boundaries_advisory=_SECONDS,
+    )
 
 
 @cache

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from fastapi import Request, Response, params
 
+from roadworthy.patching import _observe
 from roadworthy.patching._errors import EmptyPatch, PatchTestFailed
 from roadworthy.patching._model import Patch, from_operations, is_patch, names_in, read
 from roadworthy.patching._openapi import JSON, JSON_PATCH_JSON, MERGE_PATCH_JSON, document
@@ -122,7 +123,9 @@ class _Reader:
             raise MalformedBody(reason="The body is empty.")
         if not media_type:
             raise self._unsupported()
-        return self._read(body, is_json_patch=media_type == JSON_PATCH_JSON)
+        patch = self._read(body, is_json_patch=media_type == JSON_PATCH_JSON)
+        _observe.read(media_type)
+        return patch
 
     def _unsupported(self) -> UnsupportedMediaType:
         problem = UnsupportedMediaType()
