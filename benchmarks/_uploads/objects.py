@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from _jobs.common import Failed, peak_rss, table
+from _jobs.common import Failed, peak_rss, table, version
 
 __all__ = ["cancel", "objects_table", "put"]
 
@@ -83,7 +83,7 @@ def put(peer: str, url: str, key: str, megabytes: str) -> None:
         for at in range(0, size, PIECE):
             yield block[at % len(block) : at % len(block) + PIECE]
 
-    async def run() -> dict[str, float]:
+    async def run() -> dict[str, Any]:
         await CLIENTS[peer](url, f"{key}-warm", lambda: source(MIB))
         cpu, began, held = time.process_time(), time.perf_counter(), peak_rss(os.getpid())
         await CLIENTS[peer](url, key, lambda: source(int(megabytes) * MIB))
@@ -91,6 +91,7 @@ def put(peer: str, url: str, key: str, megabytes: str) -> None:
             "cpu": time.process_time() - cpu,
             "elapsed": time.perf_counter() - began,
             "grown": peak_rss(os.getpid()) - held,
+            "version": version("aioboto3" if peer == AIOBOTO3 else "obstore"),
         }
 
     _report(asyncio.run(run()))
@@ -211,10 +212,14 @@ CLIENTS: dict[str, Callable[[str, str, Source], Awaitable[None]]] = {
 }
 
 
+Runs = list[dict[str, Any]] | str
+"""What a client reported of each round, or why it did not."""
+
+
 # --- measuring ------------------------------------------------------------------------
 
 
-def _run(function: str, peer: str, *words: object) -> dict[str, float]:
+def _run(function: str, peer: str, *words: object) -> dict[str, Any]:
     """Run a client to its end.
 
     Raises:
@@ -230,14 +235,14 @@ def _run(function: str, peer: str, *words: object) -> dict[str, float]:
     if done.returncode:
         lines = done.stderr.decode(errors="replace").strip().splitlines()
         raise Failed(lines[-1][:120] if lines else f"exit {done.returncode}")
-    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
 
 
-def _puts(size: int, rounds: int) -> dict[str, list[dict[str, float]] | str]:
+def _puts(size: int, rounds: int) -> dict[str, Runs]:
     from support.objects import object_server
 
-    found: dict[str, list[dict[str, float]] | str] = {peer: [] for peer in PEERS}
+    found: dict[str, Runs] = {peer: [] for peer in PEERS}
     for turn in range(rounds):
         with object_server() as url:
             for peer in _turned(turn):
@@ -256,23 +261,25 @@ def _turned(turn: int) -> Iterator[str]:
     yield from (*PEERS[first:], *PEERS[:first])
 
 
-def _speeds(puts: dict[str, list[dict[str, float]] | str], size: int) -> list[str]:
-    head = [f"{size} MiB by", "MiB per CPU-second", "of aioboto3", "of obstore"]
+def _speeds(puts: dict[str, Runs], size: int) -> list[str]:
+    head = [f"{size} MiB by", "version of it", "MiB per CPU-second", "of aioboto3", "of obstore"]
     head += ["s elapsed", "MiB more held"]
     rows = []
     for peer, runs in puts.items():
         if isinstance(runs, str):
-            rows.append([peer, runs, *[""] * (len(head) - 2)])
+            rows.append([peer, "", runs, *[""] * (len(head) - 3)])
             continue
         ratios = [_ratio(runs, puts[other]) for other in (AIOBOTO3, OBSTORE)]
         rate = f"{size / statistics.median(run['cpu'] for run in runs):.0f}"
         elapsed = f"{statistics.median(run['elapsed'] for run in runs):.2f}"
         grown = f"{statistics.median(run['grown'] for run in runs):.0f}"
-        rows.append([peer, rate, *ratios, elapsed, grown])
+        told = str(runs[-1]["version"])
+        rows.append([peer, told if peer in {OBSTORE, AIOBOTO3} else "-", rate, *ratios])
+        rows[-1] += [elapsed, grown]
     return [table(head, rows)]
 
 
-def _ratio(runs: list[dict[str, float]], others: list[dict[str, float]] | str) -> str:
+def _ratio(runs: list[dict[str, Any]], others: Runs) -> str:
     if isinstance(others, str):
         return "-"
     pairs = zip(runs, others, strict=True)
