@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from uploads.conftest import body_of, part_of
+from uploads.conftest import BOUNDARY, body_of, part_of
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -71,6 +71,21 @@ def test_reading_stops_where_an_undeclared_length_becomes_too_large(service):
     assert code(answer) == (413, "PAYLOAD_TOO_LARGE")
     assert sent < 8 * MIB  # the limit, and what sockets hold on both sides
     assert service.stored() == []
+
+
+def test_each_file_is_limited_where_several_may_be_larger_together(service):
+    answer = service.upload(b"letters".ljust(MIB, b"x") + b".", "/several")
+
+    assert code(answer) == (413, "PAYLOAD_TOO_LARGE")
+    assert service.stored() == []
+
+
+def test_a_raw_body_that_is_too_large_is_refused_before_it_comes(service):
+    typed = {"Content-Type": "text/x-letters"}
+    with service.begin("/raw", MIB + 1, **EXPECT, **typed) as client:
+        answer = client.receive()
+
+    assert code(answer) == (413, "PAYLOAD_TOO_LARGE")  # and no 100 Continue
 
 
 def test_all_files_of_a_body_together_are_limited(service):
@@ -189,6 +204,7 @@ def test_too_many_fields_are_refused(service):
     answer = service.post("/form", body_of(*[field] * 4))
 
     assert code(answer) == (422, "VALIDATION_FAILED")
+    assert answer.json()["error"]["details"][0]["code"] == "too_many_fields"
 
 
 # --- U5: what it is -------------------------------------------------------------------
@@ -261,6 +277,31 @@ def test_a_body_that_is_no_form_is_refused_in_the_contract(service, content_type
     assert answer.status == status
     assert "x-error-code" in answer.headers
     assert service.stored() == []
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        (f"X-Long: {'y' * 8000}\r\n", 201),
+        (f"X-Long: {'y' * 8200}\r\n", 400),
+        ("".join(f"X-{n}: y\r\n" for n in range(14)), 201),  # with two that each part has
+        ("".join(f"X-{n}: y\r\n" for n in range(15)), 400),
+    ],
+)
+def test_the_headers_of_a_part_are_limited_in_length_and_number(service, headers, status):
+    answer = service.post("/documents", body_of(part_of(TEXT, headers=headers)))
+
+    assert answer.status == status
+    assert len(service.stored()) == (status == 201)
+
+
+@pytest.mark.parametrize(("length", "status"), [(70, 201), (71, 400)])
+def test_a_boundary_has_at_most_70_characters(service, length, status):
+    boundary = "b" * length
+    body = body_of(part_of(TEXT)).replace(BOUNDARY.encode(), boundary.encode())
+    typed = f"multipart/form-data; boundary={boundary}"
+
+    assert service.post("/documents", body, Content_Type=typed).status == status
 
 
 def test_no_body_at_all_is_refused(service):
