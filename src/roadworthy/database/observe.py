@@ -55,6 +55,9 @@ class Watched(Protocol):
 class Pool(AsyncAdaptedQueuePool):
     """A pool that tells how long one waits for a connection."""
 
+    __module__ = AsyncAdaptedQueuePool.__module__
+    # Its log is named after that: who sets the level of "sqlalchemy.pool" means this one, too.
+
     label = "main"
     """Its name: what is told of it is told under this."""
     pending = 0

@@ -17,6 +17,7 @@ from typing import Any, Final, Literal, TypeAlias
 from opentelemetry.trace import Span
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
+from roadworthy._internal.running_job import job_id
 from roadworthy.jobs import observe, tell
 from roadworthy.jobs._arguments import signature_of
 from roadworthy.jobs.attempt import FAILURES, Attempt, InProcess, Reason, given_to, job_of
@@ -81,12 +82,13 @@ class Runner:
 
     async def run(self, claimed: Claimed) -> Outcome:
         """Run a job, and record what became of it unless that is left to the caller."""
-        token = current_request_id.set(claimed.request_id)
+        token, id_token = current_request_id.set(claimed.request_id), job_id.set(claimed.id)
         attributes = {"job.id": claimed.id, "job.attempt": claimed.attempts}
         try:
             with observe.attempt(claimed.task, parent=claimed.trace, attributes=attributes) as span:
                 return await self._observed(claimed, span)
         finally:
+            job_id.reset(id_token)
             current_request_id.reset(token)
 
     async def _observed(self, claimed: Claimed, span: Span) -> Outcome:

@@ -5,17 +5,19 @@
 The line has the method, the route's template, the status, the milliseconds and the
 request id. It has no path, no query and no header: these may hold what only the client
 should know. A call of `logging` costs more than the rest of this library together, so
-the line is made and written directly.
+the line is made and written directly, unless a logger is given.
 """
 
 import asyncio
 import json
+import logging
 import sys
 from datetime import UTC, datetime
 from functools import lru_cache
 from time import time
 from typing import Any, Literal, Protocol
 
+from opentelemetry import trace
 from starlette.types import Scope
 
 from roadworthy import _fastapi
@@ -28,23 +30,36 @@ class _Stream(Protocol):
     def write(self, text: str, /) -> Any: ...
 
 
+class _Structured(Protocol):
+    def info(self, event: str, /, **fields: Any) -> Any: ...
+
+
 class RequestLog:
     """Write a line to `stream` (standard error) after each response.
 
     `style` is `"json"`, or `"console"` for people. A request whose client left before
-    there was an answer has status 499, as nginx has it.
+    there was an answer has status 499, as nginx has it. `log` writes the lines instead:
+    a `logging.Logger`, or structlog's, whose event is `request`.
     """
 
     def __init__(
-        self, *, style: Literal["json", "console"] = "json", stream: _Stream | None = None
+        self,
+        *,
+        style: Literal["json", "console"] = "json",
+        stream: _Stream | None = None,
+        log: logging.Logger | _Structured | None = None,
     ) -> None:
         self._line = _json if style == "json" else _console
         self._stream = stream
+        self._log = log
         self._lines: list[str] = []
 
     def __call__(self, scope: Scope, status: int | None, seconds: float) -> None:
         """Write the line of one response."""
         route = getattr(_fastapi.route_of(scope), "path_format", None) or "-"
+        if self._log is not None:
+            _tell(self._log, scope["method"], route, status or 499, seconds * 1000)
+            return
         line = self._line(time(), scope["method"], route, status or 499, seconds * 1000)
         self._lines.append(line)
         if len(self._lines) == 1:
@@ -60,7 +75,8 @@ def _json(now: float, method: str, route: str, status: int, milliseconds: float)
     return (
         f'{{"time":"{_second(int(now))}.{int(now % 1 * 1000):03}Z","level":"INFO",'
         f'"logger":"roadworthy.request","method":"{method}","route":{_quoted(route)},'
-        f'"status":{status},"milliseconds":{milliseconds:.1f},"request_id":"{request_id()}"}}\n'
+        f'"status":{status},"milliseconds":{milliseconds:.1f},"request_id":"{request_id()}"'
+        f"{_trace()}}}\n"
     )
 
 
@@ -70,6 +86,29 @@ def _console(now: float, method: str, route: str, status: int, milliseconds: flo
         f"{when} INFO    roadworthy.request [{request_id()}] "
         f"{method} {route} {status} {milliseconds:.1f} ms\n"
     )
+
+
+def _trace() -> str:
+    context = trace.get_current_span().get_span_context()
+    if not context.is_valid:
+        return ""
+    return f',"trace_id":"{trace.format_trace_id(context.trace_id)}"'
+
+
+def _tell(
+    log: logging.Logger | _Structured, method: str, route: str, status: int, milliseconds: float
+) -> None:
+    fields: dict[str, Any] = {
+        "method": method,
+        "route": route,
+        "status": status,
+        "milliseconds": round(milliseconds, 1),
+        "request_id": request_id(),
+    }
+    if isinstance(log, logging.Logger):
+        log.info("%s %s %s", method, route, status, extra=fields)
+    else:
+        log.info("request", **fields)
 
 
 @lru_cache(maxsize=4)
