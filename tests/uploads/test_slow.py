@@ -94,11 +94,11 @@ async def test_nothing_refers_to_the_last_piece_of_a_body_that_is_silent(tmp_pat
             receive(patient.policy, files, body, Raw(Part("file", None, "", {})))
         )
         await body.is_silent.wait()
-        after = sys.getrefcount(piece)
+        async with asyncio.timeout(5):  # a thread lets go of it when it has told its result
+            while sys.getrefcount(piece) > before:
+                await asyncio.sleep(0.01)
         reading.cancel()
         await asyncio.wait({reading})
-
-    assert after == before
 
 
 def test_a_stalled_body_costs_little_memory(service):
