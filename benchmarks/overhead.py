@@ -8,8 +8,9 @@ read from the operating system: it is the steadier figure.
 Roadworthy's row has problems, request ids, a request log and conditional requests
 (`ConditionalGet`); the next has the conditional part as a parameter of the route instead.
 Uvicorn's access log is off but for one row, since each peer logs requests itself.
-Roadworthy has no metrics of its own yet, so one row adds those that the glue uses, and one row
-leaves them out of the glue.
+Metrics are FastAPI's own with `Telemetry`, read at /metrics; another row has traces as well, which
+nobody exports. For comparison, one row has the metrics that the glue uses, and one row leaves
+them out of the glue.
 
 `python benchmarks/overhead.py serve PEER PORT` is what it runs as a server.
 """
@@ -61,12 +62,15 @@ def bare() -> FastAPI:
     return app
 
 
-def roadworthy(*, in_the_route: bool = False, metrics: bool = False) -> FastAPI:
+def roadworthy(
+    *, in_the_route: bool = False, metrics: bool = False, telemetry: dict[str, Any] | None = None
+) -> FastAPI:
     from roadworthy import problems
     from roadworthy.conditional import ConditionalGet, IfNoneMatch, set_etag
-    from roadworthy.observability import RequestLog
+    from roadworthy.observability import RequestLog, Telemetry
 
-    app = FastAPI()
+    told = Telemetry(**telemetry) if telemetry is not None else None
+    app = FastAPI(telemetry=told.options() if told else None)
     if in_the_route:
 
         @app.get("/items/{item_id}")
@@ -85,6 +89,8 @@ def roadworthy(*, in_the_route: bool = False, metrics: bool = False) -> FastAPI:
     if metrics:
         instrument(app)
     problems.install(app, observe=RequestLog())
+    if told:
+        told.install(app)
     return app
 
 
@@ -164,6 +170,8 @@ PEERS: dict[str, Callable[[], FastAPI]] = {
     WITH_ACCESS_LOG: bare,
     "roadworthy": roadworthy,
     "roadworthy, If-None-Match in the route": lambda: roadworthy(in_the_route=True),
+    "roadworthy, metrics": lambda: roadworthy(telemetry={}),
+    "roadworthy, metrics and traces": lambda: roadworthy(telemetry={"tracing": True}),
     "roadworthy + the glue's metrics": lambda: roadworthy(metrics=True),
     "glue without metrics": lambda: glue(metrics=False),
     "glue": glue,

@@ -95,7 +95,7 @@ async def test_nothing_refers_to_the_last_piece_of_a_body_that_is_silent(tmp_pat
         )
         await body.is_silent.wait()
         async with asyncio.timeout(5):  # a thread lets go of it when it has told its result
-            while sys.getrefcount(piece) > before:
+            while sys.getrefcount(piece) > before:  # noqa: ASYNC110 - nothing tells of that
                 await asyncio.sleep(0.01)
         reading.cancel()
         await asyncio.wait({reading})
