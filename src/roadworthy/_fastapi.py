@@ -49,6 +49,8 @@ __all__ = [
     "included_routers",
     "is_api_route",
     "is_hooked",
+    "pace_itself",
+    "paces_itself",
     "parameters_of",
     "reads_body",
     "remake",
@@ -83,6 +85,7 @@ _FUNCTION_STACK: Final = "fastapi_function_astack"
 _MARK: Final = "_roadworthy_hooked"
 _READS_BODY: Final = "__roadworthy_reads_body__"
 _SETTLE: Final = "roadworthy.settle"
+_PACES: Final = "roadworthy.paces"
 
 
 class Answer(Exception):
@@ -155,6 +158,16 @@ def body_of(request: Request) -> bytes | None:
             "middleware that calls request.stream(). Let the upload read it."
         )
     return kept
+
+
+def pace_itself(scope: Scope) -> None:
+    """Note that who reads the body of this request has limits of its own for that."""
+    scope[_PACES] = True
+
+
+def paces_itself(scope: Scope) -> bool:
+    """Tell whether somebody has noted so."""
+    return _PACES in scope
 
 
 def when_settled(request: Request, settle: Settle) -> None:

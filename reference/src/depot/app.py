@@ -1,5 +1,7 @@
 """Build the application: `create_app(settings)`."""
 
+from datetime import timedelta
+
 from fastapi import Depends, FastAPI
 from fastapi_offline import FastAPIOffline
 from starlette.middleware.cors import CORSMiddleware
@@ -16,12 +18,17 @@ from depot.reports import routes as reports
 from depot.settings import Settings
 from depot.stopping import Grace
 from depot.users import routes as users
-from roadworthy import problems
+from roadworthy import limits, problems
 from roadworthy.lifespan import lifespan
 from roadworthy.observability import RequestLog
 from roadworthy.uploads.resumable import TUS_HEADERS
 
 __all__ = ["application", "create_app"]
+
+REQUEST_TIME = timedelta(seconds=60)
+"""How long a request may take until its response begins; the body's time does not count."""
+REQUESTS_AT_ONCE = 1000
+"""Who comes when as many are running is answered 503."""
 
 _EXPOSED = (
     "Accept-Ranges",
@@ -59,7 +66,9 @@ def create_app(chosen: Settings) -> FastAPI:
         max_body_size=chosen.body.max_bytes,
         redirect_slashes=False,
     )
-    health.install(app)  # first, so that probes have request ids
+    # From the inside out: probes are under no limit, and all of them have request ids.
+    limits.install(app, time=REQUEST_TIME, at_most=REQUESTS_AT_ONCE)
+    health.install(app)
     problems.install(app, observe=RequestLog(style=chosen.log.format))
     app.add_middleware(
         CORSMiddleware,

@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import Coroutine
+from contextlib import suppress
 from typing import Any
 
-__all__ = ["to_its_end"]
+__all__ = ["forget_cancellation", "to_its_end"]
 
 
 async def to_its_end(work: Coroutine[Any, Any, None]) -> None:
@@ -21,3 +22,18 @@ async def to_its_end(work: Coroutine[Any, Any, None]) -> None:
             task.exception()  # taken note of: the cancellation is what is told
         raise cancelled
     task.result()
+
+
+async def forget_cancellation() -> None:
+    """Take back a `cancel()` of the current task that has not, or has just, been delivered.
+
+    For whoever asked for it and is done with it; what others asked for is passed on.
+
+    Raises:
+        asyncio.CancelledError: Somebody else has cancelled the task, too.
+    """
+    task = asyncio.current_task()
+    if task is None or task.uncancel():
+        raise asyncio.CancelledError
+    with suppress(asyncio.CancelledError):
+        await asyncio.sleep(0)

@@ -137,9 +137,9 @@ class Database:
 
     @asynccontextmanager
     async def apart(self) -> AsyncGenerator[AsyncConnection]:
-        """Lend a connection that is not of the pool, which may be busy; nothing is committed.
+        """Lend a connection that is not of the pool; nothing is committed.
 
-        For checks of health: what they ask must not wait for those who work.
+        For checks of health: the pool may be busy, which is no failure of the database.
 
         Raises:
             Problem: 503: the database does not answer.

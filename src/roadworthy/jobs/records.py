@@ -170,7 +170,7 @@ async def stats(session: Here) -> Stats:
 
 
 async def waiting(session: Here, now: datetime | None = None) -> dict[str, QueueStats]:
-    """Return what is due in each queue that something is due in: cheap enough for a check."""
+    """Return what is due in each queue, where something is: cheap enough for a check."""
     rows = await _fetch(session, _waiting)
     now = now or clock.now()
     return {

@@ -123,6 +123,8 @@ def _details_of(error: HTTPException) -> list[Any]:
 def _unparsed(error: HTTPException) -> Problem:
     """Tell a body that cannot be read from a server that could not read it."""
     causes = list(_chain(error))
+    if told := next((cause for cause in causes if isinstance(cause, Problem)), None):
+        return told  # by a layer that the body is read through
     if any(_is_disk_full(cause) for cause in causes):
         return standard.InsufficientStorage()
     if any(isinstance(cause, ValueError | RecursionError) for cause in causes):

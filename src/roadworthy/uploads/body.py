@@ -19,6 +19,7 @@ class Body:
     """Read a request's body from the socket, never faster than it is used."""
 
     def __init__(self, request: Request, pace: Pace) -> None:
+        _fastapi.pace_itself(request.scope)
         self._kept = _fastapi.body_of(request)
         self._receive = request.receive
         self._loop = asyncio.get_running_loop()

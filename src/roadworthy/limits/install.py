@@ -1,0 +1,53 @@
+"""`install`: put a whole application under limits."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from fastapi import FastAPI
+
+from roadworthy import _fastapi
+from roadworthy.limits.layer import Layer
+from roadworthy.limits.terms import Terms
+from roadworthy.problems import Problem, ServiceUnavailable
+
+__all__ = ["install"]
+
+
+def install(
+    app: FastAPI,
+    *,
+    time: timedelta | None = None,
+    problem: Callable[[], Problem] = ServiceUnavailable,
+    at_most: int | None = None,
+    body_idle: timedelta | None = timedelta(seconds=15),
+    body_min_rate: int = 1024,
+    cancel_on_disconnect: bool = False,
+) -> None:
+    """Hold every request of `app` to limits; call it before `problems.install(app)`.
+
+    `time` is how long a request may take until its response begins: it is then cancelled,
+    its transaction rolled back, and answered with `problem`, 503 unless that is another.
+    `at_most` is how many requests run at a time; who comes then is answered 503 with
+    `Retry-After`. The time in which a body is waited for does not count; one that stops
+    for `body_idle`, or comes with less than `body_min_rate` bytes a second after five
+    seconds, is answered 408. Uploads have terms of their own. With `cancel_on_disconnect`,
+    a request whose client leaves is cancelled, too.
+
+    Probes that `Health.install` answers are under no limit, if that is called afterwards.
+
+    Raises:
+        RuntimeError: The application has already started.
+    """
+    terms = Terms(
+        time=_seconds(time),
+        problem=problem,
+        at_most=at_most,
+        body_idle=_seconds(body_idle),
+        body_min_rate=body_min_rate,
+        cancel_on_disconnect=cancel_on_disconnect,
+    )
+    _fastapi.wrap_outermost(app, lambda inner: Layer(inner, terms))
+
+
+def _seconds(duration: timedelta | None) -> float | None:
+    return None if duration is None else duration.total_seconds()
