@@ -2,6 +2,7 @@
 
 import logging
 import os
+import time
 from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import Annotated, Any
@@ -18,8 +19,8 @@ from roadworthy.idempotency import Idempotency
 from roadworthy.lifespan import find, lifespan
 from roadworthy.problems import Conflict, Problem
 from roadworthy.uploads import Files, FileType, Form, KiB, MiB, Stored, Upload
-from roadworthy.uploads.stores.disk import Disk
 from roadworthy.uploads.types.filetype import Data, Rejected
+from uploads.faulty import Faulty
 
 SECONDS = timedelta(seconds=1)
 
@@ -40,16 +41,23 @@ class Letters:
             raise Rejected("truncated", "It has no full stop.")
 
 
+class Slowly(Letters):
+    """Take longer for the first bytes than a client may take for all."""
+
+    def feed(self, data: Data) -> None:
+        time.sleep(0 if self.last else 2.5)
+        super().feed(data)
+
+
 LETTERS = FileType(
     "text/x-letters", ".letters", lambda head: head.startswith(b"letters"), Letters, ("text/plain",)
 )
-NUMBERS = FileType("text/x-numbers", ".numbers", lambda head: head[:1].isdigit(), Letters)
+SLOW = FileType("text/x-slow", ".slow", lambda head: head.startswith(b"slow"), Slowly)
 
 documents = Upload(max_bytes=1 * MiB, accept=(LETTERS,), max_fields=3, max_field_bytes=1 * KiB)
 several = Upload(max_bytes=1 * MiB, accept=(LETTERS,), max_files=1000, max_total_bytes=2 * MiB)
-hurried = Upload(
-    max_bytes=1 * MiB, accept=(LETTERS,), timeout=8 * SECONDS, idle=1 * SECONDS, min_rate=64 * KiB
-)
+hurried = Upload(max_bytes=1 * MiB, accept=(LETTERS,), idle=1 * SECONDS, min_rate=64 * KiB)
+brief = Upload(max_bytes=1 * MiB, accept=(LETTERS, SLOW), timeout=2 * SECONDS, min_rate=0)
 patient = Upload(max_bytes=1 * MiB, accept=(LETTERS,), idle=timedelta(seconds=60), min_rate=0)
 huge = Upload(max_bytes=2048 * MiB, accept=(LETTERS,))
 once = Idempotency(Tx)
@@ -122,6 +130,8 @@ async def add(file: Annotated[Stored, documents.file], tx: Tx, fail: str = "") -
         raise Conflict
     if fail == "answer":
         return Response(status_code=409)  # type: ignore[return-value]
+    if fail == "answer 503":
+        return Response(status_code=503)  # type: ignore[return-value]
     if fail == "crash":
         raise RuntimeError("a bug")
     return _shown(file)
@@ -166,6 +176,11 @@ async def add_hurriedly(file: Annotated[Stored, hurried.file]) -> dict[str, Any]
     return _shown(file)
 
 
+@router.post("/brief", status_code=201)
+async def add_briefly(file: Annotated[Stored, brief.file]) -> dict[str, Any]:
+    return _shown(file)
+
+
 @router.post("/patient", status_code=201)
 async def add_patiently(file: Annotated[Stored, patient.file]) -> dict[str, Any]:
     return _shown(file)
@@ -201,6 +216,12 @@ async def sweep(request: Request, seconds: float = 0) -> int:
     return await files.sweep(find(request, Tables).known, older_than=timedelta(seconds=seconds))
 
 
+@router.post("/faults")
+async def fail_at(request: Request, name: Annotated[list[str], Query()] = []) -> None:  # noqa: B006
+    store: Any = find(request, Files).store
+    store.failing = set(name)
+
+
 @router.get("/in-flight")
 async def in_flight(request: Request) -> int:
     return find(request, Files).in_flight
@@ -210,7 +231,7 @@ def create_app() -> FastAPI:
     logging.basicConfig(level=logging.INFO)
     db = Database(os.environ["DATABASE_URL"])
     max_in_flight = int(os.environ.get("MAX_IN_FLIGHT", str(2**40)))
-    files = Files(Disk(os.environ["FILES"]), max_in_flight=max_in_flight)
+    files = Files(Faulty(os.environ["FILES"]), max_in_flight=max_in_flight)
     app = FastAPI(lifespan=lifespan(db, files, Tables(db, files)), max_body_size=1024)
     problems.install(app)
     app.include_router(router)

@@ -1,12 +1,19 @@
 """A file is kept whole, with its row, or nothing of it is left: at whatever moment it ends."""
 
+import asyncio
 import os
 import signal
 import time
 
 import pytest
+from anyio import CancelScope
 
-from uploads.conftest import body_of, part_of
+from roadworthy.problems import Conflict
+from roadworthy.uploads import Disk, Files
+from roadworthy.uploads.parts import Multipart
+from roadworthy.uploads.reception import receive
+from uploads.conftest import BOUNDARY, body_of, part_of
+from uploads.service import several
 
 KIB = 1024
 TEXT = b"letters and more letters."
@@ -58,15 +65,16 @@ def test_a_file_whose_request_is_refused_is_removed(service, fail):
     assert service.stored() == []
 
 
-def test_a_file_whose_request_failed_is_removed_by_the_sweep(service):
+@pytest.mark.parametrize(("fail", "status"), [("crash", 500), ("answer%20503", 503)])
+def test_a_file_whose_request_failed_is_removed_by_the_sweep(service, fail, status):
     kept = service.upload(TEXT).json()["key"]
 
-    crashed = service.upload(TEXT, "/documents?fail=crash")
+    failed = service.upload(TEXT, f"/documents?fail={fail}")
     with service.client() as client:
         young = client.request("POST", "/sweep?seconds=60").json()
         old = client.request("POST", "/sweep").json()
 
-    assert (crashed.status, young, old) == (500, 0, 1)
+    assert (failed.status, young, old) == (status, 0, 1)
     assert kept in service.get("/documents").json()
     assert [str(path.relative_to(service.directory)) for path in service.stored()] == [kept]
 
@@ -112,3 +120,44 @@ def test_stopping_the_server_leaves_nothing_of_what_is_under_way(start_service):
         service.server.wait()
 
     assert service.stored() == []
+
+
+class CancelledHalfWay:
+    """A body with one file and half of another, on which the request is cancelled.
+
+    The scope is one of anyio, as Starlette's middleware has them: it cancels until it is left.
+    """
+
+    received = 0
+
+    def __init__(self, scope: CancelScope) -> None:
+        self.scope = scope
+        self.pieces = [part_of(TEXT) + part_of(LARGE)[: 600 * KIB]]
+
+    async def read(self):
+        if self.pieces:
+            return self.pieces.pop()
+        self.scope.cancel()
+        return await asyncio.Future()
+
+
+async def test_a_request_that_is_cancelled_without_end_leaves_nothing(tmp_path):
+    reader = Multipart(f"multipart/form-data; boundary={BOUNDARY}", {})
+    async with Files(Disk(tmp_path)) as files:
+        with CancelScope() as scope:
+            await receive(several.policy, files, CancelledHalfWay(scope), reader)
+
+        assert scope.cancelled_caught
+        assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+        assert files.in_flight == 0
+
+
+async def test_a_refused_file_is_removed_though_its_request_is_cancelled_without_end(tmp_path):
+    async with Files(Disk(tmp_path)) as files:
+        stored = await files.add(TEXT, media_type="text/x-letters", filename="a.letters")
+        with CancelScope() as scope:
+            scope.cancel()
+            await several.settling(files, [stored])(None, Conflict())
+
+        assert scope.cancelled_caught
+        assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
