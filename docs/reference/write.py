@@ -26,6 +26,8 @@ MODULES = (
     "idempotency",
     "jobs",
     "uploads",
+    "health",
+    "limits",
     "testing",
     "observability",
     "settings",
