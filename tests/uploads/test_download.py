@@ -187,6 +187,12 @@ def test_what_is_safe_is_shown_in_place_when_asked_for(service, name):
     assert "default-src 'none'" in shown["content-security-policy"]
 
 
+def test_text_says_its_encoding(service):
+    service.put("a.txt", "Übung".encode())
+
+    assert service.get("a.txt").headers["content-type"] == "text/plain; charset=utf-8"
+
+
 @pytest.mark.parametrize("name", ["a.svg", "a.html", "a.bin"])
 def test_what_could_run_is_never_shown_in_place(service, name):
     service.put(name)

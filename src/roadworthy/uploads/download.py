@@ -43,6 +43,8 @@ INLINE: Final = frozenset(
     | {"text/plain"}
 )
 """What a browser may show in place: it runs nothing of it as a page of this site."""
+_TYPED: Final = {kind: f"{kind}; charset=utf-8" for kind in ("text/plain", "text/csv", "text/html")}
+"""Our inspectors take no other encoding of these; without it, a browser would guess."""
 _PIECE: Final = 64 * KiB
 """So little is given to the server at once: what it holds for a client that has stopped."""
 _OF_304: Final = frozenset({"etag", "cache-control", "last-modified"})
@@ -105,7 +107,7 @@ def _headers(stored: Stored, *, inline: bool, cache_control: str) -> dict[str, s
         "Cache-Control": cache_control,
         "Accept-Ranges": "bytes",
         "Repr-Digest": f"sha-256=:{digest}:",
-        "Content-Type": stored.media_type,
+        "Content-Type": _TYPED.get(stored.media_type, stored.media_type),
         "Content-Disposition": content_disposition(stored.filename, inline=inline),
         "X-Content-Type-Options": "nosniff",
         "Content-Security-Policy": _SANDBOX,
