@@ -191,6 +191,27 @@ async def add_huge(file: Annotated[Stored, huge.file]) -> dict[str, Any]:
     return _shown(file)
 
 
+async def reading(request: Request, keep: bool = False) -> None:
+    if keep:
+        await request.body()
+    else:
+        async for _ in request.stream():
+            pass
+
+
+@router.post("/read-before", status_code=201, dependencies=[Depends(reading)])
+async def add_what_was_read(file: Annotated[Stored, documents.file]) -> dict[str, Any]:
+    return _shown(file)
+
+
+mounted = FastAPI()
+
+
+@mounted.post("/documents", status_code=201)
+async def add_unseen(file: Annotated[Stored, documents.file]) -> dict[str, Any]:
+    return _shown(file)
+
+
 runs = set[str]()
 
 
@@ -235,6 +256,7 @@ def create_app() -> FastAPI:
     app = FastAPI(lifespan=lifespan(db, files, Tables(db, files)), max_body_size=1024)
     problems.install(app)
     app.include_router(router)
+    app.mount("/mounted", mounted)
     return app
 
 

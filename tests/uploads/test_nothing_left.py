@@ -79,6 +79,20 @@ def test_a_file_whose_request_failed_is_removed_by_the_sweep(service, fail, stat
     assert [str(path.relative_to(service.directory)) for path in service.stored()] == [kept]
 
 
+def test_all_files_are_swept_however_many_there_are(service):
+    kept = service.upload(TEXT).json()["key"]
+    folder = service.directory / "ab"
+    folder.mkdir(exist_ok=True)
+    for number in range(1101):
+        (folder / f"{number:032}").write_bytes(TEXT)
+
+    with service.client() as client:
+        swept = client.request("POST", "/sweep").json()
+
+    assert swept == 1101
+    assert [str(path.relative_to(service.directory)) for path in service.stored()] == [kept]
+
+
 def test_what_a_killed_process_left_is_removed_at_the_next_start(start_service):
     killed = start_service()
     body = body_of(part_of(LARGE))

@@ -103,6 +103,23 @@ def test_fields_that_do_not_fit_are_told_by_their_names_and_the_file_is_gone(ser
     assert service.stored() == []
 
 
+def test_a_field_with_a_character_that_databases_refuse_is_refused(service):
+    title = part_of(b"a\0b", name="title", filename=None, media_type=None)
+
+    answer = service.post("/form", body_of(title, part_of(TEXT)))
+
+    assert answer.status == 422
+    assert [d["code"] for d in answer.json()["error"]["details"]] == ["nul"]
+
+
+def test_a_field_that_is_not_utf8_is_refused(service):
+    title = part_of("Été".encode("latin-1"), name="title", filename=None, media_type=None)
+
+    answer = service.post("/form", body_of(title, part_of(TEXT)))
+
+    assert (answer.status, answer.headers["x-error-code"]) == (400, "MALFORMED_BODY")
+
+
 @pytest.mark.parametrize("media_type", ["TEXT/X-Letters", "text/plain; charset=utf-8", None])
 def test_a_declared_type_is_compared_without_case_and_parameters(service, media_type):
     assert service.upload(TEXT, media_type=media_type).status == 201
@@ -183,6 +200,25 @@ def test_a_repeated_key_answers_for_the_first_file_and_reads_no_other_into_memor
     assert repeated.json() == first.json()
     assert service.memory() - before < 16 * 2**20
     assert len(service.stored()) == 2
+
+
+def test_a_body_that_was_read_and_kept_by_another_dependency_is_taken(service):
+    assert service.upload(TEXT, "/read-before?keep=true").status == 201
+
+
+def test_a_body_that_was_read_by_another_dependency_is_our_mistake(service):
+    answer = service.upload(TEXT, "/read-before")
+
+    assert (answer.status, answer.headers["x-error-code"]) == (500, "INTERNAL_ERROR")
+    assert "has been read by something else" in service.log()
+
+
+def test_an_application_where_nobody_tells_how_requests_end_is_our_mistake(service):
+    answer = service.upload(TEXT, "/mounted/documents")
+
+    assert answer.status == 500
+    assert "FastAPI(lifespan=lifespan(Files(...)))" in service.log()
+    assert service.stored() == []
 
 
 def test_the_body_is_documented(service):
