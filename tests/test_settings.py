@@ -9,8 +9,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy import text
 
 from roadworthy.database import Database
+from roadworthy.health import Health
 from roadworthy.jobs import Embedded
-from roadworthy.settings import DatabaseSettings, FilesSettings, JobsSettings
+from roadworthy.settings import DatabaseSettings, FilesSettings, HealthSettings, JobsSettings
 from roadworthy.uploads import Disk, Files
 from roadworthy.uploads.stores.objects import Objects
 
@@ -78,3 +79,16 @@ async def test_a_directory_and_a_bucket_are_told_by_their_urls(tmp_path):
 def test_a_url_that_names_no_store_is_refused(url):
     with pytest.raises(ValidationError, match="file:///path"):
         FilesSettings(url=url)
+
+
+def test_fields_are_the_keywords_of_health_and_have_their_defaults():
+    keywords = inspect.signature(Health).parameters
+    fields = HealthSettings.model_fields
+
+    assert set(fields) == set(keywords) - {"version"}
+    assert {name: fields[name].default for name in fields} == {
+        name: keywords[name].default for name in fields
+    }
+    health = HealthSettings(token="let me see").build(version="1")
+    assert health.is_operator("Bearer let me see")
+    assert "let me see" not in repr(HealthSettings(token="let me see"))

@@ -18,15 +18,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import unquote, urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
 if TYPE_CHECKING:
     from roadworthy.database import Database
+    from roadworthy.health import Health
     from roadworthy.jobs import Embedded
     from roadworthy.uploads import Files
     from roadworthy.uploads.store import Store
 
-__all__ = ["DatabaseSettings", "FilesSettings", "JobsSettings"]
+__all__ = ["DatabaseSettings", "FilesSettings", "HealthSettings", "JobsSettings"]
 
 
 def _seconds(value: Any) -> Any:
@@ -133,3 +134,20 @@ class FilesSettings(BaseModel):
         return Objects(
             self.url, timeout=self.timeout, part_bytes=self.part_bytes, allow_http=self.allow_http
         )
+
+
+class HealthSettings(BaseModel):
+    """What can be set of `Health`; durations as in `DatabaseSettings`."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    drain: Annotated[timedelta, BeforeValidator(_seconds), Field(ge=timedelta(0))] = timedelta(0)
+    token: SecretStr | None = None
+    max_lag: _Duration = timedelta(seconds=10)
+
+    def build(self, *, version: str | None = None) -> "Health":
+        """Return the part, without checks: `add` those of the application."""
+        from roadworthy.health import Health
+
+        token = self.token.get_secret_value() if self.token else None
+        return Health(version=version, drain=self.drain, token=token, max_lag=self.max_lag)
