@@ -120,11 +120,24 @@ class PrivatePostgres:
 
     def pause(self) -> None:
         """Let it hang: connections stay open, and nothing answers."""
-        os.killpg(self.process.pid, signal.SIGSTOP)
+        self._signal_all(signal.SIGSTOP)
 
     def resume(self) -> None:
         """Let it go on."""
-        os.killpg(self.process.pid, signal.SIGCONT)
+        self._signal_all(signal.SIGCONT)
+
+    def _signal_all(self, number: int) -> None:
+        # Each of its processes calls setsid, so that its process group holds the first only,
+        # which is signalled first: it then starts no others.
+        for pid in (self.process.pid, *self._children()):
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+
+    def _children(self) -> list[int]:
+        pid = self.process.pid
+        return [
+            int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        ]
 
 
 @contextmanager
@@ -157,7 +170,7 @@ def _private_server(binaries: Path) -> Iterator[PrivatePostgres]:
             _wait_until_ready(url, Path(folder, "log"))
             yield PrivatePostgres(url, server)
         finally:
-            os.killpg(server.pid, signal.SIGCONT)
+            PrivatePostgres(url, server).resume()
             server.send_signal(signal.SIGINT)  # disconnects clients, then stops
             server.wait(30)
 
