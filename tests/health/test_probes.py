@@ -183,6 +183,9 @@ def test_a_database_that_hangs_makes_no_probe_wait_and_is_seen_and_seen_again(st
 
 def test_a_service_stops_though_its_database_hangs(start, postgres):
     server = start(database=postgres.url)
+    # Connections of the pool are open and idle: to close them takes the server's answer.
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(httpx.get, [f"{server.url}/busy?seconds=0.2"] * 2))
     postgres.pause()
     eventually(lambda: status_of(server, "/readyz"), 503)
 

@@ -92,7 +92,7 @@ class Prober:
     def _take(self, result: Result) -> None:
         changed = self.standing.hear(result)
         observe.checked(self.check.name, self.standing.status, result.seconds)
-        if changed and (self.first.is_set() or result.status != "pass"):
+        if changed if self.first.is_set() else result.status != "pass":
             self._tell()
 
     def _tell(self) -> None:
