@@ -1,5 +1,6 @@
 """`Engines`: the SQLAlchemy engines of one database, for as long as it is open."""
 
+import asyncio
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -32,6 +33,8 @@ _DRIVERS: Final = {
 }
 _GRACE: Final = 5.0
 """Seconds that the client waits longer than the server's own statement timeout."""
+_CLOSING: Final = 2.0
+"""Seconds that a server has to say goodbye to all connections of a pool."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +99,7 @@ class Engines:
         observe.forget(self)
         for engine in dict.fromkeys((self.read, self.write, self.lone)):
             with suppress(exc.SQLAlchemyError, OSError):
-                await engine.dispose()
+                await _dispose(engine)
         if self.sqlite is not None:
             await self.sqlite.close()
 
@@ -148,6 +151,25 @@ class Engines:
             engine.pool.label = pool
         _watch(engine)
         return engine
+
+
+async def _dispose(engine: AsyncEngine) -> None:
+    """Close the connections of a pool; one whose server hangs is cut off."""
+    if engine.dialect.name == "sqlite":
+        await engine.dispose()
+        return
+    seconds = _CLOSING
+    for _ in range(_idle(engine) + 1):
+        # A driver waits for the goodbye for ever; where it is cancelled, it drops the connection.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await engine.dispose()
+                return
+        seconds = 0
+
+
+def _idle(engine: AsyncEngine) -> int:
+    return engine.pool.checkedin() if isinstance(engine.pool, AsyncAdaptedQueuePool) else 0
 
 
 def _sqlite(url: URL, options: Options) -> Sqlite:
