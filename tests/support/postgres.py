@@ -11,7 +11,6 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
@@ -111,12 +110,39 @@ def _apt_get(*arguments: str) -> None:
         subprocess.run(command, env=environment, capture_output=True, timeout=240, check=False)
 
 
-@dataclass(frozen=True)
 class PrivatePostgres:
     """A server of one's own, that may be hurt."""
 
-    url: str
-    process: subprocess.Popen[bytes]
+    def __init__(self, binary: Path, folder: str, port: int, user: str | None) -> None:
+        self.url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
+        self.port = port
+        self._folder, self._user = Path(folder), user
+        self._command = [binary, "-D", self._folder / "data", "-p", str(port), "-k", folder, "-F"]
+        self.start()
+
+    def start(self) -> None:
+        """Start it, for the first time or again, and wait until it answers."""
+        with (self._folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                self._command,
+                stdout=log,
+                stderr=log,
+                cwd=self._folder,
+                user=self._user,
+                start_new_session=True,
+            )
+        _wait_until_ready(self.url, self._folder / "log")
+
+    def stop(self) -> None:
+        """Stop it as an administrator would: clients are disconnected."""
+        self.resume()
+        self.process.send_signal(signal.SIGINT)
+        self.process.wait(30)
+
+    def kill(self) -> None:
+        """End all of its processes by SIGKILL."""
+        self._signal_all(signal.SIGKILL)
+        self.process.wait(30)
 
     def pause(self) -> None:
         """Let it hang: connections stay open, and nothing answers."""
@@ -127,17 +153,18 @@ class PrivatePostgres:
         self._signal_all(signal.SIGCONT)
 
     def _signal_all(self, number: int) -> None:
-        # Each of its processes calls setsid, so that its process group holds the first only,
-        # which is signalled first: it then starts no others.
-        for pid in (self.process.pid, *self._children()):
+        # Each of its processes calls setsid, so that a process group holds the first only. That
+        # one is stopped, so that it starts no others meanwhile.
+        if self.process.poll() is not None:
+            return
+        self.process.send_signal(signal.SIGSTOP)
+        for pid in (*self._children(), self.process.pid):
             with suppress(ProcessLookupError):
                 os.kill(pid, number)
 
     def _children(self) -> list[int]:
         pid = self.process.pid
-        return [
-            int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        ]
+        return list(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
 
 
 @contextmanager
@@ -154,25 +181,12 @@ def _private_server(binaries: Path) -> Iterator[PrivatePostgres]:
         user = _unprivileged_user()
         if user:
             shutil.chown(folder, user)
-        data, port = Path(folder, "data"), _free_port()
-        _initdb(binaries / "initdb", data, user)
-        with Path(folder, "log").open("wb") as log:
-            server = subprocess.Popen(
-                [binaries / "postgres", "-D", data, "-p", str(port), "-k", folder, "-F"],
-                stdout=log,
-                stderr=log,
-                cwd=folder,
-                user=user,
-                start_new_session=True,
-            )
+        _initdb(binaries / "initdb", Path(folder, "data"), user)
+        server = PrivatePostgres(binaries / "postgres", folder, _free_port(), user)
         try:
-            url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
-            _wait_until_ready(url, Path(folder, "log"))
-            yield PrivatePostgres(url, server)
+            yield server
         finally:
-            PrivatePostgres(url, server).resume()
-            server.send_signal(signal.SIGINT)  # disconnects clients, then stops
-            server.wait(30)
+            server.stop()
 
 
 def _wait_until_ready(url: str, log: Path) -> None:
