@@ -8,7 +8,7 @@ read from the operating system: it is the steadier figure.
 Roadworthy's row has problems, request ids, a request log and conditional requests
 (`ConditionalGet`); the next has the conditional part as a parameter of the route instead.
 Uvicorn's access log is off but for one row, since each peer logs requests itself.
-Metrics are FastAPI's own with `Telemetry`, read at /metrics; another row has traces as well, which
+Metrics are those of `Telemetry`, read at /metrics; another row has traces as well, which
 nobody exports. For comparison, one row has the metrics that the glue uses, and one row leaves
 them out of the glue.
 
@@ -182,7 +182,8 @@ PEERS: dict[str, Callable[[], FastAPI]] = {
 def serve(peer: str, port: int) -> None:
     logs = peer == WITH_ACCESS_LOG
     level = "info" if logs else "warning"
-    uvicorn.run(PEERS[peer](), port=port, log_level=level, access_log=logs)
+    # Connections stay open while the others have their turn.
+    uvicorn.run(PEERS[peer](), port=port, log_level=level, access_log=logs, timeout_keep_alive=600)
 
 
 # --- the client -----------------------------------------------------------------------

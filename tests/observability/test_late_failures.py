@@ -1,6 +1,6 @@
 """What fails after the response has begun is told: on the span, and by a counter.
 
-FastAPI ends the span and its duration with the last byte: 200, and no error.
+FastAPI ends the span and the duration with the last byte: 200, and no error.
 """
 
 import asyncio
@@ -140,6 +140,16 @@ class Service:
         family = families.get(f"roadworthy_requests_{name}")
         return [(s.labels, s.value) for s in family.samples] if family else []
 
+    def measured(self):
+        """Return the labels of each series of durations."""
+        text = self.telemetry.metrics_text()
+        return [
+            sample.labels
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+            if sample.name == "http_server_request_duration_seconds_count"
+        ]
+
 
 FAILED = f"{CommitFailed.__module__}.CommitFailed"
 
@@ -170,6 +180,7 @@ async def test_what_fails_after_the_response_marks_the_span_and_is_counted(path,
         "error_type": error,
     }
     assert service.counted("late_failures") == [(labels, 1)]
+    assert service.measured() == [{**labels, "url_scheme": "http"}]
 
 
 async def test_a_stream_that_breaks_off_marks_the_span_and_is_counted():
@@ -224,6 +235,8 @@ async def test_a_client_that_left_before_the_answer_is_not_a_200():
     assert span.status.status_code is StatusCode.UNSET
     labels = {"http_request_method": "POST", "http_route": "/slow/{item_id}"}
     assert service.counted("clients_left") == [(labels, 1)]
+    (measured,) = service.measured()
+    assert (measured["http_response_status_code"], measured["error_type"]) == ("499", "client_left")
 
 
 async def test_a_client_that_stayed_for_a_slow_answer_is_a_200():

@@ -193,6 +193,27 @@ def test_nothing_is_read_where_nothing_is_measured():
         Telemetry(metrics=False).metrics_text()
 
 
+def test_without_the_contract_it_says_at_start_up_what_is_missing():
+    app = FastAPI()
+    Telemetry(meter_provider=MeterProvider()).install(app)
+
+    with pytest.raises(RuntimeError, match=r"problems\.install\(app\)"), TestClient(app):
+        pass
+
+
+async def test_requests_that_run_are_told():
+    service = Service()
+
+    @service.app.get("/looks")
+    async def looks() -> int:
+        families = await service.families()
+        (running,) = families["http_server_active_requests"].samples
+        return int(running.value)
+
+    async with service.client() as client:
+        assert (await client.get("/looks")).json() == 1
+
+
 def test_it_opens_and_closes_with_the_application():
     service = Service()
 

@@ -20,7 +20,7 @@ from depot.stopping import Grace
 from depot.users import routes as users
 from roadworthy import limits, problems
 from roadworthy.lifespan import lifespan
-from roadworthy.observability import RequestLog
+from roadworthy.observability import RequestLog, Telemetry
 from roadworthy.uploads.resumable import TUS_HEADERS
 
 __all__ = ["application", "create_app"]
@@ -29,6 +29,9 @@ REQUEST_TIME = timedelta(seconds=60)
 """How long a request may take until its response begins; the body's time does not count."""
 REQUESTS_AT_ONCE = 1000
 """Who comes when as many are running is answered 503."""
+
+_UNTOLD = ("/metrics", "/livez", "/startupz", "/readyz")
+"""What machines ask every few seconds, and nobody wants to see counted."""
 
 _EXPOSED = (
     "Accept-Ranges",
@@ -54,6 +57,10 @@ def create_app(chosen: Settings) -> FastAPI:
     mailer = parts.mailer(chosen)
     health = probing.health(chosen, db, files)
     background = parts.jobs(db, files, mailer, grace, run=chosen.jobs.run_in_server)
+    telemetry = Telemetry(
+        resource={"service.name": "depot", "service.version": __version__},
+        untold=_UNTOLD,
+    )
     app = FastAPIOffline(  # /docs works where no CDN can be reached
         title="Depot",
         version=__version__,
@@ -63,6 +70,7 @@ def create_app(chosen: Settings) -> FastAPI:
             *(db, files, mailer, background),
             *(Sweep(db, files), health),
         ),
+        telemetry=telemetry.options(),
         max_body_size=chosen.body.max_bytes,
         redirect_slashes=False,
     )
@@ -70,6 +78,7 @@ def create_app(chosen: Settings) -> FastAPI:
     limits.install(app, time=REQUEST_TIME, at_most=REQUESTS_AT_ONCE)
     health.install(app)
     problems.install(app, observe=RequestLog(style=chosen.log.format))
+    telemetry.install(app)
     app.add_middleware(
         CORSMiddleware,
         allow_origins=chosen.cors.origins,

@@ -63,10 +63,10 @@ class Providers:
         for processor in processors:
             self.logger.add_log_record_processor(processor)
 
-    def watcher(self) -> RequestWatcher:
-        """Return what tells how requests ended."""
+    def watcher(self, *, untold: frozenset[str]) -> RequestWatcher:
+        """Return what measures requests, and tells how they ended."""
         meter = self.meter or NoOpMeterProvider()
-        return RequestWatcher(meter.get_meter("roadworthy.requests"), self.guard)
+        return RequestWatcher(meter.get_meter("roadworthy.requests"), self.guard, untold)
 
     def register(self) -> None:
         """Make them the process's, for jobs and databases, unless it has some already."""

@@ -10,7 +10,8 @@ It works without a collector: `/metrics` is read from the meters of this process
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, MutableMapping, Sequence
+from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -53,9 +54,9 @@ class Telemetry:
     used, and `metric_readers` are added to it. `resource` says who is measured:
     `{"service.name": "shop"}`. Nothing is told of requests for `untold` paths.
 
-    It is a part: `install` opens it with the application; a worker writes
-    `async with telemetry`. Opening makes its providers those of the process, where
-    there are none, so that jobs and databases are told; closing sends what is left.
+    `install` makes its providers those of the process, where there are none, so that
+    jobs and databases are told. It is a part: closing sends what is left, and a worker,
+    which has no application, writes `async with telemetry`.
 
     Raises:
         ModuleNotFoundError: OpenTelemetry's SDK is not installed.
@@ -89,17 +90,18 @@ class Telemetry:
         self._untold = frozenset(untold)
 
     def options(self) -> TelemetryConfig:
-        """Return what `FastAPI(telemetry=...)` takes."""
-        meter, tracer, logger = (
-            self._providers.meter,
-            self._providers.tracer,
-            self._providers.logger,
-        )
+        """Return what `FastAPI(telemetry=...)` takes.
+
+        FastAPI's own metrics are off: `install` measures requests when all of them is over,
+        so that what failed late and who left are not counted as a 200. For the same reason
+        `FASTAPI_OTEL_AUTO_CONFIGURE` exports no metrics: give `metric_readers`.
+        """
+        tracer, logger = self._providers.tracer, self._providers.logger
         return TelemetryConfig(
-            meter_provider=meter,
+            meter_provider=self._providers.meter,
             tracer_provider=tracer,
             logger_provider=logger,
-            metrics=meter is not None,
+            metrics=False,
             tracing=tracer is not None,
             logs=logger is not None,
             operation_spans=self._operation_spans,
@@ -115,11 +117,16 @@ class Telemetry:
     ) -> None:
         """Open it with `app`, and answer `GET /metrics` with what it has measured.
 
-        Errors by code and late failures are told where `problems.install` is.
+        Requests are measured where `problems.install` puts the application under its
+        contract: that layer alone knows how they ended.
         `path=None` answers nothing; `dependencies` say who may ask. The route is not in
         the documentation.
+
+        Raises:
+            RuntimeError: At start-up, where `problems.install(app)` is missing.
         """
-        router = APIRouter(lifespan=lifespan(self))
+        self._providers.register()  # now: what opens before us has things to tell, too
+        router = APIRouter(lifespan=lifespan(self, _under_contract(app)))
         if path is not None and self._providers.meter is not None:
             router.add_api_route(
                 path,
@@ -129,7 +136,7 @@ class Telemetry:
                 include_in_schema=False,
             )
         app.include_router(router)
-        problems.watch(app, self._providers.watcher())
+        problems.watch(app, self._providers.watcher(untold=self._untold))
 
     def metrics_text(self, *, open_metrics: bool = False) -> str:
         """Return all meters as Prometheus reads them.
@@ -165,6 +172,16 @@ class Telemetry:
 
     def _is_untold(self, scope: MutableMapping[str, Any]) -> bool:
         return scope.get("path") in self._untold
+
+
+@asynccontextmanager
+async def _under_contract(app: FastAPI) -> AsyncGenerator[None]:
+    """Look that somebody tells the watcher; this is a part, so that it happens at start-up."""
+    if not problems.is_installed(app):
+        raise RuntimeError(
+            "Requests are measured by the error contract: add problems.install(app)."
+        )
+    yield
 
 
 def _providers(redact: Iterable[str], resource: Mapping[str, str]) -> "Providers":

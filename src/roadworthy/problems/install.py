@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from functools import partial
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -22,7 +22,9 @@ from roadworthy.problems.pages import page
 from roadworthy.problems.report import Spelling
 from roadworthy.problems.watch import watchers_of
 
-__all__ = ["install"]
+__all__ = ["install", "is_installed"]
+
+_INSTALLED: Final = "roadworthy_contract"
 
 
 def install(
@@ -45,12 +47,18 @@ def install(
         RuntimeError: The application has already started.
     """
     types = "/" + types.strip("/")
+    setattr(app.state, _INSTALLED, True)
     _register(app)
     app.user_middleware.append(Middleware(Innermost))
     document(app)
     contract = Contract(default=default, types=types)
     outermost = partial(_outermost, app=app, contract=contract, observe=observe)
     _fastapi.wrap_outermost(app, lambda inner: LingeringClose(outermost(inner), linger))
+
+
+def is_installed(app: Starlette) -> bool:
+    """Tell whether `install` was called with this application."""
+    return hasattr(app.state, _INSTALLED)
 
 
 def _register(app: Starlette) -> None:
