@@ -67,16 +67,18 @@ def rolling_on(*, short: bool) -> str:
 
     Two instances of one application behind a real nginx, which keeps connections to them open,
     for four seconds where they are idle, and finds out by itself whom it cannot reach
-    (`max_fails=1 fail_timeout=10s`). 200 requests a second, each on a new connection to nginx, are
-    GETs (10 ms) and POSTs (30 ms) in turns; both instances are restarted, one after the other, twice.
-    A script does what an orchestrator would: it asks each instance every 200 ms (ours `/readyz`, the
-    others `/ping`, which tells of them that they are gone), writes the list of nginx and reloads it.
+    (`max_fails=1 fail_timeout=10s`). 200 requests a second, each on a new connection to nginx,
+    are GETs (10 ms) and POSTs (30 ms) in turns; both instances are restarted, one after the
+    other, twice. A script does what an orchestrator would: it asks each instance every 200 ms
+    (ours `/readyz`, the others `/ping`, which tells of them that they are gone), writes the
+    list of nginx and reloads it.
 
-    By default nginx sends on to the other instance what it could not deliver, POSTs only as long
-    as no byte of them was sent. With `proxy_next_upstream off` it sends nothing on, as balancers
-    of connections do, kube-proxy for one. In the last row of each, the orchestrator takes an instance
-    out of the list, waits, and sends SIGTERM then: what a `preStop` hook that sleeps does. Failed are
-    statuses from 400 on, and connections without an answer. Two runs each. The goal was 0.
+    By default nginx sends on to the other instance what it could not deliver, POSTs only as
+    long as no byte of them was sent. With `proxy_next_upstream off` it sends nothing on, as
+    balancers of connections do, kube-proxy for one. In the last row of each, the orchestrator
+    takes an instance out of the list, waits, and sends SIGTERM then: what a `preStop` hook that
+    sleeps does. Failed are statuses from 400 on, and connections without an answer. Two runs
+    each. The goal was 0.
     """
     from _health import rolling
 
