@@ -158,14 +158,15 @@ def test_the_answer_to_head_has_no_body_and_its_request_may_have_one(client):
     assert client.is_closed()
 
 
-def test_an_application_without_the_contract_can_be_wrapped(serve):
+@pytest.mark.parametrize(("target", "status"), [("/auth", 401), ("/crash", 500)])
+def test_an_application_without_the_contract_can_be_wrapped(serve, target, status):
     server = serve(APP, env={"INSTALL": "wrapped"})
     with RawClient(server.port) as client:
-        announce(client)
+        announce(client, target=target)
         reply = client.receive()
         client.write(b"x" * LARGE)
 
-        assert (reply.status, reply.headers["connection"]) == (401, "close")
+        assert (reply.status, reply.headers["connection"]) == (status, "close")
         assert client.is_closed()
 
 

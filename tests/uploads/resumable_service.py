@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, FastAPI, Header, Request
+from fastapi import APIRouter, Depends, FastAPI, Header, Query, Request, Response
 from fastapi.middleware.cors import CORSMiddleware
 from sqlalchemy import String, insert, select
 from sqlalchemy.dialects.sqlite import insert as insert_once
@@ -77,6 +77,10 @@ async def caller(authorization: Annotated[str, Header()] = "") -> str:
     return authorization.removeprefix("Bearer ")
 
 
+async def numbered(x_number: Annotated[int, Header()] = 0) -> None:
+    """Ask for a header that may be wrong."""
+
+
 class Tables:
     """Make the tables, and know the files that rows name."""
 
@@ -111,7 +115,9 @@ def create_app() -> FastAPI:
     )
     lifetime = float(os.environ.get("LIFETIME", "86400")) * SECOND
     db = Database(os.environ["DATABASE_URL"])
-    files = Files(Disk(os.environ["FILES"]), unfinished_for=lifetime)
+    max_in_flight = int(os.environ.get("MAX_IN_FLIGHT", 16 * GiB))
+    store = Disk(os.environ["FILES"])
+    files = Files(store, max_in_flight=max_in_flight, unfinished_for=lifetime)
     app = FastAPI(lifespan=lifespan(db, files, Tables(db)), max_body_size=1024)
     problems.install(app)
     app.add_middleware(
@@ -122,7 +128,7 @@ def create_app() -> FastAPI:
         expose_headers=TUS_HEADERS,
     )
     app.include_router(_open(upload))
-    app.include_router(_private(upload), dependencies=[Depends(caller)])
+    app.include_router(_private(upload), dependencies=[Depends(caller), Depends(numbered)])
     app.include_router(_inspection())
     return app
 
@@ -130,10 +136,10 @@ def create_app() -> FastAPI:
 def _open(upload: Upload) -> APIRouter:
     resumable = Resumable(upload, path="/files")
 
-    @resumable.router.patch("/{upload_id}", status_code=204)
+    @resumable.router.patch("/{upload_id}", status_code=204, response_model=None)
     async def add(
         file: Annotated[Stored, resumable.file], tx: Tx, request: Request, answer: str = ""
-    ) -> None:
+    ) -> Response | None:
         runs = await find(request, Tables).note_run(file.key)
         row = {
             "key": file.key,
@@ -143,29 +149,36 @@ def _open(upload: Upload) -> APIRouter:
             "sha256": file.sha256,
         }
         await tx.execute(insert_once(FileRow).values(row).on_conflict_do_nothing())
-        if answer == "refuse":
-            raise Conflict
-        if answer == "refuse again" and runs > 1:
-            raise Conflict
-        if answer == "fail once" and runs == 1:
-            raise RuntimeError("a bug")
+        _raise(answer, runs)
         if answer == "commit, then fail once" and runs == 1:
             await tx.commit()
             raise RuntimeError("a bug")
+        if answer.isdecimal() and runs == 1:
+            return Response(status_code=int(answer))
         if answer == "slowly":
             await asyncio.sleep(1)
         if answer == "die once" and runs == 1:
             await tx.commit()
             os._exit(9)
+        return None
 
     return resumable.router
+
+
+def _raise(answer: str, runs: int) -> None:
+    if answer == "refuse" or (answer == "refuse again" and runs > 1):
+        raise Conflict
+    if answer == "fail once" and runs == 1:
+        raise RuntimeError("a bug")
 
 
 def _private(upload: Upload) -> APIRouter:
     resumable = Resumable(upload, path="/private", owner=caller)
 
     @resumable.router.patch("/{upload_id}", status_code=204)
-    async def add_privately(file: Annotated[Stored, resumable.file]) -> None:
+    async def add_privately(
+        file: Annotated[Stored, resumable.file], count: Annotated[int, Query()] = 1
+    ) -> None:
         pass
 
     return resumable.router

@@ -149,6 +149,25 @@ def test_a_creation_may_bring_bytes_of_which_the_last_one_is_asked_for_again(tus
     assert tus.kept() == [TEXT]
 
 
+def test_a_creation_may_bring_more_than_other_routes_take(tus):
+    whole = tus.post(5 * KIB, letters(5 * KIB), Content_Type="application/offset+octet-stream")
+
+    assert (whole.status, whole.headers["upload-offset"]) == (201, str(5 * KIB - 1))
+
+
+def test_a_creation_that_brings_too_much_is_refused_before_that_comes(tus):
+    typed = {"Content_Type": "application/offset+octet-stream", "Upload_Length": 26}
+    with RawClient(tus.server.port) as client:
+        waiting = tus.headers({**typed, "Content_Length": 27, "Expect": "100-continue"})
+        client.send("POST", "/files", headers=waiting)
+        declared = client.receive()
+    with RawClient(tus.server.port) as client:
+        chunked = client.request("POST", "/files", headers=tus.headers(typed), chunks=[TEXT, b"x"])
+
+    assert code(declared) == code(chunked) == (413, "PAYLOAD_TOO_LARGE")  # and no 100 Continue
+    assert tus.pieces() == []
+
+
 def test_a_patch_may_be_posted_where_its_method_is_overridden(tus):
     at = tus.create(26)
 
@@ -295,6 +314,37 @@ def test_nothing_is_read_of_a_caller_who_is_not_known(tus):
 
     assert answer.status == 401
     assert answer.headers["tus-resumable"] == "1.0.0"
+
+
+@pytest.mark.parametrize(("target", "headers"), [("?count=many", {}), ("", {"X_Number": "none"})])
+def test_nothing_is_read_before_all_parameters_fit(tus, target, headers):
+    tus.path = "/private"
+    ann = {"Authorization": "Bearer ann"}
+    at = tus.create(26, **ann)
+
+    with tus.begin(f"{at}{target}", 0, 26, **ann, **headers, Expect="100-continue") as client:
+        answer = client.receive()
+
+    assert code(answer) == (422, "VALIDATION_FAILED")  # and no 100 Continue
+    assert tus.head(at, **ann).headers["upload-offset"] == "0"
+
+
+def test_nothing_is_created_before_all_parameters_fit(tus):
+    tus.path = "/private"
+
+    answer = tus.post(26, TEXT, Authorization="Bearer ann", X_Number="none")
+
+    assert code(answer) == (422, "VALIDATION_FAILED")
+    assert tus.pieces() == []
+
+
+def test_an_owner_is_not_written_down(tus):
+    tus.path = "/private"
+    tus.create(26, Authorization="Bearer somebody's-token")
+
+    (info,) = tus.pieces()
+
+    assert "somebody" not in info.read_text()
 
 
 def test_an_upload_is_there_for_its_owner_only(tus):
@@ -463,6 +513,67 @@ def test_a_body_that_stops_is_answered_and_what_came_is_kept(start_tus):
     assert code(answer) == (409, "UPLOAD_INTERRUPTED")  # 408 would make tus-js-client give up
     assert answer.headers["upload-offset"] == str(600 * KIB)
     assert tus.offset(at) == 600 * KIB
+
+
+def test_what_came_before_a_silence_counts_unless_a_checksum_is_still_to_come(start_tus):
+    one, two = start_tus(), start_tus()
+    content = letters(MIB)
+    plain, summed = one.create(MIB), one.create(MIB)
+    with (
+        one.begin(plain, 0, MIB) as client,
+        one.begin(summed, 0, MIB, Upload_Checksum=checksum(content)) as other,
+    ):
+        for each in (client, other):
+            each.write(content[: 600 * KIB])
+        time.sleep(4.5)
+        offsets = two.offset(plain), two.offset(summed)
+        for each in (client, other):
+            each.write(content[600 * KIB :])
+
+        assert (client.receive().status, other.receive().status) == (204, 204)
+
+    assert offsets == (600 * KIB, 0)
+    assert one.kept() == [content, content]
+
+
+def test_a_body_that_is_silent_is_let_go_from_memory(tus):
+    at = tus.create(MIB)
+    with tus.begin(at, 0, MIB) as client:
+        client.write(letters(MIB)[: 100 * KIB])  # less than a batch
+        time.sleep(0.5)
+        soon = sum(path.stat().st_size for path in tus.unfinished())
+        time.sleep(1.5)
+        later = sum(path.stat().st_size for path in tus.unfinished())
+
+    assert (soon, later) == (0, 100 * KIB)
+
+
+def test_what_is_under_way_is_limited(start_tus):
+    tus = start_tus(MAX_IN_FLIGHT=str(300 * KIB))
+    content = letters(MIB)
+    at = tus.create(MIB)
+
+    large = tus.patch(at, 0, content)
+    offset = tus.offset(at)
+    small = tus.patch(at, offset, content[offset : offset + 200 * KIB])
+
+    assert code(large) == (503, "SERVICE_UNAVAILABLE")
+    assert "retry-after" in large.headers
+    assert offset <= 300 * KIB
+    assert small.status == 204
+    assert tus.get("/in-flight") == 0
+
+
+def test_an_upload_in_too_many_pieces_is_refused(tus):
+    at = tus.create(20_000)
+    (info,) = tus.pieces()
+    for offset in range(10_000):
+        (info.parent / f"{offset:016}").write_bytes(b"x")
+
+    answer = tus.patch(at, 10_000, b"x" * 1000)
+
+    assert code(answer) == (422, "TOO_MANY_PIECES")
+    assert tus.offset(at) == 10_000
 
 
 def test_a_stopping_server_keeps_what_has_come(start_tus):
@@ -639,12 +750,25 @@ def test_a_file_in_doubt_is_not_swept_before_its_upload_expires(start_tus):
     assert tus.pieces() == []
 
 
-def test_an_upload_whose_endpoint_refuses_it_is_gone_with_its_file(tus):
+def test_an_upload_whose_endpoint_answers_5xx_may_be_completed_again(tus):
     at = tus.create(26)
 
-    answer = tus.patch(f"{at}?answer=refuse", 0, TEXT)
+    failed = tus.patch(f"{at}?answer=503", 0, TEXT)
+    again = tus.patch(f"{at}?answer=503", tus.offset(at), b".")
 
-    assert code(answer) == (409, "CONFLICT")
+    assert (failed.status, again.status) == (503, 204)
+    first, second = tus.get("/runs")
+    assert first == second
+    assert tus.kept() == [TEXT]
+
+
+@pytest.mark.parametrize("refusal", ["refuse", "409"])
+def test_an_upload_whose_endpoint_refuses_it_is_gone_with_its_file(tus, refusal):
+    at = tus.create(26)
+
+    answer = tus.patch(f"{at}?answer={refusal}", 0, TEXT)
+
+    assert answer.status == 409
     assert code(tus.head(at)) == (410, "UPLOAD_GONE")
     assert tus.files() == []
     assert list((tus.directory / "unfinished" / "held").rglob("*.*")) == []

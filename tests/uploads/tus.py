@@ -113,6 +113,14 @@ class Tus:
         """What is in the directory for uploads that are under way, by its names."""
         return sorted(p for p in self.directory.rglob("tus/*/*") if p.is_file())
 
+    def held(self) -> list[Path]:
+        """The marks of requests that may be about to keep a file."""
+        return [path for path in self.directory.rglob("held/**/*") if path.is_file()]
+
+    def unfinished(self) -> list[Path]:
+        """What is being written at this moment."""
+        return [path for path in self.directory.rglob("~unfinished/*") if path.is_file()]
+
     def files(self) -> list[Path]:
         """Every finished file in the directory, whether a row names it or not."""
         under_way = self.directory / "unfinished"
