@@ -110,7 +110,7 @@ def _families(data: MetricsData | None) -> Iterable[_Family]:
         family = families.setdefault(name, _Family(name, kind, unit, metric.description or ""))
         if family.kind == kind:  # else a name has two meanings, and the first one keeps it
             family.points += metric.data.data_points
-    return families.values()
+    return sorted(families.values(), key=lambda family: family.name)  # for who reads it
 
 
 def _metrics(data: MetricsData | None) -> Iterator[Metric]:
