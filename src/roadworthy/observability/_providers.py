@@ -30,6 +30,7 @@ class Providers:
         self.guard: SpanGuard | None = None
         self.reader: PrometheusReader | None = None
         """What reads the meters for `/metrics`."""
+        self._pushing: tuple[MetricReader, ...] = ()
         self._redaction = redaction
         self._resource = Resource.create(dict(resource))
 
@@ -40,6 +41,7 @@ class Providers:
             there = MeterProvider(resource=self._resource)
         for reader in readers:
             there.add_metric_reader(reader)
+        self._pushing = tuple(readers)
         self.meter = there
         self.reader = _readers.get(there)
         if self.reader is None:
@@ -79,9 +81,10 @@ class Providers:
 
     def flush(self, seconds: float) -> None:
         """Send what exporters still hold. Blocks."""
-        for provider in (self.tracer, self.logger, self.meter):
-            if provider is not None:
-                provider.force_flush(int(seconds * 1000))
+        # Not the provider of the meters: it does not know what was added to it.
+        for holder in (self.tracer, self.logger, *self._pushing):
+            if holder is not None:
+                holder.force_flush(int(seconds * 1000))
 
 
 _readers: WeakKeyDictionary[MeterProvider, PrometheusReader] = WeakKeyDictionary()
