@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from roadworthy.uploads.resumable import turns
+from roadworthy.uploads.resumable.errors import UploadBusy
 from support.http import RawClient, Reply
 from support.server import Server, uvicorn_command
 from uploads.tus import KIB, MIB, Tus, checksum, letters, metadata, service_environment
@@ -503,6 +505,33 @@ def test_a_client_that_comes_back_is_not_kept_out_by_its_dead_connection(tus):
     assert tus.kept() == [content]
 
 
+def test_who_asks_for_the_offset_lets_what_is_under_way_come_first(tus):
+    content = letters(MIB)
+    at = tus.create(MIB)
+    with tus.begin(at, 0, MIB) as client, RawClient(tus.server.port) as other:
+        client.write(content[: 500 * KIB])
+        time.sleep(0.1)
+        other.send("HEAD", at, headers=tus.headers({}))
+        for start in range(500 * KIB, MIB, 64 * KIB):
+            client.write(content[start : start + 64 * KIB])
+            time.sleep(0.02)
+        answer, asked = client.receive(), other.receive(head=True)
+
+    assert answer.status == 204
+    assert asked.headers["upload-offset"] == str(MIB)
+
+
+async def test_who_waits_too_long_for_another_request_is_told(monkeypatch):
+    monkeypatch.setattr(turns, "_PATIENCE", 0.1)
+    here = turns.Turns()
+    with await here.take("upload"):
+        with pytest.raises(UploadBusy):
+            await here.take("upload")
+        (await here.take("another")).done()
+
+    (await here.take("upload")).done()
+
+
 def test_a_body_that_stops_is_answered_and_what_came_is_kept(start_tus):
     tus = start_tus(IDLE="1")
     at = tus.create(MIB)
@@ -691,6 +720,26 @@ def test_of_two_processes_that_receive_the_same_one_goes_on(start_tus):
     assert overtaken.status == 409
     assert one.patch(at, MIB - 1, b".").status == 204
     assert one.kept() == [content]
+
+
+def test_who_is_overtaken_by_another_process_is_told_where_to_go_on(start_tus):
+    one, two = start_tus(), start_tus()
+    content = letters(MIB)
+    at = one.create(MIB)
+    with one.begin(at, 0, MIB) as first, two.begin(at, 0, MIB) as second:
+        second.write(content[: 500 * KIB])
+        first.write(content[: 600 * KIB])
+        time.sleep(0.3)
+        first.close()
+        until(lambda: one.offset(at) == 600 * KIB)
+        second.write(content[500 * KIB :])
+        overtaken = second.receive()
+
+    assert code(overtaken) == (409, "OFFSET_CONFLICT")
+    assert overtaken.headers["upload-offset"] == str(600 * KIB)
+    assert two.patch(at, 600 * KIB, content[600 * KIB :]).status == 204
+    assert one.kept() == [content]
+    assert two.get("/in-flight") == 0
 
 
 def test_two_processes_that_complete_at_once_keep_one_file(start_tus):
