@@ -4,6 +4,7 @@ import asyncio
 import io
 import os
 import pickle
+import signal
 import struct
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from anyio import CancelScope
 from PIL import Image, ImageCms, ImageDraw, PngImagePlugin
 
 from roadworthy.jobs.processes import Processes
@@ -327,6 +329,37 @@ async def test_an_image_that_takes_too_long_is_rejected_and_its_process_killed()
     assert children() == set()
 
 
+async def test_a_process_that_hangs_is_killed_at_its_time(monkeypatch, tmp_path):
+    from roadworthy.uploads import _pixels
+
+    hanging = tmp_path / "hanging.py"
+    hanging.write_text("import time; time.sleep(60)")
+    monkeypatch.setattr(_pixels, "__file__", str(hanging))
+
+    async with asyncio.timeout(10):
+        with pytest.raises(Rejected, match="too_slow"):
+            await Reencode(timeout=timedelta(seconds=0.5)).convert(b"", media_type="image/png")
+
+    assert children() == set()
+
+
+def test_a_process_whose_service_is_gone_ends_by_itself(tmp_path):
+    from roadworthy.uploads import _pixels
+
+    endless = tmp_path / "endless.py"
+    endless.write_text(
+        "import sys\n"
+        f"sys.path.append({str(Path(_pixels.__file__).parent)!r})\n"
+        "import _pixels\n"
+        "_pixels._limit(2**29, 1)\n"
+        "while True: pass\n"
+    )
+
+    done = subprocess.run([sys.executable, "-P", str(endless)], check=False, timeout=30)
+
+    assert done.returncode in {-signal.SIGXCPU, -signal.SIGKILL}
+
+
 async def test_an_image_whose_process_crashes_is_rejected(monkeypatch, tmp_path):
     from roadworthy.uploads import _pixels
 
@@ -355,6 +388,16 @@ async def test_a_request_that_is_cancelled_leaves_no_process():
     with pytest.raises(asyncio.CancelledError):
         await work
 
+    assert children() == set()
+
+
+async def test_a_request_that_is_cancelled_without_end_leaves_no_process():
+    image = slow_png()
+    with CancelScope() as scope:
+        asyncio.get_running_loop().call_later(0.5, scope.cancel)
+        await Reencode().convert(image, media_type="image/png")
+
+    assert scope.cancelled_caught
     assert children() == set()
 
 
