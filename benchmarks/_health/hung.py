@@ -29,6 +29,8 @@ class Found:
     least: dict[str, list[list[Answer]]] = field(default_factory=dict)
     """What an ASGI application of five lines did, asked in turns with it."""
     pings: list[Answer] = field(default_factory=list)
+    cpu: dict[str, float] = field(default_factory=dict)
+    """Seconds of the server's processor time for a wave."""
     taken: int = 0
     connections: int = 0
     told_after: float | None = None
@@ -51,7 +53,7 @@ def _measure(peer: Peer, least: int, *, short: bool) -> Found:
             with _serving(peer, database) as service:
                 with _hanging(peer, service, database, found, deadline=5 if short else 30):
                     for path in peer.paths:
-                        _send_waves(service.port, least, path, found, deadline=5 if short else 30)
+                        _send_waves(service, least, path, found, deadline=5 if short else 30)
                 found.ended_after.append(_end(peer, service, database, requests=0))
             with _serving(peer, database) as service:
                 found.ended_after.append(_end(peer, service, database, requests=POOL))
@@ -89,14 +91,17 @@ def _hanging(
     found.recovered_after = wait_until_well(peer, service, seconds=60)
 
 
-def _send_waves(port: int, least: int, path: str, found: Found, *, deadline: float) -> None:
+def _send_waves(service: Service, least: int, path: str, found: Found, *, deadline: float) -> None:
     """Ask with all probes at once; again and again where they are answered at once."""
     waves, floor = found.waves.setdefault(path, []), found.least.setdefault(path, [])
-    end = time.perf_counter() + 10
+    end, costs = time.perf_counter() + 10, []
     while time.perf_counter() < end and len(waves) < 20:
-        waves.append(wave(port, [path] * PROBES, deadline=deadline))
+        before = service.cpu_seconds()
+        waves.append(wave(service.port, [path] * PROBES, deadline=deadline))
+        costs.append(service.cpu_seconds() - before)
         floor.append(wave(least, [path] * PROBES, deadline=deadline))
         time.sleep(0.1)
+    found.cpu[path] = statistics.median(costs)
 
 
 @contextlib.contextmanager
@@ -105,7 +110,7 @@ def _telling(peer: Peer, service: Service, found: Found, deadline: float) -> Ite
     over, began = threading.Event(), time.perf_counter()
 
     def look() -> None:
-        while not over.wait(0.1):
+        while not over.wait(0.1) and time.perf_counter() - began < deadline:
             answer, _ = ask(service.port, peer.paths[0], deadline=deadline)
             if answer.status >= 400:
                 found.told_after = time.perf_counter() - began
@@ -176,20 +181,21 @@ def _probes(found: list[tuple[Peer, Found]]) -> str:
         "p99 of the median wave",
         "the same of the least",
         "of ours",
+        "CPU ms of a wave",
         "not answered within 30 s",
     ]
     ours = _median_p99(next(iter(found[0][1].waves.values()), []))
     rows = []
     for peer, one in found:
         if one.failure:
-            rows.append([peer.name, f"not measured: {one.failure}", *["-"] * 6])
+            rows.append([peer.name, f"not measured: {one.failure}", *["-"] * 7])
             continue
-        for path, waves in one.waves.items():
-            rows.append([peer.name, f"`{path}`", *_times(waves, one.least[path], ours)])
+        rows += [[peer.name, f"`{path}`", *_times(one, path, ours)] for path in one.waves]
     return table(head, rows)
 
 
-def _times(waves: list[list[Answer]], least: list[list[Answer]], ours: float) -> list[str]:
+def _times(one: Found, path: str, ours: float) -> list[str]:
+    waves, least = one.waves[path], one.least[path]
     answers = [answer for wave in waves for answer in wave]
     lost = sum(answer.status == 0 for answer in answers)
     return [
@@ -198,6 +204,7 @@ def _times(waves: list[list[Answer]], least: list[list[Answer]], ours: float) ->
         _ms(_median_p99(waves)),
         _ms(_median_p99(least)),
         f"{_median_p99(waves) / ours:.1f}",
+        _ms(one.cpu[path]),
         f"{lost} of {len(answers)}",
     ]
 
