@@ -56,7 +56,8 @@ class Nginx:
         again = "error timeout" if retries else "off"  # the former is nginx's default
         text = CONFIGURATION.format(user=user, port=self.port, next=again)
         configuration.write_text(text)
-        self._command = [program("nginx", package="nginx-light"), "-p", folder, "-c", configuration]
+        binary = program("nginx", package="nginx-light")
+        self._command = [binary, "-p", str(folder), "-c", str(configuration)]
 
     def __enter__(self) -> Self:
         # stdout is for its own messages before error_log is open.

@@ -92,7 +92,7 @@ def with_problems(*, logs: bool) -> FastAPI:
     from roadworthy.observability import RequestLog
 
     app = bare()
-    problems.install(app, **({"observe": RequestLog()} if logs else {}))
+    problems.install(app, observe=RequestLog() if logs else None)
     return app
 
 

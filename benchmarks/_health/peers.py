@@ -94,7 +94,7 @@ def article_of_threads() -> FastAPI:
 
 def fastapi_health() -> FastAPI:
     """Its conditions are dependencies; its documentation's asks the session of requests."""
-    from fastapi_health import health
+    from fastapi_health import health  # type: ignore[import-untyped]
 
     app, get_session = application()
 
@@ -113,8 +113,14 @@ def fastapi_health() -> FastAPI:
 
 def fastapi_healthchecks(*, timeout: float = 60) -> FastAPI:
     """`PostgreSqlCheck`, which connects anew for each probe; 60 s are its default."""
-    from fastapi_healthchecks.api.router import HealthcheckRouter, Probe
-    from fastapi_healthchecks.checks.postgres import PostgreSqlCheck
+    # It has types, and no py.typed.
+    from fastapi_healthchecks.api.router import (  # type: ignore[import-untyped]
+        HealthcheckRouter,
+        Probe,
+    )
+    from fastapi_healthchecks.checks.postgres import (  # type: ignore[import-untyped]
+        PostgreSqlCheck,
+    )
 
     app, _ = application()
     check = PostgreSqlCheck.from_url(URL, timeout=timeout)

@@ -97,7 +97,8 @@ class Load:
         self._thread.join()
 
     async def _send(self) -> None:
-        asked, due = [], time.perf_counter()
+        asked: list[asyncio.Task[None]] = []
+        due = time.perf_counter()
         while not self._over.is_set():
             asked.append(asyncio.create_task(self._ask(len(asked))))
             due += 1 / RATE
