@@ -58,7 +58,14 @@ async def not_sent(tx: AsyncSession, order_id: str) -> None:
     await _set(tx, order_id, confirmation="failed")
 
 
-@task(name="orders.make_invoice", timeout=timedelta(minutes=2), max_memory=MAX_MEMORY)
+@task(
+    name="orders.make_invoice",
+    # A worker that dies uses up an attempt of each job it holds, and may die often in one night.
+    attempts=12,
+    backoff=Backoff(first=timedelta(seconds=1), factor=2.5, most=timedelta(hours=1)),
+    timeout=timedelta(minutes=2),
+    max_memory=MAX_MEMORY,
+)
 async def make_invoice(job: Job, order_id: str) -> None:
     """Make the PDF of an order's invoice, in a process of its own, and keep it."""
     order = await _read(job, order_id)
