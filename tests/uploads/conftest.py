@@ -1,6 +1,8 @@
 """The service of these tests, and clients that send it whatever bytes they like."""
 
 import os
+import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -117,6 +119,18 @@ def service(shared_service: Service) -> Service:
         path.unlink()
     shared_service.begun_at = len(shared_service.server.log_text())
     return shared_service
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of one megabyte."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)]
+    if shutil.which("mount") is None or subprocess.run(command, check=False).returncode != 0:
+        pytest.skip("only root may mount a small file system")
+    yield disk
+    subprocess.run(["umount", "-l", str(disk)], check=True)
 
 
 def _environment(path: Path, directory: Path) -> dict[str, str]:

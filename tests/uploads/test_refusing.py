@@ -1,8 +1,5 @@
 """What is refused, when, and that nothing of it is kept: FAILURES.md U1 to U6 and U9."""
 
-import shutil
-import subprocess
-
 import pytest
 
 from uploads.conftest import BOUNDARY, body_of, part_of
@@ -148,18 +145,6 @@ def test_the_body_is_asked_for_when_all_else_is_right(service):
 
 
 # --- U3: no room ----------------------------------------------------------------------
-
-
-@pytest.fixture
-def small_disk(tmp_path):
-    """A file system of one megabyte."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)]
-    if shutil.which("mount") is None or subprocess.run(command, check=False).returncode != 0:
-        pytest.skip("only root may mount a small file system")
-    yield disk
-    subprocess.run(["umount", "-l", str(disk)], check=True)
 
 
 def test_a_full_disk_is_told_as_such_and_logged_and_leaves_nothing(start_service, small_disk):

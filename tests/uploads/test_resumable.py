@@ -1,5 +1,6 @@
 """Resumable uploads: tus 1.0.0 over real sockets, whatever happens on the way."""
 
+import asyncio
 import hashlib
 import os
 import random
@@ -11,11 +12,16 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 import pytest
+from anyio import CancelScope
 
+from roadworthy.uploads import Disk, Files, Upload
 from roadworthy.uploads.resumable import turns
+from roadworthy.uploads.resumable.arriving import Arriving
 from roadworthy.uploads.resumable.errors import UploadBusy
+from roadworthy.uploads.resumable.unfinished import Info, State, Unfinished
 from support.http import RawClient, Reply
 from support.server import Server, uvicorn_command
+from uploads.resumable_service import LETTERS
 from uploads.tus import KIB, MIB, Tus, checksum, letters, metadata, service_environment
 
 TEXT = letters(26)
@@ -269,7 +275,7 @@ def test_bytes_beyond_the_length_are_refused(tus):
 
 
 @pytest.mark.parametrize("method", ["HEAD", "PATCH", "DELETE"])
-@pytest.mark.parametrize("name", ["0" * 32, "x", "..%2F..%2Finfo"])
+@pytest.mark.parametrize("name", ["0" * 32, "x", "X", "%C3%A9", "a" * 300, "..%2F..%2Finfo"])
 def test_an_unknown_upload_is_not_found(tus, method, name):
     headers = {"Content_Type": "application/offset+octet-stream", "Upload_Offset": 0}
 
@@ -605,6 +611,63 @@ def test_an_upload_in_too_many_pieces_is_refused(tus):
     assert tus.offset(at) == 10_000
 
 
+def test_a_full_disk_is_told_as_such_and_the_upload_goes_on(start_tus, small_disk):
+    tus = start_tus(FILES=str(small_disk / "files"))
+    content = letters(3 * MIB)
+    at = tus.create(len(content))
+    tus.patch(at, 0, content[: 100 * KIB])
+
+    full = tus.patch(at, 100 * KIB, content[100 * KIB :])
+    offset = tus.offset(at)
+    more = tus.patch(at, offset, content[offset : offset + 10 * KIB])
+
+    assert code(full) == (507, "INSUFFICIENT_STORAGE")
+    assert "No space left" in tus.server.log_text()
+    assert (offset, more.status) == (100 * KIB, 204)
+    assert tus.get("/in-flight") == 0
+
+
+class CancelledHalfWay:
+    """A body on which the request is cancelled, as anyio does that: until its scope is left."""
+
+    def __init__(self, scope: CancelScope, *pieces: bytes | None) -> None:
+        self.scope, self.pieces = scope, [*pieces]
+
+    async def read(self):
+        piece = self.pieces.pop(0)
+        if not self.pieces:
+            asyncio.get_running_loop().call_soon(self.scope.cancel)
+        return await asyncio.Future() if piece is None else piece
+
+
+@pytest.mark.parametrize(
+    ("pieces", "offset"),
+    [
+        ((b"x" * 596 * KIB, b"x" * 10 * KIB, None), 610 * KIB),  # while it waits for more
+        ((b"x" * 596 * KIB, b"x" * 300 * KIB), 900 * KIB),  # while it writes
+        ((b"x" * 596 * KIB, b""), 600 * KIB),  # while it puts the piece there
+    ],
+    ids=["waiting", "writing", "committing"],
+)
+async def test_a_request_that_is_cancelled_without_end_keeps_what_has_come(
+    tmp_path, pieces, offset
+):
+    info = Info(length=MIB, metadata="", filename=None, media_type="", owner="", expires_at=2**40)
+    policy = Upload(max_bytes=MIB, accept=(LETTERS,)).policy
+    async with Files(Disk(tmp_path)) as files:
+        upload = Unfinished(files, "0" * 32)
+        await upload.create(info)
+        with CancelScope() as scope:
+            turn = await turns.Turns().take("upload")
+            arriving = Arriving(policy, files, upload, State(info=info), turn=turn, checksum=None)
+            await arriving.read(CancelledHalfWay(scope, letters(MIB)[: KIB * 4], *pieces))
+
+        assert scope.cancelled_caught
+        assert (await upload.load(owner="")).offset == offset
+        assert files.in_flight == 0
+    assert list(tmp_path.glob("~unfinished/*")) == []
+
+
 def test_a_stopping_server_keeps_what_has_come(start_tus):
     tus = start_tus("--timeout-graceful-shutdown", "1")
     content = letters(MIB)
@@ -668,6 +731,19 @@ def test_another_process_goes_on_after_a_kill_at_any_moment(start_tus):
 
     assert tus.patch(at, offset, content[offset:]).status == 204
     assert tus.kept() == [content]
+
+
+def test_a_killed_process_loses_one_piece_at_most(start_tus):
+    tus = start_tus()
+    content = letters(50 * MIB)
+    at = tus.create(len(content))
+    with tus.begin(at, 0, len(content)) as client:
+        client.write(content[: 40 * MIB])
+        until(lambda: len([path for path in tus.pieces() if path.name.isdigit()]) == 2)
+        os.kill(tus.server.pid, signal.SIGKILL)
+        tus.server.wait()
+
+    assert 32 * MIB <= start_tus().offset(at) < 33 * MIB
 
 
 def test_a_file_whose_endpoint_died_is_kept_by_the_next_try(start_tus):
@@ -742,14 +818,15 @@ def test_who_is_overtaken_by_another_process_is_told_where_to_go_on(start_tus):
     assert two.get("/in-flight") == 0
 
 
-def test_two_processes_that_complete_at_once_keep_one_file(start_tus):
+@pytest.mark.parametrize("size", [26, 40 * MIB])  # of the second, each makes a file of its own
+def test_two_processes_that_complete_at_once_keep_one_file(start_tus, size):
     one, two = start_tus(), start_tus()
-    at = one.create(26)
-    one.patch(at, 0, TEXT[:25])
+    at = one.create(size)
+    one.patch(at, 0, letters(size)[:-1])
     answers = list[int]()
 
     def finish(tus: Tus) -> None:
-        answers.append(tus.patch(f"{at}?answer=slowly", 25, b".").status)
+        answers.append(tus.patch(f"{at}?answer=slowly", size - 1, b".").status)
 
     threads = [threading.Thread(target=finish, args=(tus,)) for tus in (one, two)]
     for thread in threads:
@@ -759,8 +836,9 @@ def test_two_processes_that_complete_at_once_keep_one_file(start_tus):
 
     assert answers == [204, 204]
     assert len(set(one.get("/runs"))) == 1
-    assert one.kept() == [TEXT]
+    assert one.kept() == [letters(size)]
     assert len(one.files()) == 1
+    assert one.held() == []
 
 
 # --- Endpoints that refuse and fail ---------------------------------------------------
@@ -779,6 +857,7 @@ def test_an_upload_is_not_complete_before_its_endpoint_has_kept_it(tus, answer):
     first, second = tus.get("/runs")
     assert first == second
     assert tus.kept() == [letters(MIB)]
+    assert tus.held() == []
 
 
 def test_a_file_in_doubt_is_not_swept_before_its_upload_expires(start_tus):

@@ -3,6 +3,7 @@
 from contextlib import suppress
 from typing import Final
 
+from roadworthy._internal.finish import to_its_end
 from roadworthy.problems import PayloadTooLarge, Problem, RequestTimeout, UnsupportedMediaType
 from roadworthy.uploads.body import Body
 from roadworthy.uploads.errors import FileRejected
@@ -134,8 +135,9 @@ class Arriving:
 
     async def _save(self) -> None:
         if self._checksum is None:
+            # Cancelled again, as scopes of anyio do until they are left, all would be lost.
             with suppress(Overtaken, OSError, Problem):  # what ended the body is what is told
-                await self._landing.settle()
+                await to_its_end(self._landing.settle())
 
     async def _known_head(self) -> bytearray | None:
         """Return what came before, where that and what comes now tell the type."""
