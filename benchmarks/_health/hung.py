@@ -69,6 +69,7 @@ def _serving(peer: Peer, database: PrivatePostgres) -> Iterator[Service]:
             wait_until_well(peer, service, seconds=20)
             # All connections of the pool are open, as after a minute of traffic.
             wave(service.port, ["/query?seconds=0.2"] * POOL, deadline=10)
+            time.sleep(1)  # until they are given back, which is after the answer
             yield service
         finally:
             database.resume()
