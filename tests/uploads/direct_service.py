@@ -56,7 +56,8 @@ def create_app() -> FastAPI:
         "region": "us-east-1",
     }
     store = Objects(f"s3://ready/{uuid4().hex}", config=config, allow_http=True)
-    app = FastAPI(lifespan=lifespan(Files(store)))
+    files = Files(store, max_in_flight=int(os.environ.get("MAX_IN_FLIGHT", 1 * MiB)))
+    app = FastAPI(lifespan=lifespan(files))
     app.get("/offer")(offer)
     app.post("/confirm", status_code=201)(confirm)
     app.get("/content")(content)

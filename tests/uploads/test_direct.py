@@ -9,6 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
+from roadworthy.uploads import Direct, Upload
+from roadworthy.uploads.types import PNG
 from support.sample_files import png, zip_of
 from support.server import Server
 
@@ -94,6 +96,21 @@ def test_a_confirmation_that_is_refused_by_the_service_may_be_repeated(client):
     assert refused(confirm(client, offer["ticket"], refuse=True)) == (409, "CONFLICT")
     assert confirm(client, offer["ticket"]).status_code == 201
     assert len(client.get("/keys").json()) == 1
+
+
+def test_a_confirmation_that_cannot_be_served_now_may_be_repeated(serve, object_url):
+    server = serve(APP, factory=True, env={"OBJECT_URL": object_url, "MAX_IN_FLIGHT": "10"})
+    with httpx.Client(base_url=server.url, timeout=30) as client:
+        offer = offered(client)
+        send(offer, png())
+
+        assert refused(confirm(client, offer["ticket"])) == (503, "SERVICE_UNAVAILABLE")
+        assert len(client.get("/keys").json()) == 1
+
+
+def test_a_secret_that_can_be_guessed_is_refused():
+    with pytest.raises(ValueError, match="too short"):
+        Direct(Upload(max_bytes=1, accept=(PNG,)), secret=b"x" * 31)
 
 
 def test_a_ticket_of_somebody_else_or_none_of_ours_is_refused(client):

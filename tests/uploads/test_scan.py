@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
@@ -222,6 +223,23 @@ async def feed_and_forget(one: Scan) -> None:
 async def test_a_scanner_that_is_away_refuses_files(unused_address):
     with pytest.raises(ServiceUnavailable):
         await scan(ClamAV(unused_address), [b"something"])
+
+
+async def test_a_scanner_that_takes_no_connection_holds_nobody_up():
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listening:
+        address = listening.getsockname()
+        waiting = [socket.socket() for _ in range(8)]  # as many as the kernel may take for it
+        for one in waiting:
+            one.setblocking(False)
+            one.connect_ex(address)
+        clamav = ClamAV(f"tcp://127.0.0.1:{address[1]}", connect_timeout=timedelta(seconds=0.3))
+
+        async with asyncio.timeout(10):
+            with pytest.raises(ServiceUnavailable):
+                await scan(clamav, [b"something"])
+
+        for one in waiting:
+            one.close()
 
 
 async def test_a_scanner_that_is_not_required_lets_files_pass_and_says_so(unused_address, caplog):

@@ -77,6 +77,35 @@ async def test_a_presigned_address_takes_and_gives_a_file(object_url, bucket):
     assert got.content == b"hello"
 
 
+@pytest.mark.parametrize("large", [False, True])
+async def test_the_store_serves_a_file_as_what_it_was_found_to_be(object_url, bucket, large):
+    store = objects(object_url, bucket)
+    served = {"media_type": "text/plain", "content_disposition": 'attachment; filename="a.txt"'}
+    async with store.writing("a/b", **served) as file:
+        await file.write([b"x" * (LARGE if large else 1)], lambda _: None)
+        await file.commit()
+
+    get = await store.presign_get("a/b", expires=timedelta(minutes=1))
+    async with httpx.AsyncClient() as client:
+        answer = await client.get(get.url)
+
+    assert answer.headers["content-type"] == "text/plain"
+    assert answer.headers["content-disposition"] == 'attachment; filename="a.txt"'
+
+
+async def test_a_file_that_is_replaced_while_it_is_read_is_an_error_and_no_mixture(
+    object_url, bucket
+):
+    store = objects(object_url, bucket)
+    put = await store.presign_put("a/b", media_type="text/plain", expires=timedelta(minutes=1))
+    async with httpx.AsyncClient() as client:
+        await client.put(put.url, headers=put.headers, content=b"first")
+        async with store.reading("a/b") as reading:
+            await client.put(put.url, headers=put.headers, content=b"other")
+            with pytest.raises(OSError, match="the object store failed"):
+                [chunk async for chunk in reading.chunks()]
+
+
 async def test_a_server_that_is_away_is_an_error_in_time(bucket):
     store = objects("http://127.0.0.1:9", bucket, timeout=timedelta(seconds=2))
 
