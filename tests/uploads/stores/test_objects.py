@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from anyio import CancelScope
 
 from roadworthy.testing.contract import StoreContract
 from roadworthy.uploads import MiB
@@ -62,6 +63,21 @@ async def test_a_writing_that_is_cancelled_leaves_no_unfinished_upload(object_ur
 
     assert unfinished(object_url, bucket) == 0
     assert [entry async for entry in store.entries()] == []
+
+
+async def test_a_writing_that_is_cancelled_without_end_leaves_no_unfinished_upload(
+    object_url, bucket
+):
+    store = objects(object_url, bucket)
+    with CancelScope() as scope:
+        async with store.writing("a/b", media_type="text/plain", content_disposition="a") as file:
+            for _ in range(LARGE // MiB):
+                await file.write([b"x" * MiB], lambda _: None)
+            begun = unfinished(object_url, bucket)
+            scope.cancel()
+            await asyncio.sleep(60)
+
+    assert (begun, unfinished(object_url, bucket)) == (1, 0)
 
 
 async def test_a_presigned_address_takes_and_gives_a_file(object_url, bucket):
