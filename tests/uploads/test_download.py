@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 import pytest
@@ -146,6 +147,15 @@ def test_head_tells_the_same_and_sends_nothing(service):
 def without_date(answer: Reply) -> dict[str, str]:
     varying = {"date", "x-request-id"}
     return {name: value for name, value in answer.headers.items() if name not in varying}
+
+
+def test_no_file_was_changed_in_the_future(service):
+    later = time.time() + 86_400
+    os.utime(service.directory / "a.bin", (later, later))
+
+    changed = parsedate_to_datetime(service.get("a.bin").headers["last-modified"])
+
+    assert changed.timestamp() <= time.time()  # RFC 9110 §8.8.2.1
 
 
 def test_a_connection_is_kept_for_the_next_download(service):
