@@ -146,7 +146,14 @@ APPLICATIONS: dict[str, Callable[[], FastAPI]] = {
 
 
 def serve(name: str, port: str) -> None:
-    uvicorn.run(APPLICATIONS[name](), port=int(port), log_level="warning", access_log=False)
+    # Connections are kept while the others are asked.
+    uvicorn.run(
+        APPLICATIONS[name](),
+        port=int(port),
+        log_level="warning",
+        access_log=False,
+        timeout_keep_alive=600,
+    )
 
 
 # --- the client -------------------------------------------------------------------------

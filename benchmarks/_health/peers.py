@@ -223,4 +223,11 @@ async def least(scope: Any, receive: Any, send: Any) -> None:
 
 def serve(name: str, port: str) -> None:
     make = next((peer.make for peer in PEERS if peer.name == name), lambda: least)
-    uvicorn.run(make(), port=int(port), log_level="warning", access_log=False)
+    # Connections are kept while the others are asked.
+    uvicorn.run(
+        make(),
+        port=int(port),
+        log_level="warning",
+        access_log=False,
+        timeout_keep_alive=600,
+    )
