@@ -17,7 +17,9 @@ class Faulty(Disk):
         super().__init__(directory)
         self.failing = set[str]()
 
-    def writing(self, key: str, *, media_type: str, content_disposition: str) -> Writing:  # type: ignore[override]
+    def writing(  # type: ignore[override]
+        self, key: str, *, media_type: str, content_disposition: str
+    ) -> Writing:
         writing = super().writing(
             key, media_type=media_type, content_disposition=content_disposition
         )

@@ -129,12 +129,12 @@ def test_a_ticket_of_somebody_else_or_none_of_ours_is_refused(client):
 
 
 def test_an_offer_expires(serve, object_url):
-    env = {"OBJECT_URL": object_url, "EXPIRES": "1"}
+    env = {"OBJECT_URL": object_url, "EXPIRES": "4"}
     server = serve(APP, factory=True, env=env)
     with httpx.Client(base_url=server.url) as client:
         offer = offered(client)
         send(offer, png())
-        time.sleep(2.2)
+        time.sleep(8.2)
 
         late = httpx.put(offer["url"], headers=offer["headers"], content=png())
         assert late.status_code == 403

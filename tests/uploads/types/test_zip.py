@@ -383,6 +383,13 @@ def test_limits_can_be_ones_own():
     assert verdict(PLAIN, kind=zip_within(max_entries=1)) == "too_many_entries"
 
 
+def test_a_directory_that_says_encrypted_is_rejected():
+    at = PLAIN.index(CENTRAL) + 8
+    changed = PLAIN[:at] + bytes([PLAIN[at] | 1]) + PLAIN[at + 1 :]
+
+    assert verdict(changed) == "encrypted"
+
+
 @given(st.integers(0, len(PLAIN) - 1), st.integers(1, 255))
 def test_a_changed_byte_shows_nobody_something_else(at, change):
     changed = PLAIN[:at] + bytes([PLAIN[at] ^ change]) + PLAIN[at + 1 :]

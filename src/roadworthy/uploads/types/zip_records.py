@@ -110,6 +110,7 @@ def read_central(source: Pushed) -> Step[Entry]:
     fields = _CENTRAL_FIELDS.unpack((yield from source.take(_CENTRAL_FIELDS.size)))
     made_by, _, flags, method, _, _, crc, compressed, expanded, *lengths = fields[:12]
     disk, _, attributes, offset = fields[12:]
+    _judge_method(flags, method)  # some readers believe the directory
     name = yield from source.take(lengths[0])
     extra = _extra(name, (yield from source.take(lengths[1])))
     look_at((yield from source.take(lengths[2])))
