@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support import debian
+from support.brokers import NoBroker, rabbitmq_vhost, redis_database
 from support.nginx import Nginx, proxy_to
 from support.objects import object_server
 from support.postgres import Unavailable, database_on, server_url
@@ -49,6 +50,20 @@ def postgres_url(postgres_server: str) -> Iterator[str]:
 def object_url() -> Iterator[str]:
     """The URL of an S3 server that has one bucket, `ready`: use a prefix of your own."""
     with object_server() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def rabbitmq_url() -> Iterator[str]:
+    """The URL of a virtual host of RabbitMQ that is empty at first: use a prefix of your own."""
+    with skipped_without("RabbitMQ"), rabbitmq_vhost() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> Iterator[str]:
+    """The URL of a database of Redis that is empty at first: use a prefix of your own."""
+    with skipped_without("Redis"), redis_database() as url:
         yield url
 
 
@@ -147,7 +162,7 @@ def curl() -> str:
 def skipped_without(name: str) -> Iterator[None]:
     try:
         yield
-    except debian.Unavailable as reason:
+    except (debian.Unavailable, NoBroker) as reason:
         pytest.skip(f"{NEEDS.format(name)}{reason}")
 
 

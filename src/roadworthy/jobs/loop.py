@@ -80,7 +80,7 @@ class _Begun:
 class Loop:
     """Run jobs until told to stop."""
 
-    def __init__(self, work: Work, limits: Limits) -> None:
+    def __init__(self, work: Work, limits: Limits, *, only_mine: bool = False) -> None:
         self._work, self._limits = work, limits
         self._tiers = Tiers(
             threads=limits.at_a_time["thread"],
@@ -95,7 +95,14 @@ class Loop:
             transactions=limits.transactions,
             on_progress=self._note_progress,
         )
-        self._pulse = Pulse(work, self._ledger, begun=self._ids, end=self._end, woken=self.wake)
+        self._pulse = Pulse(
+            work,
+            self._ledger,
+            begun=self._ids,
+            end=self._end,
+            woken=self.wake,
+            only_mine=only_mine,
+        )
         self._alive = Alive(work.units.engine.url)
         self._ticks = Ticks(work.tasks.values())
         # A thread or a process takes longer to start than a claim does.
@@ -150,7 +157,7 @@ class Loop:
         """Look for jobs now."""
         for room in self._rooms.values():
             room.may_wait = True
-        self._look_at = min(self._look_at, max(monotonic(), self._looked_at + _GLANCE))
+        self._look_by(max(monotonic(), self._looked_at + _GLANCE))
         self._news.set()
 
     def recheck(self) -> None:
@@ -264,7 +271,11 @@ class Loop:
         soonest = min((time for time in times if time is not None), default=None)
         if soonest is not None:
             wait = (soonest - self._ledger.now()).total_seconds()
-            self._look_at = min(self._look_at, monotonic() + max(0.0, wait))
+            self._look_by(monotonic() + max(0.0, wait))
+
+    def _look_by(self, moment: float) -> None:
+        """Look at what is scheduled no later than this."""
+        self._look_at = min(self._look_at, moment)
 
     async def _claim(
         self, db: AsyncConnection, runs_on: RunsOn, number: int, claimed: _ByTier
@@ -322,7 +333,7 @@ class Loop:
         elif outcome == "released" or (twice and outcome != "completed"):
             self._given_back.append(id_)
         elif outcome == "retried":
-            self._look_at = min(self._look_at, self._looked_at + _GLANCE)
+            self._look_by(self._looked_at + _GLANCE)
         self._begin_some(begun.runs_on)
         self._news.set()
 

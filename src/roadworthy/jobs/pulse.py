@@ -29,7 +29,10 @@ _NOTHING: Final = records.QueueStats(0, timedelta(0))
 
 
 class Pulse:
-    """Beat three times in each lease, until cancelled."""
+    """Beat three times in each lease, until cancelled.
+
+    With `only_mine` it keeps the leases of this worker, and leaves the rest to another.
+    """
 
     def __init__(
         self,
@@ -39,8 +42,10 @@ class Pulse:
         begun: Callable[[], Collection[str]],
         end: Callable[[str, Reason], object],
         woken: Callable[[], object],
+        only_mine: bool = False,
     ) -> None:
         self._work, self._ledger = work, ledger
+        self._only_mine = only_mine
         self._begun, self._stop, self._woken = begun, end, woken
         self._now = asyncio.Event()
         self._count_at = 0.0
@@ -59,7 +64,8 @@ class Pulse:
         while True:
             try:
                 await self._beat()
-                await self._look_after()
+                if not self._only_mine:
+                    await self._look_after()
                 away = False
             except Exception as error:  # whatever a driver raises: the next beat may succeed
                 tell.away(error, seconds, again=away)
@@ -77,12 +83,16 @@ class Pulse:
         async with self._work.units.engine.begin() as db:
             await self._ledger.correct_clock(db)
             held = await self._ledger.beat(db, mine) if mine else {}
-            rescued = await self._ledger.rescue(db, mine=mine)
-            unparked = await self._ledger.unpark(db, self._work.knows)
+            found = not self._only_mine and await self._queue_again(db, mine)
         self._end(mine, held)
-        tell.rescued(rescued)
-        if rescued or unparked:
+        if found:
             self._woken()
+
+    async def _queue_again(self, db: AsyncConnection, mine: Collection[str]) -> bool:
+        rescued = await self._ledger.rescue(db, mine=mine)
+        unparked = await self._ledger.unpark(db, self._work.knows)
+        tell.rescued(rescued)
+        return bool(rescued or unparked)
 
     def _end(self, mine: Collection[str], held: dict[str, bool]) -> None:
         for id_ in mine:

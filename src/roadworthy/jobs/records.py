@@ -142,6 +142,7 @@ async def retry(session: Here, id: str) -> bool:  # noqa: A002
         return False
     turn = turn_at(now, record.priority)
     fresh = {"attempts": 0, "run_at": now, "turn_at": turn, "finished_at": None}
+    fresh["leased_until"] = None  # of a doorbell from before it was cancelled
     queued = await session.run_sync(
         _change, moved("retry").where(table.c.id == id).values(cancel_requested=False, **fresh)
     )

@@ -1,0 +1,73 @@
+"""`Hosted`: parts that are open on an event loop, in a thread of a process that has none."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine, Iterable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from typing import Any, Final, TypeAlias, TypeVar
+
+__all__ = ["Hosted", "NotOpen", "Parts"]
+
+R = TypeVar("R")
+
+Parts: TypeAlias = Callable[[], Iterable[AbstractAsyncContextManager[object]]]
+"""Makes what a process opens, from left to right."""
+
+_CLOSING: Final = 60.0
+"""Seconds after which a process ends although its parts are not closed."""
+
+
+class NotOpen(RuntimeError):
+    """What a worker process needs could not be opened; the cause says why."""
+
+
+class Hosted:
+    """Open parts in a thread, keep them open, and call coroutines on their loop.
+
+    They are made in that thread, too: nothing of them is older than the process.
+    """
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._opened = threading.Event()
+        self._failure: BaseException | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop: asyncio.Event | None = None
+        self._thread = threading.Thread(target=self._run, name="roadworthy-worker", daemon=True)
+
+    def start(self) -> None:
+        """Begin to open the parts."""
+        self._thread.start()
+
+    def call(self, make: Callable[[], Coroutine[Any, Any, R]]) -> R:
+        """Run a coroutine on the loop, and wait for its result.
+
+        Raises:
+            NotOpen: Opening the parts has failed, or they are closed.
+        """
+        self._opened.wait()
+        if self._failure is not None or self._loop is None or not self._thread.is_alive():
+            raise NotOpen("The parts of this worker process are not open.") from self._failure
+        return asyncio.run_coroutine_threadsafe(make(), self._loop).result()
+
+    def close(self) -> None:
+        """Close the parts from right to left; jobs that run end, or are given back."""
+        if self._loop is not None and self._stop is not None and self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._stop.set)
+            self._thread.join(_CLOSING)
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._live())
+        except BaseException as error:  # whatever a part raises is told where it is waited for
+            self._failure = error
+        finally:
+            self._opened.set()
+
+    async def _live(self) -> None:
+        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        async with AsyncExitStack() as stack:
+            for part in self._parts():
+                await stack.enter_async_context(part)
+            self._opened.set()
+            await self._stop.wait()

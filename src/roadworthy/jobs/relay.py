@@ -1,0 +1,290 @@
+"""`Relay`: what looks after jobs where others run them, and rings for those that are due.
+
+It does what the embedded engine does besides running jobs: it queues what has become
+due, enqueues the ticks of schedules, queues the jobs of dead workers again, counts and
+sweeps. Then it marks the jobs that have not been rung, commits, and sends doorbells.
+Several relays may do so at once: each row is marked by one of them.
+
+A broker that is away holds up nothing here but the doorbells. When it is back, they
+are sent; marks whose doorbell was lost run out, and their jobs are rung again.
+"""
+
+import asyncio
+import contextvars
+import logging
+import math
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from time import monotonic
+from typing import Any, Final, TypeVar
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from roadworthy.jobs import notices, rings, tell
+from roadworthy.jobs.doorbells import Broker, Doorbell
+from roadworthy.jobs.ledger import Ledger, worker_name
+from roadworthy.jobs.pulse import Pulse
+from roadworthy.jobs.rings import Line
+from roadworthy.jobs.signals import Notice
+from roadworthy.jobs.task import RunsOn
+from roadworthy.jobs.ticks import Ticks
+from roadworthy.jobs.work import Work
+
+__all__ = ["BrokerAway", "Relay", "Ringing"]
+
+R = TypeVar("R")
+
+_GLANCE: Final = 0.02
+"""Seconds between two rounds: one rings for many commits."""
+_SPREAD: Final = 16
+"""Messages that a backlog is spread over, before each of them tells of more than one job."""
+_MOST: Final = 2000
+"""Jobs of a line that are rung in one round."""
+_ENOUGH: Final = 100
+"""Messages that may wait in a queue: their readers will find what is not rung yet, too."""
+_FULL: Final = 0.1
+"""Seconds after which a queue that has enough messages is looked at again."""
+_FIRST_PAUSE: Final = 0.2
+_LONGEST_PAUSE: Final = 5.0
+_DEADLINE: Final = 30.0
+"""Seconds for what a broker has to answer; its driver should have given up before that."""
+
+_log = logging.getLogger("roadworthy.jobs")
+
+
+class BrokerAway(ConnectionError):
+    """Doorbells cannot be sent: jobs are kept, and wait until the broker is back."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ringing:
+    """How a relay rings: `again` is how long a doorbell counts as on its way."""
+
+    batches: dict[RunsOn, int]
+    """The most jobs that one message tells of."""
+    lease: timedelta
+    again: timedelta
+    poll: timedelta
+
+
+class Relay:
+    """Ring for the jobs of one table until told to stop."""
+
+    def __init__(self, work: Work, broker: Broker, ringing: Ringing) -> None:
+        self._work, self._broker, self._ringing = work, broker, ringing
+        self._ledger = Ledger(worker=worker_name(), lease=ringing.lease, clock=work.clock)
+        self._pulse = Pulse(work, self._ledger, begun=list, end=_nobody, woken=self.wake)
+        self._ticks = Ticks(work.tasks.values())
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="roadworthy-broker")
+        self._news = asyncio.Event()
+        self._owned: list[asyncio.Task[None]] = []
+        self._look_at = self._late_at = 0.0
+        self._waiting: dict[str, int] = {}
+        """How many messages waited in each queue when we last heard."""
+        self._taken_back: list[str] = []
+        """Marked, and not rung: to be unmarked when the database answers."""
+        self.away: Exception | None = None
+        """Why the broker cannot be reached, if it cannot."""
+
+    async def start(self) -> None:
+        """Begin."""
+        self._own(self._go_round())
+        self._own(self._pulse.beat_forever())
+        engine = self._work.units.engine
+        if engine.dialect.name == "postgresql":
+            self._own(notices.listen(engine, self._hear))
+
+    async def stop(self) -> None:
+        """Ring no more; what is marked and not rung is left to the next relay."""
+        for owned in self._owned:
+            owned.cancel()
+        await asyncio.gather(*self._owned, return_exceptions=True)
+        self._thread.submit(self._broker.close)
+        self._thread.shutdown(wait=False)
+
+    def wake(self) -> None:
+        """Look for jobs now."""
+        self._look_at = 0.0
+        self._news.set()
+
+    async def ping(self) -> None:
+        """Ask the broker whether it is there.
+
+        Raises:
+            BrokerAway: It is not.
+        """
+        try:
+            await self._ask(lambda: self._broker.waiting(self._pulse.queues[0]))
+        except Exception as error:  # whatever a driver raises
+            raise BrokerAway(f"The broker of jobs does not answer: {error!r}") from error
+
+    def _own(self, work: Coroutine[Any, Any, None]) -> None:
+        loop = asyncio.get_running_loop()
+        self._owned.append(loop.create_task(work, context=contextvars.Context()))
+
+    def _hear(self, notice: Notice) -> None:
+        if notice == "jobs":
+            self.wake()
+
+    async def _go_round(self) -> None:
+        pause = _FIRST_PAUSE
+        while True:
+            self._news.clear()
+            try:
+                await self._round()
+            except Exception as error:  # whatever a driver raises: rows wait, and we try again
+                tell.away(error, pause, again=pause > _FIRST_PAUSE)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, _LONGEST_PAUSE)
+            else:
+                pause = _FIRST_PAUSE
+                await self._sleep()
+
+    async def _sleep(self) -> None:
+        await asyncio.sleep(_GLANCE)
+        full = any(waiting >= _ENOUGH for waiting in self._waiting.values())
+        poll = _FULL if full else self._ringing.poll.total_seconds()
+        try:
+            async with asyncio.timeout(max(0.0, min(poll, self._look_at - monotonic()))):
+                await self._news.wait()
+        except TimeoutError:
+            return
+
+    async def _round(self) -> None:
+        if self.away is not None and not await self._is_back():
+            await self._look_after()  # what is due is queued meanwhile, and seen by `waiting`
+            return
+        await self._measure()
+        await self._look_after()
+        for line, jobs in (await self._unrung()).items():
+            await self._ring_all(line, jobs)
+
+    async def _ring_all(self, line: Line, jobs: int) -> None:
+        while jobs > 0 and self.away is None and self._has_place(line[0]):
+            rung = await self._ring(line)
+            jobs = jobs - rung if rung else 0
+
+    async def _look_after(self) -> None:
+        """Queue what is due, and what has lost its doorbell."""
+        if monotonic() >= self._look_at:
+            async with self._work.units.engine.begin() as db:
+                await self._ledger.hurry(db)
+                await self._look(db)
+        if monotonic() >= self._late_at and self.away is None:
+            self._late_at = monotonic() + self._ringing.again.total_seconds() / 4
+            await self._ring_late_ones()
+
+    async def _look(self, db: AsyncConnection) -> None:
+        self._look_at = math.inf
+        times = [
+            await self._ledger.promote(db),
+            await self._ticks.pass_(db, self._ledger.now()),
+        ]
+        soonest = min((time for time in times if time is not None), default=None)
+        # A worker that repeats a job tells nobody of its time: so we look with every poll.
+        wait = self._ringing.poll
+        if soonest is not None:
+            wait = min(wait, soonest - self._ledger.now())
+        self._look_at = min(self._look_at, monotonic() + max(0.0, wait.total_seconds()))
+
+    async def _unrung(self) -> dict[Line, int]:
+        async with self._work.units.engine.begin() as db:
+            if self._taken_back:
+                await rings.unmark(db, self._taken_back)
+                self._taken_back = []
+            return await rings.unmarked(db)
+
+    async def _ring(self, line: Line) -> int:
+        """Mark the next jobs of a line, and ring for them; return how many they are."""
+        async with self._work.units.engine.begin() as db:
+            await self._ledger.hurry(db)
+            until = self._ledger.now() + self._ringing.again
+            ids = await rings.mark(db, line, until, most=_MOST)
+        if ids and not await self._send(line[0], self._bells(line, len(ids))):
+            self._taken_back += ids
+        return len(ids)
+
+    def _bells(self, line: Line, jobs: int) -> list[Doorbell]:
+        """Return doorbells: one a job, or for several where there are many."""
+        queue, runs_on = line
+        waiting = max(jobs, self._waiting.get(queue, 0))
+        size = min(self._ringing.batches[runs_on], math.ceil(waiting / _SPREAD))
+        full, rest = divmod(jobs, size)
+        sizes = [size] * full + ([rest] if rest else [])
+        return [Doorbell(queue, runs_on, number) for number in sizes]
+
+    async def _ring_late_ones(self) -> None:
+        """Ring again for what nobody has claimed in time, if its doorbell may be lost.
+
+        While messages wait, most of them are not: only one of each tier is sent anew, in
+        case its own are the lost ones, so that they do not pile up while no worker runs.
+        """
+        now = self._ledger.now()
+        async with self._work.units.engine.connect() as db:
+            lines = await rings.late(db, now)
+        for line in lines:
+            queue, runs_on = line
+            waiting = await self._count(queue)
+            if waiting is None:
+                return
+            if await self._settle_late(line, now, kept=waiting > 0) and waiting:
+                await self._send(queue, [Doorbell(queue, runs_on, 1)])
+
+    async def _settle_late(self, line: Line, now: datetime, *, kept: bool) -> int:
+        async with self._work.units.engine.begin() as db:
+            if kept:
+                return await rings.keep(db, line, now, now + self._ringing.again)
+            return await rings.unmark_late(db, line, now)
+
+    def _has_place(self, queue: str) -> bool:
+        return self._waiting.get(queue, 0) < _ENOUGH
+
+    async def _measure(self) -> None:
+        """Ask again of the queues that had enough messages."""
+        for queue, waiting in list(self._waiting.items()):
+            if waiting >= _ENOUGH:
+                await self._count(queue)
+
+    async def _count(self, queue: str) -> int | None:
+        try:
+            self._waiting[queue] = await self._ask(lambda: self._broker.waiting(queue))
+        except Exception as error:  # whatever a driver raises
+            self._tell_away(error)
+            return None
+        return self._waiting[queue]
+
+    async def _send(self, queue: str, bells: list[Doorbell]) -> bool:
+        try:
+            self._waiting[queue] = await self._ask(lambda: self._broker.ring(queue, bells))
+        except Exception as error:  # whatever a driver raises
+            self._tell_away(error)
+            return False
+        return True
+
+    async def _is_back(self) -> bool:
+        try:
+            await self._ask(lambda: self._broker.waiting(self._pulse.queues[0]))
+        except Exception as error:  # whatever a driver raises
+            self.away = error
+            return False
+        _log.warning("The broker of jobs is back: jobs that waited are rung for")
+        self.away, self._waiting = None, {}
+        return True
+
+    def _tell_away(self, error: Exception) -> None:
+        if self.away is None:
+            text = "The broker of jobs is away (%s): jobs are kept, and wait until it is back"
+            _log.warning(text, type(error).__name__, exc_info=error)
+        self.away = error
+
+    async def _ask(self, call: Callable[[], R]) -> R:
+        """Call the broker in its thread."""
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(_DEADLINE):
+            return await loop.run_in_executor(self._thread, call)
+
+
+def _nobody(id_: str, reason: object) -> None:
+    """Nothing runs here."""
