@@ -5,8 +5,8 @@ from typing import Any, Final
 from uuid import uuid4
 
 import kombu
-from kombu.exceptions import ChannelError
 from amqp import exceptions as amqp_exceptions  # type: ignore[import-untyped] # it has no types
+from kombu.exceptions import ChannelError
 
 from roadworthy.jobs.doorbells import Doorbell
 

@@ -15,8 +15,11 @@ opens them elsewhere, such as the server here, rings: it tells the broker that t
 jobs. The rows stay the truth, so a broker that loses everything loses no job.
 """
 
+# Celery has no types.
+# pyright: reportMissingTypeStubs=false
+
 try:
-    from celery import Celery  # type: ignore[import-untyped] # it has no types
+    from celery import Celery  # type: ignore[import-untyped]
     from celery import signals as celery_signals
     from celery.exceptions import Reject  # type: ignore[import-untyped]
 except ModuleNotFoundError as missing:
