@@ -37,6 +37,7 @@ from typing import Any, Final
 
 from roadworthy.jobs.doorbells import Doorbell
 from roadworthy.jobs.engines._celery_broker import RUN, CeleryBroker
+from roadworthy.jobs.engines._celery_task import celery_task
 from roadworthy.jobs.hearing import Hearing
 from roadworthy.jobs.hosted import Hosted, NotOpen, Parts
 from roadworthy.jobs.loop import Limits
@@ -44,7 +45,7 @@ from roadworthy.jobs.relay import BrokerAway, Relay, Ringing
 from roadworthy.jobs.task import RunsOn
 from roadworthy.jobs.work import Work
 
-__all__ = ["CeleryEngine"]
+__all__ = ["CeleryEngine", "celery_task"]
 
 _PATIENCE: Final = timedelta(seconds=1)
 """How long a doorbell waits for a place before another process may have it."""
