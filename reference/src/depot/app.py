@@ -55,8 +55,11 @@ def create_app(chosen: Settings) -> FastAPI:
     grace = Grace.of_server(chosen)
     db, files = parts.database(chosen, grace), parts.files(chosen)
     mailer = parts.mailer(chosen)
-    health = probing.health(chosen, db, files)
-    background = parts.jobs(db, files, mailer, grace, run=chosen.jobs.run_in_server)
+    engine = parts.engine(chosen, grace)
+    health = probing.health(chosen, db, files, engine)
+    # With Celery nothing runs here anyway, and somebody has to ring.
+    run = chosen.jobs.run_in_server or chosen.jobs.engine == "celery"
+    background = parts.jobs(db, files, mailer, engine, run=run)
     telemetry = Telemetry(
         resource={"service.name": "depot", "service.version": __version__},
         untold=_UNTOLD,

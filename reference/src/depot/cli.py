@@ -95,12 +95,20 @@ def _settings(*, runs_jobs: bool = False) -> Settings:
         chosen = settings.read()
     except SettingsMistaken as error:
         _fail(*error.lines)
-    if runs_jobs and chosen.jobs.engine != "embedded":
-        _fail("DEPOT_JOBS__ENGINE: needs embedded; celery and rq come with a later version")
+    if runs_jobs and (mistake := _mistake_about_jobs(chosen)):
+        _fail(mistake)
     logging.config.dictConfig(logs.config(chosen.log.format))
     for sentence in settings.unknown(os.environ):
         log.warning("%s", sentence)
     return chosen
+
+
+def _mistake_about_jobs(chosen: Settings) -> str | None:
+    if chosen.jobs.engine == "rq":
+        return "DEPOT_JOBS__ENGINE: needs embedded or celery; rq comes with a later version"
+    if chosen.jobs.engine == "celery" and chosen.jobs.broker_url is None:
+        return "DEPOT_JOBS__BROKER_URL: needs amqp://host or redis://host, for celery"
+    return None
 
 
 def _with_database(chosen: Settings, use: Callable[[Database], Awaitable[None]]) -> None:

@@ -12,15 +12,15 @@ from depot.settings import Settings
 from depot.stopping import Grace
 from depot.users.tasks import record_action
 from roadworthy.database import Database
-from roadworthy.jobs import Embedded, Jobs
+from roadworthy.jobs import Embedded, Engine, Jobs
 from roadworthy.uploads import Disk, Files
 from roadworthy.uploads.store import Store
 
-__all__ = ["TASKS", "database", "files", "jobs", "mailer"]
+__all__ = ["LIMITS", "TASKS", "database", "engine", "files", "jobs", "mailer"]
 
 TASKS: Final = (send_confirmation, make_invoice, record_action, make_thumbnail, remove_files)
 """Everything that is done in the background."""
-MAILS_AT_A_TIME: Final = 10
+LIMITS: Final = {MAIL: 10}
 """A mail server that hangs takes these places, and leaves the others to other work."""
 
 
@@ -53,15 +53,15 @@ def mailer(settings: Settings) -> Mailer:
     return Mailer(Smtp(server), sender=server.sender)
 
 
-def jobs(
-    db: Database,
-    files: Files,
-    mailer: Mailer,
-    grace: Grace,
-    *,
-    run: bool,
-    queues: Sequence[str] | None = None,
-) -> Jobs:
-    """Return what runs jobs: all of them, or those of some queues."""
-    engine = Embedded(grace=grace.jobs, queues=queues, queue_limits={MAIL: MAILS_AT_A_TIME})
+def engine(settings: Settings, grace: Grace, *, queues: Sequence[str] | None = None) -> Engine:
+    """Return what runs jobs, all of them or those of some queues, or rings for workers."""
+    if settings.jobs.engine == "celery":
+        from depot import celery_work  # noqa: PLC0415 - only who uses it waits
+
+        return celery_work.engine(celery_work.app(settings), grace, queue_limits=LIMITS)
+    return Embedded(grace=grace.jobs, queues=queues, queue_limits=LIMITS)
+
+
+def jobs(db: Database, files: Files, mailer: Mailer, engine: Engine, *, run: bool = True) -> Jobs:
+    """Return what knows all jobs, and has the engine run them."""
     return Jobs(db, tasks=TASKS, parts=[files, mailer], engine=engine, run=run)

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from depot import parts
 from depot.settings import Settings
 from depot.stopping import Grace
-from roadworthy.jobs import run_worker
+from roadworthy.database import Database
+from roadworthy.jobs import Jobs, run_worker
 
 __all__ = ["work"]
 
@@ -17,8 +18,19 @@ def work(settings: Settings, *, queues: Sequence[str] | None) -> int:
     grace = Grace.of_worker(settings)
     db, files = parts.database(settings, grace), parts.files(settings)
     mailer = parts.mailer(settings)
-    jobs = parts.jobs(db, files, mailer, grace, run=True, queues=queues)
+    jobs = parts.jobs(db, files, mailer, parts.engine(settings, grace, queues=queues))
+    if settings.jobs.engine == "celery":
+        return _work_with_celery(db, jobs, grace, queues)
     return asyncio.run(run_worker(db, files, mailer, jobs, on_ready=_announce))
+
+
+def _work_with_celery(db: Database, jobs: Jobs, grace: Grace, queues: Sequence[str] | None) -> int:
+    """Look after jobs here, and run them in processes that open what they need themselves."""
+    from depot.celery_work import CeleryWorker  # noqa: PLC0415 - only who uses it waits
+
+    worker = CeleryWorker(grace, queues=queues)
+    code = asyncio.run(run_worker(db, jobs, worker, on_ready=_announce))
+    return 1 if worker.died else code
 
 
 def _announce() -> None:

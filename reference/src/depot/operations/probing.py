@@ -3,13 +3,14 @@
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from functools import partial
-from typing import Final
+from typing import Final, Protocol, runtime_checkable
 
 from depot import __version__, schema
 from depot.settings import Settings
 from roadworthy import jobs
 from roadworthy.database import Database
 from roadworthy.health import Health, disk_space, reachable
+from roadworthy.jobs import Engine
 from roadworthy.uploads import Files, MiB
 
 __all__ = ["health"]
@@ -19,9 +20,17 @@ _SELDOM: Final = timedelta(seconds=15)
 _LONG: Final = timedelta(minutes=1)
 """A job that is due should not wait longer."""
 _STORE_SECONDS: Final = timedelta(seconds=5)
+_BROKER_SECONDS: Final = timedelta(seconds=5)
 
 
-def health(settings: Settings, db: Database, files: Files) -> Health:
+@runtime_checkable
+class _WithBroker(Protocol):
+    """An engine that has somebody to ask."""
+
+    async def ping(self) -> None: ...
+
+
+def health(settings: Settings, db: Database, files: Files, engine: Engine) -> Health:
     """Return the part that asks what Depot needs; without its database it is not ready."""
     token = settings.ops.token
     found = Health(
@@ -32,6 +41,8 @@ def health(settings: Settings, db: Database, files: Files) -> Health:
     found.add("database", db.ping, interval=_OFTEN)
     found.add("schema", partial(schema.check, db), interval=_SELDOM, after=["database"])
     found.add("jobs", _backlog(db), interval=_SELDOM, critical=False, after=["database"])
+    if isinstance(engine, _WithBroker):
+        found.add("broker", engine.ping, timeout=_BROKER_SECONDS, critical=False)
     _add_places(found, settings, files)
     return found
 

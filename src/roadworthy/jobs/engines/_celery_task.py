@@ -9,13 +9,14 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
-from celery.exceptions import Ignore, Reject, Retry  # type: ignore[import-untyped]
+from celery import exceptions as celery_exceptions  # type: ignore[import-untyped]
 
 from roadworthy.jobs.job import GiveUp, Job, TryAgain
 from roadworthy.jobs.task import Task, task
 
 __all__ = ["celery_task"]
 
+_celery: Any = celery_exceptions
 _JOB: Final = "roadworthy_job"
 """The parameter that is added to those of the function."""
 _ATTEMPTS: Final = 5
@@ -37,7 +38,7 @@ def celery_task(existing: Any, **terms: Any) -> Task[...]:
         TypeError: A parameter cannot be stored; the text names it.
     """
     most = existing.max_retries
-    given = {"attempts": _ATTEMPTS if most is None else most + 1, **terms}
+    given: dict[str, Any] = {"attempts": _ATTEMPTS if most is None else most + 1, **terms}
     function = _function(existing)
     declared: Task[...] = task(name=existing.name, runs_on="thread", **given)(function)
     return declared
@@ -48,12 +49,12 @@ def _function(existing: Any) -> Callable[..., object]:
         job: Job = arguments.pop(_JOB)
         try:
             _call(existing, job, arguments)
-        except Retry as again:
+        except _celery.Retry as again:
             raise TryAgain(str(again), delay=_delay(again)) from (again.exc or again)
-        except Reject as refused:
+        except _celery.Reject as refused:
             wanted = TryAgain if refused.requeue else GiveUp
             raise wanted(str(refused.reason or "It was rejected.")) from refused
-        except Ignore:
+        except _celery.Ignore:
             return
 
     plain = getattr(existing.run, "__func__", existing.run)
@@ -96,10 +97,10 @@ def _retry(  # noqa: PLR0917 - they are those of Celery
     countdown: float | None = None,
     max_retries: int | None = None,
     **_: Any,
-) -> Retry:
+) -> BaseException:
     if max_retries is not None and attempt > max_retries:
         raise GiveUp(f"It may be tried again {max_retries} times.") from exc
-    again = Retry(exc=exc, when=countdown if eta is None else eta)
+    again: BaseException = _celery.Retry(exc=exc, when=countdown if eta is None else eta)
     if throw:
         raise again
     return again

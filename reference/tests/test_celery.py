@@ -1,0 +1,94 @@
+"""CONTRACT: Jobs, where Celery's workers run them."""
+
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from support.proxy import Proxy
+
+StartDepot = Callable[..., Any]
+Eventually = Callable[..., Any]
+
+ITEM = {"name": "Hammer", "quantity": 1000, "price": "9.99"}
+DONE = ("sent", "ready")
+
+
+def _order(client: httpx.Client) -> str:
+    item = client.post("/inventory", json=ITEM).json()["id"]
+    body = {"customer_email": "ann@example.com", "lines": [{"item_id": item, "quantity": 1}]}
+    answer = client.post("/orders", json=body)
+    assert answer.status_code == 201, answer.text
+    return str(answer.headers["location"])
+
+
+def _states(client: httpx.Client, location: str) -> tuple[str, str]:
+    order = client.get(location).json()
+    return order["confirmation"], order["invoice"]
+
+
+def _settings(url: str, broker: str, directory: Path) -> dict[str, str]:
+    return {
+        "DEPOT_DATABASE__URL": url,
+        "DEPOT_DATA_DIR": str(directory),
+        "DEPOT_JOBS__ENGINE": "celery",
+        "DEPOT_JOBS__BROKER_URL": broker,
+    }
+
+
+@pytest.mark.parametrize("broker", ["rabbitmq_url", "redis_url"])
+def test_an_order_gets_its_confirmation_and_its_invoice(
+    request: pytest.FixtureRequest,
+    start_briefly: StartDepot,
+    eventually: Eventually,
+    postgres_url: str,
+    tmp_path: Path,
+    broker: str,
+) -> None:
+    settings = _settings(postgres_url, request.getfixturevalue(broker), tmp_path)
+    server = start_briefly(**settings)
+    with server.client() as client:
+        location = _order(client)
+        before = _states(client, location)
+        worker = start_briefly(command="worker", **settings)
+        eventually(lambda: _states(client, location), DONE.__eq__)
+        health = client.get("/readyz/broker").status_code
+
+    assert before == ("pending", "pending")
+    assert health == 200
+    assert worker.stop(signal.SIGTERM) == 0
+    assert server.stop(signal.SIGTERM) == 0
+
+
+def test_a_broker_that_is_away_degrades_depot_and_refuses_no_order(
+    start_briefly: StartDepot,
+    eventually: Eventually,
+    redis_url: str,
+    postgres_url: str,
+    tmp_path: Path,
+) -> None:
+    with Proxy(6379) as proxy:
+        broker = redis_url.replace(":6379", f":{proxy.port}")
+        server = start_briefly(**_settings(postgres_url, broker, tmp_path))
+        with server.client() as client:
+            proxy.cut()
+            location = _order(client)
+            eventually(lambda: client.get("/readyz/broker").status_code, (503).__eq__)
+            ready, states = client.get("/readyz").status_code, _states(client, location)
+
+    assert (ready, states) == (200, ("pending", "pending"))
+
+
+@pytest.mark.parametrize("command", ["serve", "worker"])
+def test_without_a_broker_it_is_one_line(
+    run_depot: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path, command: str
+) -> None:
+    done = run_depot(command, DEPOT_DATA_DIR=str(tmp_path), DEPOT_JOBS__ENGINE="celery")
+
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("DEPOT_JOBS__BROKER_URL: needs amqp://host")
