@@ -121,6 +121,7 @@ def test_a_part_without_a_database_needs_no_extra(module):
         ("roadworthy.uploads", "python_multipart", "uploads"),
         ("roadworthy.uploads.images", "PIL", "images"),
         ("roadworthy.uploads.stores.objects", "obstore", "s3"),
+        ("roadworthy.jobs.engines.celery", "celery", "celery"),
     ],
 )
 def test_the_absence_of_an_extra_says_what_to_install(module, absent, extra):

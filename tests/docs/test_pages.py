@@ -15,7 +15,19 @@ from support.source import REPOSITORY
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
 EXTRAS = set(PROJECT["project"]["optional-dependencies"])
 WORDS = set(re.findall(r"^([a-z]+):", (REPOSITORY / "Makefile").read_text(), re.MULTILINE))
-ANYWHERE = {"cd", "export", "curl", "git", "docker", "uvicorn", "psql", "pip", "python", "mkdir"}
+ANYWHERE = {
+    "cd",
+    "celery",
+    "export",
+    "curl",
+    "git",
+    "docker",
+    "uvicorn",
+    "psql",
+    "pip",
+    "python",
+    "mkdir",
+}
 COMMANDS = [
     pytest.param(line, id=f"{block.page.name}: {line[:60]}")
     for page in pages()

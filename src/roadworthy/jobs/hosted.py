@@ -1,4 +1,4 @@
-"""`Hosted`: parts that are open on an event loop, in a thread of a process that has none."""
+"""`Hosted`: parts that are open on an event loop in a thread of its own."""
 
 import asyncio
 import threading

@@ -1,4 +1,4 @@
-"""`Relay`: what looks after jobs where others run them, and rings for those that are due.
+"""`Relay`: look after jobs that others run, and ring for those that are due.
 
 It does what the embedded engine does besides running jobs: it queues what has become
 due, enqueues the ticks of schedules, queues the jobs of dead workers again, counts and

@@ -1,4 +1,4 @@
-"""The marks of queued jobs whose doorbell is on its way, so that each is rung once.
+"""The marks of jobs whose doorbell is on its way: each is rung for once.
 
 `leased_until` of a queued row says until when its doorbell counts as on its way. A row
 without it has not been rung; one whose time has run out may have lost its doorbell.
@@ -26,7 +26,7 @@ _GLANCED: Final = 5000
 
 
 async def unmarked(db: AsyncConnection) -> dict[Line, int]:
-    """Return how many jobs have not been rung; of very many, how many there are at least."""
+    """Return how many jobs have not been rung; of very many, a part."""
     return {(row.queue, row.runs_on): row.jobs for row in await db.execute(_unmarked)}
 
 

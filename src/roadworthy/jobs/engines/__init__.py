@@ -1,3 +1,3 @@
-"""Engines that run jobs on more than one machine: each is a module that needs an extra."""
+"""Engines for workers of others: each is a module, and needs an extra."""
 
 __all__: list[str] = []

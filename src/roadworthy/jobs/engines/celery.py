@@ -1,4 +1,4 @@
-"""`CeleryEngine`: run jobs in Celery's workers; the broker carries doorbells only.
+"""`CeleryEngine`: run jobs in Celery's workers, over its broker.
 
     celery_app = Celery("shop", broker="amqp://localhost")
     engine = CeleryEngine(celery_app)
@@ -12,15 +12,14 @@
 
 `celery -A shop worker` then runs the jobs, in processes that each open `parts()`. What
 opens them elsewhere, such as the server here, rings: it tells the broker that there are
-jobs. The rows stay the truth, so a broker that loses everything loses no job.
+jobs, and no more. The rows stay the truth: a broker that loses everything loses no job.
 """
 
 # Celery has no types.
 # pyright: reportMissingTypeStubs=false
 
 try:
-    from celery import Celery  # type: ignore[import-untyped]
-    from celery import signals as celery_signals
+    from celery import signals as celery_signals  # type: ignore[import-untyped]
     from celery.exceptions import Reject  # type: ignore[import-untyped]
 except ModuleNotFoundError as missing:
     raise ModuleNotFoundError(
@@ -33,7 +32,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from roadworthy.jobs.doorbells import Doorbell
 from roadworthy.jobs.engines._celery_broker import RUN, CeleryBroker
@@ -44,6 +43,9 @@ from roadworthy.jobs.loop import Limits
 from roadworthy.jobs.relay import BrokerAway, Relay, Ringing
 from roadworthy.jobs.task import RunsOn
 from roadworthy.jobs.work import Work
+
+if TYPE_CHECKING:  # importing it would import all of Celery
+    from celery import Celery
 
 __all__ = ["CeleryEngine", "celery_task"]
 
@@ -72,7 +74,7 @@ class CeleryEngine:
 
     def __init__(
         self,
-        app: Celery,
+        app: "Celery",
         *,
         prefix: str = "roadworthy.",
         concurrency: int = 50,
@@ -222,7 +224,7 @@ class CeleryEngine:
 
 
 class _Hosts:
-    """The parts of this process: none in a worker's parent, where they would be forked."""
+    """The parts of this process: none in a worker's parent, which forks."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
