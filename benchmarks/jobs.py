@@ -1,8 +1,8 @@
 """Prove what `roadworthy.jobs` promises: `python benchmarks/jobs.py`.
 
-Seven parts, each with a table: `crash` kills a service under load again and again, and
-counts what was lost and what happened twice; `enqueue`, `start` and `throughput` are
-about speed; `memory` and `claims` about a table that is full; `loop` about requests
+Eight parts, each with a table: `crash` kills a service under load again and again, and
+counts what was lost and what happened twice; `enqueue`, `start`, `throughput` and `broker`
+are about speed; `memory` and `claims` about a table that is full; `loop` about requests
 while jobs compute. Peers run the same work, each in a process of its own and in turns,
 with the settings that the tables name.
 
@@ -25,7 +25,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from _jobs import common, crash, loop, peers, speed
+from _jobs import broker, common, crash, loop, peers, speed
 from _jobs.common import Bench
 
 RESULTS = Path(__file__).parent / "results" / "jobs.md"
@@ -78,6 +78,22 @@ def throughput(bench: Bench, short: bool) -> str:
     )
 
 
+def brokering(bench: Bench, short: bool) -> str:
+    """## `broker`: Celery's workers, by doorbells and by `delay()`
+
+    Two worker processes (prefork, late acknowledgement, publisher confirms), on PostgreSQL. The
+    backlog is worked off from when the first job runs until the last is noted as done; with
+    `delay()`, until it has run. Then a worker that is idle hears of orders, one every 5 ms: the
+    handler inserts an order and enqueues, or commits it and calls `delay()`, which a crash in
+    between or a broker without its data loses. The goal was 0.7 of the jobs per second of
+    `delay()`.
+    """
+    jobs, orders, rounds = (300, 50, 1) if short else (2000, 400, 3)
+    return f"{jobs} jobs, {orders} orders.\n\n" + broker.compare(
+        bench, jobs=jobs, orders=orders, rounds=rounds
+    )
+
+
 def memory(bench: Bench, short: bool) -> str:
     """## `memory`: a worker with a backlog
 
@@ -116,6 +132,7 @@ PARTS: dict[str, Part] = {
     "enqueue": enqueueing,
     "start": starting,
     "throughput": throughput,
+    "broker": brokering,
     "memory": memory,
     "claims": claims,
     "loop": looping,

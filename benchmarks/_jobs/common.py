@@ -157,11 +157,19 @@ class Bench:
             raise Failed(f"not done after {timeout:.0f} s") from None
         finally:
             self.kill(process)
-        for line in written.decode(errors="replace").splitlines():
-            if line.startswith(MARK):
-                found: dict[str, float] = json.loads(line.removeprefix(MARK))
-                return found
-        raise Failed(last_line(log) or f"exit {process.returncode}")
+        try:
+            return result_in(written)
+        except Failed:
+            raise Failed(last_line(log) or f"exit {process.returncode}") from None
+
+
+def result_in(written: bytes) -> dict[str, float]:
+    """Return what a process has reported with `result`."""
+    for line in written.decode(errors="replace").splitlines():
+        if line.startswith(MARK):
+            found: dict[str, float] = json.loads(line.removeprefix(MARK))
+            return found
+    raise Failed("it ended without a result")
 
 
 def listens(port: int, process: subprocess.Popen[bytes], seconds: float) -> bool:

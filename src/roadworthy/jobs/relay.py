@@ -36,7 +36,7 @@ __all__ = ["BrokerAway", "Relay", "Ringing"]
 
 R = TypeVar("R")
 
-_GLANCE: Final = 0.02
+_GLANCE: Final = 0.01
 """Seconds between two rounds: one rings for many commits."""
 _SPREAD: Final = 16
 """Messages that a backlog is spread over, before each of them tells of more than one job."""
@@ -153,30 +153,44 @@ class Relay:
             return
 
     async def _round(self) -> None:
-        if self.away is not None and not await self._is_back():
-            await self._look_after()  # what is due is queued meanwhile, and seen by `waiting`
-            return
-        await self._measure()
-        await self._look_after()
-        for line, jobs in (await self._unrung()).items():
-            await self._ring_all(line, jobs)
-
-    async def _ring_all(self, line: Line, jobs: int) -> None:
-        while jobs > 0 and self.away is None and self._has_place(line[0]):
-            rung = await self._ring(line)
-            jobs = jobs - rung if rung else 0
-
-    async def _look_after(self) -> None:
-        """Queue what is due, and what has lost its doorbell."""
-        if monotonic() >= self._look_at:
-            async with self._work.units.engine.begin() as db:
-                await self._ledger.hurry(db)
-                await self._look(db)
-        if monotonic() >= self._late_at and self.away is None:
-            self._late_at = monotonic() + self._ringing.again.total_seconds() / 4
+        if self.away is not None:
+            await self._see_whether_it_is_back()
+        if self.away is None:
+            await self._measure()
             await self._ring_late_ones()
+        while await self._ring():
+            pass
+
+    async def _ring(self) -> bool:
+        """Mark what has not been rung, and ring for it; tell whether there is more."""
+        marked: dict[Line, list[str]] = {}
+        async with self._work.units.engine.begin() as db:
+            await self._ledger.hurry(db)
+            if monotonic() >= self._look_at:
+                await self._look(db)
+            if self.away is None:
+                await rings.unmark(db, self._taken_back)
+                marked = await self._mark(db)
+        if self.away is not None:
+            return False
+        self._taken_back = []
+        for line, ids in marked.items():
+            if self.away is not None or not await self._send_for(line, len(ids)):
+                self._taken_back += ids
+        return self.away is None and any(len(ids) == _MOST for ids in marked.values())
+
+    async def _mark(self, db: AsyncConnection) -> dict[Line, list[str]]:
+        until = self._ledger.now() + self._ringing.again
+        lines = [line for line in await rings.unmarked(db) if self._wants_more(line)]
+        marked = {line: await rings.mark(db, line, until, most=_MOST) for line in lines}
+        # Another relay may have been faster.
+        return {line: ids for line, ids in marked.items() if ids}
+
+    def _wants_more(self, line: Line) -> bool:
+        return self._waiting.get(line[0], 0) < _ENOUGH
 
     async def _look(self, db: AsyncConnection) -> None:
+        """Queue what is due, and know when to look again."""
         self._look_at = math.inf
         times = [
             await self._ledger.promote(db),
@@ -189,22 +203,8 @@ class Relay:
             wait = min(wait, soonest - self._ledger.now())
         self._look_at = min(self._look_at, monotonic() + max(0.0, wait.total_seconds()))
 
-    async def _unrung(self) -> dict[Line, int]:
-        async with self._work.units.engine.begin() as db:
-            if self._taken_back:
-                await rings.unmark(db, self._taken_back)
-                self._taken_back = []
-            return await rings.unmarked(db)
-
-    async def _ring(self, line: Line) -> int:
-        """Mark the next jobs of a line, and ring for them; return how many they are."""
-        async with self._work.units.engine.begin() as db:
-            await self._ledger.hurry(db)
-            until = self._ledger.now() + self._ringing.again
-            ids = await rings.mark(db, line, until, most=_MOST)
-        if ids and not await self._send(line[0], self._bells(line, len(ids))):
-            self._taken_back += ids
-        return len(ids)
+    async def _send_for(self, line: Line, jobs: int) -> bool:
+        return await self._send(line[0], self._bells(line, jobs))
 
     def _bells(self, line: Line, jobs: int) -> list[Doorbell]:
         """Return doorbells: one a job, or for several where there are many."""
@@ -221,6 +221,9 @@ class Relay:
         While messages wait, most of them are not: only one of each tier is sent anew, in
         case its own are the lost ones, so that they do not pile up while no worker runs.
         """
+        if monotonic() < self._late_at:
+            return
+        self._late_at = monotonic() + self._ringing.again.total_seconds() / 4
         now = self._ledger.now()
         async with self._work.units.engine.connect() as db:
             lines = await rings.late(db, now)
@@ -237,9 +240,6 @@ class Relay:
             if kept:
                 return await rings.keep(db, line, now, now + self._ringing.again)
             return await rings.unmark_late(db, line, now)
-
-    def _has_place(self, queue: str) -> bool:
-        return self._waiting.get(queue, 0) < _ENOUGH
 
     async def _measure(self) -> None:
         """Ask again of the queues that had enough messages."""
@@ -263,15 +263,14 @@ class Relay:
             return False
         return True
 
-    async def _is_back(self) -> bool:
+    async def _see_whether_it_is_back(self) -> None:
         try:
             await self._ask(lambda: self._broker.waiting(self._pulse.queues[0]))
         except Exception as error:  # whatever a driver raises
             self.away = error
-            return False
-        _log.warning("The broker of jobs is back: jobs that waited are rung for")
-        self.away, self._waiting = None, {}
-        return True
+        else:
+            _log.warning("The broker of jobs is back: jobs that waited are rung for")
+            self.away, self._waiting = None, {}
 
     def _tell_away(self, error: Exception) -> None:
         if self.away is None:

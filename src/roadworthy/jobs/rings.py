@@ -8,7 +8,7 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import String, bindparam, func, select, update
+from sqlalchemy import String, bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from roadworthy.jobs.moves import in_state
@@ -25,9 +25,9 @@ _GLANCED: Final = 5000
 """Rows that are looked at to see which lines have any."""
 
 
-async def unmarked(db: AsyncConnection) -> dict[Line, int]:
-    """Return how many jobs have not been rung; of very many, a part."""
-    return {(row.queue, row.runs_on): row.jobs for row in await db.execute(_unmarked)}
+async def unmarked(db: AsyncConnection) -> list[Line]:
+    """Return where there are jobs that have not been rung."""
+    return [(row.queue, row.runs_on) for row in await db.execute(_unmarked)]
 
 
 async def mark(db: AsyncConnection, line: Line, until: datetime, *, most: int) -> list[str]:
@@ -39,7 +39,8 @@ async def mark(db: AsyncConnection, line: Line, until: datetime, *, most: int) -
 
 async def unmark(db: AsyncConnection, ids: Collection[str]) -> None:
     """Take marks back: the doorbells were not sent."""
-    await db.execute(_unmark, [{"of_id": id_} for id_ in ids])
+    if ids:
+        await db.execute(_unmark, [{"of_id": id_} for id_ in ids])
 
 
 async def late(db: AsyncConnection, now: datetime) -> set[Line]:
@@ -69,9 +70,7 @@ _some = (
     .limit(_GLANCED)
     .subquery()
 )
-_unmarked = select(_some.c.queue, _some.c.runs_on, func.count().label("jobs")).group_by(
-    _some.c.queue, _some.c.runs_on
-)
+_unmarked = select(_some.c.queue, _some.c.runs_on).distinct()
 _next = (
     select(table.c.id)
     .where(

@@ -132,7 +132,7 @@ async def test_while_the_broker_is_away_jobs_are_kept_and_run_in_their_order_whe
     with Proxy(port) as proxy:
         crew = Crew(broker=url.replace(f":{port}", f":{proxy.port}"))
         behind = Crew(broker=url, prefix=crew.prefix)
-        async with ringing(db, crew) as engine:
+        async with ringing(db, crew, again=HOUR) as engine:
             await engine.ping()
             proxy.cut()
             for number, priority in enumerate([-10, 10, 0]):
