@@ -124,7 +124,7 @@ async def more_are_done(db, before):
 
 @pytest.mark.parametrize("name", ["rabbitmq", "redis"])
 async def test_while_the_broker_is_away_jobs_are_kept_and_run_in_their_order_when_it_is_back(
-    request, name, db, postgres_url, tmp_path
+    request, name, db, postgres_url, tmp_path, caplog
 ):
     url = request.getfixturevalue(f"{name}_url")
     port = {"rabbitmq": 5672, "redis": 6379}[name]
@@ -137,6 +137,7 @@ async def test_while_the_broker_is_away_jobs_are_kept_and_run_in_their_order_whe
             proxy.cut()
             for number, priority in enumerate([-10, 10, 0]):
                 await enqueue(db, note.options(priority=priority).call(log, str(number)))
+            await until(lambda: "The broker of jobs is away" in caplog.text)
             with pytest.raises(BrokerAway):
                 await engine.ping()
             kept = await states(db)
