@@ -13,7 +13,7 @@ import redis
 
 __all__ = ["NoBroker", "rabbitmq_vhost", "redis_database"]
 
-FIRST_DATABASE = 8
+FIRST_DATABASE, DATABASES = 8, 8
 """Of Redis's sixteen: each process of the tests has one of the upper half."""
 
 
@@ -40,15 +40,19 @@ def redis_database() -> Iterator[str]:
     """Yield the URL of an empty database, and empty it afterwards."""
     server = os.environ.get("REDIS_URL", "redis://127.0.0.1:6379").rstrip("/")
     _knock(server, 6379)
-    number = FIRST_DATABASE + int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 8
-    url = f"{server}/{number}"
-    with closing(redis.Redis.from_url(url)) as client:
-        if client.dbsize():
-            raise NoBroker(f"database {number} of {server} is not empty: somebody uses it")
-        try:
-            yield url
-        finally:
-            client.flushdb()
+    first = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
+    for number in range(first, first + DATABASES):
+        url = f"{server}/{FIRST_DATABASE + number % DATABASES}"
+        with closing(redis.Redis.from_url(url)) as client:
+            # What a run that was killed has left behind, and whoever runs now, keep theirs.
+            if client.dbsize() or not client.set("roadworthy tests", os.getpid(), nx=True):
+                continue
+            try:
+                yield url
+            finally:
+                client.flushdb()
+            return
+    raise NoBroker(f"none of the databases from {FIRST_DATABASE} on of {server} is empty")
 
 
 def _knock(url: str, port: int) -> None:

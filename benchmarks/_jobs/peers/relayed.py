@@ -177,4 +177,10 @@ def clean(broker: str, name: str) -> None:
     with Connection(broker) as connection:
         for queue in (name, f"{name}.default"):
             connection.channel().queue_delete(queue)
+    if broker.startswith("redis"):
+        import redis
+
+        with redis.Redis.from_url(broker) as server:
+            for key in server.scan_iter(f"*{name}*"):
+                server.delete(key)
     common.result()
