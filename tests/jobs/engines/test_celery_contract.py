@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager, contextmanager
 import pytest
 
 from jobs.engines.celery_workers import Crew, context, relay, units_url
-from roadworthy.testing.contract import EngineContract, Outcomes
+from roadworthy.testing.contract import Crashes, EngineContract, Order
 from roadworthy.testing.contract_tasks import TASKS, contract_jobs
 
 
@@ -54,15 +54,15 @@ class TestOverRabbitMQ(OverCelery, EngineContract):
         return rabbitmq_url
 
 
-class TestOverRedis(OverCelery, EngineContract):
-    """In processes."""
+class TestOverRedis(OverCelery, Crashes, Order):
+    """Where the broker matters: in processes that are killed, and in the order of jobs."""
 
     @pytest.fixture
     def broker_url(self, redis_url):
         return redis_url
 
 
-class TestInThreads(OverCelery, Outcomes):
+class TestInThreads(OverCelery, Order):
     """With Celery's pool of threads, which all share one event loop for jobs."""
 
     pool = "threads"
@@ -72,7 +72,7 @@ class TestInThreads(OverCelery, Outcomes):
         return rabbitmq_url
 
 
-class TestSolo(OverCelery, Outcomes):
+class TestSolo(OverCelery, Order):
     """With Celery's pool of no processes, in the worker itself."""
 
     pool = "solo"
