@@ -5,9 +5,18 @@ import sys
 from types import CodeType, ModuleType
 
 import pytest
+from opentelemetry.metrics import _internal as metrics
+from opentelemetry.util._once import Once
 
 from support.pages import Block, examples, pages
 from support.source import load, module_names
+
+
+@pytest.fixture(autouse=True)
+def _meters_of_its_own(monkeypatch):
+    """A process has one provider of meters, which tells of what ran in it before."""
+    monkeypatch.setattr(metrics, "_METER_PROVIDER", None)
+    monkeypatch.setattr(metrics, "_METER_PROVIDER_SET_ONCE", Once())
 
 
 @pytest.mark.parametrize("example", [e for page in pages() for e in examples(page)], ids=str)
