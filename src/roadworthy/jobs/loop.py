@@ -114,6 +114,8 @@ class Loop:
         """Those that were claimed once more while they ran."""
         self._done: list[str] = []
         self._given_back: list[str] = []
+        self._noting: list[str] = []
+        """Those of both that a transaction is noting down: until it ends, they are ours."""
         self._news = asyncio.Event()
         self._owned: list[asyncio.Task[None]] = []
         self._stopping = False
@@ -185,7 +187,7 @@ class Loop:
 
     def _ids(self) -> list[str]:
         ahead = [job.id for room in self._rooms.values() for job in room.ahead]
-        return [*self._begun, *ahead, *self._done, *self._given_back]
+        return [*self._begun, *ahead, *self._done, *self._given_back, *self._noting]
 
     def _end(self, id_: str, reason: Reason) -> None:
         """End what runs; what was only claimed, and is another's by now, is forgotten."""
@@ -219,6 +221,8 @@ class Loop:
             return
         done, self._done = self._done, []
         back, self._given_back = self._given_back, []
+        # A lease that ended while we stood still is extended, not taken for a dead worker's.
+        self._noting = [*done, *back]
         claimed: _ByTier = {}
         try:
             async with self._work.units.engine.begin() as db:
@@ -233,6 +237,8 @@ class Loop:
         except BaseException:
             self._done, self._given_back = done + self._done, back + self._given_back
             raise
+        finally:
+            self._noting = []
         for runs_on, jobs in claimed.items():
             self._rooms[runs_on].may_wait |= len(jobs) == wanted[runs_on]
             self._rooms[runs_on].ahead.extend(jobs)
