@@ -5,6 +5,25 @@ from itertools import pairwise
 
 from roadworthy.uploads.types.filetype import FileType, Rejected
 
+HIDDEN = {
+    "ZIP": b"PK\x03\x04\x14\0\0\0\x08\0" + bytes(20),
+    "end of a ZIP": b"PK\x05\x06" + bytes(18),
+    "directory of a ZIP": b"PK\x01\x02" + bytes(42),
+    "7z": b"7z\xbc\xaf\x27\x1c\0\4",
+    "RAR": b"Rar!\x1a\x07\x01\0",
+    "PDF": b"%PDF-1.4\n1 0 obj",
+    "HTML": b"<!DOCTYPE html><p>",
+    "script": b"<ScRiPt>alert(1)</sCrIpT>",
+    "PHP": b"<?php system($_GET[0]);",
+}
+"""How files of other formats begin or end, to be hidden in one that is judged."""
+OTHER_FILES = (
+    b"PK\x03\x04\x14\0\0\0\0\0" + bytes(20),
+    b"%PDF-1.7\n",
+    b"<script>alert(1)</script>",
+)
+"""What another file may be that follows one that is judged."""
+
 
 def verdict(content: bytes, *cuts: int, kind: FileType) -> str:
     """Return `taken`, or why not, of a file that comes cut at these places."""

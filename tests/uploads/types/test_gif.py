@@ -120,28 +120,12 @@ def test_bytes_after_the_end_are_rejected(more):
     assert verdict(PLAIN + more) == "trailing_data"
 
 
-@pytest.mark.parametrize(
-    "more",
-    [b"PK\x03\x04\x14\0\0\0\0\0" + bytes(20), b"%PDF-1.7\n", b"<script>alert(1)</script>"],
-)
+@pytest.mark.parametrize("more", judging.OTHER_FILES)
 def test_another_file_after_the_end_is_rejected(more):
     assert verdict(PLAIN + more) != "taken"
 
 
-HIDDEN = {
-    "ZIP": b"PK\x03\x04\x14\0\0\0\x08\0" + bytes(20),
-    "end of a ZIP": b"PK\x05\x06" + bytes(18),
-    "directory of a ZIP": b"PK\x01\x02" + bytes(42),
-    "7z": b"7z\xbc\xaf\x27\x1c\0\4",
-    "RAR": b"Rar!\x1a\x07\x01\0",
-    "PDF": b"%PDF-1.4\n1 0 obj",
-    "HTML": b"<!DOCTYPE html><p>",
-    "script": b"<ScRiPt>alert(1)</sCrIpT>",
-    "PHP": b"<?php system($_GET[0]);",
-}
-
-
-@pytest.mark.parametrize("hidden", HIDDEN.values(), ids=HIDDEN)
+@pytest.mark.parametrize("hidden", judging.HIDDEN.values(), ids=judging.HIDDEN)
 @pytest.mark.parametrize("size", [255, 3])
 @pytest.mark.parametrize(
     "before",
@@ -161,7 +145,9 @@ def test_another_format_that_has_the_size_of_a_piece_in_it_is_rejected():
     assert verdict(screen() + text + frame() + END) == "hidden_format"
 
 
-@pytest.mark.parametrize("hidden", [HIDDEN["ZIP"], HIDDEN["PDF"], HIDDEN["PHP"]])
+@pytest.mark.parametrize(
+    "hidden", [judging.HIDDEN["ZIP"], judging.HIDDEN["PDF"], judging.HIDDEN["PHP"]]
+)
 def test_another_format_in_pixels_or_colours_is_rejected(hidden):
     pixels = frame().replace(b"\x02\x44\x01\0", pieces(b"\x44\x01" + hidden))
     colours = screen(packed=0x87)[:-60] + hidden.ljust(60)

@@ -166,25 +166,13 @@ def test_another_format_in_notes_is_rejected():
     assert verdict(PLAIN + notes((b"Image_UTC_Data", b"<script>"))) == "hidden_format"
 
 
-@pytest.mark.parametrize(
-    "more",
-    [b"PK\x03\x04\x14\0\0\0\0\0" + bytes(20), b"%PDF-1.7\n", b"<script>alert(1)</script>"],
-)
+@pytest.mark.parametrize("more", judging.OTHER_FILES)
 def test_another_file_after_the_end_is_rejected(more):
     assert verdict(PLAIN + more) != "taken"
     assert verdict(PLAIN + b"\0" * 512 + more) != "taken"
 
 
-HIDDEN = {
-    "ZIP": b"PK\x03\x04\x14\0\0\0\x08\0" + bytes(20),
-    "end of a ZIP": b"PK\x05\x06" + bytes(18),
-    "7z": b"7z\xbc\xaf\x27\x1c\0\4",
-    "RAR": b"Rar!\x1a\x07\x01\0",
-    "PDF": b"%PDF-1.4\n1 0 obj",
-    "HTML": b"<!DOCTYPE html><p>",
-    "script": b"<ScRiPt>alert(1)</sCrIpT>",
-    "PHP": b"<?php system($_GET[0]);",
-}
+HIDDEN = {name: text for name, text in judging.HIDDEN.items() if "directory" not in name}
 
 
 @pytest.mark.parametrize("hidden", HIDDEN.values(), ids=HIDDEN)

@@ -110,28 +110,12 @@ def test_bytes_after_the_end_are_rejected(more):
     assert verdict(PLAIN + more) == "trailing_data"
 
 
-@pytest.mark.parametrize(
-    "more",
-    [b"PK\x03\x04\x14\0\0\0\0\0" + bytes(20), b"%PDF-1.7\n", b"<script>alert(1)</script>"],
-)
+@pytest.mark.parametrize("more", judging.OTHER_FILES)
 def test_another_file_after_the_end_is_rejected(more):
     assert verdict(PLAIN + more) != "taken"
 
 
-HIDDEN = {
-    "ZIP": b"PK\x03\x04\x14\0\0\0\x08\0" + bytes(20),
-    "end of a ZIP": b"PK\x05\x06" + bytes(18),
-    "directory of a ZIP": b"PK\x01\x02" + bytes(42),
-    "7z": b"7z\xbc\xaf\x27\x1c\0\4",
-    "RAR": b"Rar!\x1a\x07\x01\0",
-    "PDF": b"%PDF-1.4\n1 0 obj",
-    "HTML": b"<!DOCTYPE html><p>",
-    "script": b"<ScRiPt>alert(1)</sCrIpT>",
-    "PHP": b"<?php system($_GET[0]);",
-}
-
-
-@pytest.mark.parametrize("hidden", HIDDEN.values(), ids=HIDDEN)
+@pytest.mark.parametrize("hidden", judging.HIDDEN.values(), ids=judging.HIDDEN)
 @pytest.mark.parametrize("place", ["tEXt", "eXIf", "private", "zTXt", "iTXt", "packed", "iCCP"])
 def test_another_format_in_what_is_said_of_the_image_is_rejected(place, hidden):
     text = b"something " + hidden
@@ -150,7 +134,7 @@ def test_another_format_in_what_is_said_of_the_image_is_rejected(place, hidden):
 
 
 def test_packed_text_is_looked_into_however_long_the_translation_is():
-    packed = zlib.compress(HIDDEN["PHP"])
+    packed = zlib.compress(judging.HIDDEN["PHP"])
     before, after = b"Comment\0\1\0de\0", b"\0" + packed
 
     assert verdict(with_chunk(b"iTXt", before + b"k" * 3000 + after)) == "hidden_format"
@@ -159,7 +143,7 @@ def test_packed_text_is_looked_into_however_long_the_translation_is():
 
 @pytest.mark.parametrize("keyword", [b"", b"k" * 80, b"k" * 300])
 def test_packed_text_is_looked_into_whatever_it_is_called(keyword):
-    packed = zlib.compress(HIDDEN["PDF"] * 10)
+    packed = zlib.compress(judging.HIDDEN["PDF"] * 10)
 
     assert verdict(with_chunk(b"zTXt", keyword + b"\0\0" + packed)) in {
         "hidden_format",

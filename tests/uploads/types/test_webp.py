@@ -147,10 +147,7 @@ def test_bytes_after_the_end_are_rejected(kind, more):
     assert verdict(HONEST[kind] + more) == "trailing_data"
 
 
-@pytest.mark.parametrize(
-    "more",
-    [b"PK\x03\x04\x14\0\0\0\0\0" + bytes(20), b"%PDF-1.7\n", b"<script>alert(1)</script>"],
-)
+@pytest.mark.parametrize("more", judging.OTHER_FILES)
 def test_another_file_after_the_end_is_rejected(more):
     assert verdict(PLAIN + more) != "taken"
 
@@ -161,20 +158,7 @@ def test_an_image_that_has_another_length_than_it_says_is_rejected(more):
     assert verdict(riff(lossy(), more=more)) != "taken"
 
 
-HIDDEN = {
-    "ZIP": b"PK\x03\x04\x14\0\0\0\x08\0" + bytes(20),
-    "end of a ZIP": b"PK\x05\x06" + bytes(18),
-    "directory of a ZIP": b"PK\x01\x02" + bytes(42),
-    "7z": b"7z\xbc\xaf\x27\x1c\0\4",
-    "RAR": b"Rar!\x1a\x07\x01\0",
-    "PDF": b"%PDF-1.4\n1 0 obj",
-    "HTML": b"<!DOCTYPE html><p>",
-    "script": b"<ScRiPt>alert(1)</sCrIpT>",
-    "PHP": b"<?php system($_GET[0]);",
-}
-
-
-@pytest.mark.parametrize("hidden", HIDDEN.values(), ids=HIDDEN)
+@pytest.mark.parametrize("hidden", judging.HIDDEN.values(), ids=judging.HIDDEN)
 @pytest.mark.parametrize("name", [b"ICCP", b"EXIF", b"XMP ", b"ABCD"])
 def test_another_format_in_what_is_said_of_the_image_is_rejected(name, hidden):
     said = chunk(name, b"something " + hidden)
@@ -182,7 +166,9 @@ def test_another_format_in_what_is_said_of_the_image_is_rejected(name, hidden):
     assert verdict(riff(extended(), said, lossy())) == "hidden_format"
 
 
-@pytest.mark.parametrize("hidden", [HIDDEN["ZIP"], HIDDEN["PDF"], HIDDEN["PHP"]])
+@pytest.mark.parametrize(
+    "hidden", [judging.HIDDEN["ZIP"], judging.HIDDEN["PDF"], judging.HIDDEN["PHP"]]
+)
 def test_another_format_in_pixels_is_rejected(hidden):
     assert verdict(riff(lossy(data=hidden))) == "hidden_format"
     assert verdict(riff(lossless(data=hidden))) == "hidden_format"
