@@ -25,6 +25,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import _report
 from _jobs import broker, common, crash, loop, peers, speed
 from _jobs.common import Bench
 
@@ -151,7 +152,7 @@ def main(chosen: list[str], *, short: bool) -> None:
             text = section(PARTS[name], bench, short, how)
             print(text, flush=True)
             if not short:
-                write({name: text})
+                _report.write(RESULTS, "Background jobs", PARTS, {name: text})
     print(f"All of it took {time.monotonic() - began:.0f} s.", file=sys.stderr)
 
 
@@ -173,16 +174,6 @@ def obtained(bench: Bench) -> str:
     )
 
 
-def write(sections: dict[str, str]) -> None:
-    """Replace the sections of the parts that ran, and keep the others."""
-    found = dict.fromkeys(PARTS, "")
-    for text in RESULTS.read_text().split("\n## ")[1:] if RESULTS.exists() else ():
-        found[text.split("`")[1]] = f"## {text}"
-    merged = [text.strip() for text in (found | sections).values() if text]
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text("# Background jobs\n\n" + "\n\n".join(merged) + "\n")
-
-
 def run(function: str, *words: str) -> None:
     """Run a function of `_jobs`: what `Bench.start` starts as a process of its own."""
     module, _, name = function.rpartition(".")
@@ -190,13 +181,7 @@ def run(function: str, *words: str) -> None:
 
 
 def command() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument("words", nargs="*", metavar="run FUNCTION WORDS")
-    parser.add_argument("--part", action="append", choices=PARTS, help="run this one only")
-    parser.add_argument("--short", action="store_true", help="take small numbers, write nothing")
-    return parser.parse_args()
+    return _report.parser(__doc__, PARTS).parse_args()
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import _report
 from _jobs import common
 
 RESULTS = Path(__file__).parent / "results" / "uploads.md"
@@ -151,7 +152,7 @@ def main(chosen: list[str], corpora: list[Path], *, short: bool) -> None:
             text = section(PARTS[name], run)
             print(text, flush=True)
             if not short:
-                write({name: text})
+                _report.write(RESULTS, "Uploads", PARTS, {name: text})
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     print(f"All of it took {time.monotonic() - began:.0f} s.", file=sys.stderr)
@@ -173,28 +174,13 @@ def obtained() -> str:
     )
 
 
-def write(sections: dict[str, str]) -> None:
-    """Replace the sections of the parts that ran, and keep the others."""
-    found = dict.fromkeys(PARTS, "")
-    for text in RESULTS.read_text().split("\n## ")[1:] if RESULTS.exists() else ():
-        found[text.split("`")[1]] = f"## {text}"
-    merged = [text.strip() for text in (found | sections).values() if text]
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text("# Uploads\n\n" + "\n\n".join(merged) + "\n")
-
-
 def run_as_process(function: str, *words: str) -> None:
     module, _, name = function.rpartition(".")
     getattr(importlib.import_module(f"_uploads.{module}"), name)(*words)
 
 
 def command() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument("words", nargs="*", metavar="run FUNCTION WORDS")
-    parser.add_argument("--part", action="append", choices=PARTS, help="run this one only")
-    parser.add_argument("--short", action="store_true", help="take small numbers, write nothing")
+    parser = _report.parser(__doc__, PARTS)
     parser.add_argument("--corpora", action="append", type=Path, metavar="FOLDER")
     return parser.parse_args()
 
