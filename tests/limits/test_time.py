@@ -63,6 +63,17 @@ def test_the_time_in_which_a_body_is_waited_for_does_not_count(start):
         assert client.receive().status == 200
 
 
+def test_the_time_in_which_a_body_was_waited_for_is_given_to_the_work(start):
+    server = start(time=0.5)
+    with RawClient(server.port) as client:
+        client.write(b"POST /watched HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n")
+        client.write(b"Content-Length: 17\r\n\r\n{")
+        time.sleep(1)
+        client.write(b'"seconds":0.25 }')
+
+        assert client.receive().json() == "done"
+
+
 @pytest.mark.parametrize("middleware", [False, True])
 @pytest.mark.parametrize("body", [b"", b'{"seconds": 20}'])
 def test_who_leaves_is_not_worked_for(start, middleware, body):
