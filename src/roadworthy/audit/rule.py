@@ -1,0 +1,64 @@
+"""`Rule`: one kind of mistake: how it is found, why it is one, and what to type instead."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from roadworthy.audit.finding import Confidence, Severity, Step
+
+if TYPE_CHECKING:  # it imports what finds rules
+    from roadworthy.audit.place import Place
+
+__all__ = ["Example", "Hit", "Looks", "Rule"]
+
+Looks: TypeAlias = Literal["route", "dependency", "function", "module", "project"]
+"""What a rule is asked about, one at a time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hit:
+    """What a rule has found, at a place."""
+
+    place: "Place"
+    message: str
+    confidence: Confidence = Confidence.HIGH
+    flow: tuple[Step, ...] = ()
+    fixable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """Code that shows a rule, as a file or as several.
+
+    Lines `# file: app/models.py` begin a file; without any it is `app.py`. In bad examples
+    a line that ends with `# found` is where the finding is expected, and in no other line.
+    """
+
+    code: str
+    note: str = ""
+    """What to see in it, in a sentence."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """A kind of mistake, with everything that is said about it."""
+
+    code: str
+    """`RW` and three digits."""
+    name: str
+    severity: Severity
+    looks: Looks
+    check: Callable[[Any], Iterator[Hit]]
+    """Gets what `looks` names: a Route, Dependency, Function, Module or Project."""
+    summary: str
+    """One sentence, for lists."""
+    why: str
+    """What happens to requests, and when; Markdown."""
+    mend: str
+    """One or two lines for the report: what to type, in plain FastAPI."""
+    ours: str = ""
+    """What of this library does it; Markdown."""
+    bad: tuple[Example, ...] = ()
+    good: tuple[Example, ...] = ()
+    default: bool = True
+    """Whether it is asked where nobody selects it."""
