@@ -1,0 +1,126 @@
+"""`Codebase`: the files of a project, parsed when somebody asks for them.
+
+Most files of a repository are never reached from a route, and reading all of them takes
+longer than everything else: so nothing is parsed before a name leads to it.
+"""
+
+import sys
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from roadworthy.audit.module import Module
+from roadworthy.audit.newer import Unreadable, parse
+from roadworthy.audit.result import Skipped
+
+__all__ = ["Codebase"]
+
+_ROOTS: Final = ("src", "backend", "server", "lib", "python", "app", "api")
+"""Folders that are often on Python's path without being a package's parent."""
+
+
+class Codebase:
+    """The Python files under a folder, as modules that import each other."""
+
+    def __init__(self, root: Path, files: Iterable[str]) -> None:
+        self.root = root
+        self.files = frozenset(files)
+        self.skipped: dict[str, Skipped] = {}
+        self.parsed: set[str] = set()
+        """The files that had to be understood."""
+        self.size = 0
+        """The bytes of source whose trees are kept."""
+        self._modules: dict[str, Module | None] = {}
+        self._found: dict[tuple[str, str], str | None] = {}
+        self._by_name: dict[str, list[str]] = defaultdict(list)
+        for path in self.files:
+            self._by_name[_module_name(path)].append(path)
+
+    def module(self, path: str) -> Module | None:
+        """Return the module in a file, or None where it cannot be parsed."""
+        if path not in self._modules:
+            self._modules[path] = self._read(path)
+        return self._modules[path]
+
+    def forget(self) -> None:
+        """Let go of all trees; they are parsed again where somebody asks."""
+        self._modules.clear()
+        self.size = 0
+
+    def find(self, dotted: str, importer: str) -> Module | None:
+        """Return the module that `import dotted` means in a file, where it is one of ours."""
+        folder = str(PurePosixPath(importer).parent)
+        key = (folder, dotted)
+        if key not in self._found:
+            self._found[key] = self._look_for(dotted, folder)
+        path = self._found[key]
+        return None if path is None else self.module(path)
+
+    def find_relative(self, level: int, dotted: str, importer: str) -> Module | None:
+        """Return the module that `from ..dotted import` means in a file."""
+        folder = PurePosixPath(importer)
+        for _ in range(level):
+            folder = folder.parent
+        path = "/".join(part for part in (*folder.parts, *dotted.split(".")) if part)
+        for candidate in (f"{path}.py", f"{path}/__init__.py"):
+            if candidate.lstrip("/") in self.files:
+                return self.module(candidate.lstrip("/"))
+        return None
+
+    def _look_for(self, dotted: str, folder: str) -> str | None:
+        parts = tuple(dotted.split("."))
+        candidates = [
+            path
+            for path in self._by_name.get(parts[-1], ())
+            if _parts(path)[-len(parts) :] == parts
+        ]
+        reachable = [
+            (near, path)
+            for path in candidates
+            if (near := self._nearness(_parts(path)[: -len(parts)], folder, parts)) is not None
+        ]
+        return max(reachable)[1] if reachable else None
+
+    def _nearness(
+        self, base: tuple[str, ...], folder: str, parts: tuple[str, ...]
+    ) -> tuple[int, int] | None:
+        """Return how near a folder on Python's path would be, or None where it is none."""
+        here = () if folder == "." else tuple(folder.split("/"))
+        common = _common(base, here)
+        beside = base[common:]
+        if len(parts) == 1:
+            alone = parts[0] not in sys.stdlib_module_names
+            package = "/".join((*base, "__init__.py")) in self.files
+            return (common, 0) if not beside and alone and not package else None
+        if not beside or all(part in _ROOTS for part in beside) or len(beside) == 1:
+            return (common, -len(beside))
+        return None
+
+    def _read(self, path: str) -> Module | None:
+        try:
+            source = (self.root / path).read_bytes()
+            tree = parse(source)
+        except (OSError, Unreadable, RecursionError) as error:
+            self.skipped[path] = Skipped(path, str(error) or type(error).__name__)
+            return None
+        self.parsed.add(path)
+        self.size += len(source)
+        return Module(self, path, tree, source)
+
+
+def _module_name(path: str) -> str:
+    return _parts(path)[-1] if _parts(path) else ""
+
+
+def _parts(path: str) -> tuple[str, ...]:
+    """Return the dotted parts of a file: `a/b/__init__.py` is (a, b)."""
+    parts = path.removesuffix(".py").split("/")
+    return tuple(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def _common(one: tuple[str, ...], other: tuple[str, ...]) -> int:
+    for number, (left, right) in enumerate(zip(one, other, strict=False)):
+        if left != right:
+            return number
+    return min(len(one), len(other))

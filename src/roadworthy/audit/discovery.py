@@ -1,0 +1,76 @@
+"""Which files are audited, and which only help to understand them."""
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Final
+
+__all__ = ["is_test", "may_matter", "project_root", "python_files"]
+
+_SKIPPED: Final = frozenset(
+    {
+        *("__pycache__", "node_modules", "site-packages", "venv", "env", "virtualenv"),
+        *("build", "dist", "__pypackages__"),
+    }
+)
+_TESTS: Final = re.compile(
+    r"(^|/)(tests?|e2e|fixtures)/|(^|/)(test_[^/]*|[^/]*_test|conftest)\.py$"
+)
+_MATTERS: Final = re.compile(
+    rb"fastapi|starlette|APIRouter|HTTPException|UploadFile|BackgroundTasks|Depends\("
+    rb"|create_task\(|ensure_future\(|@\w+\.(?:get|post|put|patch|delete|route|websocket)\("
+)
+
+
+def project_root(paths: Sequence[Path]) -> Path:
+    """Return the folder whose files can be imported by what is audited."""
+    common = Path(os.path.commonpath([str(path) for path in paths]))
+    start = common if common.is_dir() else common.parent
+    marks = (".git", "pyproject.toml", "setup.py", "requirements.txt")
+    for folder in (start, *start.parents):
+        if (folder / ".git").exists():
+            return folder
+    for folder in (start, *start.parents):
+        if any((folder / mark).exists() for mark in marks):
+            return folder
+    return start
+
+
+def python_files(root: Path) -> Iterator[str]:
+    """Return the Python files under a folder, relative to it, without those of others."""
+    prefix = len(str(root)) + 1
+    for folder, folders, names in os.walk(root):
+        folders[:] = sorted(name for name in folders if _is_ours(folder, name))
+        here = folder[prefix:].replace(os.sep, "/")
+        for name in names:
+            if name.endswith(".py"):
+                yield f"{here}/{name}" if here else name
+
+
+def _is_ours(folder: str, name: str) -> bool:
+    if name in _SKIPPED or name.startswith(".") or name.endswith(".egg-info"):
+        return False
+    return not Path(folder, name, "pyvenv.cfg").exists()
+
+
+def is_test(path: str) -> bool:
+    """Return whether a file is there to test others."""
+    return _TESTS.search(path) is not None
+
+
+def is_excluded(path: str, patterns: Iterable[str]) -> bool:
+    """Return whether one of some patterns matches a file, or a folder above it."""
+    parts = path.split("/")
+    ways = ["/".join(parts[: number + 1]) for number in range(len(parts))]
+    return any(
+        fnmatch(way, pattern.rstrip("/")) or fnmatch(parts[number], pattern.rstrip("/"))
+        for pattern in patterns
+        for number, way in enumerate(ways)
+    )
+
+
+def may_matter(source: bytes) -> bool:
+    """Return whether a file may hold something that rules are asked about."""
+    return _MATTERS.search(source) is not None

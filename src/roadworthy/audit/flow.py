@@ -1,0 +1,220 @@
+"""`Flow`: what happens in a body of code, each with the blocks that it stands in."""
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:  # it uses flows
+    from roadworthy.audit.module import Assigned
+
+__all__ = ["Block", "Call", "Event", "Flow", "Handler"]
+
+Kind = Literal["if", "else", "try", "handler", "finally", "with", "loop", "case"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Block:
+    """A block of statements, and the one around it."""
+
+    kind: Kind
+    """`else` is the other branch of an `if`; what follows a `try` without error is `try`."""
+    node: ast.AST
+    outer: "Block | None"
+
+    def chain(self) -> "Iterator[Block]":
+        """Return this block and those around it, from within."""
+        block: Block | None = self
+        while block is not None:
+            yield block
+            block = block.outer
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Event:
+    """Something that happens: a node, and the block around it."""
+
+    node: ast.AST
+    block: Block | None
+    statement: ast.stmt
+
+    def blocks(self, *kinds: Kind) -> Iterator[Block]:
+        """Return the blocks around it, from within; only of some kinds where these are given."""
+        for block in self.block.chain() if self.block is not None else ():
+            if not kinds or block.kind in kinds:
+                yield block
+
+    def tries(self) -> Iterator[ast.Try]:
+        """Return the statements that could handle what it raises, from within."""
+        for block in self.blocks("try"):
+            if isinstance(block.node, ast.Try):
+                yield block.node
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Call(Event):
+    """A call, and what is done with its result."""
+
+    node: ast.Call
+    awaited: bool
+    dropped: bool
+    """Whether nobody looks at the result."""
+    parent: ast.AST | None
+    """The expression that it is a part of; None where it is the whole statement's value."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Handler(Event):
+    """An `except` clause, with its statement and what happens in it."""
+
+    node: ast.ExceptHandler
+    tried: ast.Try
+
+
+@dataclass(slots=True)
+class _Seen:
+    calls: list[Call] = field(default_factory=list["Call"])
+
+
+class Flow:
+    """Everything that happens in a body, in the order of the text."""
+
+    def __init__(self, body: list[ast.stmt]) -> None:
+        self.body = body
+        self.calls: list[Call] = []
+        self.returns: list[Event] = []
+        self.raises: list[Event] = []
+        self.yields: list[Event] = []
+        """`yield` and `yield from`."""
+        self.awaits: list[Event] = []
+        self.handlers: list[Handler] = []
+        self.assigns: list[Event] = []
+        """Assign, AnnAssign with a value, AugAssign."""
+        self.globals: list[Event] = []
+        """`global` statements."""
+        self.compares: list[Event] = []
+        self.withs: list[Event] = []
+        """`with` and `async with` statements."""
+        self.lambdas: list[Event] = []
+        self._statements(body, None)
+
+    @property
+    def self_assigned(self) -> "Iterator[tuple[str, Assigned]]":
+        """Return what is assigned to attributes of `self`."""
+        from roadworthy.audit.module import Assigned  # noqa: PLC0415 - modules use flows
+
+        for event in self.assigns:
+            node = event.node
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]  # type: ignore[attr-defined]
+            annotation = node.annotation if isinstance(node, ast.AnnAssign) else None
+            for target in targets:
+                if (
+                    isinstance(target, ast.Attribute)
+                    and isinstance(target.value, ast.Name)
+                    and target.value.id == "self"
+                ):
+                    yield target.attr, Assigned(node.value, annotation)  # type: ignore[attr-defined]
+
+    def _statements(self, body: list[ast.stmt], block: Block | None) -> None:
+        for statement in body:
+            self._statement(statement, block)
+
+    def _statement(self, statement: ast.stmt, block: Block | None) -> None:
+        match statement:
+            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+                return
+            case ast.If() | ast.While() | ast.For() | ast.AsyncFor():
+                self._branch(statement, block)
+            case ast.Try() | ast.TryStar():
+                self._try(statement, block)
+            case ast.With() | ast.AsyncWith():
+                self._with(statement, block)
+            case ast.Match():
+                self._match(statement, block)
+            case _:
+                self._simple(statement, block)
+
+    def _branch(
+        self, statement: ast.If | ast.While | ast.For | ast.AsyncFor, block: Block | None
+    ) -> None:
+        if isinstance(statement, ast.For | ast.AsyncFor):
+            self._expression(statement.iter, statement, block)
+            inner: Kind = "loop"
+        else:
+            self._expression(statement.test, statement, block)
+            inner = "if" if isinstance(statement, ast.If) else "loop"
+        self._statements(statement.body, Block(inner, statement, block))
+        self._statements(statement.orelse, Block("else", statement, block))
+
+    def _try(self, statement: ast.Try | ast.TryStar, block: Block | None) -> None:
+        tried = statement if isinstance(statement, ast.Try) else _as_try(statement)
+        self._statements(tried.body, Block("try", tried, block))
+        for handler in tried.handlers:
+            self.handlers.append(Handler(handler, block, statement, tried))
+            self._statements(handler.body, Block("handler", handler, block))
+        self._statements(tried.orelse, block)
+        self._statements(tried.finalbody, Block("finally", tried, block))
+
+    def _with(self, statement: ast.With | ast.AsyncWith, block: Block | None) -> None:
+        self.withs.append(Event(statement, block, statement))
+        for item in statement.items:
+            self._expression(item.context_expr, statement, block, parent=item)
+        self._statements(statement.body, Block("with", statement, block))
+
+    def _match(self, statement: ast.Match, block: Block | None) -> None:
+        self._expression(statement.subject, statement, block)
+        for case in statement.cases:
+            self._statements(case.body, Block("case", case, block))
+
+    def _simple(self, statement: ast.stmt, block: Block | None) -> None:
+        event = Event(statement, block, statement)
+        match statement:
+            case ast.Return():
+                self.returns.append(event)
+            case ast.Raise():
+                self.raises.append(event)
+            case ast.Assign() | ast.AugAssign():
+                self.assigns.append(event)
+            case ast.AnnAssign() if statement.value is not None:
+                self.assigns.append(event)
+            case ast.Global():
+                self.globals.append(event)
+            case _:
+                pass
+        for child in ast.iter_child_nodes(statement):
+            if isinstance(child, ast.expr):
+                dropped = isinstance(statement, ast.Expr)
+                self._expression(child, statement, block, dropped=dropped)
+
+    def _expression(
+        self,
+        node: ast.AST,
+        statement: ast.stmt,
+        block: Block | None,
+        *,
+        parent: ast.AST | None = None,
+        dropped: bool = False,
+    ) -> None:
+        match node:
+            case ast.Lambda():
+                self.lambdas.append(Event(node, block, statement))
+                return
+            case ast.Call():
+                awaited = isinstance(parent, ast.Await)
+                self.calls.append(Call(node, block, statement, awaited, dropped, parent))
+            case ast.Await():
+                self.awaits.append(Event(node, block, statement))
+            case ast.Yield() | ast.YieldFrom():
+                self.yields.append(Event(node, block, statement))
+            case ast.Compare():
+                self.compares.append(Event(node, block, statement))
+            case _:
+                pass
+        still = dropped and isinstance(node, ast.Await)
+        for child in ast.iter_child_nodes(node):
+            self._expression(child, statement, block, parent=node, dropped=still)
+
+
+def _as_try(statement: ast.TryStar) -> ast.Try:
+    made = ast.Try(statement.body, statement.handlers, statement.orelse, statement.finalbody)
+    return ast.copy_location(made, statement)

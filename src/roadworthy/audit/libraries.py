@@ -1,0 +1,178 @@
+"""What is known of libraries without reading them: names, and what calls return."""
+
+import ast
+import builtins
+from collections.abc import Callable
+from typing import Final
+
+from roadworthy.audit.ref import Ref
+
+__all__ = ["canonical", "result"]
+
+BUILTINS: Final = frozenset(dir(builtins))
+VAGUE: Final = frozenset(
+    {"typing.Any", "builtins.object", "typing.Generic", "typing.Protocol", "abc.ABC", "abc.ABCMeta"}
+)
+"""Types that say nothing of what has them."""
+COLLECTIONS: Final = frozenset(
+    {
+        *(f"builtins.{name}" for name in ("list", "set", "frozenset", "dict")),
+        *(f"typing.{name}" for name in ("List", "Set", "Sequence", "Iterable", "Dict", "Mapping")),
+        *(f"collections.abc.{name}" for name in ("Sequence", "Iterable", "Mapping", "Iterator")),
+        "collections.defaultdict",
+    }
+)
+MAPPINGS: Final = frozenset(
+    {"builtins.dict", "typing.Dict", "typing.Mapping", "collections.abc.Mapping"}
+)
+ITERATORS: Final = frozenset(
+    f"{package}.{name}"
+    for package in ("typing", "collections.abc")
+    for name in (
+        *("AsyncGenerator", "AsyncIterator", "AsyncIterable", "Generator", "Iterator"),
+        "Iterable",
+    )
+)
+WRAPPERS: Final = frozenset(
+    {
+        *("typing.Optional", "typing.Annotated", "typing.Final", "typing.ClassVar"),
+        *("typing.Awaitable", "collections.abc.Awaitable", "typing.Required"),
+        *("typing.NotRequired", "sqlalchemy.orm.Mapped", "typing.Self"),
+    }
+)
+"""Generics that are about what they hold."""
+SPECIAL_FORMS: Final = WRAPPERS | {"typing.Union"}
+DEPENDS: Final = frozenset({"fastapi.Depends", "fastapi.Security"})
+
+_MOVED: Final = {
+    "typing_extensions": "typing",
+    "fastapi.applications.FastAPI": "fastapi.FastAPI",
+    "fastapi.routing.APIRouter": "fastapi.APIRouter",
+    "fastapi.params.Depends": "fastapi.Depends",
+    "fastapi.param_functions": "fastapi",
+    "fastapi.exceptions.HTTPException": "fastapi.HTTPException",
+    "fastapi.background.BackgroundTasks": "fastapi.BackgroundTasks",
+    "starlette.background.BackgroundTasks": "fastapi.BackgroundTasks",
+    "fastapi.datastructures.UploadFile": "fastapi.UploadFile",
+    "starlette.datastructures.UploadFile": "fastapi.UploadFile",
+    "starlette.requests.Request": "fastapi.Request",
+    "fastapi.requests.Request": "fastapi.Request",
+    "starlette.responses.Response": "fastapi.Response",
+    "starlette.exceptions.HTTPException": "fastapi.HTTPException",
+    "fastapi.responses": "starlette.responses",
+    "fastapi.concurrency": "starlette.concurrency",
+    "fastapi.middleware": "starlette.middleware",
+    "fastapi.staticfiles": "starlette.staticfiles",
+    "fastapi.status": "starlette.status",
+    "sqlmodel.Session": "sqlalchemy.orm.Session",
+    "sqlmodel.orm.session.Session": "sqlalchemy.orm.Session",
+    "sqlalchemy.orm.session.Session": "sqlalchemy.orm.Session",
+    "sqlalchemy.orm.session.sessionmaker": "sqlalchemy.orm.sessionmaker",
+    "sqlmodel.create_engine": "sqlalchemy.create_engine",
+    "sqlalchemy.engine.create_engine": "sqlalchemy.create_engine",
+    "sqlalchemy.ext.asyncio.session": "sqlalchemy.ext.asyncio",
+    "sqlalchemy.ext.asyncio.engine": "sqlalchemy.ext.asyncio",
+    "sqlmodel.ext.asyncio.session.AsyncSession": "sqlalchemy.ext.asyncio.AsyncSession",
+    "pydantic.v1": "pydantic",
+    "pydantic.main.BaseModel": "pydantic.BaseModel",
+    "pydantic.fields.Field": "pydantic.Field",
+    "pydantic.error_wrappers.ValidationError": "pydantic.ValidationError",
+    "pydantic_core.ValidationError": "pydantic.ValidationError",
+    "sqlmodel.main.SQLModel": "sqlmodel.SQLModel",
+    "httpx._client": "httpx",
+    "requests.api": "requests",
+    "requests.sessions.Session": "requests.Session",
+    "requests.session": "requests.Session",
+    "aiohttp.client.ClientSession": "aiohttp.ClientSession",
+}
+"""Where libraries also offer what is known by another name."""
+
+_MADE: Final = {
+    "sqlalchemy.orm.Session.query": "sqlalchemy.orm.Query",
+    "sqlalchemy.orm.Session.connection": "sqlalchemy.Connection",
+    "sqlalchemy.create_engine": "sqlalchemy.Engine",
+    "sqlalchemy.Engine.connect": "sqlalchemy.Connection",
+    "sqlalchemy.Engine.begin": "sqlalchemy.Connection",
+    "sqlalchemy.ext.asyncio.create_async_engine": "sqlalchemy.ext.asyncio.AsyncEngine",
+    "sqlalchemy.ext.asyncio.AsyncEngine.connect": "sqlalchemy.ext.asyncio.AsyncConnection",
+    "sqlalchemy.ext.asyncio.AsyncEngine.begin": "sqlalchemy.ext.asyncio.AsyncConnection",
+    "sqlite3.connect": "sqlite3.Connection",
+    "sqlite3.Connection.cursor": "sqlite3.Cursor",
+    "psycopg2.connect": "psycopg2.connection",
+    "psycopg2.connection.cursor": "psycopg2.cursor",
+    "psycopg.connect": "psycopg.Connection",
+    "psycopg.Connection.cursor": "psycopg.Cursor",
+    "pymysql.connect": "pymysql.Connection",
+    "pymysql.Connection.cursor": "pymysql.Cursor",
+    "redis.from_url": "redis.Redis",
+    "redis.Redis.from_url": "redis.Redis",
+    "redis.asyncio.from_url": "redis.asyncio.Redis",
+    "redis.asyncio.Redis.from_url": "redis.asyncio.Redis",
+    "boto3.client": "boto3.Client",
+    "boto3.resource": "boto3.Resource",
+    "logging.getLogger": "logging.Logger",
+    "builtins.open": "io.TextIOWrapper",
+    "pathlib.Path.open": "io.TextIOWrapper",
+    "pathlib.Path.parent": "pathlib.Path",
+}
+"""What calls of functions in lower case return an instance of."""
+
+ATTRIBUTES: Final = {
+    "fastapi.UploadFile.file": "tempfile.SpooledTemporaryFile",
+    "fastapi.Request.app": "fastapi.FastAPI",
+    "pathlib.Path.parent": "pathlib.Path",
+    "fastapi.FastAPI.router": "fastapi.APIRouter",
+}
+"""What attributes of instances are instances of."""
+
+_SESSIONS: Final = {
+    "sqlalchemy.orm.sessionmaker": "sqlalchemy.orm.Session",
+    "sqlalchemy.orm.scoped_session": "sqlalchemy.orm.Session",
+    "sqlalchemy.ext.asyncio.async_sessionmaker": "sqlalchemy.ext.asyncio.AsyncSession",
+    "sqlalchemy.ext.asyncio.async_scoped_session": "sqlalchemy.ext.asyncio.AsyncSession",
+}
+"""What is made by calling what such a call made."""
+
+
+def canonical(dotted: str) -> str:
+    """Return the best known name of something that a library offers."""
+    for _ in range(2):
+        if (moved := _MOVED.get(dotted)) is not None:
+            return moved
+        head, _, tail = dotted.rpartition(".")
+        if head in _MOVED and tail:
+            dotted = f"{_MOVED[head]}.{tail}"
+    return dotted
+
+
+def result(function: Ref, node: ast.Call, resolve: Callable[[ast.expr], Ref | None]) -> Ref | None:
+    """Return what a call of a library's function returns, or None."""
+    if function.is_instance:
+        made = _SESSIONS.get(function.name)
+        if made is None:
+            return None
+        session = function.args[0] if function.args else None
+        return session if session is not None else Ref(made, is_instance=True)
+    if function.name in _SESSIONS:
+        return Ref(function.name, None, True, (_session_class(function, node, resolve),))
+    if function.name in _MADE:
+        return Ref(_MADE[function.name], is_instance=True)
+    if function.name in {"builtins.getattr", "typing.cast", "functools.partial"}:
+        return resolve(node.args[-1 if "cast" in function.name else 0]) if node.args else None
+    if function.name.rpartition(".")[2].lstrip("_")[:1].isupper():
+        return function.instance
+    if function.name.removeprefix("builtins.") in {"dict", "list", "set", "str", "bytes", "int"}:
+        return function.instance
+    return None
+
+
+def _session_class(
+    function: Ref, node: ast.Call, resolve: Callable[[ast.expr], Ref | None]
+) -> Ref | None:
+    for keyword in node.keywords:
+        if keyword.arg == "class_" and (found := resolve(keyword.value)) is not None:
+            return found.instance
+    if function.name.endswith("scoped_session") and node.args:
+        maker = resolve(node.args[0])
+        return maker.args[0] if maker is not None and maker.args else None
+    return None

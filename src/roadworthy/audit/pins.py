@@ -1,0 +1,159 @@
+"""Which version of a library a project runs, by its lock file or what it asks for."""
+
+import json
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+__all__ = ["LATEST", "Pin", "Version", "pin_of", "service_root"]
+
+Version: TypeAlias = tuple[int, ...]
+
+LATEST: Final[Version] = (999,)
+"""What an open range resolves to today."""
+
+MANIFESTS: Final = (
+    *("pyproject.toml", "setup.py", "setup.cfg", "requirements.txt", "Pipfile"),
+    *("uv.lock", "poetry.lock", "requirements"),
+)
+"""What marks the folder of a service."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """The newest version that a project may run, and who says so."""
+
+    version: Version
+    source: str
+    """The file, and what it says: `pyproject.toml: fastapi>=0.115.12`."""
+
+    @property
+    def is_open(self) -> bool:
+        """Return whether any later version may be installed."""
+        return self.version == LATEST
+
+
+def service_root(root: Path, path: str) -> str:
+    """Return the nearest folder above a file that says what its service depends on."""
+    folder = Path(path).parent
+    while folder != Path():
+        if any((root / folder / name).exists() for name in MANIFESTS):
+            return folder.as_posix()
+        folder = folder.parent
+    return "."
+
+
+@lru_cache(maxsize=512)
+def pin_of(root: Path, folder: str, library: str) -> Pin | None:
+    """Return which version of a library the files in a folder, or those above it, ask for."""
+    here = Path(folder)
+    while True:
+        found = _in_folder(root / here, library)
+        if found is not None:
+            return found
+        if here == Path():
+            return None
+        here = here.parent
+
+
+def _in_folder(folder: Path, library: str) -> Pin | None:
+    for name in ("uv.lock", "poetry.lock", "pdm.lock"):
+        if (found := _locked(folder / name, library)) is not None:
+            return found
+    if (found := _pipfile(folder / "Pipfile.lock", library)) is not None:
+        return found
+    for path in _listings(folder):
+        if (found := _listed(path, library)) is not None:
+            return found
+    return None
+
+
+def _locked(path: Path, library: str) -> Pin | None:
+    if not path.is_file():
+        return None
+    text = path.read_text(errors="replace")
+    pattern = rf'name\s*=\s*"{re.escape(library)}"\s*\n\s*version\s*=\s*"([^"]+)"'
+    found = re.search(pattern, text, re.IGNORECASE)
+    return None if found is None else Pin(_version(found[1]), f"{path.name}: {library} {found[1]}")
+
+
+def _pipfile(path: Path, library: str) -> Pin | None:
+    if not path.is_file():
+        return None
+    try:
+        content: Any = json.loads(path.read_text())
+        text = content["default"][library]["version"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return Pin(_version(text.lstrip("=")), f"{path.name}: {library}{text}")
+
+
+def _listings(folder: Path) -> list[Path]:
+    names = [folder / "pyproject.toml", folder / "setup.cfg", folder / "setup.py"]
+    names += [folder / "Pipfile", *sorted(folder.glob("*requirements*.txt"))]
+    names += sorted(folder.glob("requirements/*.txt"))
+    return [path for path in names if path.is_file()]
+
+
+def _listed(path: Path, library: str) -> Pin | None:
+    """Find `fastapi[all]>=0.100,<1`, or `fastapi = "^0.98"`, in a file that lists."""
+    text = path.read_text(errors="replace")
+    name = re.escape(library)
+    asked = re.search(
+        rf"""(?mix)^[\s"',\[(]*{name}(?:\[[^\]]*\])?\s*(?P<asks>(?:[=<>!~^@][^"';#\n]*)?)["';,#\n]""",
+        text + "\n",
+    )
+    poetry = re.search(rf'(?mi)^\s*{name}\s*=\s*(?:\{{[^}}\n]*version\s*=\s*)?"([^"]*)"', text)
+    if poetry is not None and path.name in {"pyproject.toml", "Pipfile"}:
+        return Pin(_newest(poetry[1], poetry=True), f'{path.name}: {library} = "{poetry[1]}"')
+    if asked is None:
+        return None
+    asks = asked["asks"].strip().rstrip(",")
+    return Pin(_newest(asks), f"{path.name}: {library}{asks}")
+
+
+def _newest(asks: str, *, poetry: bool = False) -> Version:
+    """Return the newest version that a specifier allows."""
+    newest = LATEST
+    for part in re.split(r"[,\s]+(?=[=<>!~^\d*])", asks.strip()):
+        newest = min(newest, _bound(part.strip(), poetry=poetry))
+    return newest
+
+
+def _bound(part: str, *, poetry: bool) -> Version:
+    found = re.match(r"(===?|<=?|~=?|\^|>=?|!=)?\s*([\d.]+)", part)
+    if found is None:
+        return LATEST
+    how, version = found[1] or ("^" if poetry else "=="), _version(found[2])
+    if how in {"==", "==="} and "*" in part:
+        return (*version, 999)
+    if how in {"==", "===", "<="}:
+        return version
+    if how == "<":
+        return _before(version)
+    if how == "~" or (how == "~=" and len(version) > 1):
+        kept = version[:2] if how == "~" else version[:-1]
+        return (*kept, 999)
+    if how == "^":
+        return _caret(version)
+    return LATEST
+
+
+def _before(version: Version) -> Version:
+    trimmed = list(version)
+    while trimmed and trimmed[-1] == 0:
+        trimmed.pop()
+    return (*trimmed[:-1], trimmed[-1] - 1, 999) if trimmed else (0,)
+
+
+def _caret(version: Version) -> Version:
+    for at, number in enumerate(version):
+        if number:
+            return (*version[: at + 1], 999)
+    return (*version, 999)
+
+
+def _version(text: str) -> Version:
+    return tuple(int(number) for number in re.findall(r"\d+", text.split("+")[0])[:3])

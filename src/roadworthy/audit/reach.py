@@ -1,0 +1,131 @@
+"""What a function does by calling others: its calls, and those of what it calls."""
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from roadworthy.audit import names
+from roadworthy.audit.finding import Step
+from roadworthy.audit.flow import Call
+from roadworthy.audit.module import Function, Scope
+from roadworthy.audit.ref import Ref
+
+__all__ = ["Reached", "arguments", "callee", "calls", "inner_functions", "reach", "steps"]
+
+HOPS = 3
+"""How many calls are followed: further away, what is said is rarely true."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reached:
+    """A call, what it calls as far as that is known, and how the code gets there."""
+
+    call: Call
+    ref: Ref | None
+    scope: Function
+    """The function that the call is written in."""
+    chain: "tuple[Reached, ...]" = ()
+    """The calls that lead there, from the outermost; empty for a function's own."""
+
+    @property
+    def name(self) -> str:
+        """Return the name of what is called; empty where it is not known."""
+        return "" if self.ref is None else self.ref.name
+
+    @property
+    def blocks_loop(self) -> bool:
+        """Return whether it runs on the event loop, given that its outermost function does."""
+        return not self.call.awaited
+
+
+def calls(function: Function) -> tuple[Reached, ...]:
+    """Return the calls in a function's own body, with what they call."""
+    known: tuple[Reached, ...] | None = getattr(function, "_calls", None)
+    if known is None:
+        known = tuple(
+            Reached(call, names.resolve(call.node.func, function), function)
+            for call in function.flow.calls
+        )
+        function._calls = known  # type: ignore[attr-defined]  # noqa: SLF001
+    return known
+
+
+def callee(reached: Reached) -> Function | None:
+    """Return the function of the project that runs when a call is made, where it does.
+
+    The coroutine of an `async def` that is not awaited does not run here; neither does
+    a generator. A class runs its `__init__`.
+    """
+    ref = reached.ref
+    if ref is None:
+        return None
+    function = ref.function
+    if function is None and ref.cls is not None:
+        member = names.member(ref, "__call__" if ref.is_instance else "__init__")
+        function = None if member is None else member.function
+    if function is None or function.is_generator:
+        return None
+    return function if not function.is_async or reached.call.awaited else None
+
+
+def reach(function: Function, *, hops: int = HOPS) -> Iterator[Reached]:
+    """Return the calls of a function, and of what it calls, as far as so many hops away."""
+    yield from _reach(function, (), hops, {id(function)})
+
+
+def _reach(
+    function: Function, chain: tuple[Reached, ...], hops: int, seen: set[int]
+) -> Iterator[Reached]:
+    for one in calls(function):
+        here = Reached(one.call, one.ref, one.scope, chain)
+        yield here
+        called = callee(one) if len(chain) < hops else None
+        if called is not None and id(called) not in seen:
+            seen.add(id(called))
+            yield from _reach(called, (*chain, here), hops, seen)
+
+
+def inner_functions(function: Function) -> Iterator[Function]:
+    """Return a function and those that are defined in it, at any depth."""
+    yield function
+    for one in function.inner:
+        yield from inner_functions(one)
+
+
+def arguments(call: ast.Call, function: Function, ref: Ref | None = None) -> dict[str, ast.expr]:
+    """Return what a call gives the parameters of a function, by their names."""
+    bound = function.is_bound and (ref is None or ref.cls is not None or _by_instance(call))
+    params = function.params[1:] if bound else function.params
+    given: dict[str, ast.expr] = {}
+    for param, argument in zip(params, call.args, strict=False):
+        if isinstance(argument, ast.Starred):
+            break
+        given[param.name] = argument
+    given.update({one.arg: one.value for one in call.keywords if one.arg is not None})
+    return given
+
+
+def _by_instance(call: ast.Call) -> bool:
+    """Return whether a method is called of something, rather than of its class."""
+    func = call.func
+    return isinstance(func, ast.Attribute) and not (
+        isinstance(func.value, ast.Name) and func.value.id[:1].isupper()
+    )
+
+
+def steps(reached: Reached, start: str, scope: Scope) -> tuple[Step, ...]:
+    """Return the flow from a function to a call, for a report."""
+    node = scope.node if isinstance(scope, Function) else None
+    first = Step(scope.module.path, node.lineno if node is not None else 1, start)
+    way = [*reached.chain, reached]
+    return (
+        first,
+        *(
+            Step(one.scope.module.path, one.call.node.lineno, f"calls {_text(one.call.node)}")
+            for one in way
+        ),
+    )
+
+
+def _text(node: ast.Call) -> str:
+    return f"{ast.unparse(node.func)}()"

@@ -1,0 +1,221 @@
+"""`Route`: what answers requests, with what FastAPI gives it."""
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+from roadworthy.audit import libraries, models, names
+from roadworthy.audit.dependencies import Dependency, Need, needs_of
+from roadworthy.audit.module import Class, Function, Module, Param, Scope
+from roadworthy.audit.place import Place
+from roadworthy.audit.ref import Ref
+
+__all__ = ["Body", "Route", "routes_in"]
+
+_METHODS: Final = frozenset({"get", "post", "put", "patch", "delete", "head", "options", "trace"})
+_OTHERS: Final = frozenset({"api_route", "route"})
+_ROUTERS: Final = ("fastapi.FastAPI", "fastapi.APIRouter")
+_NOT_ROUTERS: Final = ("client", "session", "cache", "mock", "httpx", "requests", "redis")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Body:
+    """A parameter that holds the request's body, as a Pydantic model."""
+
+    name: str
+    model: Class
+
+
+@dataclass(frozen=True, eq=False)
+class Route:
+    """A path operation: the function, its methods, and where it is mounted."""
+
+    function: Function
+    methods: frozenset[str]
+    """In upper case."""
+    path: str
+    """As the decorator says it, with the router's own prefix where that is known."""
+    decorator: ast.Call
+    router: Ref | None
+
+    @property
+    def is_async(self) -> bool:
+        """Return whether it runs on the event loop."""
+        return self.function.is_async
+
+    @property
+    def place(self) -> Place:
+        """Return where its signature is."""
+        return self.function.place()
+
+    @cached_property
+    def needs(self) -> tuple[Need, ...]:
+        """Return what it gets by `Depends`, directly."""
+        return (*needs_of(self.function), *self._undelivered)
+
+    @cached_property
+    def _undelivered(self) -> tuple[Need, ...]:
+        """Return what its decorator, router or application depend on, without a value."""
+        return ()
+
+    @cached_property
+    def dependencies(self) -> tuple[Dependency, ...]:
+        """Return all dependencies, also those of dependencies, each once."""
+        found: dict[str, Dependency] = {}
+        waiting = list(self.needs)
+        while waiting:
+            need = waiting.pop(0)
+            one = need.dependency
+            if one is not None and one.key not in found:
+                found[one.key] = one
+                waiting += one.needs
+        return tuple(found.values())
+
+    @cached_property
+    def bodies(self) -> tuple[Body, ...]:
+        """Return its parameters that are Pydantic models taken from the body."""
+        return tuple(
+            Body(param.name, ref.cls)
+            for param in self.function.params
+            if (ref := self._body(param)) is not None and ref.cls is not None
+        )
+
+    @cached_property
+    def uploads(self) -> tuple[Param, ...]:
+        """Return its parameters that are uploaded files, or lists of them."""
+        return tuple(param for param in self.function.params if is_upload(param, self.function))
+
+    def option(self, name: str) -> ast.expr | None:
+        """Return what the decorator says, such as `status_code`."""
+        return next((k.value for k in self.decorator.keywords if k.arg == name), None)
+
+    def _body(self, param: Param) -> Ref | None:
+        if any(need.param is param for need in self.needs):
+            return None
+        annotation, scope, _ = names.unwrap(param.annotation, self.function)
+        ref = names.type_of(annotation, scope)
+        return ref if models.is_model(ref) else None
+
+
+def is_upload(param: Param, function: Function) -> bool:
+    """Return whether a parameter is an uploaded file, or a list of them."""
+    annotation, scope, metadata = names.unwrap(param.annotation, function)
+    ref = names.type_of(annotation, scope)
+    if ref is not None and ref.name in libraries.COLLECTIONS and ref.args:
+        ref = ref.args[0]
+    if names.is_a(ref, "fastapi.UploadFile"):
+        return True
+    marks = [*((one, where) for one, where in metadata), (param.default, function)]
+    return any(_is_file(one, where) for one, where in marks)
+
+
+def _is_file(node: ast.expr | None, scope: Scope) -> bool:
+    if not isinstance(node, ast.Call):
+        return False
+    called = names.resolve(node.func, scope)
+    return called is not None and called.name == "fastapi.File"
+
+
+def routes_in(module: Module) -> Iterator[Route]:
+    """Return the routes that a module declares, by decorators or by calls."""
+    for function in module.functions:
+        for decorator in function.node.decorator_list:
+            if isinstance(decorator, ast.Call):
+                yield from _decorated(function, decorator)
+    yield from _added(module)
+
+
+def _decorated(function: Function, decorator: ast.Call) -> Iterator[Route]:
+    func = decorator.func
+    if not isinstance(func, ast.Attribute) or func.attr not in _METHODS | _OTHERS:
+        return
+    scope = function.outer or function.module
+    router = names.resolve(func.value, scope)
+    if not _is_router(router, func.value, decorator, function.module):
+        return
+    methods = frozenset({func.attr.upper()}) if func.attr in _METHODS else _listed(decorator)
+    path = _prefix(func.value, scope) + _path(decorator)
+    yield Route(function, methods, path, decorator, router)
+
+
+def _is_router(router: Ref | None, node: ast.expr, decorator: ast.Call, module: Module) -> bool:
+    if router is not None and (router.is_instance or router.cls is None):
+        if names.is_a(router, *_ROUTERS):
+            return router.is_instance
+        if router.cls is None:
+            return _may_be_router(router.name, decorator)
+        return any(
+            base.cls is None and base.name.endswith("Router") for base in names.bases(router.cls)
+        )
+    if router is not None:
+        return False
+    name = ast.unparse(node).rpartition(".")[2].lower()
+    known = not any(word in name for word in _NOT_ROUTERS)
+    return known and _takes_path(decorator) and b"fastapi" in module.source.lower()
+
+
+def _may_be_router(name: str, decorator: ast.Call) -> bool:
+    """Return whether what a library made is a router of FastAPI under another name."""
+    return name.endswith(("Router", "FastAPI")) and _takes_path(decorator)
+
+
+def _takes_path(decorator: ast.Call) -> bool:
+    first = decorator.args[0] if decorator.args else _keyword(decorator, "path")
+    return isinstance(first, ast.Constant | ast.JoinedStr | ast.Name | ast.Attribute | ast.BinOp)
+
+
+def _keyword(call: ast.Call, name: str) -> ast.expr | None:
+    return next((one.value for one in call.keywords if one.arg == name), None)
+
+
+def _listed(call: ast.Call) -> frozenset[str]:
+    value = _keyword(call, "methods")
+    if isinstance(value, ast.List | ast.Tuple | ast.Set):
+        return frozenset(e.value.upper() for e in value.elts if _is_text(e))  # type: ignore[attr-defined]
+    return frozenset({"GET"})
+
+
+def _is_text(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
+
+
+def _path(call: ast.Call) -> str:
+    first = call.args[0] if call.args else _keyword(call, "path")
+    if isinstance(first, ast.Constant) and isinstance(first.value, str):
+        return first.value
+    return "" if first is None else "{" + ast.unparse(first).strip("'\"") + "}"
+
+
+def _prefix(node: ast.expr, scope: Scope) -> str:
+    """Return the prefix that a router was made with, where it is written out."""
+    while scope.outer is not None and not (isinstance(node, ast.Name) and node.id in scope.names):
+        scope = scope.outer
+    for binding in scope.names.get(getattr(node, "id", ""), ()):
+        value = getattr(binding, "value", None)
+        if isinstance(value, ast.Call):
+            prefix = _keyword(value, "prefix")
+            if isinstance(prefix, ast.Constant) and isinstance(prefix.value, str):
+                return prefix.value
+    return ""
+
+
+def _added(module: Module) -> Iterator[Route]:
+    """Return the routes of `router.add_api_route(path, endpoint, methods=[...])`."""
+    scopes: list[Scope] = [module, *module.functions]
+    for scope in scopes:
+        if isinstance(scope, Class) or b"add_api_route" not in module.source:
+            continue
+        for call in scope.flow.calls:
+            func = call.node.func
+            if isinstance(func, ast.Attribute) and func.attr == "add_api_route":
+                yield from _added_by(call.node, scope)
+
+
+def _added_by(call: ast.Call, scope: Scope) -> Iterator[Route]:
+    endpoint = call.args[1] if len(call.args) > 1 else _keyword(call, "endpoint")
+    found = names.resolve(endpoint, scope)
+    if found is not None and found.function is not None:
+        router = names.resolve(call.func.value, scope)  # type: ignore[attr-defined]
+        yield Route(found.function, _listed(call), _path(call), call, router)

@@ -1,0 +1,122 @@
+"""RW201: the client has its answer before the commit is tried."""
+
+import ast
+from collections.abc import Iterator
+from typing import Final
+
+from roadworthy.audit import names
+from roadworthy.audit.dependencies import Dependency
+from roadworthy.audit.finding import Confidence, Severity
+from roadworthy.audit.flow import Call
+from roadworthy.audit.pins import LATEST, Pin, Version, pin_of, service_root
+from roadworthy.audit.rule import Example, Hit, Rule
+
+__all__ = ["RULE"]
+
+_BEFORE: Final = ((0, 106), (0, 118))
+"""From the first to the second, code after `yield` ran before the answer was sent."""
+
+
+def _check(dependency: Dependency) -> Iterator[Hit]:
+    function = dependency.function
+    if not function.is_generator or dependency.scope == "function":
+        return
+    pin = _pin(dependency)
+    if pin is not None and _commits_in_time(pin.version):
+        return
+    for call in function.flow.calls:
+        if _is_commit(call) and _after_yield(call, dependency):
+            yield Hit(
+                place=function.place(call.node),
+                message=_message(pin),
+                confidence=_confidence(pin),
+                fixable=True,
+            )
+
+
+def _pin(dependency: Dependency) -> Pin | None:
+    module = dependency.function.module
+    root = module.codebase.root
+    return pin_of(root, service_root(root, module.path), "fastapi")
+
+
+def _commits_in_time(version: Version) -> bool:
+    return _BEFORE[0] <= version < _BEFORE[1]
+
+
+def _confidence(pin: Pin | None) -> Confidence:
+    return Confidence.HIGH if pin is not None else Confidence.MEDIUM
+
+
+def _message(pin: Pin | None) -> str:
+    version = "today's FastAPI" if pin is None or pin.version == LATEST else pin.source
+    return (
+        "The client has its 2xx, then this commit is tried: where it fails, an acknowledged "
+        f"write is lost, and a next request may not see it yet ({version})."
+    )
+
+
+def _is_commit(call: Call) -> bool:
+    func = call.node.func
+    return isinstance(func, ast.Attribute) and func.attr == "commit"
+
+
+def _after_yield(call: Call, dependency: Dependency) -> bool:
+    """Return whether a call runs only when the route has ended well."""
+    yields = dependency.function.flow.yields
+    first = min(one.node.lineno for one in yields)  # type: ignore[attr-defined]
+    return call.node.lineno > first and not any(call.blocks("handler"))
+
+
+_BAD = Example("""
+from fastapi import Depends, FastAPI
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+
+app = FastAPI()
+sessions = async_sessionmaker(create_async_engine("sqlite+aiosqlite:///shop.db"))
+
+async def get_session():
+    async with sessions() as session:
+        yield session
+        await session.commit()  # found
+
+@app.post("/orders")
+async def add_order(session: AsyncSession = Depends(get_session)):
+    return {"status": "created"}
+""")
+
+_GOOD = Example("""
+from typing import Annotated
+from fastapi import Depends, FastAPI
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+
+app = FastAPI()
+sessions = async_sessionmaker(create_async_engine("sqlite+aiosqlite:///shop.db"))
+
+async def get_session():
+    async with sessions() as session:
+        yield session
+        await session.commit()
+
+@app.post("/orders")
+async def add_order(session: Annotated[AsyncSession, Depends(get_session, scope="function")]):
+    return {"status": "created"}
+""")
+
+RULE: Final = Rule(
+    code="RW201",
+    name="commit-after-response",
+    severity=Severity.HIGH,
+    looks="dependency",
+    check=_check,
+    summary="A dependency commits after `yield`, when the answer has been sent.",
+    why="""Code after `yield` of a dependency runs after the whole answer was sent (FastAPI
+before 0.106 and from 0.118 on). A commit there that fails, for a deferred constraint or a
+connection that is gone, fails behind the client's back: it has its 201, and the row is
+not there. A client that reads at once what it wrote may not find it.""",
+    mend='Depends(get_session, scope="function") (FastAPI 0.121), or commit in the route.',
+    ours="`Tx` of `roadworthy.database` commits before the first byte.",
+    bad=(_BAD,),
+    good=(_GOOD,),
+)
+"""The rule."""
