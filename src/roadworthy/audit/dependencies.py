@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from roadworthy.audit import libraries, names
+from roadworthy.audit import aliases, libraries, names
 from roadworthy.audit.module import Class, Function, Param, Scope
 from roadworthy.audit.place import Place
 
@@ -62,7 +62,7 @@ class Need:
         """Return the annotation: `Depends()` calls that class."""
         if self.param is None:
             return None
-        return names.unwrap(self.param.annotation, self.scope)[0]
+        return aliases.unwrap(self.param.annotation, self.scope)[0]
 
 
 def needs_of(function: Function) -> tuple[Need, ...]:
@@ -83,7 +83,7 @@ def _needs(param: Param, function: Function) -> Iterator[Need]:
     if isinstance(param.default, ast.Call) and _is_depends(param.default, function):
         yield Need(param, param.default, function)
         return
-    _, _, metadata = names.unwrap(param.annotation, function)
+    _, _, metadata = aliases.unwrap(param.annotation, function)
     for one, scope in metadata:
         if isinstance(one, ast.Call) and _is_depends(one, scope):
             yield Need(param, one, scope)

@@ -2,11 +2,8 @@
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
-
-if TYPE_CHECKING:  # it uses flows
-    from roadworthy.audit.module import Assigned
+from dataclasses import dataclass
+from typing import Literal
 
 __all__ = ["Block", "Call", "Event", "Flow", "Handler"]
 
@@ -71,11 +68,6 @@ class Handler(Event):
     tried: ast.Try
 
 
-@dataclass(slots=True)
-class _Seen:
-    calls: list[Call] = field(default_factory=list["Call"])
-
-
 class Flow:
     """Everything that happens in a body, in the order of the text."""
 
@@ -99,21 +91,16 @@ class Flow:
         self._statements(body, None)
 
     @property
-    def self_assigned(self) -> "Iterator[tuple[str, Assigned]]":
-        """Return what is assigned to attributes of `self`."""
-        from roadworthy.audit.module import Assigned  # noqa: PLC0415 - modules use flows
-
+    def self_assigned(self) -> Iterator[tuple[str, ast.expr | None, ast.expr | None]]:
+        """Return what is assigned to attributes of `self`: name, value, annotation."""
         for event in self.assigns:
-            node = event.node
-            targets = node.targets if isinstance(node, ast.Assign) else [node.target]  # type: ignore[attr-defined]
-            annotation = node.annotation if isinstance(node, ast.AnnAssign) else None
-            for target in targets:
-                if (
-                    isinstance(target, ast.Attribute)
-                    and isinstance(target.value, ast.Name)
-                    and target.value.id == "self"
-                ):
-                    yield target.attr, Assigned(node.value, annotation)  # type: ignore[attr-defined]
+            match event.node:
+                case ast.Assign(targets=targets, value=value):
+                    yield from ((name, value, None) for name in _of_self(targets))
+                case ast.AnnAssign(target=target, value=value, annotation=annotation):
+                    yield from ((name, value, annotation) for name in _of_self([target]))
+                case _:
+                    pass
 
     def _statements(self, body: list[ast.stmt], block: Block | None) -> None:
         for statement in body:
@@ -213,6 +200,15 @@ class Flow:
         still = dropped and isinstance(node, ast.Await)
         for child in ast.iter_child_nodes(node):
             self._expression(child, statement, block, parent=node, dropped=still)
+
+
+def _of_self(targets: list[ast.expr]) -> Iterator[str]:
+    for target in targets:
+        match target:
+            case ast.Attribute(value=ast.Name(id="self"), attr=name):
+                yield name
+            case _:
+                pass
 
 
 def _as_try(statement: ast.TryStar) -> ast.Try:

@@ -145,7 +145,7 @@ def canonical(dotted: str) -> str:
     return dotted
 
 
-def result(function: Ref, node: ast.Call, resolve: Callable[[ast.expr], Ref | None]) -> Ref | None:
+def result(function: Ref, node: ast.Call, resolve: Callable[[ast.expr], Ref | None]) -> Ref | None:  # noqa: PLR0911 - a table
     """Return what a call of a library's function returns, or None."""
     if function.is_instance:
         made = _SESSIONS.get(function.name)

@@ -4,7 +4,7 @@ import ast
 from dataclasses import dataclass
 from typing import Final
 
-from roadworthy.audit import names
+from roadworthy.audit import aliases, names
 from roadworthy.audit.module import Assigned, Class, Scope
 from roadworthy.audit.ref import Ref
 
@@ -73,7 +73,7 @@ def fields(cls: Class) -> dict[str, Field]:
 def _field(name: str, assigned: Assigned, owner: Class) -> Field | None:
     if name.startswith("_") or name == "model_config" or _is_class_variable(assigned, owner):
         return None
-    annotation, scope, metadata = names.unwrap(assigned.annotation, owner)
+    annotation, scope, metadata = aliases.unwrap(assigned.annotation, owner)
     default = _default(assigned.value, owner)
     if assigned.value is None:
         for one, where in metadata:
@@ -112,7 +112,7 @@ def _field_default(call: ast.Call) -> ast.expr | None:
     return None
 
 
-def _takes_none(annotation: ast.expr | None, scope: Scope) -> bool:
+def _takes_none(annotation: ast.expr | None, scope: Scope) -> bool:  # noqa: PLR0911 - a table
     match annotation:
         case ast.Constant(value=None):
             return True

@@ -4,7 +4,7 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from roadworthy.audit.flow import Flow
 from roadworthy.audit.place import Place
@@ -104,7 +104,7 @@ class Class:
         self.name = node.name
         self.module = module
         self.outer: Scope | None = outer
-        self.qualname = f"{outer.qualname}.{node.name}".lstrip(".")
+        self.qualname: str = f"{outer.qualname}.{node.name}".lstrip(".")
         self.names: dict[str, list[Binding]] = {}
         module.classes.append(self)
         _bind(node.body, self, module)
@@ -123,8 +123,8 @@ class Class:
         """Return what its methods assign to `self`, with the method."""
         found: dict[str, list[tuple[Assigned, Function]]] = {}
         for method in self.methods:
-            for name, assigned in method.flow.self_assigned:
-                found.setdefault(name, []).append((assigned, method))
+            for name, value, annotation in method.flow.self_assigned:
+                found.setdefault(name, []).append((Assigned(value, annotation), method))
         return found
 
 
@@ -137,7 +137,7 @@ class Function:
         self.module = module
         self.outer: Scope | None = outer
         self.cls = outer if isinstance(outer, Class) else None
-        self.qualname = f"{outer.qualname}.{node.name}".lstrip(".")
+        self.qualname: str = f"{outer.qualname}.{node.name}".lstrip(".")
         self.is_async = isinstance(node, ast.AsyncFunctionDef)
         module.functions.append(self)
         self.names: dict[str, list[Binding]] = {}
@@ -224,29 +224,41 @@ def _bind(body: list[ast.stmt], scope: Scope, module: Module) -> None:
 
 
 def _bind_block(statement: ast.stmt, scope: Scope, module: Module) -> None:
+    """Note what a statement with blocks binds itself, then what its blocks bind."""
     match statement:
         case ast.With() | ast.AsyncWith():
             for item in statement.items:
                 if item.optional_vars is not None:
-                    assigned = Assigned(item.context_expr, how="with")
-                    _bind_target(item.optional_vars, assigned, scope)
+                    _bind_target(item.optional_vars, Assigned(item.context_expr, how="with"), scope)
         case ast.For() | ast.AsyncFor():
             _bind_target(statement.target, Assigned(statement.iter, how="for"), scope)
-        case ast.Match():
-            for case in statement.cases:
-                _bind(case.body, scope, module)
         case ast.If() | ast.While():
-            for node in ast.walk(statement.test):
-                if isinstance(node, ast.NamedExpr):
-                    _bind_target(node.target, Assigned(node.value), scope)
-        case _ if hasattr(ast, "TypeAlias") and isinstance(statement, ast.TypeAlias):
-            _bind_target(statement.name, Assigned(statement.value), scope)
+            _bind_walrus(statement.test, scope)
         case _:
-            pass
+            _bind_alias(statement, scope)
+    for body in _bodies(statement):
+        _bind(body, scope, module)
+
+
+def _bodies(statement: ast.stmt) -> Iterator[list[ast.stmt]]:
+    """Return the blocks of a statement."""
     for part in ("body", "orelse", "finalbody"):
-        _bind(getattr(statement, part, None) or [], scope, module)
-    for handler in getattr(statement, "handlers", ()):
-        _bind(handler.body, scope, module)
+        yield getattr(statement, part, None) or []
+    for part in ("handlers", "cases"):
+        yield from (one.body for one in getattr(statement, part, ()))
+
+
+def _bind_walrus(test: ast.expr, scope: Scope) -> None:
+    for node in ast.walk(test):
+        if isinstance(node, ast.NamedExpr):
+            _bind_target(node.target, Assigned(node.value), scope)
+
+
+def _bind_alias(statement: ast.stmt, scope: Scope) -> None:
+    """Note `type Name = value`, which Python reads from 3.12 on."""
+    if type(statement).__name__ == "TypeAlias":
+        newer: Any = statement
+        _bind_target(newer.name, Assigned(newer.value), scope)
 
 
 def _bind_target(target: ast.expr, assigned: Assigned, scope: Scope) -> None:

@@ -7,7 +7,7 @@ import ast
 from collections.abc import Iterator
 from typing import Final
 
-from roadworthy.audit import libraries
+from roadworthy.audit import aliases, libraries
 from roadworthy.audit.module import Assigned, Binding, Class, Function, Imported, Module, Scope
 from roadworthy.audit.ref import Ref
 
@@ -20,11 +20,11 @@ __all__ = [
     "member",
     "resolve",
     "result_of",
+    "source",
     "type_of",
-    "unwrap",
 ]
 
-_DEEPEST: Final = 14
+DEEPEST: Final = 14
 """Steps after which a name that leads to a name is given up."""
 
 _depth = 0
@@ -52,7 +52,7 @@ def _remembered(node: ast.expr, scope: Scope, *, annotation: bool) -> Ref | None
     key = (id(node), id(scope), annotation)
     if (known := _memo.get(key)) is not None:
         return known[2]
-    if _depth >= _DEEPEST:
+    if _depth >= DEEPEST:
         return None
     _depth += 1
     try:
@@ -64,7 +64,7 @@ def _remembered(node: ast.expr, scope: Scope, *, annotation: bool) -> Ref | None
     return found
 
 
-def _resolve(node: ast.expr, scope: Scope) -> Ref | None:
+def _resolve(node: ast.expr, scope: Scope) -> Ref | None:  # noqa: PLR0911 - a table
     match node:
         case ast.Name(id=name):
             return look_up(name, scope)
@@ -81,21 +81,35 @@ def _resolve(node: ast.expr, scope: Scope) -> Ref | None:
             return _first([body, orelse], scope)
         case ast.Subscript(value=value):
             return _subscript(node, resolve(value, scope), scope)
+        case _:
+            return _literal(node, scope)
+
+
+def _literal(node: ast.expr, scope: Scope) -> Ref | None:
+    """Return an instance of the built-in type that an expression makes by its form."""
+    match node:
         case ast.Constant(value=value) if value is not None and value is not ...:
             return Ref(f"builtins.{type(value).__name__}", is_instance=True)
-        case ast.JoinedStr():
-            return Ref("builtins.str", is_instance=True)
-        case ast.Dict() | ast.DictComp():
-            return Ref("builtins.dict", is_instance=True)
-        case ast.List() | ast.ListComp():
-            elements = node.elts[:1] if isinstance(node, ast.List) else [node.elt]
-            return Ref("builtins.list", None, True, tuple(resolve(one, scope) for one in elements))
-        case ast.Tuple():
-            return Ref("builtins.tuple", None, True, tuple(resolve(e, scope) for e in node.elts))
-        case ast.Set() | ast.SetComp():
-            return Ref("builtins.set", is_instance=True)
+        case ast.List(elts=elements):
+            first = tuple(resolve(one, scope) for one in elements[:1])
+            return Ref("builtins.list", None, is_instance=True, args=first)
+        case ast.ListComp(elt=element):
+            return Ref("builtins.list", None, is_instance=True, args=(resolve(element, scope),))
+        case ast.Tuple(elts=elements):
+            all_ = tuple(resolve(one, scope) for one in elements)
+            return Ref("builtins.tuple", None, is_instance=True, args=all_)
         case _:
-            return None
+            name = _FORMS.get(type(node))
+            return None if name is None else Ref(f"builtins.{name}", is_instance=True)
+
+
+_FORMS: Final[dict[type[ast.expr], str]] = {
+    ast.JoinedStr: "str",
+    ast.Dict: "dict",
+    ast.DictComp: "dict",
+    ast.Set: "set",
+    ast.SetComp: "set",
+}
 
 
 def _first(nodes: list[ast.expr], scope: Scope) -> Ref | None:
@@ -106,7 +120,7 @@ def look_up(name: str, scope: Scope) -> Ref | None:
     """Return what a name stands for in a scope, or the scopes around it."""
     here: Scope | None = scope
     while here is not None:
-        if isinstance(here, Function) and (param := here.param(name)) is not None:
+        if isinstance(here, Function) and here.param(name) is not None:
             found = _parameter(here, name)
             return found if found is not None else _bound(here.names.get(name, []), here)
         if name in here.names and not (isinstance(here, Class) and here is not scope):
@@ -166,10 +180,7 @@ def _element(value: Ref, at: int = 0) -> Ref | None:
 
 
 def _imported(imported: Imported, module: Module) -> Ref | None:
-    if imported.level:
-        found = module.codebase.find_relative(imported.level, imported.module, module.path)
-    else:
-        found = module.codebase.find(imported.module, module.path)
+    found = source(imported, module)
     if imported.name is None:
         return Ref.of(found) if found is not None else _external(imported.module)
     if found is None:
@@ -180,11 +191,16 @@ def _imported(imported: Imported, module: Module) -> Ref | None:
 
 def _submodule(imported: Imported, module: Module) -> Ref | None:
     dotted = f"{imported.module}.{imported.name}".lstrip(".")
-    if imported.level:
-        found = module.codebase.find_relative(imported.level, dotted, module.path)
-    else:
-        found = module.codebase.find(dotted, module.path)
+    found = source(Imported(dotted, None, imported.level), module)
     return None if found is None else Ref.of(found)
+
+
+def source(imported: Imported, module: Module) -> Module | None:
+    """Return the module of the project that an import takes something from."""
+    codebase = module.codebase
+    if imported.level:
+        return codebase.find_relative(imported.level, imported.module, module.path)
+    return codebase.find(imported.module, module.path)
 
 
 def look_up_in(module: Module, name: str) -> Ref | None:
@@ -203,11 +219,7 @@ def look_up_in(module: Module, name: str) -> Ref | None:
 
 def _from_stars(name: str, module: Module) -> Ref | None:
     for star in module.stars:
-        codebase = module.codebase
-        if star.level:
-            found = codebase.find_relative(star.level, star.module, module.path)
-        else:
-            found = codebase.find(star.module, module.path)
+        found = source(star, module)
         if found is not None and found is not module and (ref := look_up_in(found, name)):
             return ref
     return None
@@ -353,7 +365,7 @@ def result_of(function: Function) -> Ref | None:
             return annotated.args[0] if annotated.args else None
         return annotated
     events = function.flow.yields or function.flow.returns
-    values = [event.node.value for event in events if event.node.value is not None]  # type: ignore[attr-defined]
+    values: list[ast.expr | None] = [getattr(event.node, "value", None) for event in events]
     found = (resolve(value, function) for value in values)
     return next((ref for ref in found if ref is not None), annotated)
 
@@ -403,7 +415,7 @@ def _union(nodes: list[ast.expr], scope: Scope) -> Ref | None:
 
 
 def _named_type(node: ast.expr, scope: Scope) -> Ref | None:
-    alias = _alias(node, scope)
+    alias = aliases.alias(node, scope)
     if alias is not None:
         return type_of(*alias)
     found = resolve(node, scope)
@@ -425,106 +437,3 @@ def _generic(node: ast.Subscript, scope: Scope) -> Ref | None:
         found = type_of(inside[0], scope)
         return None if found is None else found.type
     return Ref(base.name, base.entity, True, tuple(type_of(one, scope) for one in inside))
-
-
-def _alias(node: ast.expr, scope: Scope) -> tuple[ast.expr, Scope] | None:
-    """Return what `Name = Annotated[...]` or `Name = A | B` says, and where it says it."""
-    found = _definition(node, scope)
-    if found is None:
-        return None
-    assigned, where = found
-    value = assigned.value
-    is_alias = isinstance(value, ast.Subscript | ast.BinOp) or (
-        isinstance(value, ast.Name | ast.Attribute) and isinstance(where, Module)
-    )
-    return (value, where) if is_alias and value is not None else None
-
-
-def _definition(node: ast.expr, scope: Scope) -> tuple[Assigned, Scope] | None:
-    """Return the assignment that a name leads to, through imports, and its scope."""
-    match node:
-        case ast.Name(id=name):
-            here: Scope | None = scope
-            while here is not None and name not in here.names:
-                here = here.outer
-            if here is not None:
-                return _definition_in(here, name)
-            return _starred_definition(name, scope.module)
-        case ast.Attribute(value=value, attr=attr):
-            base = resolve(value, scope)
-            owner = None if base is None else base.entity
-            return _definition_in(owner, attr) if isinstance(owner, Module | Class) else None
-        case _:
-            return None
-
-
-def _definition_in(scope: Scope, name: str, hops: int = 0) -> tuple[Assigned, Scope] | None:
-    if hops > _DEEPEST:
-        return None
-    for binding in scope.names.get(name, ()):
-        if isinstance(binding, Assigned) and binding.how == "=":
-            return binding, scope
-        if isinstance(binding, Imported) and binding.name is not None:
-            codebase, path = scope.module.codebase, scope.module.path
-            if binding.level:
-                found = codebase.find_relative(binding.level, binding.module, path)
-            else:
-                found = codebase.find(binding.module, path)
-            if found is not None:
-                return _definition_in(found, binding.name, hops + 1)
-    if isinstance(scope, Module) and name not in scope.names:
-        return _starred_definition(name, scope, hops + 1)
-    return None
-
-
-def _starred_definition(name: str, module: Module, hops: int = 0) -> tuple[Assigned, Scope] | None:
-    for star in module.stars:
-        codebase = module.codebase
-        if star.level:
-            found = codebase.find_relative(star.level, star.module, module.path)
-        else:
-            found = codebase.find(star.module, module.path)
-        if (
-            found is not None
-            and found is not module
-            and (made := _definition_in(found, name, hops))
-        ):
-            return made
-    return None
-
-
-def unwrap(
-    annotation: ast.expr | None, scope: Scope
-) -> tuple[ast.expr | None, Scope, list[tuple[ast.expr, Scope]]]:
-    """Return an annotation without its metadata, its scope, and the metadata with theirs.
-
-    Aliases of `Annotated` are followed, also into other modules.
-    """
-    metadata: list[tuple[ast.expr, Scope]] = []
-    for _ in range(_DEEPEST):
-        if isinstance(annotation, ast.Constant) and isinstance(annotation.value, str):
-            annotation = _parsed(annotation.value)
-        inside = _annotated(annotation, scope)
-        if inside is not None:
-            metadata += [(one, scope) for one in inside[1:]]
-            annotation = inside[0]
-            continue
-        alias = None if annotation is None else _alias(annotation, scope)
-        if alias is None:
-            break
-        annotation, scope = alias
-    return annotation, scope, metadata
-
-
-def _annotated(annotation: ast.expr | None, scope: Scope) -> list[ast.expr] | None:
-    if not isinstance(annotation, ast.Subscript) or not isinstance(annotation.slice, ast.Tuple):
-        return None
-    base = resolve(annotation.value, scope)
-    return annotation.slice.elts if base is not None and base.name == "typing.Annotated" else None
-
-
-def _parsed(text: str) -> ast.expr | None:
-    try:
-        return ast.parse(text, mode="eval").body
-    except SyntaxError:
-        return None

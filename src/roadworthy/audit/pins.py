@@ -122,7 +122,7 @@ def _newest(asks: str, *, poetry: bool = False) -> Version:
     return newest
 
 
-def _bound(part: str, *, poetry: bool) -> Version:
+def _bound(part: str, *, poetry: bool) -> Version:  # noqa: PLR0911 - a table
     found = re.match(r"(===?|<=?|~=?|\^|>=?|!=)?\s*([\d.]+)", part)
     if found is None:
         return LATEST
@@ -156,4 +156,4 @@ def _caret(version: Version) -> Version:
 
 
 def _version(text: str) -> Version:
-    return tuple(int(number) for number in re.findall(r"\d+", text.split("+")[0])[:3])
+    return tuple(int(number) for number in re.findall(r"\d+", text.split("+", maxsplit=1)[0])[:3])

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
-from roadworthy.audit import libraries, models, names
+from roadworthy.audit import aliases, libraries, models, names
 from roadworthy.audit.dependencies import Dependency, Need, needs_of
 from roadworthy.audit.module import Class, Function, Module, Param, Scope
 from roadworthy.audit.place import Place
@@ -94,14 +94,14 @@ class Route:
     def _body(self, param: Param) -> Ref | None:
         if any(need.param is param for need in self.needs):
             return None
-        annotation, scope, _ = names.unwrap(param.annotation, self.function)
+        annotation, scope, _ = aliases.unwrap(param.annotation, self.function)
         ref = names.type_of(annotation, scope)
         return ref if models.is_model(ref) else None
 
 
 def is_upload(param: Param, function: Function) -> bool:
     """Return whether a parameter is an uploaded file, or a list of them."""
-    annotation, scope, metadata = names.unwrap(param.annotation, function)
+    annotation, scope, metadata = aliases.unwrap(param.annotation, function)
     ref = names.type_of(annotation, scope)
     if ref is not None and ref.name in libraries.COLLECTIONS and ref.args:
         ref = ref.args[0]

@@ -4,7 +4,6 @@ import ast
 from collections.abc import Iterator
 from typing import Final
 
-from roadworthy.audit import names
 from roadworthy.audit.dependencies import Dependency
 from roadworthy.audit.finding import Confidence, Severity
 from roadworthy.audit.flow import Call
@@ -63,8 +62,7 @@ def _is_commit(call: Call) -> bool:
 
 def _after_yield(call: Call, dependency: Dependency) -> bool:
     """Return whether a call runs only when the route has ended well."""
-    yields = dependency.function.flow.yields
-    first = min(one.node.lineno for one in yields)  # type: ignore[attr-defined]
+    first = min(one.statement.lineno for one in dependency.function.flow.yields)
     return call.node.lineno > first and not any(call.blocks("handler"))
 
 
