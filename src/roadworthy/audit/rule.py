@@ -38,6 +38,26 @@ class Example:
     note: str = ""
     """What to see in it, in a sentence."""
 
+    def files(self) -> dict[str, str]:
+        """Return the source of each file."""
+        found: dict[str, list[str]] = {}
+        path = "app.py"
+        for line in self.code.strip("\n").split("\n"):
+            if line.startswith("# file: "):
+                path = line.removeprefix("# file: ").strip()
+            else:
+                found.setdefault(path, []).append(line)
+        return {path: "\n".join(lines) + "\n" for path, lines in found.items()}
+
+    def expected(self) -> set[tuple[str, int]]:
+        """Return the files and lines that are marked."""
+        return {
+            (path, number)
+            for path, source in self.files().items()
+            for number, line in enumerate(source.split("\n"), 1)
+            if line.rstrip().endswith("# found")
+        }
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
