@@ -7,7 +7,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Final
 
-__all__ = ["is_test", "may_matter", "project_root", "python_files"]
+__all__ = ["is_test", "may_matter", "project_root", "python_files", "source_files"]
 
 _SKIPPED: Final = frozenset(
     {
@@ -40,12 +40,17 @@ def project_root(paths: Sequence[Path]) -> Path:
 
 def python_files(root: Path) -> Iterator[str]:
     """Return the Python files under a folder, relative to it, without those of others."""
+    return (path for path in source_files(root) if path.endswith(".py"))
+
+
+def source_files(root: Path) -> Iterator[str]:
+    """Return Python files, and those that say which versions of libraries are used."""
     prefix = len(str(root)) + 1
     for folder, folders, names in os.walk(root):
         folders[:] = sorted(name for name in folders if _is_ours(folder, name))
         here = folder[prefix:].replace(os.sep, "/")
         for name in names:
-            if name.endswith(".py"):
+            if name.endswith((".py", ".lock", ".toml", ".cfg", ".txt")) or name == "Pipfile":
                 yield f"{here}/{name}" if here else name
 
 

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from roadworthy.audit import names
+from roadworthy.audit.cache import key_of, load, store
 from roadworthy.audit.codebase import Codebase
 from roadworthy.audit.discovery import (
     is_excluded,
     is_test,
     may_matter,
     project_root,
-    python_files,
+    source_files,
 )
 from roadworthy.audit.finding import Finding
 from roadworthy.audit.module import Module
@@ -54,6 +55,7 @@ def audit(
     root: Path,
     rules: Sequence[Rule],
     exclude: Sequence[str] = (),
+    cache: Path | None = None,
     processes: int | None = None,
     progress: Progress | None = None,
 ) -> Result:
@@ -61,19 +63,45 @@ def audit(
 
     Files elsewhere in the same project are read where names lead to them, and nothing is
     imported. `root` is what paths in the result are relative to, where they are under it.
+    `cache` is a folder for results, which are used again where no file has changed.
     """
     given = [path.resolve() for path in paths]
     home = project_root(given)
-    files = list(python_files(home))
+    sources = list(source_files(home))
+    question = [str(root.resolve()), *map(str, given), *exclude, *(rule.code for rule in rules)]
+    key = "" if cache is None else key_of(home, sources, question)
+    known = None if cache is None else load(cache, key)
+    if known is not None:
+        return known
+    files = [path for path in sources if path.endswith(".py")]
     asked = [path for path in files if _is_asked(home, path, given, exclude)]
-    matter = [path for path in asked if may_matter(_bytes(home / path))]
-    part = _Part()
-    for done, one in enumerate(_parts(home, files, matter, rules, processes), 1):
-        _merge(part, one)
+    part = _audited(_Project(home, files, rules), asked, processes or os.cpu_count() or 1, progress)
+    result = _result(part, home=home, root=root.resolve(), files=len(asked))
+    if cache is not None:
+        store(cache, key, result)
+    return result
+
+
+@dataclass(frozen=True, slots=True)
+class _Project:
+    """What every process gets."""
+
+    home: Path
+    files: Sequence[str]
+    rules: Sequence[Rule]
+
+
+def _audited(
+    project: _Project, asked: Sequence[str], processes: int, progress: Progress | None
+) -> _Part:
+    matter = [path for path in asked if may_matter(_bytes(project.home / path))]
+    whole = _Part()
+    for done, part in enumerate(_parts(project, matter, processes), 1):
+        _merge(whole, part)
         if progress is not None:
             progress(done, len(matter))
-    part.findings += _of_services(home, part, rules)
-    return _result(part, home=home, root=root.resolve(), files=len(asked))
+    whole.findings += _of_services(project.home, whole, project.rules)
+    return whole
 
 
 def _is_asked(home: Path, path: str, given: Sequence[Path], exclude: Sequence[str]) -> bool:
@@ -93,43 +121,32 @@ def _bytes(path: Path) -> bytes:
         return b"fastapi"  # the codebase says why it cannot be read
 
 
-def _parts(
-    home: Path,
-    files: Sequence[str],
-    matter: Sequence[str],
-    rules: Sequence[Rule],
-    processes: int | None,
-) -> Iterator[_Part]:
-    wanted = processes or os.cpu_count() or 1
-    if wanted == 1 or len(matter) < _FEW:
-        yield from _here(home, files, matter, rules)
+def _parts(project: _Project, matter: Sequence[str], processes: int) -> Iterator[_Part]:
+    if processes == 1 or len(matter) < _FEW:
+        yield from _here(project, matter)
         return
-    shares = [matter[number::wanted] for number in range(wanted)]
-    with ProcessPoolExecutor(wanted, mp_context=get_context("fork")) as pool:
-        running = [pool.submit(_share, home, files, share, rules) for share in shares]
+    shares = [matter[number::processes] for number in range(processes)]
+    with ProcessPoolExecutor(processes, mp_context=get_context("fork")) as pool:
+        running = [pool.submit(_share, project, share) for share in shares]
         for one in as_completed(running):
             yield from one.result()
 
 
-def _share(
-    home: Path, files: Sequence[str], matter: Sequence[str], rules: Sequence[Rule]
-) -> list[_Part]:
-    return list(_here(home, files, matter, rules))
+def _share(project: _Project, matter: Sequence[str]) -> list[_Part]:
+    return list(_here(project, matter))
 
 
-def _here(
-    home: Path, files: Sequence[str], matter: Sequence[str], rules: Sequence[Rule]
-) -> Iterator[_Part]:
+def _here(project: _Project, matter: Sequence[str]) -> Iterator[_Part]:
     was = gc.isenabled()
     gc.disable()  # syntax trees are many objects, and none of them is garbage yet
     try:
-        codebase = Codebase(home, files)
+        codebase = Codebase(project.home, project.files)
         for path in matter:
             if codebase.size > _MOST_BYTES:
                 codebase.forget()
                 names.forget()
                 gc.collect()
-            yield _of_module(codebase, path, rules)
+            yield _of_module(codebase, path, project.rules)
     finally:
         names.forget()
         if was:

@@ -1,6 +1,6 @@
 """`Result`: what an audit has found, and what it has not looked at."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from roadworthy.audit.finding import Finding
 
@@ -26,5 +26,3 @@ class Result:
     """How many of them had to be understood: the others cannot be reached from FastAPI."""
     routes: int
     skipped: tuple[Skipped, ...] = ()
-    sources: dict[str, str] = field(default_factory=dict[str, str])
-    """The content hash of each file, by its path."""

@@ -45,6 +45,7 @@ class Example:
         for line in self.code.strip("\n").split("\n"):
             if line.startswith("# file: "):
                 path = line.removeprefix("# file: ").strip()
+                found[path] = []
             else:
                 found.setdefault(path, []).append(line)
         return {path: "\n".join(lines) + "\n" for path, lines in found.items()}
