@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field, replace
-from multiprocessing import get_context
+from multiprocessing import get_all_start_methods, get_context
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,6 +34,7 @@ _FEW: Final = 24
 """Modules that one process has read before another has started."""
 _MOST_BYTES: Final = 6_000_000
 """Source that a process keeps parsed: some 50 times as much memory."""
+_START: Final = "fork" if "fork" in get_all_start_methods() else "spawn"
 
 Progress = Callable[[int, int], None]
 
@@ -126,7 +127,7 @@ def _parts(project: _Project, matter: Sequence[str], processes: int) -> Iterator
         yield from _here(project, matter)
         return
     shares = [matter[number::processes] for number in range(processes)]
-    with ProcessPoolExecutor(processes, mp_context=get_context("fork")) as pool:
+    with ProcessPoolExecutor(processes, mp_context=get_context(_START)) as pool:
         running = [pool.submit(_share, project, share) for share in shares]
         for one in as_completed(running):
             yield from one.result()

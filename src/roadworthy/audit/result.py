@@ -26,3 +26,5 @@ class Result:
     """How many of them had to be understood: the others cannot be reached from FastAPI."""
     routes: int
     skipped: tuple[Skipped, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What else a reader should know, a sentence each."""
