@@ -80,10 +80,11 @@ def needs_in(call: ast.Call, scope: Scope) -> Iterator[Need]:
 
 
 def _needs(param: Param, function: Function) -> Iterator[Need]:
-    if isinstance(param.default, ast.Call) and _is_depends(param.default, function):
-        yield Need(param, param.default, function)
+    around = function.around
+    if isinstance(param.default, ast.Call) and _is_depends(param.default, around):
+        yield Need(param, param.default, around)
         return
-    _, _, metadata = aliases.unwrap(param.annotation, function)
+    _, _, metadata = aliases.unwrap(param.annotation, around)
     for one, scope in metadata:
         if isinstance(one, ast.Call) and _is_depends(one, scope):
             yield Need(param, one, scope)

@@ -151,6 +151,11 @@ class Function:
         """Return what happens in its body, without that of functions inside it."""
         return Flow(self.node.body)
 
+    @property
+    def around(self) -> "Scope":
+        """Return where its defaults, annotations and decorators are looked up."""
+        return self.outer or self.module
+
     @cached_property
     def params(self) -> tuple[Param, ...]:
         """Return its parameters, `self` included; `*args` and `**options` are left out."""

@@ -240,9 +240,9 @@ def _parameter(function: Function, name: str) -> Ref | None:
     if function.is_bound and param is function.params[0] and function.cls is not None:
         ref = Ref.of(function.cls)
         return ref if name == "cls" else ref.instance
-    found = type_of(param.annotation, function)
+    found = type_of(param.annotation, function.around)
     if found is None or found.name in libraries.VAGUE:
-        return _injected(param.default, function) or found
+        return _injected(param.default, function.around) or found
     return found
 
 
@@ -359,7 +359,7 @@ def _call(function: Ref, node: ast.Call, scope: Scope) -> Ref | None:
 
 def result_of(function: Function) -> Ref | None:
     """Return what a function returns; of one that yields once, what it yields."""
-    annotated = type_of(function.node.returns, function)
+    annotated = type_of(function.node.returns, function.around)
     if annotated is not None and annotated.name not in libraries.VAGUE:
         if annotated.name in libraries.ITERATORS and function.is_generator:
             return annotated.args[0] if annotated.args else None

@@ -102,31 +102,32 @@ def _listed(path: Path, library: str) -> Pin | None:
     text = path.read_text(errors="replace")
     name = re.escape(library)
     asked = re.search(
-        rf"""(?mix)^[\s"',\[(]*{name}(?:\[[^\]]*\])?\s*(?P<asks>(?:[=<>!~^@][^"';#\n]*)?)["';,#\n]""",
+        rf"""(?mi)(?:^|["'\s\[(,]){name}(?:\[[^\]]*\])?\s*"""
+        r"""(?P<asks>(?:[=<>!~^@][^"';#\n]*)?)["';,#\n]""",
         text + "\n",
     )
     poetry = re.search(rf'(?mi)^\s*{name}\s*=\s*(?:\{{[^}}\n]*version\s*=\s*)?"([^"]*)"', text)
     if poetry is not None and path.name in {"pyproject.toml", "Pipfile"}:
-        return Pin(_newest(poetry[1], poetry=True), f'{path.name}: {library} = "{poetry[1]}"')
+        return Pin(_newest(poetry[1]), f'{path.name}: {library} = "{poetry[1]}"')
     if asked is None:
         return None
     asks = asked["asks"].strip().rstrip(",")
     return Pin(_newest(asks), f"{path.name}: {library}{asks}")
 
 
-def _newest(asks: str, *, poetry: bool = False) -> Version:
+def _newest(asks: str) -> Version:
     """Return the newest version that a specifier allows."""
     newest = LATEST
     for part in re.split(r"[,\s]+(?=[=<>!~^\d*])", asks.strip()):
-        newest = min(newest, _bound(part.strip(), poetry=poetry))
+        newest = min(newest, _bound(part.strip()))
     return newest
 
 
-def _bound(part: str, *, poetry: bool) -> Version:  # noqa: PLR0911 - a table
+def _bound(part: str) -> Version:  # noqa: PLR0911 - a table
     found = re.match(r"(===?|<=?|~=?|\^|>=?|!=)?\s*([\d.]+)", part)
     if found is None:
         return LATEST
-    how, version = found[1] or ("^" if poetry else "=="), _version(found[2])
+    how, version = found[1] or "==", _version(found[2])
     if how in {"==", "==="} and "*" in part:
         return (*version, 999)
     if how in {"==", "===", "<="}:

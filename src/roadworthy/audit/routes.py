@@ -94,20 +94,20 @@ class Route:
     def _body(self, param: Param) -> Ref | None:
         if any(need.param is param for need in self.needs):
             return None
-        annotation, scope, _ = aliases.unwrap(param.annotation, self.function)
+        annotation, scope, _ = aliases.unwrap(param.annotation, self.function.around)
         ref = names.type_of(annotation, scope)
         return ref if models.is_model(ref) else None
 
 
 def is_upload(param: Param, function: Function) -> bool:
     """Return whether a parameter is an uploaded file, or a list of them."""
-    annotation, scope, metadata = aliases.unwrap(param.annotation, function)
+    annotation, scope, metadata = aliases.unwrap(param.annotation, function.around)
     ref = names.type_of(annotation, scope)
     if ref is not None and ref.name in libraries.COLLECTIONS and ref.args:
         ref = ref.args[0]
     if names.is_a(ref, "fastapi.UploadFile"):
         return True
-    marks = [*((one, where) for one, where in metadata), (param.default, function)]
+    marks = [*((one, where) for one, where in metadata), (param.default, function.around)]
     return any(_is_file(one, where) for one, where in marks)
 
 
@@ -131,7 +131,7 @@ def _decorated(function: Function, decorator: ast.Call) -> Iterator[Route]:
     func = decorator.func
     if not isinstance(func, ast.Attribute) or func.attr not in _METHODS | _OTHERS:
         return
-    scope = function.outer or function.module
+    scope = function.around
     router = names.resolve(func.value, scope)
     if not _is_router(router, func.value, decorator, function.module):
         return
@@ -141,24 +141,22 @@ def _decorated(function: Function, decorator: ast.Call) -> Iterator[Route]:
 
 
 def _is_router(router: Ref | None, node: ast.expr, decorator: ast.Call, module: Module) -> bool:
-    if router is not None and (router.is_instance or router.cls is None):
-        if names.is_a(router, *_ROUTERS):
-            return router.is_instance
-        if router.cls is None:
-            return _may_be_router(router.name, decorator)
-        return any(
-            base.cls is None and base.name.endswith("Router") for base in names.bases(router.cls)
-        )
-    if router is not None:
+    if router is None or (router.entity is None and not router.is_instance):
+        return _reads_like_router(node, decorator, module)
+    if not router.is_instance:
         return False
+    if names.is_a(router, *_ROUTERS):
+        return True
+    if router.cls is None:
+        return router.name.endswith(("Router", "FastAPI")) and _takes_path(decorator)
+    return any(one.cls is None and one.name.endswith("Router") for one in names.bases(router.cls))
+
+
+def _reads_like_router(node: ast.expr, decorator: ast.Call, module: Module) -> bool:
+    """Return whether what nobody can tell the type of is used as a router of FastAPI is."""
     name = ast.unparse(node).rpartition(".")[2].lower()
     known = not any(word in name for word in _NOT_ROUTERS)
     return known and _takes_path(decorator) and b"fastapi" in module.source.lower()
-
-
-def _may_be_router(name: str, decorator: ast.Call) -> bool:
-    """Return whether what a library made is a router of FastAPI under another name."""
-    return name.endswith(("Router", "FastAPI")) and _takes_path(decorator)
 
 
 def _takes_path(decorator: ast.Call) -> bool:

@@ -103,10 +103,11 @@ def _dependencies(dependant: Any) -> Iterator[dict[str, Any]]:
 
 
 def _where(function: Any) -> dict[str, Any]:
-    plain = inspect.unwrap(function)
+    plain: Any = inspect.unwrap(function)
     code = getattr(plain, "__code__", None)
     if code is None:  # an instance with `__call__`, or a class
-        plain = vars(type(function)).get("__call__", function)
+        of_class: dict[str, Any] = dict(vars(type(function)))
+        plain = of_class.get("__call__", function)
         code = getattr(plain, "__code__", None)
     return {
         "file": "" if code is None else code.co_filename,

@@ -1,0 +1,183 @@
+"""Which functions answer requests, and what they are given."""
+
+import pytest
+
+from roadworthy.audit import models
+from roadworthy.audit.routes import routes_in
+
+
+@pytest.fixture
+def routes(codebase):
+    def of(text: str, path: str = "app.py"):
+        return list(routes_in(codebase(text).module(path)))
+
+    return of
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("from fastapi import FastAPI\napp = FastAPI()\n@app.get('/x')\ndef f(): ...", "GET /x"),
+        (
+            (
+                "from fastapi import APIRouter\nr = APIRouter(prefix='/v1')\n"
+                "@r.patch('/x')\ndef f(): ..."
+            ),
+            "PATCH /v1/x",
+        ),
+        (
+            (
+                "import fastapi as fa\napp = fa.FastAPI()\n"
+                "@app.api_route('/x', methods=['PUT'])\ndef f(): ..."
+            ),
+            "PUT /x",
+        ),
+        (
+            (
+                "from fastapi import APIRouter\nclass R(APIRouter): ...\nr = R()\n"
+                "@r.post('/x')\ndef f(): ..."
+            ),
+            "POST /x",
+        ),
+        (
+            (
+                "from fastapi import FastAPI\ndef make():\n    app = FastAPI()\n"
+                "    @app.delete('/x')\n    def f(): ...\n    return app"
+            ),
+            "DELETE /x",
+        ),
+        (
+            (
+                "from fastapi import APIRouter\nr = APIRouter()\ndef f(): ...\n"
+                "r.add_api_route('/x', f, methods=['POST'])"
+            ),
+            "POST /x",
+        ),
+        (
+            (
+                "from fastapi import APIRouter\nclass Shop:\n    router = APIRouter()\n"
+                "    @router.get('/x')\n    def f(self): ..."
+            ),
+            "GET /x",
+        ),
+        (
+            (
+                "from fastapi import APIRouter\nfrom elsewhere import router\n"
+                "@router.get('/x')\ndef f(): ..."
+            ),
+            "GET /x",
+        ),
+    ],
+)
+def test_routes_are_found_however_they_are_declared(routes, text, expected):
+    assert [f"{'/'.join(one.methods)} {one.path}" for one in routes(text)] == [expected]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import httpx\nclient = httpx.Client()\n@client.get('/x')\ndef f(): ...",
+        "import fastapi\nfrom functools import cache\n@cache\ndef f(): ...",
+        "import fastapi\nfrom mocks import requests_mock\n@requests_mock.get('/x')\ndef f(): ...",
+        "import flask\napp = flask.Flask('x')\n@app.get('/x')\ndef f(): ...",
+    ],
+)
+def test_what_only_looks_like_a_route_is_none(routes, text):
+    assert routes(text) == []
+
+
+def test_a_router_of_another_module_is_known(routes):
+    text = """
+    # file: app.py
+    from shop.routing import router
+    @router.get("/x")
+    def f(): ...
+    # file: shop/routing.py
+    from fastapi import APIRouter
+    router = APIRouter()
+    """
+
+    assert [one.function.name for one in routes(text)] == ["f"]
+
+
+def test_dependencies_are_followed_to_the_end(routes):
+    text = """
+    from typing import Annotated
+    from fastapi import Depends, FastAPI
+    app = FastAPI()
+    def engine(): ...
+    def session(engine=Depends(engine)): ...
+    Session = Annotated[object, Depends(session, scope="function")]
+    class Users:
+        def __init__(self, session: Session): ...
+    class Checks:
+        def __call__(self, session: Session): ...
+        def method(self): ...
+    checks = Checks()
+    def factory(name):
+        def inner(): ...
+        return inner
+    @app.get("/")
+    def f(users: Users = Depends(), checked=Depends(checks), m=Depends(checks.method),
+          made=Depends(factory("x"))): ...
+    """
+
+    names = {one.function.qualname: one.scope for one in routes(text)[0].dependencies}
+
+    assert names == {
+        "Users.__init__": None,
+        "Checks.__call__": None,
+        "Checks.method": None,
+        "factory.inner": None,
+        "session": "function",
+        "engine": None,
+    }
+
+
+def test_bodies_and_uploads_are_told_from_other_parameters(routes):
+    text = """
+    from typing import Annotated
+    from fastapi import Depends, FastAPI, File, UploadFile
+    from pydantic import BaseModel
+    app = FastAPI()
+    class Item(BaseModel): ...
+    class Page(BaseModel): ...
+    Upload = Annotated[UploadFile, File()]
+    @app.post("/")
+    def f(item: Item, page: Annotated[Page, Depends()], one: UploadFile, many: list[UploadFile],
+          named: Upload, raw: bytes = File(), n: int = 1): ...
+    """
+
+    route = routes(text)[0]
+
+    assert [body.name for body in route.bodies] == ["item"]
+    assert [param.name for param in route.uploads] == ["one", "many", "named", "raw"]
+
+
+def test_fields_of_models_are_known_with_those_they_inherit(codebase):
+    module = codebase("""
+    from typing import Annotated, ClassVar, Optional
+    from pydantic import BaseModel, Field, MISSING
+    class Named(BaseModel):
+        name: str
+        note: Optional[str] = None
+    class Item(Named):
+        kind: ClassVar[str] = "item"
+        price: Annotated[float, Field(gt=0)] = Field(...)
+        tags: list[str] = Field(default_factory=list)
+        size: "int | None"
+        left: int | MISSING = MISSING
+    """).module("app.py")
+
+    fields = models.fields(module.classes[1])
+
+    told = {one.name: (one.required, one.nullable, one.default_is_none) for one in fields.values()}
+    assert told == {
+        "name": (True, False, False),
+        "note": (False, True, True),
+        "price": (True, False, False),
+        "tags": (False, False, False),
+        "size": (True, True, False),
+        "left": (False, False, False),
+    }
+    assert fields["left"].default_is_missing
