@@ -181,3 +181,16 @@ def test_fields_of_models_are_known_with_those_they_inherit(codebase):
         "left": (False, False, False),
     }
     assert fields["left"].default_is_missing
+
+
+def test_dependencies_of_decorators_and_routers_count(routes):
+    text = """
+    from fastapi import APIRouter, Depends
+    def signed_in(): ...
+    def allowed(): ...
+    router = APIRouter(dependencies=[Depends(signed_in)])
+    @router.get("/", dependencies=[Depends(allowed)])
+    def f(): ...
+    """
+
+    assert {one.function.name for one in routes(text)[0].dependencies} == {"signed_in", "allowed"}

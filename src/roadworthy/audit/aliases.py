@@ -5,12 +5,12 @@ import ast
 from roadworthy.audit import names
 from roadworthy.audit.module import Assigned, Class, Imported, Module, Scope
 
-__all__ = ["alias", "unwrap"]
+__all__ = ["alias", "definition", "unwrap"]
 
 
 def alias(node: ast.expr, scope: Scope) -> tuple[ast.expr, Scope] | None:
     """Return what `Name = Annotated[...]` or `Name = A | B` says, and where it says it."""
-    found = _definition(node, scope)
+    found = definition(node, scope)
     if found is None:
         return None
     assigned, where = found
@@ -21,7 +21,7 @@ def alias(node: ast.expr, scope: Scope) -> tuple[ast.expr, Scope] | None:
     return (value, where) if is_alias and value is not None else None
 
 
-def _definition(node: ast.expr, scope: Scope) -> tuple[Assigned, Scope] | None:
+def definition(node: ast.expr, scope: Scope) -> tuple[Assigned, Scope] | None:
     """Return the assignment that a name leads to, through imports, and its scope."""
     match node:
         case ast.Name(id=name):
@@ -30,7 +30,7 @@ def _definition(node: ast.expr, scope: Scope) -> tuple[Assigned, Scope] | None:
                 here = here.outer
             if here is not None:
                 return _definition_in(here, name)
-            return _starred_definition(name, scope.module)
+            return _starreddefinition(name, scope.module)
         case ast.Attribute(value=value, attr=attr):
             base = names.resolve(value, scope)
             owner = None if base is None else base.entity
@@ -50,11 +50,11 @@ def _definition_in(scope: Scope, name: str, hops: int = 0) -> tuple[Assigned, Sc
             if found is not None:
                 return _definition_in(found, binding.name, hops + 1)
     if isinstance(scope, Module) and name not in scope.names:
-        return _starred_definition(name, scope, hops + 1)
+        return _starreddefinition(name, scope, hops + 1)
     return None
 
 
-def _starred_definition(name: str, module: Module, hops: int = 0) -> tuple[Assigned, Scope] | None:
+def _starreddefinition(name: str, module: Module, hops: int = 0) -> tuple[Assigned, Scope] | None:
     for star in module.stars:
         found = names.source(star, module)
         if (

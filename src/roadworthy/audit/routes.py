@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Final
 
 from roadworthy.audit import aliases, libraries, models, names
-from roadworthy.audit.dependencies import Dependency, Need, needs_of
+from roadworthy.audit.dependencies import Dependency, Need, needs_in, needs_of
 from roadworthy.audit.module import Class, Function, Module, Param, Scope
 from roadworthy.audit.place import Place
 from roadworthy.audit.ref import Ref
@@ -57,8 +57,14 @@ class Route:
 
     @cached_property
     def _undelivered(self) -> tuple[Need, ...]:
-        """Return what its decorator, router or application depend on, without a value."""
-        return ()
+        """Return what its decorator and its router depend on, without a value."""
+        found = list(needs_in(self.decorator, self.function.around))
+        func = self.decorator.func
+        router = func.value if isinstance(func, ast.Attribute) else None
+        made = None if router is None else aliases.definition(router, self.function.around)
+        if made is not None and isinstance(made[0].value, ast.Call):
+            found += needs_in(made[0].value, made[1])
+        return tuple(found)
 
     @cached_property
     def dependencies(self) -> tuple[Dependency, ...]:
@@ -188,15 +194,15 @@ def _path(call: ast.Call) -> str:
 
 def _prefix(node: ast.expr, scope: Scope) -> str:
     """Return the prefix that a router was made with, where it is written out."""
-    while scope.outer is not None and not (isinstance(node, ast.Name) and node.id in scope.names):
-        scope = scope.outer
-    for binding in scope.names.get(getattr(node, "id", ""), ()):
-        value = getattr(binding, "value", None)
-        if isinstance(value, ast.Call):
-            prefix = _keyword(value, "prefix")
-            if isinstance(prefix, ast.Constant) and isinstance(prefix.value, str):
-                return prefix.value
-    return ""
+    made = aliases.definition(node, scope)
+    if made is None or not isinstance(made[0].value, ast.Call):
+        return ""
+    prefix = _keyword(made[0].value, "prefix")
+    match prefix:
+        case ast.Constant(value=str() as text):
+            return text
+        case _:
+            return ""
 
 
 def _added(module: Module) -> Iterator[Route]:

@@ -106,8 +106,8 @@ def _where(function: Any) -> dict[str, Any]:
     plain: Any = inspect.unwrap(function)
     code = getattr(plain, "__code__", None)
     if code is None:  # an instance with `__call__`, or a class
-        of_class: dict[str, Any] = dict(vars(type(function)))
-        plain = of_class.get("__call__", function)
+        kind: Any = type(function)
+        plain = vars(kind).get("__call__", function)
         code = getattr(plain, "__code__", None)
     return {
         "file": "" if code is None else code.co_filename,
