@@ -153,8 +153,8 @@ def audited_optional(
 
 def findings_at(label: dict[str, Any], found: list[dict[str, Any]]) -> list[dict[str, Any]]:
     places = [(label["file"], *label["span"])]
-    for one in (label, *(label.get("also") or [])):
-        places.append((one["file"], one["line"] - NEAR, one["line"] + NEAR))
+    accepted = (label, *(label.get("also") or []))
+    places += [(one["file"], one["line"] - NEAR, one["line"] + NEAR) for one in accepted]
     return [
         one
         for one in found
@@ -182,8 +182,8 @@ def report(
     lines = [
         "## Right or wrong",
         "",
-        f"`{command_line()}`, on the {sum(map(of_labels, scores.values()))} labels of "
-        f"{len(sizes)} public repositories in `_audit/labels.jsonl`.",
+        f"`{command_line()}`, on the {sum(map(of_labels, scores.values()))} labels",
+        f"of {len(sizes)} public repositories in `_audit/labels.jsonl`.",
         "",
         "| rule | labels true | false | found | wrongly found | precision | recall |",
         "|---|---|---|---|---|---|---|",
@@ -247,7 +247,9 @@ def fast(corpus: Path, semgrep: str | None, tree: str | None) -> str:
         }
         if semgrep:
             commands["semgrep"] = semgrep.split()
-        subprocess.run([*commands["roadworthy audit, cached"], str(target)], capture_output=True)
+        subprocess.run(
+            [*commands["roadworthy audit, cached"], str(target)], capture_output=True, check=False
+        )
         times: dict[str, list[tuple[float, int]]] = {name: [] for name in commands}
         for _ in range(RUNS):
             for name, command in commands.items():
@@ -289,7 +291,8 @@ def children_of(pid: int) -> list[int]:
 def of_times(times: dict[str, list[tuple[float, int]]], files: int) -> Iterator[str]:
     yield "## Fast or slow"
     yield ""
-    yield f"`python benchmarks/audit.py --part fast`: {files} Python files, {os.cpu_count()} processors, "
+    yield f"`python benchmarks/audit.py --part fast`: {files} Python files,"
+    yield f"{os.cpu_count()} processors,"
     yield f"the median of {RUNS} runs in turns; memory is the largest seen, of all processes."
     yield ""
     yield "| command | seconds | files a second | MB |"

@@ -194,3 +194,42 @@ def test_dependencies_of_decorators_and_routers_count(routes):
     """
 
     assert {one.function.name for one in routes(text)[0].dependencies} == {"signed_in", "allowed"}
+
+
+def test_a_route_has_the_path_that_clients_use(routes):
+    text = """
+    # file: app.py
+    from fastapi import APIRouter
+    router = APIRouter(prefix="/orders")
+    @router.get("/{id}")
+    def f(id: int): ...
+    # file: main.py
+    from fastapi import FastAPI
+    import v1
+    def make():
+        app = FastAPI()
+        app.include_router(v1.router, prefix="/api")
+        return app
+    # file: v1.py
+    from fastapi import APIRouter
+    from app import router as orders
+    VERSION = "/v1"
+    router = APIRouter(prefix=VERSION)
+    router.include_router(orders, prefix="/shop")
+    """
+
+    assert [one.title for one in routes(text)] == ["GET /api/v1/shop/orders/{id}"]
+
+
+def test_a_controller_has_the_dependencies_of_its_class(routes):
+    text = """
+    from fastapi import APIRouter, Depends
+    router = APIRouter()
+    def get_session(): ...
+    class Orders:
+        session: object = Depends(get_session)
+        @router.get("/")
+        def f(self): ...
+    """
+
+    assert [one.function.name for one in routes(text)[0].dependencies] == ["get_session"]

@@ -31,6 +31,8 @@ class Codebase:
         """The files that had to be understood."""
         self.size = 0
         """The bytes of source whose trees are kept."""
+        self.mounts: dict[int, list[tuple[int, str]]] | None = None
+        """Where routers are included, once somebody has asked."""
         self._modules: dict[str, Module | None] = {}
         self._found: dict[tuple[str, str], str | None] = {}
         self._by_name: dict[str, list[str]] = defaultdict(list)
@@ -46,7 +48,18 @@ class Codebase:
     def forget(self) -> None:
         """Let go of all trees; they are parsed again where somebody asks."""
         self._modules.clear()
+        self.mounts = None
         self.size = 0
+
+    def mentioning(self, text: bytes) -> list[str]:
+        """Return the files that hold a text, without parsing them."""
+        return [path for path in sorted(self.files) if text in self._bytes(path)]
+
+    def _bytes(self, path: str) -> bytes:
+        try:
+            return (self.root / path).read_bytes()
+        except OSError:
+            return b""
 
     def find(self, dotted: str, importer: str) -> Module | None:
         """Return the module that `import dotted` means in a file, where it is one of ours."""

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from roadworthy.audit import aliases, libraries, names
-from roadworthy.audit.module import Class, Function, Param, Scope
+from roadworthy.audit.module import Assigned, Class, Function, Param, Scope
 from roadworthy.audit.place import Place
 
-__all__ = ["Dependency", "Need", "needs_in", "needs_of"]
+__all__ = ["Dependency", "Need", "needs_in", "needs_of", "needs_of_class"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,6 +77,15 @@ def needs_in(call: ast.Call, scope: Scope) -> Iterator[Need]:
             for one in keyword.value.elts:
                 if isinstance(one, ast.Call) and _is_depends(one, scope):
                     yield Need(None, one, scope)
+
+
+def needs_of_class(cls: Class) -> Iterator[Need]:
+    """Return the attributes of a controller that FastAPI fills by `Depends`."""
+    for bindings in cls.names.values():
+        for one in bindings:
+            value = one.value if isinstance(one, Assigned) else None
+            if isinstance(value, ast.Call) and _is_depends(value, cls):
+                yield Need(None, value, cls)
 
 
 def _needs(param: Param, function: Function) -> Iterator[Need]:

@@ -6,8 +6,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
-from roadworthy.audit import aliases, libraries, models, names
-from roadworthy.audit.dependencies import Dependency, Need, needs_in, needs_of
+from roadworthy.audit import aliases, libraries, models, mounts, names
+from roadworthy.audit.dependencies import (
+    Dependency,
+    Need,
+    needs_in,
+    needs_of,
+    needs_of_class,
+)
 from roadworthy.audit.module import Class, Function, Module, Param, Scope
 from roadworthy.audit.place import Place
 from roadworthy.audit.ref import Ref
@@ -40,6 +46,14 @@ class Route:
     decorator: ast.Call
     router: Ref | None
 
+    @cached_property
+    def title(self) -> str:
+        """Return a method and the path that clients use: `PATCH /v1/orders/{id}`."""
+        func = self.decorator.func
+        router = func.value if isinstance(func, ast.Attribute) else None
+        above = "" if router is None else mounts.prefixes(router, self.function.around)[0]
+        return f"{'/'.join(sorted(self.methods))} {above}{self.path}"
+
     @property
     def is_async(self) -> bool:
         """Return whether it runs on the event loop."""
@@ -53,7 +67,12 @@ class Route:
     @cached_property
     def needs(self) -> tuple[Need, ...]:
         """Return what it gets by `Depends`, directly."""
-        return (*needs_of(self.function), *self._undelivered)
+        return (*needs_of(self.function), *self._undelivered, *self._of_class)
+
+    @property
+    def _of_class(self) -> tuple[Need, ...]:
+        """Return what its class gets: `session: Session = Depends(...)` in a controller."""
+        return () if self.function.cls is None else tuple(needs_of_class(self.function.cls))
 
     @cached_property
     def _undelivered(self) -> tuple[Need, ...]:
@@ -195,14 +214,7 @@ def _path(call: ast.Call) -> str:
 def _prefix(node: ast.expr, scope: Scope) -> str:
     """Return the prefix that a router was made with, where it is written out."""
     made = aliases.definition(node, scope)
-    if made is None or not isinstance(made[0].value, ast.Call):
-        return ""
-    prefix = _keyword(made[0].value, "prefix")
-    match prefix:
-        case ast.Constant(value=str() as text):
-            return text
-        case _:
-            return ""
+    return "" if made is None else mounts.prefix_of(*made)
 
 
 def _added(module: Module) -> Iterator[Route]:

@@ -106,13 +106,11 @@ def _where(function: Any) -> dict[str, Any]:
     plain: Any = inspect.unwrap(function)
     code = getattr(plain, "__code__", None)
     if code is None:  # an instance with `__call__`, or a class
-        kind: Any = type(function)
-        plain = vars(kind).get("__call__", function)
-        code = getattr(plain, "__code__", None)
+        code = getattr(plain.__call__, "__code__", None)
     return {
         "file": "" if code is None else code.co_filename,
         "line": 0 if code is None else code.co_firstlineno,
-        "name": getattr(plain, "__qualname__", ""),
+        "name": "" if code is None else code.co_qualname,
     }
 
 

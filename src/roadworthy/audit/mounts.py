@@ -1,0 +1,103 @@
+"""Where routers are included: the prefixes that their routes have for clients."""
+
+import ast
+from collections.abc import Iterator
+from typing import TypeAlias
+
+from roadworthy.audit import aliases
+from roadworthy.audit.codebase import Codebase
+from roadworthy.audit.flow import Call
+from roadworthy.audit.module import Assigned, Class, Module, Scope
+
+__all__ = ["prefixes"]
+
+_Router: TypeAlias = int
+"""What tells a router apart: the assignment that makes it."""
+
+_DEEPEST = 5
+"""Routers in routers; more are hardly seen."""
+
+
+def prefixes(router: ast.expr, scope: Scope) -> list[str]:
+    """Return the prefixes under which a router is included; one, empty, where none is known."""
+    codebase = scope.module.codebase
+    if codebase.mounts is None:
+        codebase.mounts = _mounts(codebase)
+    made = aliases.definition(router, scope)
+    if made is None:
+        return [""]
+    return list(dict.fromkeys(_above(codebase.mounts, id(made[0]), _DEEPEST)))
+
+
+def _above(
+    mounts: dict[_Router, list[tuple[_Router, str]]], router: _Router, left: int
+) -> list[str]:
+    if router not in mounts or not left:
+        return [""]
+    return [
+        f"{above}{prefix}"
+        for parent, prefix in mounts[router]
+        for above in _above(mounts, parent, left - 1)
+    ]
+
+
+def _mounts(codebase: Codebase) -> dict[_Router, list[tuple[_Router, str]]]:
+    """Return, by router, what includes it and under which prefix."""
+    found: dict[_Router, list[tuple[_Router, str]]] = {}
+    for path in codebase.mentioning(b"include_router("):
+        module = codebase.module(path)
+        for child, parent, prefix in () if module is None else _includes(module):
+            found.setdefault(child, []).append((parent, prefix))
+    return found
+
+
+def _includes(module: Module) -> Iterator[tuple[_Router, _Router, str]]:
+    scopes: list[Scope] = [module, *module.functions]
+    for scope in scopes:
+        for call in () if isinstance(scope, Class) else scope.flow.calls:
+            func = call.node.func
+            if isinstance(func, ast.Attribute) and func.attr == "include_router":
+                yield from _included(call, func.value, scope)
+
+
+def _included(
+    call: Call, includer: ast.expr, scope: Scope
+) -> Iterator[tuple[_Router, _Router, str]]:
+    child = aliases.definition(call.node.args[0], scope) if call.node.args else None
+    parent = aliases.definition(includer, scope)
+    if child is not None:
+        own = "" if parent is None else prefix_of(parent[0], parent[1])
+        above = 0 if parent is None else id(parent[0])
+        yield id(child[0]), above, f"{own}{_written(call.node, scope)}"
+
+
+def prefix_of(made: Assigned, scope: Scope) -> str:
+    """Return the prefix that a router was made with, where it is written out."""
+    return _written(made.value, scope) if isinstance(made.value, ast.Call) else ""
+
+
+def _written(call: ast.Call, scope: Scope) -> str:
+    for keyword in call.keywords:
+        if keyword.arg == "prefix":
+            return _text(keyword.value, scope)
+    return ""
+
+
+def _text(node: ast.expr, scope: Scope) -> str:
+    match node:
+        case ast.Constant(value=str() as text):
+            return text
+        case ast.Name() | ast.Attribute():
+            made = aliases.definition(node, scope)
+            value = None if made is None else made[0].value
+            if isinstance(value, ast.Constant) and isinstance(value.value, str):
+                return value.value
+            return "{" + ast.unparse(node) + "}"
+        case ast.JoinedStr(values=parts):
+            return "".join(_part(part) for part in parts)
+        case _:
+            return ""
+
+
+def _part(part: ast.expr) -> str:
+    return part.value if isinstance(part, ast.Constant) else "{" + ast.unparse(part)[3:-2] + "}"  # type: ignore[return-value]
