@@ -233,3 +233,28 @@ def test_a_controller_has_the_dependencies_of_its_class(routes):
     """
 
     assert [one.function.name for one in routes(text)[0].dependencies] == ["get_session"]
+
+
+ORDERS = """
+from fastapi import APIRouter
+from shop.access import guarded
+
+router = APIRouter(prefix="/orders")
+"""
+
+
+@pytest.mark.parametrize(
+    "declaration",
+    [
+        '@router.post("/new")\ndef add(): ...',
+        '@guarded(router.post, "/new", ["orders.write"])\ndef add(): ...',
+        'def add(): ...\n\nrouter.post("/new")(add)',
+        'def add(): ...\n\nrouter.add_api_route("/new", add, methods=["POST"])',
+    ],
+)
+def test_a_route_may_be_declared_by_a_call_or_behind_a_wrapper(routes, declaration):
+    [route] = routes(ORDERS + declaration)
+
+    assert route.function.name == "add"
+    assert route.methods == {"POST"}
+    assert route.path.endswith("/new")

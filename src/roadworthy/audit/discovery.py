@@ -12,9 +12,12 @@ __all__ = ["is_test", "may_matter", "project_root", "python_files", "source_file
 _SKIPPED: Final = frozenset(
     {
         *("__pycache__", "node_modules", "site-packages", "venv", "env", "virtualenv"),
-        *("build", "dist", "__pypackages__"),
+        "__pypackages__",
     }
 )
+_BUILT: Final = frozenset({"build", "dist"})
+"""Folders beside a manifest that hold what was built; elsewhere they are packages."""
+_MANIFESTS: Final = ("pyproject.toml", "setup.py", "package.json")
 _TESTS: Final = re.compile(
     r"(^|/)(tests?|e2e|fixtures)/|(^|/)(test_[^/]*|[^/]*_test|conftest)\.py$"
 )
@@ -56,6 +59,8 @@ def source_files(root: Path) -> Iterator[str]:
 
 def _is_ours(folder: str, name: str) -> bool:
     if name in _SKIPPED or name.startswith(".") or name.endswith(".egg-info"):
+        return False
+    if name in _BUILT and any(Path(folder, one).exists() for one in _MANIFESTS):
         return False
     return not Path(folder, name, "pyvenv.cfg").exists()
 

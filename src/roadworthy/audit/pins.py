@@ -16,7 +16,7 @@ LATEST: Final[Version] = (999,)
 
 MANIFESTS: Final = (
     *("pyproject.toml", "setup.py", "setup.cfg", "requirements.txt", "Pipfile"),
-    *("uv.lock", "poetry.lock", "requirements"),
+    *("uv.lock", "poetry.lock"),
 )
 """What marks the folder of a service."""
 
@@ -39,10 +39,17 @@ def service_root(root: Path, path: str) -> str:
     """Return the nearest folder above a file that says what its service depends on."""
     folder = Path(path).parent
     while folder != Path():
-        if any((root / folder / name).exists() for name in MANIFESTS):
+        if _is_service(root / folder):
             return folder.as_posix()
         folder = folder.parent
     return "."
+
+
+@lru_cache(maxsize=4096)
+def _is_service(folder: Path) -> bool:
+    if any((folder / name).exists() for name in MANIFESTS):
+        return True
+    return any((folder / "requirements").glob("*.txt"))  # a package may have that name, too
 
 
 @lru_cache(maxsize=512)

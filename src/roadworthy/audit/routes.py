@@ -153,16 +153,29 @@ def routes_in(module: Module) -> Iterator[Route]:
 
 
 def _decorated(function: Function, decorator: ast.Call) -> Iterator[Route]:
-    func = decorator.func
+    yield from _declared(decorator, function, function.around)
+
+
+def _declared(declaration: ast.Call, function: Function, scope: Scope) -> Iterator[Route]:
+    """Return the route of `router.get(...)`, or of `wrapper(router.get, ...)`."""
+    func, declaration = _unwrapped(declaration)
     if not isinstance(func, ast.Attribute) or func.attr not in _METHODS | _OTHERS:
         return
-    scope = function.around
     router = names.resolve(func.value, scope)
-    if not _is_router(router, func.value, decorator, function.module):
+    if not _is_router(router, func.value, declaration, scope.module):
         return
-    methods = frozenset({func.attr.upper()}) if func.attr in _METHODS else _listed(decorator)
-    path = _prefix(func.value, scope) + _path(decorator)
-    yield Route(function, methods, path, decorator, router)
+    methods = frozenset({func.attr.upper()}) if func.attr in _METHODS else _listed(declaration)
+    path = _prefix(func.value, scope) + _path(declaration)
+    yield Route(function, methods, path, declaration, router)
+
+
+def _unwrapped(call: ast.Call) -> tuple[ast.expr, ast.Call]:
+    """Return a declaration's method, and its call as if nothing wrapped it."""
+    first = call.args[0] if call.args else None
+    if isinstance(call.func, ast.Name) and isinstance(first, ast.Attribute):
+        made = ast.Call(first, call.args[1:], call.keywords)
+        return first, ast.copy_location(made, call)
+    return call.func, call
 
 
 def _is_router(router: Ref | None, node: ast.expr, decorator: ast.Call, module: Module) -> bool:
@@ -218,15 +231,26 @@ def _prefix(node: ast.expr, scope: Scope) -> str:
 
 
 def _added(module: Module) -> Iterator[Route]:
-    """Return the routes of `router.add_api_route(path, endpoint, methods=[...])`."""
+    """Return the routes that calls declare.
+
+    These are `router.add_api_route(path, endpoint)` and `router.get(path)(endpoint)`.
+    """
     scopes: list[Scope] = [module, *module.functions]
     for scope in scopes:
-        if isinstance(scope, Class) or b"add_api_route" not in module.source:
+        if isinstance(scope, Class) or not (scope is module or b"add_api" in module.source):
             continue
         for call in scope.flow.calls:
             func = call.node.func
             if isinstance(func, ast.Attribute) and func.attr == "add_api_route":
                 yield from _added_by(call.node, scope)
+            elif isinstance(func, ast.Call) and call.node.args:
+                yield from _called_with(call.node.args[0], func, scope)
+
+
+def _called_with(endpoint: ast.expr, declaration: ast.Call, scope: Scope) -> Iterator[Route]:
+    found = names.resolve(endpoint, scope)
+    if found is not None and found.function is not None:
+        yield from _declared(declaration, found.function, scope)
 
 
 def _added_by(call: ast.Call, scope: Scope) -> Iterator[Route]:
