@@ -83,6 +83,16 @@ _MOVED: Final = {
     "requests.api": "requests",
     "requests.sessions.Session": "requests.Session",
     "requests.session": "requests.Session",
+    "redis.client.Redis": "redis.Redis",
+    "redis.StrictRedis": "redis.Redis",
+    "fastapi_sqlalchemy.db.session": "sqlalchemy.orm.Session",
+    "sqlalchemy.orm.query.Query": "sqlalchemy.orm.Query",
+    "sqlalchemy.engine.Engine": "sqlalchemy.Engine",
+    "sqlalchemy.engine.base.Engine": "sqlalchemy.Engine",
+    "sqlalchemy.engine.Connection": "sqlalchemy.Connection",
+    "sqlalchemy.engine.base.Connection": "sqlalchemy.Connection",
+    "pymongo.mongo_client.MongoClient": "pymongo.MongoClient",
+    "google.cloud.storage.blob.Blob": "google.cloud.storage.Blob",
     "aiohttp.client.ClientSession": "aiohttp.ClientSession",
 }
 """Where libraries also offer what is known by another name."""
@@ -114,6 +124,17 @@ _MADE: Final = {
     "builtins.open": "io.TextIOWrapper",
     "pathlib.Path.open": "io.TextIOWrapper",
     "pathlib.Path.parent": "pathlib.Path",
+    "psycopg2.pool.SimpleConnectionPool.getconn": "psycopg2.connection",
+    "psycopg2.pool.ThreadedConnectionPool.getconn": "psycopg2.connection",
+    "googleapiclient.discovery.build": "googleapiclient.discovery.Resource",
+    "google.cloud.storage.Client.bucket": "google.cloud.storage.Bucket",
+    "google.cloud.storage.Client.get_bucket": "google.cloud.storage.Bucket",
+    "google.cloud.storage.Bucket.blob": "google.cloud.storage.Blob",
+    "docker.from_env": "docker.DockerClient",
+    "tarfile.open": "tarfile.TarFile",
+    "asyncio.get_event_loop": "asyncio.AbstractEventLoop",
+    "asyncio.get_running_loop": "asyncio.AbstractEventLoop",
+    "asyncio.new_event_loop": "asyncio.AbstractEventLoop",
 }
 """What calls of functions in lower case return an instance of."""
 
@@ -124,6 +145,18 @@ ATTRIBUTES: Final = {
     "fastapi.FastAPI.router": "fastapi.APIRouter",
 }
 """What attributes of instances are instances of."""
+
+_FLUENT: Final = {
+    "sqlalchemy.orm.Query": frozenset(
+        {"all", "first", "one", "one_or_none", "scalar", "count", "get", "delete", "update"}
+    ),
+    "googleapiclient.discovery.Resource": frozenset({"execute"}),
+    "peewee.Model": frozenset(
+        {"get", "get_or_none", "get_by_id", "create", "get_or_create", "save", "execute", "count"}
+        | {"first", "scalar", "exists", "delete_instance", "dicts", "iterator"}
+    ),
+}
+"""Classes whose methods return another of their own kind, but for some."""
 
 _SESSIONS: Final = {
     "sqlalchemy.orm.sessionmaker": "sqlalchemy.orm.Session",
@@ -145,7 +178,9 @@ def canonical(dotted: str) -> str:
     return dotted
 
 
-def result(function: Ref, node: ast.Call, resolve: Callable[[ast.expr], Ref | None]) -> Ref | None:  # noqa: PLR0911 - a table
+def result(  # noqa: C901, PLR0911 - a table
+    function: Ref, node: ast.Call, resolve: Callable[[ast.expr], Ref | None]
+) -> Ref | None:
     """Return what a call of a library's function returns, or None."""
     if function.is_instance:
         made = _SESSIONS.get(function.name)
@@ -157,6 +192,9 @@ def result(function: Ref, node: ast.Call, resolve: Callable[[ast.expr], Ref | No
         return Ref(function.name, None, True, (_session_class(function, node, resolve),))
     if function.name in _MADE:
         return Ref(_MADE[function.name], is_instance=True)
+    owner, _, method = function.name.rpartition(".")
+    if method not in _FLUENT.get(owner, {method}):
+        return Ref(owner, is_instance=True)
     if function.name in {"builtins.getattr", "typing.cast", "functools.partial"}:
         return resolve(node.args[-1 if "cast" in function.name else 0]) if node.args else None
     if function.name.rpartition(".")[2].lstrip("_")[:1].isupper():

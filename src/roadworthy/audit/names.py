@@ -373,6 +373,8 @@ def result_of(function: Function) -> Ref | None:
 def _subscript(node: ast.Subscript, base: Ref | None, scope: Scope) -> Ref | None:
     if base is None:
         return None
+    if base.name == "pymongo.MongoClient":
+        return base.member("database")
     if base.is_instance:
         return _element(base)
     if base.name in libraries.SPECIAL_FORMS:

@@ -1,0 +1,152 @@
+"""RW702: a route on the event loop calls a function that waits further down."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from roadworthy.audit.finding import Confidence, Severity
+from roadworthy.audit.routes import Route
+from roadworthy.audit.rule import Example, Hit, Rule
+from roadworthy.audit.stalls import Stall, on_loop, stalls
+
+__all__ = ["RULE"]
+
+_NEAR: Final = 2
+
+
+def _check(route: Route) -> Iterator[Hit]:
+    for function in on_loop(route):
+        found = [one for one in stalls(function) if not one.is_direct and _counts(one)]
+        if found:
+            first = found[0]
+            yield Hit(
+                place=first.function.place(first.first.call.node),
+                message=_message(first),
+                confidence=_confidence(first),
+                flow=first.flow(f"{function.name}() runs on the event loop"),
+            )
+
+
+def _counts(stall: Stall) -> bool:
+    return stall.effect.kind != "database"  # which RW703 finds
+
+
+def _confidence(stall: Stall) -> Confidence:
+    near = len(stall.reached.chain) <= _NEAR and stall.effect.kind != "files"
+    return Confidence.HIGH if near else Confidence.MEDIUM
+
+
+def _message(stall: Stall) -> str:
+    where = stall.reached.scope.name
+    return (
+        f"This leads to {stall.text} in {where}(), which {stall.effect.said} on the event "
+        "loop: until it returns, no other request is answered."
+    )
+
+
+_ONE_HOP = Example("""
+# file: shop/parcels.py
+import requests
+
+def send(number: int) -> dict:
+    return requests.post(f"https://parcels.example/{number}", timeout=3).json()
+
+# file: shop/api.py
+from fastapi import FastAPI
+from shop import parcels
+
+app = FastAPI()
+
+@app.post("/orders/{number}/parcel")
+async def send_parcel(number: int):
+    return parcels.send(number)  # found
+""")
+
+_TWO_HOPS = Example(
+    """
+# file: shop/labels.py
+import shutil
+import smtplib
+
+class Printer:
+    def clean(self) -> None:
+        self._empty("/srv/labels")
+
+    def _empty(self, folder: str) -> None:
+        shutil.rmtree(folder)
+
+async def tell(address: str) -> None:
+    smtplib.SMTP("mail.example").sendmail("shop@example.com", address, "sent")
+
+# file: shop/api.py
+from fastapi import APIRouter, Depends
+from shop.labels import Printer, tell
+
+router = APIRouter()
+
+@router.delete("/labels")
+async def delete_labels(printer: Printer = Depends(Printer)):
+    printer.clean()  # found
+    return {}
+
+@router.post("/orders/{number}/mail")
+async def mail(number: int, address: str):
+    await tell(address)  # found
+    return {"order": number}
+""",
+    "An `async def` between them changes nothing.",
+)
+
+_IN_A_THREAD = Example("""
+import asyncio
+import requests
+from fastapi import FastAPI
+
+app = FastAPI()
+
+def send(number: int) -> dict:
+    return requests.post(f"https://parcels.example/{number}", timeout=3).json()
+
+async def send_aside(number: int) -> dict:
+    return await asyncio.to_thread(send, number)
+
+@app.post("/orders/{number}/parcel")
+async def send_parcel(number: int):
+    return await send_aside(number)
+""")
+
+_REMEMBERED = Example("""
+from functools import lru_cache
+import requests
+from fastapi import FastAPI
+from openai import OpenAI
+
+app = FastAPI()
+
+@lru_cache
+def keys() -> dict:
+    return requests.get("https://accounts.example/keys", timeout=3).json()
+
+def client() -> OpenAI:
+    return OpenAI(api_key="none")
+
+@app.get("/me")
+async def me():
+    return {"keys": keys(), "client": client().base_url}
+""")
+
+RULE: Final = Rule(
+    code="RW702",
+    name="blocking-helper-in-async-route",
+    severity=Severity.MEDIUM,
+    looks="route",
+    check=_check,
+    summary="A route declared with `async def` calls code that waits without `await`.",
+    why="""A function without `async` that an `async def` route calls runs on the event
+loop, and so does everything it calls. Where that waits for another server, a process or a
+disk, every other request of the process waits with it; nothing at the call shows it.""",
+    mend="`await run_in_threadpool(helper, ...)`, or declare the route with `def`.",
+    ours="Jobs of `roadworthy.jobs` take what need not be done before the answer.",
+    bad=(_ONE_HOP, _TWO_HOPS),
+    good=(_IN_A_THREAD, _REMEMBERED),
+)
+"""The rule."""

@@ -1,0 +1,154 @@
+"""RW703: a route on the event loop waits for its database."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from roadworthy.audit.finding import Confidence, Severity
+from roadworthy.audit.routes import Route
+from roadworthy.audit.rule import Example, Hit, Rule
+from roadworthy.audit.stalls import Stall, on_loop, stalls
+
+__all__ = ["RULE"]
+
+
+def _check(route: Route) -> Iterator[Hit]:
+    for function in on_loop(route):
+        found = [one for one in stalls(function) if one.effect.kind == "database"]
+        if found:
+            first = found[0]
+            calls = len({id(one.first.call.node) for one in found})
+            yield Hit(
+                place=first.function.place(first.first.call.node),
+                message=_message(first, calls - 1),
+                confidence=Confidence.HIGH,
+                flow=first.flow(f"{function.name}() runs on the event loop"),
+            )
+
+
+def _message(stall: Stall, more: int) -> str:
+    others = f" ({more} more in the same function)" if more else ""
+    return (
+        f"{stall.text} waits for the database on the event loop: while a query or a lock "
+        f"takes its time, no other request is answered{others}."
+    )
+
+
+_DIRECT = Example("""
+from fastapi import Depends, FastAPI
+from sqlalchemy import create_engine, select
+from sqlalchemy.orm import Session, sessionmaker
+from shop.tables import Product
+
+app = FastAPI()
+sessions = sessionmaker(create_engine("postgresql:///shop"))
+
+def get_session():
+    with sessions() as session:
+        yield session
+
+@app.get("/products/{number}")
+async def product(number: int, session: Session = Depends(get_session)):
+    found = session.scalars(select(Product).where(Product.id == number)).first()  # found
+    session.commit()
+    return found
+""")
+
+_THROUGH_HELPERS = Example("""
+# file: shop/products.py
+from sqlalchemy.orm import Session
+from shop.tables import Product
+
+class Products:
+    def __init__(self, session: Session):
+        self.session = session
+
+    def cheap(self, most: int):
+        return self.session.query(Product).filter(Product.price < most).all()
+
+# file: shop/api.py
+from fastapi import APIRouter, Depends
+from shop.products import Products
+
+router = APIRouter()
+
+@router.get("/products")
+async def cheap_products(most: int, products: Products = Depends()):
+    return products.cheap(most)  # found
+""")
+
+_REDIS = Example("""
+import redis
+from fastapi import FastAPI
+
+app = FastAPI()
+stock = redis.Redis(host="stock")
+
+@app.get("/stock/{number}")
+async def in_stock(number: int):
+    return {"left": stock.get(f"product:{number}")}  # found
+""")
+
+_ASYNC_SESSION = Example("""
+import redis.asyncio as redis
+from fastapi import Depends, FastAPI
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+from shop.tables import Product
+
+app = FastAPI()
+stock = redis.Redis(host="stock")
+sessions = async_sessionmaker(create_async_engine("postgresql+asyncpg:///shop"))
+
+async def get_session():
+    async with sessions() as session:
+        yield session
+
+@app.get("/products/{number}")
+async def product(number: int, session: AsyncSession = Depends(get_session)):
+    await stock.get(f"product:{number}")
+    return await session.scalar(select(Product).where(Product.id == number))
+""")
+
+_SYNC_ROUTE = Example("""
+from fastapi import Depends, FastAPI
+from fastapi.concurrency import run_in_threadpool
+from sqlalchemy import create_engine
+from sqlalchemy.orm import Session, sessionmaker
+from shop.tables import Product
+
+app = FastAPI()
+sessions = sessionmaker(create_engine("postgresql:///shop"))
+
+def get_session():
+    with sessions() as session:
+        yield session
+
+def find(session: Session, number: int):
+    return session.get(Product, number)
+
+@app.get("/products/{number}")
+def product(number: int, session: Session = Depends(get_session)):
+    return find(session, number)
+
+@app.get("/goods/{number}")
+async def good(number: int, session: Session = Depends(get_session)):
+    return await run_in_threadpool(find, session, number)
+""")
+
+RULE: Final = Rule(
+    code="RW703",
+    name="sync-db-in-async-route",
+    severity=Severity.MEDIUM,
+    looks="route",
+    check=_check,
+    summary="A route declared with `async def` asks a database through a synchronous client.",
+    why="""An `async def` route shares one thread with every other request of its process.
+A synchronous session, connection or client waits in that thread: one slow query, one row
+that another transaction holds, and the process answers nobody. Many such requests use one
+connection after another instead of the whole pool. It is reported once for each route.""",
+    mend="Write `def` instead of `async def`, or use AsyncSession and `await` it.",
+    ours="`Tx` and `Read` of `roadworthy.database` are asynchronous.",
+    bad=(_DIRECT, _THROUGH_HELPERS, _REDIS),
+    good=(_ASYNC_SESSION, _SYNC_ROUTE),
+)
+"""The rule."""

@@ -1,0 +1,91 @@
+"""What stops the event loop: calls that wait, in code that runs on it."""
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from roadworthy.audit.effects import Effect, blocking
+from roadworthy.audit.finding import Step
+from roadworthy.audit.module import Function
+from roadworthy.audit.reach import Reached, callee, inner_functions, reach, steps
+from roadworthy.audit.routes import Route
+from roadworthy.audit.values import dotted
+
+__all__ = ["Stall", "on_loop", "stalls"]
+
+_CACHES: Final = ("cache", "lru_cache", "cached", "cached_property", "alru_cache")
+
+
+@dataclass(frozen=True, eq=False)
+class Stall:
+    """A call that waits, and the function on the event loop that leads to it."""
+
+    function: Function
+    reached: Reached
+    effect: Effect
+
+    @property
+    def is_direct(self) -> bool:
+        """Return whether the function itself makes the call."""
+        return not self.reached.chain
+
+    @property
+    def first(self) -> Reached:
+        """Return the call in the function that leads there, or is it."""
+        return (*self.reached.chain, self.reached)[0]
+
+    @property
+    def text(self) -> str:
+        """Return what is called, as it is written."""
+        return f"{ast.unparse(self.reached.call.node.func)}()"[:60]
+
+    def flow(self, start: str) -> tuple[Step, ...]:
+        """Return the way there; nothing where the function makes the call."""
+        return () if self.is_direct else steps(self.reached, start, self.function)
+
+
+def on_loop(route: Route) -> Iterator[Function]:
+    """Return the functions of a route that run on the event loop: its own, and dependencies."""
+    if route.is_async:
+        yield route.function
+    yield from (one.function for one in route.dependencies if one.function.is_async)
+
+
+def stalls(function: Function) -> tuple[Stall, ...]:
+    """Return the calls that stop the event loop while a function runs, in their order."""
+    known: tuple[Stall, ...] | None = getattr(function, "_stalls", None)
+    if known is None:
+        known = tuple(sorted(_stalls(function), key=lambda one: one.first.call.node.lineno))
+        function._stalls = known  # type: ignore[attr-defined]  # noqa: SLF001
+    return known
+
+
+def _stalls(function: Function) -> Iterator[Stall]:
+    for one in inner_functions(function):
+        if not one.is_async:
+            continue
+        for reached in reach(one):
+            effect = blocking(reached)
+            if effect is not None and _runs_here(reached):
+                yield Stall(one, reached, effect)
+
+
+def _runs_here(reached: Reached) -> bool:
+    """Return whether nothing on the way hands the work to a thread, or remembers its result."""
+    return not any(_is_aside(one) for one in reached.chain)
+
+
+def _is_aside(reached: Reached) -> bool:
+    function = callee(reached)
+    if function is None:
+        return False
+    decorators = function.node.decorator_list
+    if reached.call.awaited and not function.is_async and decorators:
+        return True
+    return any(_name(one) in _CACHES for one in decorators)
+
+
+def _name(decorator: ast.expr) -> str:
+    func = decorator.func if isinstance(decorator, ast.Call) else decorator
+    return dotted(func).rpartition(".")[2]
