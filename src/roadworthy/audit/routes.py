@@ -143,8 +143,16 @@ def _is_file(node: ast.expr | None, scope: Scope) -> bool:
     return called is not None and called.name == "fastapi.File"
 
 
-def routes_in(module: Module) -> Iterator[Route]:
+def routes_in(module: Module) -> tuple[Route, ...]:
     """Return the routes that a module declares, by decorators or by calls."""
+    known: tuple[Route, ...] | None = getattr(module, "_routes", None)
+    if known is None:
+        known = tuple(_routes_in(module))
+        module._routes = known  # type: ignore[attr-defined]  # noqa: SLF001
+    return known
+
+
+def _routes_in(module: Module) -> Iterator[Route]:
     for function in module.functions:
         for decorator in function.node.decorator_list:
             if isinstance(decorator, ast.Call):
