@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-__all__ = ["Server", "uvicorn_command"]
+__all__ = ["READY", "Server", "uvicorn_command"]
 
 READY = r"running on http://[^:]+:(?P<port>\d+)"
 """What uvicorn logs, at level info, once the application has started."""

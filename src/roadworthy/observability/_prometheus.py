@@ -5,12 +5,11 @@ in seconds is `http_server_request_duration_seconds`, and a counter ends in `_to
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from math import inf
 from threading import Lock
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from opentelemetry.sdk.metrics import (
     Counter,
@@ -27,17 +26,17 @@ from opentelemetry.sdk.metrics.export import (
     Metric,
     MetricReader,
     MetricsData,
-    NumberDataPoint,
     Sum,
 )
 from opentelemetry.sdk.metrics.export import Histogram as HistogramData
+
+from roadworthy.observability._families import Buckets, Family, Kind, Labels, Snapshot, Value
 
 __all__ = ["OPEN_METRICS", "TEXT", "PrometheusReader", "render"]
 
 TEXT: Final = "text/plain; version=0.0.4; charset=utf-8"
 OPEN_METRICS: Final = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
-_Kind = Literal["counter", "gauge", "histogram"]
 _INSTRUMENTS: Final = (
     *(Counter, UpDownCounter, Histogram),
     *(ObservableCounter, ObservableUpDownCounter, ObservableGauge),
@@ -57,12 +56,12 @@ class PrometheusReader(MetricReader):
         self._data: MetricsData | None = None
         self._lock = Lock()
 
-    def text(self, *, open_metrics: bool = False) -> str:
-        """Return every meter as it stands."""
+    def snapshot(self) -> Snapshot:
+        """Return every meter of this process as it stands."""
         with self._lock:
             self.collect()
             data, self._data = self._data, None
-        return render(data, open_metrics=open_metrics)
+        return _snapshot(data)
 
     def force_flush(self, timeout_millis: float = 10_000) -> bool:
         """Do nothing: this one is asked, and sends nothing."""
@@ -77,40 +76,33 @@ class PrometheusReader(MetricReader):
         self._data = metrics_data
 
 
-@dataclass(slots=True)
-class _Family:
-    """One name, and all that meters say under it."""
-
-    name: str
-    kind: _Kind
-    unit: str
-    help: str
-    points: list[Any] = field(default_factory=list[Any])
-
-
-def render(data: MetricsData | None, *, open_metrics: bool) -> str:
-    """Return the text of what was collected."""
+def render(snapshot: Snapshot, *, open_metrics: bool) -> str:
+    """Return the text of what was read."""
     lines: list[str] = []
-    for family in _families(data):
+    families = snapshot.families.values()
+    for family in sorted(families, key=lambda family: family.name):  # for who reads it
         lines += _lines(family, open_metrics=open_metrics)
-    if data is not None and data.resource_metrics:
-        lines += _target(data.resource_metrics[0].resource.attributes, open_metrics=open_metrics)
+    lines += _target(snapshot.target, open_metrics=open_metrics)
     if open_metrics:
         lines.append("# EOF")
     return "\n".join([*lines, ""])
 
 
-def _families(data: MetricsData | None) -> Iterable[_Family]:
-    families: dict[str, _Family] = {}
+def _snapshot(data: MetricsData | None) -> Snapshot:
+    made = Snapshot()
     for metric in _metrics(data):
         kind = _kind(metric)
         if kind is None:
             continue
         name, unit = _name(metric.name, metric.unit or "", kind)
-        family = families.setdefault(name, _Family(name, kind, unit, metric.description or ""))
-        if family.kind == kind:  # else a name has two meanings, and the first one keeps it
-            family.points += metric.data.data_points
-    return sorted(families.values(), key=lambda family: family.name)  # for who reads it
+        # None: a name has two meanings, and the first one keeps it.
+        family = made.family(Family(name, kind, unit, metric.description or ""))
+        if family is not None:
+            for point in metric.data.data_points:
+                family.add(_labels(point.attributes), _value_of(point))
+    if data is not None and data.resource_metrics:
+        made.target = dict(_labels(data.resource_metrics[0].resource.attributes))
+    return made
 
 
 def _metrics(data: MetricsData | None) -> Iterator[Metric]:
@@ -119,11 +111,13 @@ def _metrics(data: MetricsData | None) -> Iterator[Metric]:
             yield from scope.metrics
 
 
-def _kind(metric: Metric) -> _Kind | None:
+def _kind(metric: Metric) -> Kind | None:
     match metric.data:
         case Sum(is_monotonic=True):
             return "counter"
-        case Sum() | Gauge():
+        case Sum():
+            return "up_down"
+        case Gauge():
             return "gauge"
         case HistogramData():
             return "histogram"
@@ -132,7 +126,7 @@ def _kind(metric: Metric) -> _Kind | None:
 
 
 @lru_cache(maxsize=4096)
-def _name(name: str, unit: str, kind: _Kind) -> tuple[str, str]:
+def _name(name: str, unit: str, kind: Kind) -> tuple[str, str]:
     """Return the name without `_total`, and the unit that it ends with."""
     name = _label_name(name)
     if kind == "counter":
@@ -149,61 +143,67 @@ def _label_name(name: str) -> str:
     return f"_{clean}" if clean[:1].isdigit() or not clean else clean
 
 
-def _lines(family: _Family, *, open_metrics: bool) -> Iterator[str]:
+def _lines(family: Family, *, open_metrics: bool) -> Iterator[str]:
     sample = f"{family.name}_total" if family.kind == "counter" else family.name
     named = family.name if open_metrics else sample
     if family.help or not open_metrics:
-        yield f"# HELP {named} {_escaped(family.help)}"
-    yield f"# TYPE {named} {family.kind}"
+        yield f"# HELP {named} {_escaped_help(family.help)}"
+    yield f"# TYPE {named} {'gauge' if family.kind == 'up_down' else family.kind}"
     if open_metrics and family.unit:
         yield f"# UNIT {named} {family.unit}"
-    for point in family.points:
-        if family.kind == "histogram":
-            yield from _histogram(sample, point)
+    for labels, value in family.points.items():
+        if isinstance(value, Buckets):
+            yield from _histogram(sample, labels, value)
         else:
-            yield _number(sample, point)
+            yield f"{sample}{_braced(labels)} {_value(value)}"
 
 
-def _number(name: str, point: NumberDataPoint) -> str:
-    return f"{name}{_braced(_labels(point.attributes))} {_value(point.value)}"
-
-
-def _histogram(name: str, point: HistogramDataPoint) -> Iterator[str]:
-    labels, below = _labels(point.attributes), 0
-    for bound, count in zip((*point.explicit_bounds, inf), point.bucket_counts, strict=True):
+def _histogram(name: str, labels: Labels, value: Buckets) -> Iterator[str]:
+    below = 0
+    for bound, count in zip((*value.bounds, inf), value.counts, strict=True):
         below += count
-        edge = f'le="{_value(float(bound))}"'
-        yield f"{name}_bucket{_braced([*labels, edge])} {below}"
-    yield f"{name}_sum{_braced(labels)} {_value(point.sum)}"
-    yield f"{name}_count{_braced(labels)} {point.count}"
+        yield f"{name}_bucket{_braced((*labels, ('le', _value(float(bound)))))} {below}"
+    yield f"{name}_sum{_braced(labels)} {_value(value.sum)}"
+    yield f"{name}_count{_braced(labels)} {below}"
 
 
-def _target(attributes: Mapping[str, Any], *, open_metrics: bool) -> Iterator[str]:
+def _target(attributes: Mapping[str, str], *, open_metrics: bool) -> Iterator[str]:
     """Yield who is measured."""
     if not attributes:
         return
     named, kind = ("target", "info") if open_metrics else ("target_info", "gauge")
     yield f"# HELP {named} What is measured here."
     yield f"# TYPE {named} {kind}"
-    yield f"target_info{_braced(_labels(attributes))} 1"
+    yield f"target_info{_braced(sorted(attributes.items()))} 1"
 
 
-def _labels(attributes: Mapping[str, Any] | None) -> Sequence[str]:
-    found = {_label_name(name): value for name, value in (attributes or {}).items()}
-    return [f'{name}="{_label(value)}"' for name, value in sorted(found.items())]
+def _labels(attributes: Mapping[str, Any] | None) -> Labels:
+    found = {_label_name(name): _text(value) for name, value in (attributes or {}).items()}
+    return tuple(sorted(found.items()))
 
 
-def _braced(labels: Sequence[str]) -> str:
-    return f"{{{','.join(labels)}}}" if labels else ""
+def _braced(labels: Iterable[tuple[str, str]]) -> str:
+    pairs = [f'{name}="{_escaped(value)}"' for name, value in labels]
+    return f"{{{','.join(pairs)}}}" if pairs else ""
 
 
-def _label(value: object) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return _escaped(str(value)).replace('"', '\\"')
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _value_of(point: Any) -> Value:
+    if isinstance(point, HistogramDataPoint):
+        bounds = tuple(point.explicit_bounds)
+        return Buckets(bounds, tuple(point.bucket_counts), point.sum)
+    value: float = point.value
+    return value
 
 
 def _escaped(text: str) -> str:
+    return _escaped_help(text).replace('"', '\\"')
+
+
+def _escaped_help(text: str) -> str:
     return text.replace("\\", "\\\\").replace("\n", "\\n")
 
 

@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.sampling import Sampler
 
 from roadworthy.observability._guards import LogGuard, SpanGuard
-from roadworthy.observability._prometheus import PrometheusReader
+from roadworthy.observability._meters import Meters
 from roadworthy.observability._requests import RequestWatcher
 from roadworthy.observability.redaction import Redaction
 
@@ -28,11 +28,12 @@ class Providers:
         self.tracer: TracerProvider | None = None
         self.logger: LoggerProvider | None = None
         self.guard: SpanGuard | None = None
-        self.reader: PrometheusReader | None = None
+        self.meters: Meters | None = None
         """What reads the meters for `/metrics`."""
         self._pushing: tuple[MetricReader, ...] = ()
         self._redaction = redaction
         self._resource = Resource.create(dict(resource))
+        self._named = sorted(resource.items())
 
     def measure(self, given: MeterProvider | None, readers: Sequence[MetricReader]) -> None:
         """Use the given meters, else those that the process has, else new ones."""
@@ -43,10 +44,10 @@ class Providers:
             there.add_metric_reader(reader)
         self._pushing = tuple(readers)
         self.meter = there
-        self.reader = _readers.get(there)
-        if self.reader is None:
-            self.reader = _readers[there] = PrometheusReader()
-            there.add_metric_reader(self.reader)
+        self.meters = _read.get(there)
+        if self.meters is None:
+            self.meters = _read[there] = Meters(f"metrics {len(_read)} {self._named}")
+            there.add_metric_reader(self.meters.reader)
 
     def trace(self, processors: Iterable[SpanProcessor], sampler: Sampler | None) -> None:
         """Make spans. What is added to the provider later stands behind the guard, too."""
@@ -87,5 +88,5 @@ class Providers:
                 holder.force_flush(int(seconds * 1000))
 
 
-_readers: WeakKeyDictionary[MeterProvider, PrometheusReader] = WeakKeyDictionary()
+_read: WeakKeyDictionary[MeterProvider, Meters] = WeakKeyDictionary()
 """Two applications of one process read the same meters: a second reader would cost twice."""

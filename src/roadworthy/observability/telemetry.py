@@ -5,7 +5,8 @@
     problems.install(app)
     telemetry.install(app)  # GET /metrics
 
-It works without a collector: `/metrics` is read from the meters of this process.
+It works without a collector: `/metrics` is read from the meters of this process, and of
+the other workers of the same server, where it has several.
 """
 
 import asyncio
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import SpanProcessor
     from opentelemetry.sdk.trace.sampling import Sampler
 
+    from roadworthy.observability._meters import Meters
     from roadworthy.observability._providers import Providers
 
 __all__ = ["Telemetry"]
@@ -139,17 +141,19 @@ class Telemetry:
         problems.watch(app, self._providers.watcher(untold=self._untold))
 
     def metrics_text(self, *, open_metrics: bool = False) -> str:
-        """Return all meters as Prometheus reads them.
+        """Return all meters of this process as Prometheus reads them.
+
+        `/metrics` tells of all workers of the server.
 
         Raises:
             RuntimeError: It measures nothing: `Telemetry(metrics=False)`.
         """
-        if self._providers.reader is None:
-            raise RuntimeError("Nothing is measured: leave out metrics=False.")
-        return self._providers.reader.text(open_metrics=open_metrics)
+        return self._meters.text(open_metrics=open_metrics)
 
     async def __aenter__(self) -> "Telemetry":
         self._providers.register()
+        if self._providers.meters is not None:
+            await self._providers.meters.open()
         return self
 
     async def __aexit__(
@@ -158,16 +162,28 @@ class Telemetry:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        if self._providers.meters is not None:
+            await self._providers.meters.close()
         try:
             async with asyncio.timeout(_FLUSH_SECONDS):
                 await asyncio.to_thread(self._providers.flush, _FLUSH_SECONDS)
         except Exception as failure:  # whatever an exporter raises must not stop the stopping
             _log.warning("telemetry was not sent to its end", exc_info=failure)
 
-    # On the event loop: when all threads are taken is when this must answer.
+    @property
+    def _meters(self) -> "Meters":
+        if self._providers.meters is None:
+            raise RuntimeError("Nothing is measured: leave out metrics=False.")
+        return self._providers.meters
+
     async def _answer(self, request: Request) -> Response:
         wanted = "application/openmetrics-text" in request.headers.get("accept", "")
-        text = self.metrics_text(open_metrics=wanted)
+        try:
+            text = await self._meters.text_of_all(open_metrics=wanted)
+        except (TimeoutError, OSError) as error:
+            # Less than all of it would look as if counters had gone back.
+            _log.warning("the meters of the other workers cannot be read", exc_info=error)
+            raise problems.ServiceUnavailable from error
         return Response(text, media_type=_media_type(open_metrics=wanted))
 
     def _is_untold(self, scope: MutableMapping[str, Any]) -> bool:
