@@ -29,6 +29,7 @@ def check(**terms) -> Check:
         "failures": 3,
         "recoveries": 2,
         "after": (),
+        "shared": True,
     }
     return Check(**(given | terms))
 

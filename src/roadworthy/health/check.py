@@ -33,6 +33,8 @@ class Check:
     """Successes in a row until it is held to have recovered."""
     after: tuple[str, ...]
     """Checks that have to pass, else this one is not run."""
+    shared: bool
+    """Whether the answer of one worker is that of all workers of a server."""
 
     @property
     def stale_after(self) -> float:

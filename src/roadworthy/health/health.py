@@ -5,6 +5,7 @@ import hmac
 from collections.abc import Iterable
 from datetime import timedelta
 from inspect import iscoroutinefunction
+from itertools import count
 from types import TracebackType
 from typing import Final, Self
 
@@ -18,6 +19,7 @@ from roadworthy.health.guard import Guard
 from roadworthy.health.prober import Prober
 from roadworthy.health.report import EVENT_LOOP
 from roadworthy.health.routes import router
+from roadworthy.health.shared import Shared
 from roadworthy.health.streams import Streams
 from roadworthy.health.watchdog import Watchdog
 
@@ -26,6 +28,9 @@ __all__ = ["Health"]
 _SECOND: Final = timedelta(seconds=1)
 _FIRST_SECONDS: Final = 5.0
 """How long a start waits at most for the first answers."""
+
+_numbers: Final = count()
+"""Workers make the same ones in the same order: so each finds its fellows."""
 
 
 class Health:
@@ -52,6 +57,7 @@ class Health:
         max_lag: timedelta = timedelta(seconds=10),
     ) -> None:
         self.version = version
+        self._number = next(_numbers)
         self.started = False
         """Whether everything is open: what `/startupz` tells."""
         self._token = token.encode() if token else None
@@ -61,7 +67,7 @@ class Health:
         self.streams = Streams()
         """The responses without an end that are under way."""
         self._drain = Drain(seconds=drain.total_seconds(), end_streams=self.streams.end)
-        self.add(EVENT_LOOP, self._ask_loop, critical=False, interval=_SECOND)
+        self.add(EVENT_LOOP, self._ask_loop, critical=False, interval=_SECOND, shared=False)
 
     def add(
         self,
@@ -74,6 +80,7 @@ class Health:
         failures: int = 2,
         recoveries: int = 1,
         after: Iterable[str] = (),
+        shared: bool = True,
     ) -> None:
         """Ask `check` every `interval`, and give it `timeout` to answer.
 
@@ -82,6 +89,9 @@ class Health:
         and passes again after `recoveries`; in between it is asked five times as often. The
         first answer counts at once. What is not `critical` degrades the service, and leaves
         it ready. It is not asked while a check that `after` names fails.
+
+        Where a server has several workers, one of them asks, and all take its answer. What is
+        true of one process only (its own threads, its own cache) takes `shared=False`.
 
         Raises:
             ValueError: The name is taken, or one in `after` has not been added yet.
@@ -105,6 +115,7 @@ class Health:
             failures=failures,
             recoveries=recoveries,
             after=tuple(after),
+            shared=shared,
         )
         self._probers[name] = Prober(made, [self._prober(other) for other in made.after])
 
@@ -123,8 +134,9 @@ class Health:
 
     async def __aenter__(self) -> Self:
         self._watchdog.start()
-        for prober in self._probers.values():
-            prober.start()
+        self._shared = Shared(f"health {self._number} {sorted(self._probers)}").open()
+        for name, prober in self._probers.items():
+            prober.start(self._shared.place(name) if prober.check.shared else None)
         await self._first_answers()
         self._drain.start()
         self.started = True
@@ -138,6 +150,7 @@ class Health:
     ) -> None:
         self._drain.stop()
         await asyncio.gather(*(prober.stop() for prober in self._probers.values()))
+        self._shared.close()
         await self._watchdog.stop()
 
     @property

@@ -5,16 +5,20 @@ from typing import Any, Final
 
 from opentelemetry import metrics
 
-__all__ = ["checked", "draining", "lagged"]
+__all__ = ["checked", "draining", "lagged", "took"]
 
 _NAME: Final = "roadworthy.health"
 _SECONDS: Final = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0)
 _VALUES: Final = {"pass": 1.0, "warn": 0.5, "fail": 0.0}
 
 
-def checked(name: str, status: str, seconds: float) -> None:
-    """Record what is held of a check (1 pass, 0.5 warn, 0 fail), and how long it took."""
+def checked(name: str, status: str) -> None:
+    """Record what is held of a check: 1 pass, 0.5 warn, 0 fail."""
     _gauge("check.status", "1 pass, 0.5 warn, 0 fail.", "1").set(_VALUES[status], {"check": name})
+
+
+def took(name: str, seconds: float) -> None:
+    """Record how long a check took that this process has run."""
     _histogram().record(seconds, {"check": name})
 
 

@@ -1,15 +1,20 @@
-"""`Prober`: run one check again and again, one run at a time, none for too long."""
+"""`Prober`: run one check again and again, one run at a time, none for too long.
+
+Where a server has several workers, one of them runs it, and the others take its answer.
+"""
 
 import asyncio
 import logging
+import math
 import random
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from time import perf_counter
+from time import monotonic, perf_counter
 from typing import Final
 
 from roadworthy.health import observe
 from roadworthy.health.check import Check, Result, Standing, Status
+from roadworthy.health.shared import Heard, Place
 
 __all__ = ["Prober"]
 
@@ -17,6 +22,8 @@ log = logging.getLogger("roadworthy.health")
 
 _JITTER: Final = 0.1
 """Processes that were started together should not ask together for ever."""
+_TURNS: Final = 2
+"""How often to wait for others: once more where who had the turn has died in it."""
 _LAST_SECONDS: Final = 1.0
 """How long a run that was cancelled may take to end when the service stops."""
 
@@ -31,9 +38,13 @@ class Prober:
         self._after = after
         self._run: asyncio.Task[str | None] | None = None
         self._loop: asyncio.Task[None] | None = None
+        self._place: Place | None = None
+        self._heard_at = -math.inf
+        """When the last answer was given that was taken, here or elsewhere."""
 
-    def start(self) -> None:
-        """Begin to ask."""
+    def start(self, place: Place | None = None) -> None:
+        """Begin to ask; in `place` are the answers of the other workers."""
+        self._place = place
         self._loop = asyncio.create_task(self._go_on(), name=f"health: {self.check.name}")
 
     async def stop(self) -> None:
@@ -55,17 +66,63 @@ class Prober:
         while True:
             if blocked := self._blocked_by():
                 self.standing.skip(f"not checked: {blocked} does not pass")
+                self._heard_at = monotonic()
             else:
-                self._take(await self._ask())
+                await self._ask_or_hear(self._place)
             self.first.set()
-            await asyncio.sleep(self.standing.pause() * _jitter())
+            await asyncio.sleep(self._pause())
+
+    def _pause(self) -> float:
+        """Return how long to wait: until the answer that was taken is too old."""
+        age = monotonic() - self._heard_at
+        return max(0.0, self.standing.pause() * _jitter() - age)
+
+    async def _ask_or_hear(self, place: Place | None) -> None:
+        heard = await self._hear(place) if place is not None else None
+        if heard is None:
+            heard = Heard(await self._ask(), monotonic())
+            observe.took(self.check.name, heard.result.seconds)
+        self._heard_at = heard.at
+        self._take(heard.result)
+
+    async def _hear(self, place: Place) -> Heard | None:
+        """Return the answer of another worker, or ours for all; None where each is on its own."""
+        for _ in range(_TURNS):
+            if heard := self._young(place):
+                return heard
+            if not self._hangs:  # else let others try: it may be this process that is ill
+                with place.turn() as mine:
+                    if mine:
+                        return self._young(place) or await self._ask_for_all(place)
+            patience = self.check.timeout.total_seconds() + _LAST_SECONDS
+            if heard := await place.hear(since=self._oldest, within=patience):
+                return heard
+        return None
+
+    async def _ask_for_all(self, place: Place) -> Heard:
+        result = await self._ask()
+        observe.took(self.check.name, result.seconds)
+        return place.write(result)
+
+    def _young(self, place: Place) -> Heard | None:
+        """Return an answer that is new to us, and not yet too old."""
+        found = place.read()
+        return found if found is not None and found.at > self._oldest else None
+
+    @property
+    def _oldest(self) -> float:
+        return max(self._heard_at, monotonic() - self.standing.pause() * (1 - _JITTER))
+
+    @property
+    def _hangs(self) -> bool:
+        return self._run is not None and not self._run.done()
 
     def _blocked_by(self) -> str | None:
         failing = (other for other in self._after if other.standing.status == "fail")
         return next((other.check.name for other in failing), None)
 
     async def _ask(self) -> Result:
-        if self._run is not None and not self._run.done():
+        if self._hangs:
             return self._result("fail", self.check.timeout.total_seconds(), "it still hangs")
         began = perf_counter()
         self._run = asyncio.ensure_future(_call(self.check))
@@ -91,7 +148,7 @@ class Prober:
 
     def _take(self, result: Result) -> None:
         changed = self.standing.hear(result)
-        observe.checked(self.check.name, self.standing.status, result.seconds)
+        observe.checked(self.check.name, self.standing.status)
         if changed if self.first.is_set() else result.status != "pass":
             self._tell()
 
