@@ -6,6 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+from sqlalchemy import text
+
+from depot import schema
+from roadworthy.database import Database
+
 CHECK = """
 import asyncio, sys
 from alembic import command
@@ -90,3 +96,20 @@ def test_the_migrations_make_exactly_what_the_models_say(
     depot_environment: Callable[..., dict[str, str]], database_url: str
 ) -> None:
     _python(CHECK, database_url, depot_environment())
+
+
+async def test_a_newer_schema_is_a_warning_and_an_older_one_a_failure(tmp_path: Path) -> None:
+    """While a new version is rolled out the old one serves on; the other way it cannot."""
+    async with Database(f"sqlite:///{tmp_path}/depot.db") as db:
+        await schema.migrate(db)
+        assert await schema.check(db) is None
+        await _pretend(db, "9999")
+        assert "newer version" in (await schema.check(db) or "")
+        await _pretend(db, "0001")
+        with pytest.raises(schema.SchemaMismatch):
+            await schema.check(db)
+
+
+async def _pretend(db: Database, revision: str) -> None:
+    async with db.begin() as tx:
+        await tx.execute(text("UPDATE alembic_version SET version_num = :to"), {"to": revision})

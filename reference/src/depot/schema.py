@@ -54,16 +54,23 @@ async def prepare(db: Database) -> None:
             )
 
 
-async def check(db: Database) -> None:
-    """Return if the schema is the one of this version; on a connection of its own.
+async def check(db: Database) -> str | None:
+    """Return None if the schema is the one of this version; on a connection of its own.
+
+    A newer one is a reason to say so, and none to stop: while a new version is rolled out,
+    the old one serves on. A migration adds what the next version needs, and a later one
+    removes what no version does any more.
 
     Raises:
-        SchemaMismatch: It is not.
+        SchemaMismatch: It is older.
     """
     async with db.apart() as connection:
         revision = await connection.run_sync(_revision)
+    if not _knows(revision):
+        return f"the schema is {revision}, of a newer version"
     if revision != _head():
         raise SchemaMismatch(f"the schema is {revision}, and this version wants {_head()}")
+    return None
 
 
 def alembic_config(connection: Connection) -> Config:

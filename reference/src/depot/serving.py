@@ -2,13 +2,12 @@
 
 import signal
 import socket
-import sys
 from types import FrameType
 
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
-from depot import logs
+from depot import logs, ready
 from depot.settings import Settings
 from depot.stopping import Grace
 
@@ -77,8 +76,7 @@ def _url(listener: socket.socket) -> str:
 
 
 def _announce(url: str) -> None:
-    sys.stdout.write(f"Depot is ready on {url}\n")
-    sys.stdout.flush()
+    ready.say(f"Depot is ready on {url}")
 
 
 class _Server(uvicorn.Server):

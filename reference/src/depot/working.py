@@ -1,10 +1,9 @@
 """Run jobs in a process of their own: say so when it is ready, stop with exit code 0."""
 
 import asyncio
-import sys
 from collections.abc import Sequence
 
-from depot import parts
+from depot import parts, ready
 from depot.settings import Settings
 from depot.stopping import Grace
 from roadworthy.database import Database
@@ -34,5 +33,4 @@ def _work_with_celery(db: Database, jobs: Jobs, grace: Grace, queues: Sequence[s
 
 
 def _announce() -> None:
-    sys.stdout.write("Depot's worker is ready\n")
-    sys.stdout.flush()
+    ready.say("Depot's worker is ready")
