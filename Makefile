@@ -79,13 +79,17 @@ bench: setup ## print one table for each script in benchmarks/
 	@$(PY) -m pip install -q --no-input --require-hashes -r requirements-bench.txt
 	@for script in benchmarks/[!_]*.py; do $(PY) "$$script" || exit 1; done
 
-# Only this word needs uv (pip install uv).
+# Only this word needs uv (pip install uv). What the image is made of comes from the same pins.
+PINNED := --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--no-emit-find-links --no-header --no-annotate --quiet
 lock: ## pin what pyproject.toml asks for; ARGS=--upgrade takes newer releases
 	@uv=$$(command -v uv || echo $(VENV)/bin/uv); $$uv --version >/dev/null && \
 	$$uv pip compile pyproject.toml $(addsuffix /pyproject.toml,$(REFERENCE)) \
 		--group pyproject.toml:dev --all-extras --no-emit-package roadworthy \
-		--universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-		--no-emit-find-links --no-header --no-annotate --quiet --output-file requirements-dev.txt $(ARGS) && \
+		$(PINNED) --output-file requirements-dev.txt $(ARGS) && \
 	$$uv pip compile --group pyproject.toml:bench --constraint requirements-dev.txt \
-		--universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-		--no-emit-find-links --no-header --no-annotate --quiet --output-file requirements-bench.txt $(ARGS)
+		$(PINNED) --output-file requirements-bench.txt $(ARGS) && \
+	$$uv pip compile reference/pyproject.toml --extra fast --no-emit-package roadworthy \
+		--constraint requirements-dev.txt $(PINNED) --output-file deploy/requirements.txt && \
+	echo hatchling | $$uv pip compile - --constraint requirements-dev.txt \
+		$(PINNED) --output-file deploy/requirements-build.txt

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -22,6 +23,12 @@ ANYWHERE = {
     "curl",
     "git",
     "docker",
+    "install",
+    "kubectl",
+    "nginx",
+    "rsync",
+    "sqlite3",
+    "systemctl",
     "uvicorn",
     "psql",
     "pip",
@@ -98,7 +105,7 @@ def exists(words):
             return has_command("roadworthy.cli", group, word)
         case [first, *_]:
             local = REPOSITORY / first
-            return first in ANYWHERE or local.exists() or shutil.which(first) is not None
+            return Path(first).name in ANYWHERE or local.exists() or shutil.which(first) is not None
     return False
 
 
