@@ -15,6 +15,8 @@ from roadworthy.audit.newer import Unreadable, parse
         "def first[T](items: list[T]) -> T: ...\nlast = 1\n",
         "class Box[T: (int, str)](Base[T]): ...\nlast = 1\n",
         "async def first[T, **P](\n    a: T,\n): ...\nlast = 1\n",
+        "class Store[\n    T: dict[str, list[int]],\n]:\n    x = 1\nlast = 1\n",
+        "x = f'-{\n    d['key']\n}'\nlast = 1\n",
         "try:\n    pass\nexcept KeyError, ValueError:\n    pass\nlast = 1\n",
         'x = f"{d["key"]} and {other}"\nlast = 1\n',
         "x = f'{', '.join(names)}'; y = 2\nlast = 1\n",
@@ -27,6 +29,12 @@ def test_newer_syntax_is_read_and_lines_stay_where_they_are(source):
     last = tree.body[-1]
     assert isinstance(last, ast.Assign)
     assert last.lineno == source.count("\n")
+
+
+def test_names_inside_newer_strings_are_kept():
+    tree = parse(b'detail = f"failed: {str(error["text"])}"\n')
+
+    assert "error" in {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
 
 
 def test_what_is_no_python_says_where():

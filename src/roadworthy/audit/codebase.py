@@ -4,17 +4,21 @@ Most files of a repository are never reached from a route, and reading all of th
 longer than everything else: so nothing is parsed before a name leads to it.
 """
 
+import re
 import sys
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+from roadworthy.audit.discovery import is_test
 from roadworthy.audit.module import Module
 from roadworthy.audit.newer import Unreadable, parse
 from roadworthy.audit.result import Skipped
 
 __all__ = ["Codebase"]
+
+_DEFINES: Final = re.compile(rb"^\s*(?:async\s+)?def\s+(\w+)", re.MULTILINE)
 
 _ROOTS: Final = ("src", "backend", "server", "lib", "python", "app", "api")
 """Folders that are often on Python's path without being a package's parent."""
@@ -33,6 +37,7 @@ class Codebase:
         """The bytes of source whose trees are kept."""
         self.mounts: dict[int, list[tuple[int, str]]] | None = None
         """Where routers are included, once somebody has asked."""
+        self._defining: dict[str, list[str]] | None = None
         self._modules: dict[str, Module | None] = {}
         self._found: dict[tuple[str, str], str | None] = {}
         self._by_name: dict[str, list[str]] = defaultdict(list)
@@ -54,6 +59,15 @@ class Codebase:
     def mentioning(self, text: bytes) -> list[str]:
         """Return the files that hold a text, without parsing them."""
         return [path for path in sorted(self.files) if text in self._bytes(path)]
+
+    def defining(self, name: str) -> list[str]:
+        """Return the files that define functions of a name, without parsing them."""
+        if self._defining is None:
+            self._defining = defaultdict(list)
+            for path in sorted(one for one in self.files if not is_test(one)):
+                for found in set(_DEFINES.findall(self._bytes(path))):
+                    self._defining[found.decode()].append(path)
+        return self._defining.get(name, [])
 
     def _bytes(self, path: str) -> bytes:
         try:

@@ -266,7 +266,7 @@ def member(base: Ref, name: str) -> Ref | None:
         return look_up_in(entity, name) or _child(entity, name)
     if isinstance(entity, Class):
         return _class_member(base, entity, name)
-    if entity is not None:
+    if entity is not None or base.name in libraries.VAGUE:
         return None
     made = libraries.ATTRIBUTES.get(f"{base.name}.{name}") if base.is_instance else None
     if made is not None:

@@ -48,45 +48,7 @@ def _parse_newer(source: bytes, first: SyntaxError) -> ast.Module:
             return _parse(text)
         except (SyntaxError, ValueError):
             continue
-    return _without_f_strings(text, first)
-
-
-def _without_f_strings(text: str, first: SyntaxError) -> ast.Module:
-    """Replace, one by one, the lines whose f-strings hold what only Python 3.12 reads."""
-    lines = text.split("\n")
-    for _ in range(_MOST_LINES):
-        try:
-            return _parse("\n".join(lines))
-        except SyntaxError as error:
-            if not _blank_f_string(lines, error):
-                raise Unreadable(_where(first)) from first
-        except ValueError:
-            break
     raise Unreadable(_where(first)) from first
-
-
-_MOST_LINES: Final = 40
-"""After so many lines that cannot be read, a file is something else than Python."""
-
-
-def _blank_f_string(lines: list[str], error: SyntaxError) -> bool:
-    at = (error.lineno or 0) - 1
-    if not 0 <= at < len(lines) or not (found := _F_STRING.search(lines[at])):
-        return False
-    lines[at] = f"{lines[at][: found.start()]}f'...'{_rest_of_f_string(lines[at], found.end())}"
-    return True
-
-
-def _rest_of_f_string(line: str, start: int) -> str:
-    """Return what follows an f-string, counting braces as Python 3.12 does."""
-    quote, depth, at = line[start - 1], 0, start
-    while at < len(line):
-        if line[at] in "{}":
-            depth = max(0, depth + (1 if line[at] == "{" else -1))
-        elif line[at] == quote and not depth:
-            return line[at + 1 :]
-        at += 1
-    return ""
 
 
 def _type_aliases(text: str) -> str:
@@ -96,12 +58,25 @@ def _type_aliases(text: str) -> str:
 
 def _type_parameters(text: str) -> str:
     """`def f[T](` becomes `def f(`, `class A[T]:` becomes `class A:` (PEP 695)."""
-    nested = r"\[(?:[^\[\]]|\[[^\[\]]*\])*\]"
-    return re.sub(
-        rf"\b((?:def|class)\s+\w+){nested}(?=\s*[(:])",
-        lambda found: found[1] + "\n" * found[0].count("\n"),
-        text,
-    )
+    pieces: list[str] = []
+    at = 0
+    while (found := _GENERIC.search(text, at)) is not None:
+        end = _end_of_brackets(text, found.end())
+        lines = text.count("\n", found.end(), end)
+        pieces += [text[at : found.end() - 1], "\\\n" * lines]
+        at = end
+    return "".join([*pieces, text[at:]])
+
+
+def _end_of_brackets(text: str, at: int) -> int:
+    depth = 1
+    while at < len(text) and depth:
+        depth += {"[": 1, "]": -1}.get(text[at], 0)
+        at += 1
+    return at
+
+
+_GENERIC: Final = re.compile(r"(?m)^[ \t]*(?:async[ \t]+)?(?:def|class)[ \t]+\w+\[")
 
 
 def _bare_excepts(text: str) -> str:
@@ -114,12 +89,69 @@ def _template_strings(text: str) -> str:
     return re.sub(r"(?<![\w\"'])t(?=[\"'])", "f", text)
 
 
-_F_STRING: Final = re.compile(r"""\b[rR]?[fF][rR]?["']""")
+def _nested_f_strings(text: str) -> str:
+    """`f"{d["key"]}"`, also over several lines, becomes `f\"\"\"{d["key"]}\"\"\"` (PEP 701)."""
+    pieces: list[str] = []
+    at = 0
+    while (found := _TOKEN.search(text, at)) is not None:
+        start, end = found.span()
+        pieces.append(text[at:start])
+        quote = found["quote"]
+        if quote is None:  # a comment
+            pieces.append(found[0])
+        else:
+            is_format = "f" in found["prefix"].lower()
+            closed = _end_of_string(text, end, quote, is_format=is_format)
+            pieces.append(_as_triple(text[start:closed], found["prefix"], quote, is_format))
+            end = closed
+        at = end
+    return "".join([*pieces, text[at:]])
+
+
+def _as_triple(literal: str, prefix: str, quote: str, is_format: bool) -> str:
+    inside = literal[len(prefix) + len(quote) : -len(quote)]
+    if not is_format or len(quote) > 1 or not (quote in inside or "\n" in inside):
+        return literal
+    triple = "'''" if inside.endswith('"') or '"""' in inside else '"""'
+    return f"{prefix}{triple}{inside}{triple}"
+
+
+def _end_of_string(text: str, at: int, quote: str, *, is_format: bool) -> int:
+    """Return where a string ends, counting braces as Python 3.12 does."""
+    depth = 0
+    while at < len(text):
+        if text[at] == "\\" and not depth:
+            at += 2
+            continue
+        if is_format and text[at] in "{}":
+            doubled = not depth and text[at : at + 2] in {"{{", "}}"}
+            depth = max(0, depth + (0 if doubled else 1 if text[at] == "{" else -1))
+            at += 2 if doubled else 1
+            continue
+        if not depth and text.startswith(quote, at):
+            return at + len(quote)
+        at += _skipped(text, at) if depth else 1
+    return len(text)
+
+
+def _skipped(text: str, at: int) -> int:
+    """Return how much of a replacement field to step over: a whole string, or a character."""
+    found = _TOKEN.match(text, at)
+    if found is None or found["quote"] is None:
+        return 1
+    is_format = "f" in found["prefix"].lower()
+    return _end_of_string(text, found.end(), found["quote"], is_format=is_format) - at
+
+
+_TOKEN: Final = re.compile(
+    r"""#[^\n]*|(?<!\w)(?P<prefix>[rRbBuUfFtT]{0,2})(?P<quote>\"\"\"|\'\'\'|"|')"""
+)
 _REWRITES: Final[tuple[Callable[[str], str], ...]] = (
     _type_aliases,
     _type_parameters,
     _bare_excepts,
     _template_strings,
+    _nested_f_strings,
 )
 
 

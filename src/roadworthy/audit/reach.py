@@ -3,6 +3,7 @@
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from roadworthy.audit import names
 from roadworthy.audit.finding import Step
@@ -10,7 +11,17 @@ from roadworthy.audit.flow import Call
 from roadworthy.audit.module import Function, Scope
 from roadworthy.audit.ref import Ref
 
-__all__ = ["Reached", "arguments", "callee", "calls", "inner_functions", "reach", "steps"]
+__all__ = [
+    "Reached",
+    "arguments",
+    "by_name",
+    "callee",
+    "calls",
+    "in_thread",
+    "inner_functions",
+    "reach",
+    "steps",
+]
 
 HOPS = 3
 """How many calls are followed: further away, what is said is rarely true."""
@@ -83,6 +94,58 @@ def _reach(
         if called is not None and id(called) not in seen:
             seen.add(id(called))
             yield from _reach(called, (*chain, here), hops, seen)
+
+
+_THREADS: Final = {
+    "starlette.concurrency.run_in_threadpool": 0,
+    "asyncio.to_thread": 0,
+    "anyio.to_thread.run_sync": 0,
+    "asgiref.sync.sync_to_async": 0,
+    "asyncer.asyncify": 0,
+}
+"""What calls its argument of that place in a thread, or gives something that does."""
+
+
+def in_thread(call: ast.Call, scope: Scope) -> ast.Call | None:
+    """Return the call that `to_thread(function, …)` or `sync_to_async(function)(…)` makes."""
+    if isinstance(call.func, ast.Call):
+        inner = names.resolve(call.func.func, scope)
+        if inner is not None and inner.name in _THREADS and call.func.args:
+            made = ast.Call(call.func.args[0], call.args, call.keywords)
+            return ast.copy_location(made, call)
+        return None
+    function = names.resolve(call.func, scope)
+    if function is not None and function.name in _THREADS and call.args:
+        return ast.copy_location(ast.Call(call.args[0], call.args[1:], call.keywords), call)
+    if isinstance(call.func, ast.Attribute) and call.func.attr == "run_in_executor":
+        rest = call.args[1:]
+        return ast.copy_location(ast.Call(rest[0], rest[1:], []), call) if rest else None
+    return None
+
+
+def by_name(call: ast.Call, scope: Scope) -> Function | None:
+    """Return the only function of the project that a call of something unknown can mean.
+
+    It has that name and takes every argument by its name: `context.store.change(price=…)`.
+    """
+    if not isinstance(call.func, ast.Attribute):
+        return None
+    named = {one.arg for one in call.keywords if one.arg is not None}
+    codebase = scope.module.codebase
+    if len(named) < _TELLING:
+        return None
+    found = [
+        function
+        for path in codebase.defining(call.func.attr)
+        if (module := codebase.module(path)) is not None
+        for function in module.functions
+        if function.name == call.func.attr and named <= {param.name for param in function.params}
+    ]
+    return found[0] if len(found) == 1 else None
+
+
+_TELLING: Final = 2
+"""As many named arguments tell which function is meant."""
 
 
 def inner_functions(function: Function) -> Iterator[Function]:

@@ -1,0 +1,213 @@
+"""RW101: a PATCH of one field writes the defaults of the others."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from roadworthy.audit import models
+from roadworthy.audit.finding import Confidence, Severity, Step
+from roadworthy.audit.omitted import Write, writes
+from roadworthy.audit.place import Place
+from roadworthy.audit.routes import Route
+from roadworthy.audit.rule import Example, Hit, Rule
+
+__all__ = ["RULE"]
+
+
+def _check(route: Route) -> Iterator[Hit]:
+    if not route.methods & {"PATCH", "PUT", "POST"} or not route.bodies:
+        return
+    found = list(writes(route))
+    bad = [one for one in found if one.fields]
+    if not bad:
+        return
+    confidence = _confidence(route, found)
+    for place, one in _places(bad).items():
+        fields = frozenset[str]().union(*(each.fields for each in one))
+        yield Hit(
+            place=place,
+            message=_message(route, sorted(fields)),
+            confidence=confidence,
+            flow=_flow(route, one[0]),
+            fixable=not one[0].chain and "model_dump(" in place.code,
+        )
+
+
+def _confidence(route: Route, found: list[Write]) -> Confidence:
+    """Return how sure it is that the route promises to change only what was sent."""
+    fields = [one for body in route.bodies for one in models.fields(body.model)]
+    if "PATCH" in route.methods:
+        return Confidence.HIGH if len(fields) > 1 else Confidence.LOW
+    partly = any(one.kept for one in found)
+    updates = "update" in route.function.name or "patch" in route.function.name
+    optional = all(
+        not one.required for body in route.bodies for one in models.fields(body.model).values()
+    )
+    return Confidence.MEDIUM if partly and updates and optional else Confidence.LOW
+
+
+def _places(found: list[Write]) -> dict[Place, list[Write]]:
+    """Gather writes by where the route does them, or calls what does: one finding for each."""
+    gathered: dict[Place, list[Write]] = {}
+    for one in found:
+        if one.chain:
+            first = one.chain[0]
+            place = first.scope.place(first.call.node)
+        else:
+            place = one.scope.place(one.node)
+        gathered.setdefault(place, []).append(one)
+    assigned = [place for place, some in gathered.items() if not some[0].chain]
+    for place in assigned[1:]:  # field by field in the route: one finding says it for all
+        gathered[assigned[0]] += gathered.pop(place)
+    return gathered
+
+
+def _message(route: Route, fields: list[str]) -> str:
+    defaults = {
+        name: field for body in route.bodies for name, field in models.fields(body.model).items()
+    }
+    nulls = [name for name in fields if name in defaults and defaults[name].default_is_none]
+    named = ", ".join(f"`{name}`" for name in fields[:4]) + (" …" if len(fields) > 4 else "")  # noqa: PLR2004
+    what = "null" if len(nulls) == len(fields) else "the default"
+    return f"{route.title}: who does not send {named} has {what} written over what is stored."
+
+
+def _flow(route: Route, write: Write) -> tuple[Step, ...]:
+    function = route.function
+    first = Step(function.module.path, function.node.lineno, f"{route.title} takes the body")
+    calls = tuple(
+        Step(one.scope.module.path, one.call.node.lineno, "hands the value on, sent or not")
+        for one in write.chain
+    )
+    place = write.scope.place(write.node)
+    return (first, *calls, Step(place.path, place.line, "writes it without asking"))
+
+
+_MODELS = """
+from typing import Optional
+from fastapi import APIRouter
+from pydantic import BaseModel
+
+router = APIRouter()
+
+class ItemPatch(BaseModel):
+    name: Optional[str] = None
+    price: Optional[float] = None
+"""
+
+_BAD_FIELDS = Example(
+    _MODELS
+    + """
+@router.patch("/items/{item_id}")
+def patch_item(item_id: int, patch: ItemPatch, session: Session):
+    item = session.get(Item, item_id)
+    item.name = patch.name  # found
+    item.price = patch.price
+    session.commit()
+""",
+    note="Field by field: who sends a price alone loses the name.",
+)
+
+_BAD_LOOP = Example(
+    _MODELS
+    + """
+@router.patch("/items/{item_id}")
+def patch_item(item_id: int, patch: ItemPatch, session: Session):
+    item = session.get(Item, item_id)
+    for name, value in patch.model_dump().items():
+        setattr(item, name, value)  # found
+    session.commit()
+""",
+)
+
+_BAD_ELSEWHERE = Example(
+    """
+# file: shop/store.py
+from sqlalchemy import update
+from shop.tables import items
+
+class Store:
+    async def change(self, session, item_id, name=None, price=None):
+        name = name if name is not None else (await self.get(item_id)).name
+        await session.execute(update(items).values(name=name, price=price))
+# file: shop/api.py
+from typing import Optional
+from fastapi import APIRouter
+from pydantic import BaseModel
+from shop.store import Store
+
+router = APIRouter()
+store = Store()
+
+class ItemPatch(BaseModel):
+    name: Optional[str] = None
+    price: Optional[float] = None
+
+@router.patch("/items/{item_id}")
+async def patch_item(item_id: int, patch: ItemPatch, session):
+    await store.change(session, item_id, name=patch.name, price=patch.price)  # found
+""",
+    note="The write is in another file, and one of two fields is asked about there.",
+)
+
+_GOOD_UNSET = Example(
+    _MODELS
+    + """
+@router.patch("/items/{item_id}")
+def patch_item(item_id: int, patch: ItemPatch, session: Session):
+    item = session.get(Item, item_id)
+    for name, value in patch.model_dump(exclude_unset=True).items():
+        setattr(item, name, value)
+    session.commit()
+"""
+)
+
+_GOOD_REQUIRED = Example("""
+from fastapi import APIRouter
+from pydantic import BaseModel
+
+router = APIRouter()
+
+class Tier(BaseModel):
+    tier: int
+
+@router.patch("/users/{user_id}/tier")
+def patch_tier(user_id: int, body: Tier, session: Session):
+    user = session.get(User, user_id)
+    user.tier = body.tier
+    session.commit()
+""")
+
+_GOOD_MISSING = Example("""
+from fastapi import APIRouter
+from pydantic import MISSING, BaseModel
+
+router = APIRouter()
+
+class ItemPatch(BaseModel):
+    name: str | MISSING = MISSING
+
+@router.patch("/items/{item_id}")
+def patch_item(item_id: int, patch: ItemPatch, session: Session):
+    item = session.get(Item, item_id)
+    for name, value in patch.model_dump().items():
+        setattr(item, name, value)
+    session.commit()
+""")
+
+RULE: Final = Rule(
+    code="RW101",
+    name="patch-null-overwrite",
+    severity=Severity.HIGH,
+    looks="route",
+    check=_check,
+    summary="A PATCH writes the defaults of fields that the client did not send.",
+    why="""An optional field of the body has its default, mostly `None`, where the request does
+not name it. Written like a value that was sent, it replaces what is stored: a client that
+changes the name of a thing also removes its price, its budget, its end date. Nothing
+fails, and nobody sees it until the data is gone.""",
+    mend="Write only what was sent: body.model_dump(exclude_unset=True).",
+    ours="`Patch[Model]` of `roadworthy.patching` derives the model with `pydantic.MISSING`.",
+    bad=(_BAD_FIELDS, _BAD_LOOP, _BAD_ELSEWHERE),
+    good=(_GOOD_UNSET, _GOOD_REQUIRED, _GOOD_MISSING),
+)
+"""The rule."""
