@@ -1,0 +1,210 @@
+"""RW402: a background task works with the database session of the request."""
+
+import ast
+from collections.abc import Iterator
+from typing import Final
+
+from roadworthy.audit import names
+from roadworthy.audit.background import Task, tasks
+from roadworthy.audit.dependencies import Need, needs_of
+from roadworthy.audit.finding import Confidence, Severity
+from roadworthy.audit.module import Function
+from roadworthy.audit.pins import Pin, pin_of, service_root
+from roadworthy.audit.ref import Ref
+from roadworthy.audit.rule import Example, Hit, Rule
+from roadworthy.audit.values import dotted
+
+__all__ = ["RULE"]
+
+_SESSIONS: Final = (
+    *("sqlalchemy.orm.Session", "sqlalchemy.ext.asyncio.AsyncSession", "sqlalchemy.Connection"),
+    *("sqlalchemy.ext.asyncio.AsyncConnection", "asyncpg.Connection", "psycopg.AsyncConnection"),
+    *("psycopg.Connection", "psycopg2.connection", "sqlite3.Connection", "aiosqlite.Connection"),
+)
+_CLOSED: Final = ((0, 106), (0, 118))
+"""From the first to the second, dependencies were left before the answer was sent."""
+
+
+def _check(function: Function) -> Iterator[Hit]:
+    for task in tasks(function):
+        found = next((one for one in _held(task) if _is_session(one, function)), None)
+        if found is None:
+            continue
+        closed = _closed(found, function)
+        yield Hit(
+            place=function.place(task.call),
+            message=_message(task, found, closed),
+            confidence=Confidence.HIGH,
+        )
+
+
+def _held(task: Task) -> Iterator[ast.expr]:
+    """Return what a task has: its arguments, and what it is a method of."""
+    yield from task.given
+    if isinstance(task.target, ast.Attribute) and dotted(task.target.value) != "self":
+        yield task.target.value
+
+
+def _is_session(node: ast.expr, function: Function) -> bool:
+    """Return whether an expression is a session, or something of the request that has one."""
+    if not dotted(node):
+        return False
+    ref = names.resolve(node, function)
+    if names.is_a(ref, *_SESSIONS):
+        return ref is not None and ref.is_instance
+    return _need(node, function) is not None and ref is not None and _has_session(ref)
+
+
+def _has_session(ref: Ref) -> bool:
+    """Return whether instances of a class of the project keep a session."""
+    if ref.cls is None or not ref.is_instance:
+        return False
+    found = (names.member(ref, name) for name in ref.cls.attributes)
+    return any(names.is_a(one, *_SESSIONS) for one in found)
+
+
+def _need(node: ast.expr, function: Function) -> Need | None:
+    """Return the `Depends` that an expression comes from."""
+    root = dotted(node).partition(".")[0]
+    return next(
+        (need for need in needs_of(function) if need.param is not None and need.param.name == root),
+        None,
+    )
+
+
+def _closed(node: ast.expr, function: Function) -> str:
+    """Return why the session is closed when the task runs; nothing where it is open."""
+    need = _need(node, function)
+    if need is not None and any(
+        keyword.arg == "scope" and getattr(keyword.value, "value", "") == "function"
+        for keyword in need.call.keywords
+    ):
+        return 'scope="function"'
+    pin = _pin(function)
+    if pin is not None and _CLOSED[0] <= pin.version < _CLOSED[1]:
+        return pin.source
+    return ""
+
+
+def _pin(function: Function) -> Pin | None:
+    root = function.module.codebase.root
+    return pin_of(root, service_root(root, function.module.path), "fastapi")
+
+
+def _message(task: Task, node: ast.expr, closed: str) -> str:
+    name = ast.unparse(node)
+    if closed:
+        return (
+            f"{task.text} gets the request's session by {name}, which is closed before the "
+            f"task runs ({closed}): it takes a new connection that nobody gives back."
+        )
+    return (
+        f"{task.text} gets the request's session by {name}: its connection is taken until the "
+        "task ends, and what the task writes belongs to a transaction that the answer has ended."
+    )
+
+
+_PASSED = Example("""
+from fastapi import BackgroundTasks, Depends, FastAPI
+from sqlalchemy import create_engine
+from sqlalchemy.orm import Session, sessionmaker
+
+app = FastAPI()
+sessions = sessionmaker(create_engine("postgresql:///shop"))
+
+def get_session():
+    with sessions() as session:
+        yield session
+
+def count(session: Session, number: int) -> None:
+    try:
+        session.execute("update products set seen = seen + 1")
+        session.commit()
+    except Exception:
+        session.rollback()
+
+@app.get("/products/{number}")
+def product(number: int, tasks: BackgroundTasks, session: Session = Depends(get_session)):
+    tasks.add_task(count, session, number)  # found
+    return {"number": number}
+""")
+
+_IN_AN_OBJECT = Example(
+    """
+# file: shop/repositories.py
+from sqlalchemy.ext.asyncio import AsyncSession
+
+class Products:
+    def __init__(self, session: AsyncSession):
+        self.session = session
+
+    async def count(self, number: int) -> None:
+        try:
+            await self.session.execute("update products set seen = seen + 1")
+        except Exception:
+            await self.session.rollback()
+
+# file: shop/api.py
+from fastapi import APIRouter, BackgroundTasks, Depends
+from shop.repositories import Products
+from shop.sessions import get_session
+
+router = APIRouter()
+
+def get_products(session=Depends(get_session)) -> Products:
+    return Products(session)
+
+async def index(products: Products) -> None:
+    await products.count(0)
+
+@router.get("/products/{number}")
+async def product(number: int, tasks: BackgroundTasks, products=Depends(get_products)):
+    tasks.add_task(products.count, number)  # found
+    tasks.add_task(index, products=products)  # found
+    return {"number": number}
+""",
+    "The session is hidden in what the task is a method of, or gets.",
+)
+
+_ITS_OWN = Example("""
+from fastapi import BackgroundTasks, Depends, FastAPI
+from sqlalchemy import create_engine
+from sqlalchemy.orm import Session, sessionmaker
+
+app = FastAPI()
+sessions = sessionmaker(create_engine("postgresql:///shop"))
+
+def get_session():
+    with sessions() as session:
+        yield session
+
+def count(number: int) -> None:
+    try:
+        with sessions.begin() as session:
+            session.execute("update products set seen = seen + 1")
+    except Exception:
+        pass
+
+@app.get("/products/{number}")
+def product(number: int, tasks: BackgroundTasks, session: Session = Depends(get_session)):
+    tasks.add_task(count, number)
+    return {"number": session.info}
+""")
+
+RULE: Final = Rule(
+    code="RW402",
+    name="request-session-in-background-task",
+    severity=Severity.HIGH,
+    looks="function",
+    check=_check,
+    summary="A background task is given the database session of the request.",
+    why="""A background task runs after the answer. Its request's session is closed by then
+(FastAPI from 0.106 to 0.117, and with `scope="function"`), so that it quietly opens a new
+transaction which nobody commits or returns to the pool; or it is kept open for the task
+(otherwise), so that a slow task keeps a connection from all other requests.""",
+    mend="Give the task what it needs as values, and let it open a session of its own.",
+    ours="Jobs of `roadworthy.jobs` get a transaction of their own.",
+    bad=(_PASSED, _IN_AN_OBJECT),
+    good=(_ITS_OWN,),
+)
+"""The rule."""

@@ -1,0 +1,129 @@
+"""RW403: a task of asyncio that nobody holds on to."""
+
+import ast
+from collections.abc import Iterator
+from typing import Final
+
+from roadworthy.audit import names
+from roadworthy.audit.finding import Severity
+from roadworthy.audit.flow import Call
+from roadworthy.audit.module import Function, Module
+from roadworthy.audit.rule import Example, Hit, Rule
+
+__all__ = ["RULE"]
+
+_STARTS: Final = frozenset(
+    {
+        *("asyncio.create_task", "asyncio.ensure_future"),
+        *("asyncio.AbstractEventLoop.create_task", "asyncio.AbstractEventLoop.ensure_future"),
+    }
+)
+
+
+def _check(module: Module) -> Iterator[Hit]:
+    if b"create_task" not in module.source and b"ensure_future" not in module.source:
+        return
+    scopes: list[Module | Function] = [module, *module.functions]
+    for scope in scopes:
+        for call in scope.flow.calls:
+            if _is_dropped(call) and _starts(call, scope):
+                yield Hit(
+                    place=module.place(call.node, scope),
+                    message=(
+                        "Nothing holds this task: Python may drop it before it has run to its "
+                        "end, and nobody sees its error."
+                    ),
+                )
+
+
+def _is_dropped(call: Call) -> bool:
+    if call.dropped and not call.awaited:
+        return True
+    statement = call.statement
+    return (
+        isinstance(statement, ast.Assign)
+        and statement.value is call.node
+        and all(isinstance(one, ast.Name) and one.id == "_" for one in statement.targets)
+    )
+
+
+def _starts(call: Call, scope: Module | Function) -> bool:
+    found = names.resolve(call.node.func, scope)
+    return found is not None and found.name in _STARTS
+
+
+_IN_A_ROUTE = Example("""
+import asyncio
+import httpx
+from fastapi import FastAPI
+
+app = FastAPI()
+
+async def tell(number: int) -> None:
+    async with httpx.AsyncClient() as client:
+        await client.post("https://warehouse.example/orders", json={"order": number})
+
+@app.post("/orders/{number}")
+async def order(number: int):
+    asyncio.create_task(tell(number))  # found
+    return {"status": "accepted"}
+""")
+
+_BY_THE_LOOP = Example("""
+import asyncio
+from fastapi import APIRouter
+
+router = APIRouter()
+
+async def count() -> None:
+    await asyncio.sleep(60)
+
+def start_counting() -> None:
+    loop = asyncio.get_event_loop()
+    loop.create_task(count())  # found
+    _ = asyncio.ensure_future(count())  # found
+
+@router.post("/counters")
+async def add_counter():
+    start_counting()
+    return {}
+""")
+
+_HELD = Example("""
+import asyncio
+from fastapi import FastAPI
+
+app = FastAPI()
+running: set[asyncio.Task] = set()
+
+async def count() -> None:
+    await asyncio.sleep(60)
+
+@app.post("/counters")
+async def add_counter():
+    task = asyncio.create_task(count())
+    running.add(task)
+    task.add_done_callback(running.discard)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(count())
+    await asyncio.create_task(count())
+    return {}
+""")
+
+RULE: Final = Rule(
+    code="RW403",
+    name="unretained-task",
+    severity=Severity.MEDIUM,
+    looks="module",
+    check=_check,
+    summary="The result of `asyncio.create_task` is thrown away.",
+    why="""The event loop holds its tasks weakly: a task that nothing else refers to can be
+collected while it waits, and is then never finished (the documentation of
+`asyncio.create_task` says so). Its error is only told when it is collected. At shutdown
+nobody can wait for it.""",
+    mend="Keep the task in a set until it is done, or use asyncio.TaskGroup.",
+    ours="Jobs of `roadworthy.jobs` are rows, and outlive the process.",
+    bad=(_IN_A_ROUTE, _BY_THE_LOOP),
+    good=(_HELD,),
+)
+"""The rule."""
