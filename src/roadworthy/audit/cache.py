@@ -68,8 +68,8 @@ def store(folder: Path, key: str, result: Result) -> None:
 def _result(content: dict[str, Any]) -> Result:
     findings = tuple(_finding(one) for one in content.pop("findings"))
     skipped = tuple(Skipped(**one) for one in content.pop("skipped"))
-    notes = tuple(content.pop("notes"))
-    return Result(findings=findings, skipped=skipped, notes=notes, **content)
+    notes, paths = tuple(content.pop("notes")), tuple(content.pop("paths"))
+    return Result(findings=findings, skipped=skipped, notes=notes, paths=paths, **content)
 
 
 def _finding(content: dict[str, Any]) -> Finding:

@@ -77,7 +77,7 @@ def audit(
     files = [path for path in sources if path.endswith(".py")]
     asked = [path for path in files if _is_asked(home, path, given, exclude)]
     part = _audited(_Project(home, files, rules), asked, processes or os.cpu_count() or 1, progress)
-    result = _result(part, home=home, root=root.resolve(), files=len(asked))
+    result = _result(part, home=home, root=root.resolve(), asked=asked)
     if cache is not None:
         store(cache, key, result)
     return result
@@ -230,7 +230,7 @@ def _merge(whole: _Part, part: _Part) -> None:
     whole.parsed |= part.parsed
 
 
-def _result(part: _Part, *, home: Path, root: Path, files: int) -> Result:
+def _result(part: _Part, *, home: Path, root: Path, asked: Sequence[str]) -> Result:
     best: dict[tuple[str, str, int, int], Finding] = {}
     for finding in part.findings:
         key = (finding.rule, finding.path, finding.line, finding.column)
@@ -239,7 +239,8 @@ def _result(part: _Part, *, home: Path, root: Path, files: int) -> Result:
     shown = [_relative(one, home, root) for one in best.values()]
     return Result(
         findings=tuple(sorted(shown, key=lambda one: (one.path, one.line, one.rule, one.column))),
-        files=files,
+        files=len(asked),
+        paths=tuple(_shown(path, home, root) for path in asked),
         parsed=len(part.parsed),
         routes=sum(part.routes.values()),
         skipped=tuple(

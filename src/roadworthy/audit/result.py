@@ -22,6 +22,8 @@ class Result:
     findings: tuple[Finding, ...]
     files: int
     """Python files under the paths."""
+    paths: tuple[str, ...] = ()
+    """Which those are."""
     parsed: int
     """How many of them had to be understood: the others cannot be reached from FastAPI."""
     routes: int

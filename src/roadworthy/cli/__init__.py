@@ -1,33 +1,40 @@
-"""`roadworthy`: the command line, for those who operate a service.
+"""`roadworthy`: the command line, for those who write a service and those who operate one.
 
+    roadworthy audit
     roadworthy jobs dead
 
 It needs nothing but what its words look at; that is loaded when the word is typed.
 """
 
 import sys
+from argparse import Action, ArgumentParser
 from collections.abc import Sequence
 from importlib import import_module
-from importlib.metadata import version
 from io import TextIOWrapper
 from typing import Any, Final
 
 from roadworthy.cli.parsing import Mistake, Parser
-from roadworthy.cli.text import give_up_writing, tell
+from roadworthy.cli.text import give_up_writing, tell, write
 
 __all__ = ["main"]
 
 _WORDS: Final = {
+    "audit": ("roadworthy.cli.audit", "find mistakes in the code of a FastAPI service"),
+    "explain": ("roadworthy.cli.explain", "say all that is known of a rule of the audit"),
     "jobs": ("roadworthy.cli.jobs", "look at background jobs, retry them, cancel them"),
 }
 """The module of each word, which has `add_to(parser)`, and its help."""
 
 
+_DOES: Final = "Find mistakes in a FastAPI service, and operate one that is built on Roadworthy."
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line, and return the exit code.
 
-    It is 0; 1 where nothing was found, or something was not changed; 2 where the command
-    or the database is at fault. One line on stderr then says what to type.
+    It is 0; 1 where no job was found, something was not changed, or an audit found something;
+    2 where the command, or what it was given, is at fault. One line on stderr then says what
+    to type.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
@@ -55,10 +62,20 @@ def _run(arguments: Sequence[str]) -> int:
     return code
 
 
+class _Version(Action):
+    """Write the version; reading it takes longer than all the rest."""
+
+    def __call__(self, parser: ArgumentParser, *_: Any) -> None:
+        from importlib.metadata import version  # noqa: PLC0415
+
+        write(version("roadworthy"))
+        parser.exit()
+
+
 def _parser(typed: Sequence[str]) -> Parser:
     """Return the parser, with all of the word that was typed and the help of the others."""
-    parser = Parser(prog="roadworthy", description="Operate a service built on Roadworthy.")
-    parser.add_argument("--version", action="version", version=version("roadworthy"))
+    parser = Parser(prog="roadworthy", description=_DOES)
+    parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
     words = parser.add_subparsers(required=True, metavar="COMMAND", title="commands")
     for word, (module, does) in _WORDS.items():
         added = words.add_parser(word, help=does, description=f"{does.capitalize()}.")

@@ -1,0 +1,97 @@
+"""Which lines have changed since a revision, as Git says."""
+
+import re
+import subprocess
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from roadworthy.audit.finding import Finding
+from roadworthy.audit.refusal import CannotRun
+
+__all__ = ["Changes", "changes_since"]
+
+_HUNK: Final = re.compile(r"@@ -\S+ \+(\d+)(?:,(\d+))? @@")
+_DIFF: Final = (
+    *("diff", "--unified=0", "--no-color", "--no-ext-diff", "--find-renames"),
+    *("--dst-prefix=b/", "--src-prefix=a/", "--no-relative"),
+)
+
+
+@dataclass(slots=True)
+class Changes:
+    """The lines that were added or changed; a file that is new has changed as a whole."""
+
+    lines: dict[Path, list[range]] = field(default_factory=dict[Path, list[range]])
+    new: set[Path] = field(default_factory=set[Path])
+
+    def touch(self, finding: Finding, *, root: Path) -> bool:
+        """Return whether a finding, or a step on the way to it, is in a line that has changed."""
+        if self._has(root / finding.path, finding.line, finding.end_line):
+            return True
+        return any(self._has(root / step.path, step.line, step.line) for step in finding.flow)
+
+    def _has(self, path: Path, first: int, last: int) -> bool:
+        if path in self.new:
+            return True
+        return any(one.start <= last and first < one.stop for one in self.lines.get(path, ()))
+
+
+def changes_since(revision: str, *, at: Path) -> Changes:
+    """Return what has changed since a revision, committed or not, with files Git does not know.
+
+    On a branch that has gone another way, it is since both ways parted.
+
+    Raises:
+        CannotRun: There is no Git, no repository, or no such revision.
+    """
+    top = Path(_git(at, "rev-parse", "--show-toplevel").strip())
+    changes = Changes()
+    text = _git(top, *_DIFF, _parted(top, revision), "--")
+    for path, lines in _changed(text):
+        changes.lines.setdefault(top / path, []).append(lines)
+    untracked = _git(top, "ls-files", "--others", "--exclude-standard", "-z")
+    changes.new |= {top / name for name in untracked.split("\0") if name}
+    return changes
+
+
+def _parted(top: Path, revision: str) -> str:
+    known = _run(top, "rev-parse", "--verify", "-q", "--end-of-options", f"{revision}^{{commit}}")
+    if known.returncode:
+        raise CannotRun(
+            f"Git knows no revision {revision!r}. Type one that it has: "
+            "roadworthy audit --diff HEAD"
+        )
+    commit = known.stdout.strip()
+    common = _run(top, "merge-base", commit, "HEAD")
+    return common.stdout.strip() or commit  # a shallow clone does not know it
+
+
+def _changed(text: str) -> Iterator[tuple[str, range]]:
+    path = ""
+    for line in text.splitlines():
+        if line.startswith("+++ "):
+            path = line[4:].removeprefix("b/").rstrip("\t")
+        elif path and (hunk := _HUNK.match(line)):
+            first, count = int(hunk[1]), int(hunk[2] or 1)
+            if count:
+                yield path, range(first, first + count)
+
+
+def _git(at: Path, *words: str) -> str:
+    done = _run(at, *words)
+    if done.returncode:
+        reason = done.stderr.strip().partition("\n")[0] or "it failed"
+        raise CannotRun(f"--diff needs a Git repository: {reason}")
+    return done.stdout
+
+
+def _run(at: Path, *words: str) -> "subprocess.CompletedProcess[str]":
+    command: Sequence[str] = ("git", "-c", "core.quotePath=false", "-C", str(at), *words)
+    try:
+        return subprocess.run(  # noqa: S603  # nothing of it is for a shell
+            command, capture_output=True, encoding="utf-8", errors="replace", check=False
+        )
+    except FileNotFoundError:
+        raise CannotRun("--diff needs git, which is not installed.") from None

@@ -1,0 +1,120 @@
+"""Findings for a reader at a terminal: by rule, each with its line, and the way to it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from textwrap import wrap
+from typing import Final
+
+from roadworthy.audit.finding import Finding, Severity
+from roadworthy.audit.inspection import Inspection
+from roadworthy.audit.report.colours import Colours
+from roadworthy.audit.report.groups import Group, groups_of
+from roadworthy.audit.report.summary import summary
+
+__all__ = ["described", "text"]
+
+_WIDTH: Final = 96
+_PAINT: Final = {Severity.HIGH: "red", Severity.MEDIUM: "yellow", Severity.LOW: "blue"}
+
+
+def text(inspection: Inspection, *, colours: Colours | None = None) -> str:
+    """Return what was found, the gravest first, and a last line with the counts."""
+    page = _Page(inspection.root, colours or Colours(used=False))
+    groups = groups_of(inspection)
+    lines = [line for group in groups for line in page.group(group)]
+    *before, last = summary(inspection)
+    return "\n".join([*lines, *before, page.colours.paint(last, "bold")])
+
+
+def described(finding: Finding, *, root: Path) -> str:
+    """Return all that is said of one finding."""
+    page = _Page(root, Colours(used=False))
+    lines = [*page.finding(finding, ""), *_wrapped(f"Mend: {finding.mend}", "  ")]
+    return "\n".join([f"{finding.rule} {finding.name}  {finding.severity}", *lines])
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    root: Path
+    colours: Colours
+
+    def group(self, group: Group) -> Iterator[str]:
+        """Yield what a rule has found."""
+        rule = group.rule
+        head = self.colours.paint(f"{rule.code} {rule.name}", "bold", _PAINT[rule.severity])
+        yield f"{head}  {rule.severity}, {len(group.findings)} found"
+        yield from _wrapped(f"Mend: {rule.mend}", "  ")
+        fixable = sum(finding.fixable for finding in group.findings)
+        if fixable:
+            yield f"  Fix:  roadworthy audit --fix --select {rule.code}  ({fixable} fixable)"
+        yield ""
+        said = ""
+        for finding in group.findings:
+            yield from self.finding(finding, said)
+            said = finding.message
+
+    def finding(self, finding: Finding, said: str) -> Iterator[str]:
+        """Yield a place, its code, what happens there unless it was just said, and the way."""
+        at = f"{finding.path}:{finding.line}:{finding.column}"
+        where = f"  in {finding.where}" if finding.where else ""
+        unsure = "" if finding.confidence == "high" else f"  ({finding.confidence} confidence)"
+        yield f"  {self.colours.paint(at, 'cyan')}{_printable(where)}{unsure}"
+        yield from self.code(finding)
+        if finding.message != said:
+            yield from _wrapped(finding.message, "    ")
+        for number, step in enumerate(finding.flow):
+            arrow = "→ " if number else "  "
+            yield from _wrapped(f"{arrow}{step.path}:{step.line}  {step.message}", "    ")
+        yield ""
+
+    def code(self, finding: Finding) -> Iterator[str]:
+        """Yield the first line of what was found, with marks under it."""
+        line = _line(self.root / finding.path, finding.line)
+        if line is None:
+            return
+        shown = line.strip()
+        begins = max(finding.column - 1 - (len(line) - len(line.lstrip())), 0)
+        gutter = f"{finding.line:>6} | "
+        yield self.colours.paint(gutter, "dim") + _printable(shown)
+        if begins < len(shown):
+            marks = " " * begins + "^" * _length(shown[begins:], finding)
+            yield f"{' ' * (len(gutter) - 2)}{self.colours.paint('|', 'dim')} " + (
+                self.colours.paint(marks, _PAINT[finding.severity])
+            )
+
+
+def _length(rest: str, finding: Finding) -> int:
+    """Return how much of a line is what was found: all the rest, unless it says less."""
+    return len(finding.code) if rest.startswith(finding.code) and finding.code else len(rest)
+
+
+def _wrapped(text: str, indent: str) -> Iterator[str]:
+    for paragraph in text.splitlines():
+        yield from wrap(
+            _printable(paragraph),
+            _WIDTH,
+            initial_indent=indent,
+            subsequent_indent=f"{indent}  ",
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+
+
+def _line(file: Path, number: int) -> str | None:
+    lines = _lines(file)
+    return lines[number - 1] if 0 < number <= len(lines) else None
+
+
+@lru_cache(maxsize=8)
+def _lines(file: Path) -> list[str]:
+    try:
+        return file.read_text(encoding="utf-8-sig", errors="replace").split("\n")
+    except OSError:
+        return []
+
+
+def _printable(text: str) -> str:
+    """Return text without what would move the cursor: the code is a stranger's."""
+    return "".join(c if c.isprintable() else " " if c == "\t" else "\ufffd" for c in text)

@@ -1,0 +1,104 @@
+"""What `roadworthy audit` does when it has been understood."""
+
+import os
+import sys
+from argparse import Namespace
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeAlias
+
+from roadworthy.audit.baseline import write_baseline
+from roadworthy.audit.configuration import Configuration, configuration_of
+from roadworthy.audit.finding import Confidence, Severity
+from roadworthy.audit.inspection import Inspection, Wish, inspect, wish_of
+from roadworthy.audit.refusal import CannotRun
+from roadworthy.audit.report import FORMATS
+from roadworthy.audit.report.colours import colours_for
+from roadworthy.audit.report.counts import statistics
+from roadworthy.audit.report.summary import summary
+from roadworthy.audit.report.text import text
+from roadworthy.cli.progress import Progress
+from roadworthy.cli.text import tell, write
+
+__all__ = ["run", "wish"]
+
+Outputs: TypeAlias = Sequence[tuple[str, Path | None]]
+
+
+def wish(chosen: Namespace, paths: Sequence[Path]) -> Wish:
+    """Return what is asked for."""
+    said = _configuration(chosen, paths)
+    return replace(
+        wish_of(said, paths=paths, root=Path.cwd()),
+        baseline=None if chosen.write_baseline else said.baseline,
+        since=None if chosen.fix or chosen.diff is None else chosen.diff or "HEAD",
+        app=chosen.app,
+        cache=None if chosen.no_cache else _cache(),
+    )
+
+
+def _cache() -> Path:
+    """Return a folder of the user's: nobody wants files in code that is only looked at."""
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(home) / "roadworthy"
+
+
+def _configuration(chosen: Namespace, paths: Sequence[Path]) -> Configuration:
+    """Return what `pyproject.toml` says, where the command line does not say otherwise."""
+    said = configuration_of(paths)
+    typed: dict[str, object] = {}
+    for option in ("select", "ignore", "exclude"):
+        if hasattr(chosen, option):
+            typed[option] = _split(getattr(chosen, option))
+    if "select" in typed:  # who types what to look for gets that
+        typed.setdefault("ignore", ())
+    if chosen.severity:
+        typed["severity"] = Severity(chosen.severity)
+    if chosen.confidence:
+        typed["confidence"] = Confidence(chosen.confidence)
+    if chosen.baseline:
+        typed["baseline"] = Path(chosen.baseline)
+    return replace(said, **typed)  # type: ignore[arg-type]
+
+
+def _split(given: Sequence[str]) -> Sequence[str]:
+    return tuple(word.strip() for words in given for word in words.split(",") if word.strip())
+
+
+def run(chosen: Namespace, wished: Wish, outputs: Outputs, progress: Progress) -> int:
+    """Audit, say what was found, and return the exit code."""
+    inspection = inspect(wished, progress=progress)
+    progress.clear()
+    if chosen.write_baseline:
+        return _write_baseline(Path(chosen.write_baseline), inspection)
+    for name, file in outputs:
+        _say(_report(name, file, inspection, counts=chosen.statistics), file)
+    if all(file is not None for _, file in outputs):
+        tell(list(summary(inspection))[-1])
+    return 1 if inspection.findings else 0
+
+
+def _write_baseline(file: Path, inspection: Inspection) -> int:
+    write_baseline(file, inspection.findings, root=inspection.root)
+    write(f"{file} has {len(inspection.findings)} findings. From now on: --baseline {file}")
+    return 0
+
+
+def _report(name: str, file: Path | None, inspection: Inspection, *, counts: bool) -> str:
+    if name != "text":
+        return FORMATS[name](inspection)
+    if counts:
+        return statistics(inspection)
+    return text(inspection, colours=None if file else colours_for(sys.stdout))
+
+
+def _say(report: str, file: Path | None) -> None:
+    if file is None:
+        if report:
+            write(report)
+        return
+    try:
+        file.write_text(f"{report}\n", encoding="utf-8")
+    except OSError as error:
+        raise CannotRun(f"{file} cannot be written: {error.strerror}") from error
