@@ -22,8 +22,8 @@ def write_baseline(file: Path, findings: Sequence[Finding], *, root: Path) -> No
     Raises:
         CannotRun: The file cannot be written.
     """
-    counted = Counter(fingerprint(file, one, root) for one in findings)
-    shown = {fingerprint(file, one, root): one for one in findings}
+    counted = Counter(_fingerprint(file, one, root) for one in findings)
+    shown = {_fingerprint(file, one, root): one for one in findings}
     entries = [
         {
             "fingerprint": mark,
@@ -67,7 +67,7 @@ def new_since(
     known = Counter(before)
     new: list[Finding] = []
     for finding in findings:
-        mark = fingerprint(file, finding, root)
+        mark = _fingerprint(file, finding, root)
         if known[mark] > 0:
             known[mark] -= 1
         else:
@@ -75,7 +75,7 @@ def new_since(
     return new
 
 
-def fingerprint(file: Path, finding: Finding, root: Path) -> str:
+def _fingerprint(file: Path, finding: Finding, root: Path) -> str:
     """Return a fingerprint that does not depend on where the audit was started."""
     return replace(finding, path=_from(file, finding.path, root)).fingerprint
 

@@ -1,4 +1,4 @@
-"""`roadworthy`: the command line, for those who write a service and those who operate one.
+"""`roadworthy`: the command line, for who writes a service and who runs it.
 
     roadworthy audit
     roadworthy jobs dead

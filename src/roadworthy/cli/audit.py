@@ -1,4 +1,4 @@
-"""`roadworthy audit`: find mistakes in the code of a FastAPI service, without importing it."""
+"""`roadworthy audit`: find mistakes in a FastAPI service, without importing it."""
 
 import sys
 from argparse import SUPPRESS, ArgumentParser, Namespace
