@@ -8,7 +8,7 @@ from roadworthy.audit import aliases, names
 from roadworthy.audit.module import Assigned, Class, Scope
 from roadworthy.audit.ref import Ref
 
-__all__ = ["Field", "fields", "is_model"]
+__all__ = ["Field", "fields", "is_model", "takes_none"]
 
 _MODELS: Final = (
     "pydantic.BaseModel",
@@ -78,7 +78,7 @@ def _field(name: str, assigned: Assigned, owner: Class) -> Field | None:
     if assigned.value is None:
         for one, where in metadata:
             default = default or _default(one, where, only_calls=True)
-    return Field(name, annotation, default, _takes_none(annotation, scope), owner)
+    return Field(name, annotation, default, takes_none(annotation, scope), owner)
 
 
 def _is_class_variable(assigned: Assigned, owner: Class) -> bool:
@@ -112,20 +112,21 @@ def _field_default(call: ast.Call) -> ast.expr | None:
     return None
 
 
-def _takes_none(annotation: ast.expr | None, scope: Scope) -> bool:  # noqa: PLR0911 - a table
+def takes_none(annotation: ast.expr | None, scope: Scope) -> bool:  # noqa: PLR0911 - a table
+    """Return whether an annotation takes None."""
     match annotation:
         case ast.Constant(value=None):
             return True
         case ast.Constant(value=str() as text):
             return "None" in text or "Optional" in text
         case ast.BinOp(left=left, op=ast.BitOr(), right=right):
-            return _takes_none(left, scope) or _takes_none(right, scope)
+            return takes_none(left, scope) or takes_none(right, scope)
         case ast.Subscript(value=value, slice=inside):
             base = names.resolve(value, scope)
             name = "" if base is None else base.name
             if name == "typing.Union":
                 parts = inside.elts if isinstance(inside, ast.Tuple) else [inside]
-                return any(_takes_none(part, scope) for part in parts)
+                return any(takes_none(part, scope) for part in parts)
             return name == "typing.Optional"
         case ast.Name() | ast.Attribute():
             base = names.resolve(annotation, scope)

@@ -91,6 +91,7 @@ import boto3
 from fastapi import FastAPI
 
 app = FastAPI()
+client = httpx.AsyncClient()
 objects = boto3.client("s3")
 
 @app.get("/labels/{number}")
@@ -132,12 +133,12 @@ from fastapi import FastAPI
 from openai import AsyncOpenAI
 
 app = FastAPI()
+client = httpx.AsyncClient()
 objects = boto3.client("s3")
 
 @app.post("/orders/{number}/parcel")
 async def send_parcel(number: int):
-    async with httpx.AsyncClient() as client:
-        answer = await client.post(f"https://parcels.example/{number}")
+    answer = await client.post(f"https://parcels.example/{number}")
     link = objects.generate_presigned_url("get_object", {"Bucket": "labels", "Key": str(number)})
     return {"parcel": answer.json(), "label": link, "model": AsyncOpenAI().api_key is not None}
 """)

@@ -1,0 +1,94 @@
+"""What a function opens and somebody must close: sessions, connections, clients."""
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from roadworthy.audit import names
+from roadworthy.audit.flow import Event
+from roadworthy.audit.module import Function
+from roadworthy.audit.ref import Ref
+
+__all__ = ["CLIENTS", "Opened", "is_cached", "is_closeable", "opened", "releases"]
+
+CLIENTS: Final = frozenset(
+    {
+        *("httpx.Client", "httpx.AsyncClient", "aiohttp.ClientSession", "requests.Session"),
+        *("pymongo.MongoClient", "motor.motor_asyncio.AsyncIOMotorClient", "redis.Redis"),
+        *("pymongo.AsyncMongoClient", "redis.asyncio.Redis", "elasticsearch.Elasticsearch"),
+        *("elasticsearch.AsyncElasticsearch", "sqlalchemy.Engine"),
+        "sqlalchemy.ext.asyncio.AsyncEngine",
+    }
+)
+"""What has a pool of connections, and is made to be kept."""
+
+_SESSIONS: Final = frozenset(
+    {
+        *("sqlalchemy.orm.Session", "sqlalchemy.ext.asyncio.AsyncSession"),
+        *("sqlalchemy.Connection", "sqlalchemy.ext.asyncio.AsyncConnection"),
+        *("sqlite3.Connection", "psycopg2.connection", "psycopg.Connection"),
+        *("psycopg.AsyncConnection", "pymysql.Connection", "asyncpg.Connection"),
+        "aiosqlite.Connection",
+    }
+)
+"""What holds a connection."""
+
+_RELEASES: Final = frozenset(
+    {"close", "aclose", "release", "disconnect", "dispose", "shutdown", "remove", "close_all"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A name that a function gives something that it has opened."""
+
+    name: str
+    ref: Ref | None
+    event: Event
+
+
+def is_closeable(ref: Ref | None) -> bool:
+    """Return whether something holds what is only given back when it is closed."""
+    return ref is not None and ref.is_instance and names.is_a(ref, *_SESSIONS, *CLIENTS)
+
+
+def opened(function: Function) -> dict[str, Opened]:
+    """Return what a function makes by a call, by the names that it gives them."""
+    found: dict[str, Opened] = {}
+    for event in function.flow.assigns:
+        match event.node:
+            case (
+                ast.Assign(targets=[ast.Name(id=name)], value=value)
+                | ast.AnnAssign(target=ast.Name(id=name), value=value)
+            ) if value is not None and isinstance(_plain(value), ast.Call):
+                found[name] = Opened(name, names.resolve(value, function), event)
+            case _:
+                pass
+    return found
+
+
+def _plain(value: ast.expr) -> ast.expr:
+    return value.value if isinstance(value, ast.Await) else value
+
+
+def releases(function: Function, name: str) -> Iterator[Event]:
+    """Return the calls that close what a name stands for."""
+    for call in function.flow.calls:
+        match call.node:
+            case ast.Call(func=ast.Attribute(value=ast.Name(id=owner), attr=attr)):
+                if owner == name and attr in _RELEASES:
+                    yield call
+            case ast.Call(args=[ast.Name(id=given), *_], func=func) if given == name:
+                if ast.unparse(func).rpartition(".")[2].startswith(("close", "release")):
+                    yield call
+            case _:
+                pass
+
+
+def is_cached(function: Function) -> bool:
+    """Return whether a function runs once, and its result is used again."""
+    return any(
+        "cache" in ast.unparse(one).lower() or "singleton" in ast.unparse(one).lower()
+        for one in function.node.decorator_list
+    )

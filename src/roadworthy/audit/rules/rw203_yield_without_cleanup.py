@@ -1,0 +1,141 @@
+"""RW203: what a dependency opens stays open where the route raises."""
+
+import ast
+from collections.abc import Iterator
+from typing import Final
+
+from roadworthy.audit import resources
+from roadworthy.audit.dependencies import Dependency
+from roadworthy.audit.finding import Severity
+from roadworthy.audit.flow import Event
+from roadworthy.audit.rule import Example, Hit, Rule
+
+__all__ = ["RULE"]
+
+
+def _check(dependency: Dependency) -> Iterator[Hit]:
+    function = dependency.function
+    made = resources.opened(function)
+    for event in function.flow.yields:
+        name = _yielded(event)
+        if name is None or name not in made or _is_protected(event, name):
+            continue
+        later = [one for one in resources.releases(function, name) if _is_after(one, event)]
+        if later or resources.is_closeable(made[name].ref):
+            yield Hit(place=function.place(event.node), message=_message(name, bool(later)))
+
+
+def _yielded(event: Event) -> str | None:
+    match event.node:
+        case ast.Yield(value=ast.Name(id=name)):
+            return name
+        case _:
+            return None
+
+
+def _is_protected(event: Event, name: str) -> bool:
+    """Return whether what is yielded is closed also where the route raises."""
+    for block in event.blocks("try", "with"):
+        match block.node:
+            case ast.Try(finalbody=final, handlers=handlers):
+                if final or any(_closes(handler.body, name) for handler in handlers):
+                    return True
+            case ast.With(items=items) | ast.AsyncWith(items=items):
+                if any(name in ast.unparse(item.context_expr) for item in items):
+                    return True
+            case _:
+                pass
+    return False
+
+
+def _closes(body: list[ast.stmt], name: str) -> bool:
+    return any(f"{name}." in ast.unparse(one) and "close" in ast.unparse(one) for one in body)
+
+
+def _is_after(release: Event, event: Event) -> bool:
+    return release.statement.lineno > event.statement.lineno
+
+
+def _message(name: str, later: bool) -> str:
+    if later:
+        return (
+            f"Where the route raises, the code after this yield does not run: `{name}` stays "
+            "open, and each failing request keeps a connection from the next ones."
+        )
+    return f"Nothing closes `{name}` after the request: its connection is kept from the next ones."
+
+
+_APP = """
+from fastapi import Depends, FastAPI
+from sqlalchemy import create_engine
+from sqlalchemy.orm import Session, sessionmaker
+
+app = FastAPI()
+sessions = sessionmaker(create_engine("sqlite:///shop.db"))
+"""
+_ROUTE = """
+@app.get("/orders")
+def orders(session: Session = Depends(get_session)):
+    return []
+"""
+
+_BAD = Example(
+    _APP
+    + """
+def get_session():
+    session = sessions()
+    yield session  # found
+    session.close()
+"""
+    + _ROUTE
+)
+
+_BAD_NEVER = Example(
+    _APP
+    + """
+def get_session():
+    session = sessions()
+    yield session  # found
+"""
+    + _ROUTE
+)
+
+_GOOD = Example(
+    _APP
+    + """
+def get_session():
+    session = sessions()
+    try:
+        yield session
+    finally:
+        session.close()
+
+class Store:
+    def __init__(self, session): ...
+
+def get_store(session: Session = Depends(get_session)):
+    store = Store(session)
+    yield store
+
+@app.get("/orders")
+def orders(store: Store = Depends(get_store)):
+    return []
+"""
+)
+
+RULE: Final = Rule(
+    code="RW203",
+    name="yield-without-cleanup",
+    severity=Severity.MEDIUM,
+    looks="dependency",
+    check=_check,
+    summary="A dependency yields what it opened with no `finally` or `with` around.",
+    why="""An exception in the route, also an `HTTPException`, is raised at the `yield` of its
+dependencies. Without `try` and `finally`, or `with`, the lines after it do not run, and what
+was opened stays open: as many failing requests as the pool has connections stop the service.""",
+    mend="Put the yield into `try: … finally: session.close()`, or into `with`.",
+    ours="`Tx` and `Read` of `roadworthy.database` close on every way out.",
+    bad=(_BAD, _BAD_NEVER),
+    good=(_GOOD,),
+)
+"""The rule."""

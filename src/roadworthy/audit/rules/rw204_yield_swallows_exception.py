@@ -1,0 +1,124 @@
+"""RW204: a dependency catches what the route raised, and does not raise it again."""
+
+import ast
+from collections.abc import Iterator
+from typing import Final
+
+from roadworthy.audit import names
+from roadworthy.audit.dependencies import Dependency
+from roadworthy.audit.finding import Confidence, Severity
+from roadworthy.audit.flow import Event
+from roadworthy.audit.module import Function
+from roadworthy.audit.rule import Example, Hit, Rule
+
+__all__ = ["RULE"]
+
+_BROAD: Final = frozenset({"builtins.Exception", "builtins.BaseException"})
+
+
+def _check(dependency: Dependency) -> Iterator[Hit]:
+    function = dependency.function
+    for event in function.flow.yields:
+        for tried in event.tries():
+            for handler in tried.handlers:
+                if not _raises(handler) and not _only_stops(handler):
+                    yield Hit(
+                        place=function.place(handler),
+                        message=_message(handler),
+                        confidence=_confidence(handler, function, event),
+                    )
+
+
+def _raises(handler: ast.ExceptHandler) -> bool:
+    return any(isinstance(node, ast.Raise) for one in handler.body for node in ast.walk(one))
+
+
+def _only_stops(handler: ast.ExceptHandler) -> bool:
+    """Return whether it catches what only says that a generator is to end."""
+    text = "" if handler.type is None else ast.unparse(handler.type)
+    return "GeneratorExit" in text or "StopAsyncIteration" in text or "CancelledError" in text
+
+
+def _confidence(handler: ast.ExceptHandler, function: Function, event: Event) -> Confidence:
+    if any(block.kind == "loop" for block in event.blocks()):
+        return Confidence.LOW
+    caught = handler.type
+    parts = caught.elts if isinstance(caught, ast.Tuple) else [caught]
+    broad = caught is None or any(_is_broad(part, function) for part in parts if part is not None)
+    return Confidence.HIGH if broad else Confidence.MEDIUM
+
+
+def _is_broad(node: ast.expr, function: Function) -> bool:
+    found = names.resolve(node, function)
+    return found is not None and found.name in _BROAD
+
+
+def _message(handler: ast.ExceptHandler) -> str:
+    caught = "Every exception" if handler.type is None else f"A {ast.unparse(handler.type)}"
+    return (
+        f"{caught} of the route ends here: its 404 or 409 becomes a 500, and nobody is told "
+        "what went wrong (FastAPI: 'the dependency caught an exception and did not raise it')."
+    )
+
+
+_APP = """
+from fastapi import Depends, FastAPI
+from sqlalchemy import create_engine
+from sqlalchemy.orm import Session, sessionmaker
+
+app = FastAPI()
+sessions = sessionmaker(create_engine("sqlite:///shop.db"))
+"""
+_ROUTE = """
+@app.get("/orders")
+def orders(session: Session = Depends(get_session)):
+    return []
+"""
+
+_BAD = Example(
+    _APP
+    + """
+def get_session():
+    session = sessions()
+    try:
+        yield session
+    except Exception:  # found
+        session.rollback()
+    finally:
+        session.close()
+"""
+    + _ROUTE.replace("# found", "")
+)
+
+_GOOD = Example(
+    _APP
+    + """
+def get_session():
+    session = sessions()
+    try:
+        yield session
+    except Exception:
+        session.rollback()
+        raise
+    finally:
+        session.close()
+"""
+    + _ROUTE
+)
+
+RULE: Final = Rule(
+    code="RW204",
+    name="yield-swallows-exception",
+    severity=Severity.LOW,
+    looks="dependency",
+    check=_check,
+    summary="A dependency catches the exceptions of the route and does not raise them again.",
+    why="""What a route raises is raised at the `yield` of its dependencies. One that catches it
+and ends leaves FastAPI without an answer and without the exception: the client gets a 500 for
+every error, also for a 404, and the cause is lost.""",
+    mend="End the `except` with `raise`.",
+    ours="`Tx` of `roadworthy.database` rolls back and lets every exception through.",
+    bad=(_BAD,),
+    good=(_GOOD,),
+)
+"""The rule."""

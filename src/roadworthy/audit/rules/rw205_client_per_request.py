@@ -1,0 +1,201 @@
+"""RW205: every request makes a client, with a pool of connections of its own."""
+
+import ast
+from collections.abc import Iterator
+from typing import Final
+
+from roadworthy.audit import names, reach, resources
+from roadworthy.audit.finding import Confidence, Severity
+from roadworthy.audit.module import Function
+from roadworthy.audit.reach import Reached
+from roadworthy.audit.ref import Ref
+from roadworthy.audit.routes import Route
+from roadworthy.audit.rule import Example, Hit, Rule
+
+__all__ = ["RULE"]
+
+_ENGINES: Final = frozenset({"sqlalchemy.Engine", "sqlalchemy.ext.asyncio.AsyncEngine"})
+_HOPS: Final = 2
+
+
+def _check(route: Route) -> Iterator[Hit]:
+    yield from _made_in(route.function, Confidence.HIGH)
+    yield from _factories(route.function)
+    for dependency in route.dependencies:
+        function = dependency.function
+        if function.is_generator and not resources.is_cached(function):  # RW202 has the others
+            yield from _made_in(function, Confidence.MEDIUM)
+    yield from _engines(route)
+
+
+def _made_in(function: Function, confidence: Confidence) -> Iterator[Hit]:
+    for one in reach.calls(function):
+        made = _made(one)
+        if made is not None and not _is_kept(one):
+            place = function.place(one.call.node)
+            yield Hit(place=place, message=_message(made.name), confidence=confidence)
+
+
+def _made(one: Reached) -> Ref | None:
+    """Return the client that a call makes, where the call says so itself."""
+    made = names.resolve(one.call.node, one.scope)
+    called = one.ref
+    if made is None or called is None or called.entity is not None or called.is_instance:
+        return None
+    if made.name.startswith("redis.") and _has_pool(one.call.node):
+        return None
+    return made if made.is_instance and made.name in resources.CLIENTS else None
+
+
+def _has_pool(call: ast.Call) -> bool:
+    return any(keyword.arg == "connection_pool" for keyword in call.keywords)
+
+
+def _factories(function: Function) -> Iterator[Hit]:
+    """Return session factories made in a route whose sessions nobody closes there."""
+    made = resources.opened(function)
+    for name, opened in made.items():
+        if opened.ref is None or opened.ref.name not in _FACTORIES:
+            continue
+        of_it = [
+            one for one in made.values() if ast.unparse(one.event.node).endswith(f"= {name}()")
+        ]
+        if of_it and not any(any(resources.releases(function, one.name)) for one in of_it):
+            place = function.place(opened.event.node)
+            yield Hit(place=place, message=_LEAKS, confidence=Confidence.MEDIUM)
+
+
+_FACTORIES: Final = frozenset(
+    {"sqlalchemy.orm.sessionmaker", "sqlalchemy.ext.asyncio.async_sessionmaker"}
+)
+_LEAKS: Final = (
+    "Every request makes a session factory of its own and opens a session that nothing closes: "
+    "its connection is kept from the next requests until the garbage collector finds it."
+)
+
+
+def _is_kept(one: Reached) -> bool:
+    """Return whether what is made is kept for later requests: `app.state.client = …`."""
+    statement = one.call.statement
+    targets = statement.targets if isinstance(statement, ast.Assign) else []
+    globals_ = {name for event in one.scope.flow.globals for name in event.node.names}  # type: ignore[attr-defined]
+    return any(
+        isinstance(target, ast.Attribute | ast.Subscript)
+        or (isinstance(target, ast.Name) and target.id in globals_)
+        for target in targets
+    )
+
+
+def _engines(route: Route) -> Iterator[Hit]:
+    """Return calls in the route that lead to a new engine of a database."""
+    for one in reach.reach(route.function, hops=_HOPS):
+        if not one.chain or any(_is_once(step) for step in one.chain):
+            continue
+        made = _made(one)
+        if made is not None and made.name in _ENGINES and not _is_kept(one):
+            first = one.chain[0]
+            yield Hit(
+                place=first.scope.place(first.call.node),
+                message=_message(made.name),
+                flow=reach.steps(one, route.title, route.function),
+            )
+
+
+def _is_once(step: Reached) -> bool:
+    called = reach.callee(step)
+    return called is not None and (resources.is_cached(called) or _tests_before(called))
+
+
+def _tests_before(function: Function) -> bool:
+    """Return whether a function first asks whether it has run: `if engine is None`."""
+    return bool(function.flow.globals) or any(
+        isinstance(compare.node, ast.Compare) and "None" in ast.unparse(compare.node)
+        for compare in function.flow.compares
+    )
+
+
+def _message(name: str) -> str:
+    kind = name.rpartition(".")[2]
+    if name in _ENGINES:
+        return (
+            "Every request makes an engine with a pool of its own: connections to the database "
+            "are opened anew, kept by nobody, and under load it refuses more."
+        )
+    return (
+        f"Every request makes a {kind}: a new pool, and for each call a new connection and TLS "
+        "handshake, where one client would keep them."
+    )
+
+
+_BAD = Example("""
+import httpx
+from fastapi import FastAPI
+
+app = FastAPI()
+
+@app.get("/rates")
+async def rates():
+    async with httpx.AsyncClient() as client:  # found
+        answer = await client.get("https://rates.example")
+    return answer.json()
+""")
+
+_BAD_ENGINE = Example("""
+from fastapi import FastAPI
+from sqlalchemy import create_engine
+from sqlalchemy.orm import sessionmaker
+
+app = FastAPI()
+
+def connect():
+    engine = create_engine("postgresql://localhost/shop")
+    return sessionmaker(engine)
+
+@app.get("/orders")
+def orders():
+    sessions = connect()  # found
+    with sessions() as session:
+        return session.execute("select 1").all()
+""")
+
+_GOOD = Example("""
+from contextlib import asynccontextmanager
+from functools import lru_cache
+import httpx
+from fastapi import FastAPI, Request
+
+@asynccontextmanager
+async def lifespan(app):
+    async with httpx.AsyncClient(timeout=5) as client:
+        app.state.client = client
+        yield
+
+app = FastAPI(lifespan=lifespan)
+
+@lru_cache
+def get_client():
+    return httpx.Client()
+
+@app.get("/rates")
+async def rates(request: Request):
+    answer = await request.app.state.client.get("https://rates.example")
+    return answer.json()
+""")
+
+RULE: Final = Rule(
+    code="RW205",
+    name="client-per-request",
+    severity=Severity.LOW,
+    looks="route",
+    check=_check,
+    summary="A route makes an HTTP client or a database engine for each request.",
+    why="""Clients and engines have pools: they are made to be kept. One for each request opens
+connections anew, with a TLS handshake and a context of certificates each time (20 to 50 ms of
+processor time for httpx), and under load runs out of ports, or of connections that the
+database allows.""",
+    mend="Make it once in the lifespan, keep it in `app.state`, and close it at the end.",
+    ours="Parts given to `roadworthy.lifespan` are opened once; `find()` reads them back.",
+    bad=(_BAD, _BAD_ENGINE),
+    good=(_GOOD,),
+)
+"""The rule."""
