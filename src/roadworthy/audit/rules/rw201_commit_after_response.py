@@ -4,9 +4,11 @@ import ast
 from collections.abc import Iterator
 from typing import Final
 
+from roadworthy.audit import names
 from roadworthy.audit.dependencies import Dependency
 from roadworthy.audit.finding import Confidence, Severity
 from roadworthy.audit.flow import Call
+from roadworthy.audit.module import Function
 from roadworthy.audit.pins import LATEST, Pin, Version, pin_of, service_root
 from roadworthy.audit.rule import Example, Hit, Rule
 
@@ -23,14 +25,48 @@ def _check(dependency: Dependency) -> Iterator[Hit]:
     pin = _pin(dependency)
     if pin is not None and _commits_in_time(pin.version):
         return
+    for node in _commits(function):
+        yield Hit(
+            place=function.place(node),
+            message=_message(pin),
+            confidence=_confidence(pin),
+            fixable=True,
+        )
+
+
+def _commits(function: Function, hops: int = 1) -> Iterator[ast.AST]:
+    """Return what commits when a generator goes on after its yield."""
     for call in function.flow.calls:
-        if _is_commit(call) and _after_yield(call, dependency):
-            yield Hit(
-                place=function.place(call.node),
-                message=_message(pin),
-                confidence=_confidence(pin),
-                fixable=True,
-            )
+        if _is_commit(call) and _after_yield(call, function):
+            yield call.node
+    for event in function.flow.yields:
+        for block in event.blocks("with"):
+            if isinstance(block.node, ast.With | ast.AsyncWith):
+                for item in block.node.items:
+                    if _commits_at_exit(item.context_expr, function, hops):
+                        yield item.context_expr
+
+
+def _commits_at_exit(context: ast.expr, function: Function, hops: int) -> bool:
+    """`async with sessions.begin() as session`, or a context manager that commits itself."""
+    if not isinstance(context, ast.Call) or not isinstance(context.func, ast.Name | ast.Attribute):
+        return False
+    called = names.resolve(context.func, function)
+    if called is not None and called.function is not None:
+        return hops > 0 and any(_commits(called.function, hops - 1))
+    return called is not None and called.name in _TRANSACTIONS
+
+
+_TRANSACTIONS: Final = frozenset(
+    {
+        *("sqlalchemy.orm.Session.begin", "sqlalchemy.ext.asyncio.AsyncSession.begin"),
+        *("sqlalchemy.orm.sessionmaker.begin", "sqlalchemy.ext.asyncio.async_sessionmaker.begin"),
+        *("sqlalchemy.Engine.begin", "sqlalchemy.ext.asyncio.AsyncEngine.begin"),
+        *("asyncpg.Connection.transaction", "psycopg.AsyncConnection.transaction"),
+        "psycopg.Connection.transaction",
+    }
+)
+"""Context managers that commit when they are left."""
 
 
 def _pin(dependency: Dependency) -> Pin | None:
@@ -60,9 +96,9 @@ def _is_commit(call: Call) -> bool:
     return isinstance(func, ast.Attribute) and func.attr == "commit"
 
 
-def _after_yield(call: Call, dependency: Dependency) -> bool:
+def _after_yield(call: Call, function: Function) -> bool:
     """Return whether a call runs only when the route has ended well."""
-    first = min(one.statement.lineno for one in dependency.function.flow.yields)
+    first = min((one.statement.lineno for one in function.flow.yields), default=10**9)
     return call.node.lineno > first and not any(call.blocks("handler"))
 
 
@@ -80,6 +116,33 @@ async def get_session():
 
 @app.post("/orders")
 async def add_order(session: AsyncSession = Depends(get_session)):
+    return {"status": "created"}
+""")
+
+_BAD_BEGIN = Example("""
+from contextlib import asynccontextmanager
+from fastapi import Depends, FastAPI
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+
+app = FastAPI()
+sessions = async_sessionmaker(create_async_engine("sqlite+aiosqlite:///shop.db"))
+
+async def get_session():
+    async with sessions.begin() as session:  # found
+        yield session
+
+@asynccontextmanager
+async def unit():
+    async with sessions() as session:
+        yield session
+        await session.commit()
+
+async def get_unit():
+    async with unit() as session:  # found
+        yield session
+
+@app.post("/orders")
+async def add_order(session=Depends(get_session), other=Depends(get_unit)):
     return {"status": "created"}
 """)
 
@@ -114,7 +177,7 @@ connection that is gone, fails behind the client's back: it has its 201, and the
 not there. A client that reads at once what it wrote may not find it.""",
     mend='Depends(get_session, scope="function") (FastAPI 0.121), or commit in the route.',
     ours="`Tx` of `roadworthy.database` commits before the first byte.",
-    bad=(_BAD,),
+    bad=(_BAD, _BAD_BEGIN),
     good=(_GOOD,),
 )
 """The rule."""
