@@ -13,12 +13,18 @@ from roadworthy.audit.reach import Reached, calls, reach
 from roadworthy.audit.ref import Ref
 from roadworthy.audit.values import dotted
 
-__all__ = ["Task", "first_unhandled", "tasks"]
+__all__ = ["Task", "first_unhandled", "keeps_errors", "tasks"]
 
 _ADDS: Final = frozenset(
     {"fastapi.BackgroundTasks.add_task", "starlette.background.BackgroundTask"}
 )
-_BROAD: Final = frozenset({"Exception", "BaseException"})
+_BROAD: Final = frozenset(
+    {
+        *("Exception", "BaseException", "RequestException", "HTTPError", "SQLAlchemyError"),
+        *("ClientError", "RedisError", "StripeError", "OpenAIError", "ApiException"),
+    }
+)
+"""Errors that stand for all there are, or for all of a library."""
 _PLAIN: Final = frozenset({"staticmethod", "classmethod", "override", "inject", "validate_call"})
 
 
@@ -86,10 +92,10 @@ def _is_stub(path: str) -> bool:
 
 
 def _is_handled(reached: Reached) -> bool:
-    return _handles(reached.call) or _is_wrapped(reached.scope)
+    return keeps_errors(reached.call) or _is_wrapped(reached.scope)
 
 
-def _handles(event: Event) -> bool:
+def keeps_errors(event: Event) -> bool:
     """Return whether a statement around something takes any error, and keeps it."""
     if any(_keeps(handler) for tried in event.tries() for handler in tried.handlers):
         return True
@@ -103,16 +109,15 @@ def _handles(event: Event) -> bool:
 
 def _keeps(handler: ast.ExceptHandler) -> bool:
     """Return whether a handler takes any error and does not raise it again."""
-    caught = handler.type
-    kinds = caught.elts if isinstance(caught, ast.Tuple) else [caught]
-    broad = any(one is None or dotted(one).rpartition(".")[2] in _BROAD for one in kinds)
-    return (broad or _is_library_error(kinds)) and not isinstance(handler.body[-1], ast.Raise)
+    return _is_broad(handler) and not isinstance(handler.body[-1], ast.Raise)
 
 
-def _is_library_error(kinds: list[ast.expr] | list[ast.expr | None]) -> bool:
-    """Return whether an error that stands for all of a library's is caught."""
-    known = ("RequestException", "HTTPError", "SQLAlchemyError", "ClientError", "RedisError")
-    return any(dotted(one).endswith(known) for one in kinds)
+def _is_broad(handler: ast.ExceptHandler) -> bool:
+    """Return whether a handler takes any error, or any that a library has."""
+    if handler.type is None:
+        return True
+    kinds = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+    return any(dotted(one).rpartition(".")[2] in _BROAD for one in kinds)
 
 
 def _has_broad_handler(function: Function) -> bool:
@@ -127,9 +132,14 @@ def _is_wrapped(function: Function) -> bool:
             continue
         found = names.resolve(func, function.around)
         made = None if found is None else found.function
-        if made is None or any(_has_broad_handler(one) for one in _with_inner(made)):
+        if made is None or any(_notices(one) for one in _with_inner(made)):
             return True
     return False
+
+
+def _notices(function: Function) -> bool:
+    """Return whether a function takes any error, also where it raises it again."""
+    return any(_is_broad(one.node) for one in function.flow.handlers)
 
 
 def _with_inner(function: Function) -> Iterator[Function]:

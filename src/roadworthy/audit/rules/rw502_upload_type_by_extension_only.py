@@ -1,0 +1,122 @@
+"""RW502: what an upload is is decided by the end of its name."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from roadworthy.audit.finding import Confidence, Severity
+from roadworthy.audit.reach import steps
+from roadworthy.audit.routes import Route
+from roadworthy.audit.rule import Example, Hit, Rule
+from roadworthy.audit.upload_types import by_declared_type, by_extension, looks_inside
+from roadworthy.audit.uploads import uploads_of
+
+__all__ = ["RULE"]
+
+
+def _check(route: Route) -> Iterator[Hit]:
+    for upload in uploads_of(route):
+        found = by_extension(upload)
+        if found is None or by_declared_type(upload) is not None or looks_inside(upload):
+            continue
+        chain = found.frame.chain
+        yield Hit(
+            place=upload.function.place(chain[0].call.node if chain else found.node),
+            message=(
+                "Only the end of its name says what this upload is: whatever a client calls "
+                "so is accepted, and later served or opened as that."
+            ),
+            confidence=Confidence.MEDIUM,
+            flow=steps(chain[-1], f"{upload.function.name} gets the upload", upload.function)
+            if chain
+            else (),
+        )
+
+
+_ENDSWITH = Example("""
+from pathlib import Path
+from uuid import uuid4
+from fastapi import FastAPI, HTTPException, UploadFile
+
+app = FastAPI(max_body_size=1_000_000)
+
+@app.post("/products/{number}/photo")
+async def add_photo(number: int, photo: UploadFile):
+    if not photo.filename.endswith((".png", ".jpg")):  # found
+        raise HTTPException(415, "only pictures")
+    Path(f"/srv/photos/{uuid4()}").write_bytes(await photo.read())
+    return {"number": number}
+""")
+
+_IN_A_HELPER = Example("""
+# file: shop/files.py
+import os
+
+ALLOWED = {".pdf", ".txt"}
+
+def is_document(name: str) -> bool:
+    extension = os.path.splitext(name)[1].lower()
+    return extension in ALLOWED
+
+# file: shop/api.py
+from fastapi import APIRouter, FastAPI, File, HTTPException, UploadFile
+from shop.files import is_document
+from shop.store import keep
+
+app = FastAPI(max_body_size=1_000_000)
+router = APIRouter()
+
+@router.post("/documents")
+async def add_document(document: UploadFile = File(...)):
+    if not is_document(document.filename):  # found
+        raise HTTPException(415, "only documents")
+    return {"number": keep(await document.read())}
+""")
+
+_SNIFFED = Example("""
+import filetype
+from fastapi import FastAPI, HTTPException, UploadFile
+from shop.store import keep
+
+app = FastAPI(max_body_size=1_000_000)
+
+@app.post("/products/{number}/photo")
+async def add_photo(number: int, photo: UploadFile):
+    content = await photo.read()
+    if not photo.filename.endswith(".png") or not filetype.is_image(content):
+        raise HTTPException(415, "only pictures")
+    return {"number": keep(content)}
+""")
+
+_PARSED = Example("""
+import csv
+import io
+from fastapi import FastAPI, HTTPException, UploadFile
+
+app = FastAPI(max_body_size=1_000_000)
+
+@app.post("/products")
+async def add_products(table: UploadFile):
+    if not table.filename:
+        raise HTTPException(422, "no name")
+    if not table.filename.endswith(".csv"):
+        raise HTTPException(415, "only tables")
+    rows = csv.DictReader(io.StringIO((await table.read()).decode()))
+    return {"rows": len(list(rows))}
+""")
+
+RULE: Final = Rule(
+    code="RW502",
+    name="upload-type-by-extension-only",
+    severity=Severity.MEDIUM,
+    looks="route",
+    check=_check,
+    summary="An upload is accepted for the end of its name, and nobody looks at its bytes.",
+    why="""The name of an upload is text that the client chose. A page with scripts that is
+called `photo.png` passes, is stored, and is served to others; a program that opens it by its
+name fails on it later. The first bytes of a file say what it is.""",
+    mend="Let the first bytes decide: filetype.guess(head), or puremagic.from_string(head).",
+    ours="`Upload` of `roadworthy.uploads` decides by the bytes while it streams.",
+    bad=(_ENDSWITH, _IN_A_HELPER),
+    good=(_SNIFFED, _PARSED),
+)
+"""The rule."""

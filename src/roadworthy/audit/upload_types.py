@@ -1,0 +1,186 @@
+"""How code decides what type an upload has: by its name, by what is declared, by its bytes."""
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+from roadworthy.audit.background import keeps_errors
+from roadworthy.audit.reach import Reached, reach
+from roadworthy.audit.uploads import Upload
+from roadworthy.audit.values import Frame, dotted, follow
+
+__all__ = ["Decision", "by_declared_type", "by_extension", "looks_inside"]
+
+_LOOKS: Final = (
+    *("magic.", "filetype.", "puremagic.", "imghdr.", "PIL.Image.open", "zipfile.", "tarfile."),
+    *(
+        "pandas.read",
+        "json.load",
+        "csv.",
+        "pypdf",
+        "PyPDF2",
+        "pymupdf",
+        "fitz",
+        "docx",
+        "pdfplumber",
+    ),
+    *("openpyxl", "yaml.", "toml", "cv2.", "soundfile.", "pydub", "lxml", "xml.", "numpy.load"),
+    *("polars.", "pyarrow", "defusedxml", "cryptography", "librosa", "whisper", "torchaudio"),
+)
+"""What fails on content that is not what the name says."""
+_EXTENSION: Final = ("endswith", "splitext", "suffix", "split", "rpartition", "rsplit", "extension")
+
+
+@dataclass(frozen=True, eq=False)
+class Decision:
+    """A place that turns an upload away for its type."""
+
+    frame: Frame
+    node: ast.expr
+
+    @property
+    def line(self) -> int:
+        """Return its line."""
+        return self.node.lineno
+
+
+@dataclass(frozen=True, eq=False)
+class _Traced:
+    """A function with a text of the client's, and what is made of it."""
+
+    frame: Frame
+
+    @cached_property
+    def made(self) -> dict[str, str]:
+        """Return the names that are made of it, with the code that makes them."""
+        found = dict.fromkeys(self.frame.names, "")
+        for node in self.frame.nodes:
+            match node:
+                case ast.Assign(targets=targets, value=value) if self._mentions(value, found):
+                    found |= {dotted(one): ast.unparse(value) for one in targets if dotted(one)}
+                case ast.NamedExpr(target=target, value=value) if self._mentions(value, found):
+                    found[target.id] = ast.unparse(value)
+                case _:
+                    pass
+        return found
+
+    def _mentions(self, node: ast.AST, known: dict[str, str]) -> bool:
+        return any(dotted(part) in known for part in ast.walk(node) if isinstance(part, ast.expr))
+
+    def mentions(self, node: ast.AST) -> bool:
+        """Return whether an expression is made of it."""
+        return self._mentions(node, self.made)
+
+    def source(self, node: ast.AST) -> str:
+        """Return an expression with what made the names in it."""
+        parts = [dotted(one) for one in ast.walk(node) if isinstance(one, ast.expr)]
+        return " ".join([ast.unparse(node), *(self.made.get(part, "") for part in parts)])
+
+
+def by_extension(upload: Upload) -> Decision | None:
+    """Return where an upload is turned away for the end of its name."""
+    texts = _text_parameters(upload)
+    for traced in _traced(upload, "filename", also=texts):
+        for node in _refusals(traced):
+            if any(word in traced.source(node) for word in _EXTENSION):
+                return Decision(traced.frame, node)
+    return None
+
+
+def by_declared_type(upload: Upload) -> Decision | None:
+    """Return where an upload is turned away for the type that the client declares."""
+    for traced in _traced(upload, "content_type"):
+        for node in _refusals(traced):
+            return Decision(traced.frame, node)
+    return None
+
+
+def looks_inside(upload: Upload) -> bool:
+    """Return whether something that knows types gets to see the bytes."""
+    return any(_looks(one) for one in reach(upload.function)) or any(
+        isinstance(node, ast.Constant) and isinstance(node.value, bytes) and len(node.value) > 1
+        for frame in upload.frames
+        for node in frame.nodes
+    )
+
+
+def _looks(reached: Reached) -> bool:
+    name = reached.name
+    if not name.startswith(_LOOKS) and not name.endswith((".decode", ".is_zipfile")):
+        return False
+    return not any(keeps_errors(one.call) for one in (*reached.chain, reached))
+
+
+def _traced(
+    upload: Upload, attribute: str, also: frozenset[str] = frozenset()
+) -> Iterator[_Traced]:
+    for frame in upload.frames:
+        names = frozenset(f"{name}.{attribute}" for name in frame.names)
+        if not frame.chain:
+            names |= also
+        for one in follow(frame.function, names, hops=2):
+            yield _Traced(Frame(one.function, one.names, (*frame.chain, *one.chain)))
+
+
+def _text_parameters(upload: Upload) -> frozenset[str]:
+    """Return the form fields named like a name: what a client calls its file."""
+    return frozenset(
+        param.name
+        for param in upload.function.params
+        if param.name in {"name", "filename", "file_name"} and param.name not in upload.names
+    )
+
+
+def _refusals(traced: _Traced) -> Iterator[ast.expr]:
+    """Return the conditions, made of the text, that turn a request away."""
+    for node in traced.frame.nodes:
+        match node:
+            case ast.If(test=test) if traced.mentions(test) and _refuses(node):
+                yield test
+            case ast.Return(value=ast.expr() as value) if traced.frame.chain:
+                if traced.mentions(value) and _chooses(value):
+                    yield value
+            case _:
+                pass
+
+
+def _refuses(node: ast.If) -> bool:
+    if _denies(node.test):
+        return _is_refusal(node.body)
+    return _chooses(node.test) and _is_refusal(node.orelse)
+
+
+def _is_refusal(body: list[ast.stmt]) -> bool:
+    return bool(body) and isinstance(body[-1], ast.Raise | ast.Return | ast.Continue)
+
+
+def _denies(test: ast.expr) -> bool:
+    """Return whether a condition holds for what is not of some types."""
+    match test:
+        case ast.UnaryOp(op=ast.Not(), operand=operand):
+            return _chooses(operand)
+        case ast.Compare(ops=[ast.NotIn()]):
+            return True
+        case ast.Compare(ops=[ast.NotEq()], comparators=[ast.Constant(value=str())]):
+            return True
+        case ast.BoolOp(values=values):
+            return any(_denies(one) for one in values)
+        case _:
+            return False
+
+
+def _chooses(test: ast.expr) -> bool:
+    """Return whether a condition holds for what is of some types."""
+    match test:
+        case ast.Call(func=ast.Attribute(attr=attr)) if attr in {"endswith", "startswith"}:
+            return True
+        case ast.Call(func=ast.Name(id="any")):
+            return any(word in ast.unparse(test) for word in ("endswith", "startswith", " in "))
+        case ast.Compare(ops=[ast.In()]):
+            return not isinstance(test.left, ast.Constant)
+        case ast.BoolOp(values=values):
+            return any(_chooses(one) for one in values)
+        case _:
+            return False
