@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import TypeAlias
@@ -11,6 +11,7 @@ from roadworthy.audit.baseline import baseline_of, new_since
 from roadworthy.audit.changes import changes_since
 from roadworthy.audit.configuration import Configuration
 from roadworthy.audit.finding import Confidence, Finding, Severity
+from roadworthy.audit.fixes import fixable
 from roadworthy.audit.ignores import Ignore, ignores_in
 from roadworthy.audit.ignoring import without_ignored
 from roadworthy.audit.own_rules import all_rules
@@ -104,7 +105,7 @@ def inspect(
     if wish.app is not None:
         result = _joined(result, wish.app, root)
     codes = {rule.code for rule in rules}
-    found = [one for one in result.findings if one.rule in codes]
+    found = [replace(f, fixable=fixable(f)) for f in result.findings if f.rule in codes]
     left = without_ignored(found, _comments(root, result.paths), known=known, asked=rules)
     sieve = _Sieve(sorted(left.findings, key=_place), Counter(ignored=left.ignored))
     _show(sieve, wish, known, root)

@@ -69,6 +69,12 @@ def _split(given: Sequence[str]) -> Sequence[str]:
 def run(chosen: Namespace, wished: Wish, outputs: Outputs, progress: Progress) -> int:
     """Audit, say what was found, and return the exit code."""
     inspection = inspect(wished, progress=progress)
+    if chosen.fix:
+        from roadworthy.cli import fixing  # noqa: PLC0415  # only this needs libcst
+
+        if not fixing.fix(chosen, wished, inspection):
+            return 1 if inspection.findings else 0
+        inspection = inspect(wished, progress=progress)
     progress.clear()
     if chosen.write_baseline:
         return _write_baseline(Path(chosen.write_baseline), inspection)

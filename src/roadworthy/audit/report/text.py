@@ -8,6 +8,7 @@ from textwrap import wrap
 from typing import Final
 
 from roadworthy.audit.finding import Finding, Severity
+from roadworthy.audit.fixes import KNOWN
 from roadworthy.audit.inspection import Inspection
 from roadworthy.audit.report.colours import Colours
 from roadworthy.audit.report.groups import Group, groups_of
@@ -48,7 +49,8 @@ class _Page:
         yield from _wrapped(f"Mend: {rule.mend}", "  ")
         fixable = sum(finding.fixable for finding in group.findings)
         if fixable:
-            yield f"  Fix:  roadworthy audit --fix --select {rule.code}  ({fixable} fixable)"
+            option = "--fix" if KNOWN[rule.name].safe else "--fix --unsafe"
+            yield f"  Fix:  roadworthy audit {option} --select {rule.code}  ({fixable} fixable)"
         yield ""
         said = ""
         for finding in group.findings:

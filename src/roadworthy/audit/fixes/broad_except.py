@@ -1,0 +1,33 @@
+"""Let an `HTTPException` through before `except Exception` takes it."""
+
+import libcst as cst
+
+from roadworthy.audit.finding import Finding
+from roadworthy.audit.fixes.tree import Tree, with_import
+
+__all__ = ["mend"]
+
+_NAMES = (
+    "starlette.exceptions.HTTPException",
+    "fastapi.HTTPException",
+    "fastapi.exceptions.HTTPException",
+)
+
+
+def mend(source: bytes, finding: Finding) -> bytes | None:
+    """Put `except HTTPException: raise` in front of the handler."""
+    tree = Tree(source)
+    handler = tree.at(cst.ExceptHandler, finding.line, finding.column)
+    tried = tree.above(handler, cst.Try) if handler is not None else None
+    if handler is None or tried is None:
+        return None
+    name = tree.imported(*_NAMES)
+    handlers = list(tried.handlers)
+    handlers.insert(handlers.index(handler), _letting_through(name or "HTTPException"))
+    mended = tree.replaced(tried, tried.with_changes(handlers=handlers))
+    return mended if name else with_import(mended, "fastapi.HTTPException")
+
+
+def _letting_through(name: str) -> cst.ExceptHandler:
+    body = cst.IndentedBlock([cst.SimpleStatementLine([cst.Raise()])])
+    return cst.ExceptHandler(type=cst.Name(name), body=body)

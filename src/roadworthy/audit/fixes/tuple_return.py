@@ -1,0 +1,52 @@
+"""Answer with the status that `return body, 404` was meant to have."""
+
+import libcst as cst
+
+from roadworthy.audit.finding import Finding
+from roadworthy.audit.fixes.tree import Tree, with_import
+
+__all__ = ["mend"]
+
+_ANSWERS = ("fastapi.responses.JSONResponse", "starlette.responses.JSONResponse")
+_ENCODERS = ("fastapi.encoders.jsonable_encoder",)
+_PLAIN = (cst.Integer, cst.Float, cst.SimpleString)
+_PARTS = ("content", "status_code", "headers")
+
+
+def mend(source: bytes, finding: Finding) -> bytes | None:
+    """Return a `JSONResponse` of the parts of the tuple."""
+    tree = Tree(source)
+    for statement in tree.within(cst.Return, finding.line, finding.end_line):
+        value = statement.value
+        if isinstance(value, cst.Tuple) and len(value.elements) in {2, 3}:
+            return _answered(tree, value, [element.value for element in value.elements])
+    return None
+
+
+def _answered(tree: Tree, value: cst.Tuple, parts: list[cst.BaseExpression]) -> bytes:
+    plain = _is_plain(parts[0])
+    code = [tree.module.code_for_node(part) for part in parts]
+    encoder = "" if plain else tree.imported(*_ENCODERS) or "jsonable_encoder"
+    answer = tree.imported(*_ANSWERS) or "JSONResponse"
+    content = code[0] if plain else f"{encoder}({code[0]})"
+    named = ", ".join(f"{name}={one}" for name, one in zip(_PARTS[1:], code[1:], strict=False))
+    mended = tree.replaced(value, cst.parse_expression(f"{answer}({content}, {named})"))
+    if not tree.imported(*_ANSWERS):
+        mended = with_import(mended, _ANSWERS[0])
+    return mended if plain or tree.imported(*_ENCODERS) else with_import(mended, _ENCODERS[0])
+
+
+def _is_plain(node: cst.BaseExpression) -> bool:
+    """Return whether a value is JSON as it stands in the code."""
+    if isinstance(node, cst.Dict):
+        return all(
+            isinstance(one, cst.DictElement) and _is_plain(one.key) and _is_plain(one.value)
+            for one in node.elements
+        )
+    if isinstance(node, cst.List):
+        return all(isinstance(one, cst.Element) and _is_plain(one.value) for one in node.elements)
+    if isinstance(node, cst.FormattedString):
+        return True
+    return isinstance(node, _PLAIN) or (
+        isinstance(node, cst.Name) and node.value in {"True", "False", "None"}
+    )

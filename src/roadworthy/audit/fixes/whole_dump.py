@@ -1,0 +1,28 @@
+"""Write only what a PATCH has sent."""
+
+import libcst as cst
+
+from roadworthy.audit.finding import Finding
+from roadworthy.audit.fixes.tree import Tree, with_argument
+
+__all__ = ["mend"]
+
+_ONLY_SENT = "exclude_unset"
+
+
+def mend(source: bytes, finding: Finding) -> bytes | None:
+    """Add `exclude_unset=True` to the one call that dumps the body."""
+    tree = Tree(source)
+    calls = tree.within(cst.Call, finding.line, finding.end_line)
+    dumps = [call for call in calls if _is_dump(call)]
+    if len(dumps) != 1:
+        return None
+    return tree.replaced(dumps[0], with_argument(dumps[0], _ONLY_SENT, "True"))
+
+
+def _is_dump(call: cst.Call) -> bool:
+    match call.func:
+        case cst.Attribute(attr=cst.Name(value="model_dump" | "dict")):
+            return all(one.keyword is None or one.keyword.value != _ONLY_SENT for one in call.args)
+        case _:
+            return False
