@@ -44,8 +44,11 @@ class Project:
 
     def run(self, *words: str, at: str = ".", **environment: str):
         """Type `roadworthy audit ...` in the project."""
+        return self.python("-m", "roadworthy.cli", "audit", *words, at=at, **environment)
+
+    def python(self, *words: str, at: str = ".", **environment: str):
         return subprocess.run(
-            [sys.executable, "-m", "roadworthy.cli", "audit", *words],
+            [sys.executable, *words],
             cwd=self.folder / at,
             env={**os.environ, "XDG_CACHE_HOME": str(self.folder.parent), **environment},
             capture_output=True,

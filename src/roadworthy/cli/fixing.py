@@ -7,6 +7,7 @@ from difflib import unified_diff
 
 from roadworthy.audit.fixes.mending import Mending, mended
 from roadworthy.audit.inspection import Inspection, Wish
+from roadworthy.audit.report.summary import counted
 from roadworthy.cli.text import tell
 
 __all__ = ["fix"]
@@ -29,7 +30,7 @@ def _said(mending: Mending, *, shown: bool) -> Iterator[str]:
     for one in mending.refused:
         yield f"Not mended: {one.rule} {one.path}:{one.line}; a fix was tried and did not help."
     does = "would be mended" if shown else "mended"
-    yield f"{len(mending.done)} {does} in {len(mending.after)} files."
+    yield f"{len(mending.done)} {does} in {counted(len(mending.after), 'file')}."
 
 
 def _diff(mending: Mending) -> Iterator[str]:
