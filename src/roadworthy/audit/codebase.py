@@ -8,7 +8,7 @@ import re
 import sys
 from collections import defaultdict
 from collections.abc import Iterable
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Final
 
 from roadworthy.audit.discovery import is_test
@@ -77,7 +77,7 @@ class Codebase:
 
     def find(self, dotted: str, importer: str) -> Module | None:
         """Return the module that `import dotted` means in a file, where it is one of ours."""
-        folder = str(PurePosixPath(importer).parent)
+        folder = importer.rpartition("/")[0] or "."
         key = (folder, dotted)
         if key not in self._found:
             self._found[key] = self._look_for(dotted, folder)
@@ -86,13 +86,11 @@ class Codebase:
 
     def find_relative(self, level: int, dotted: str, importer: str) -> Module | None:
         """Return the module that `from ..dotted import` means in a file."""
-        folder = PurePosixPath(importer)
-        for _ in range(level):
-            folder = folder.parent
-        path = "/".join(part for part in (*folder.parts, *dotted.split(".")) if part)
-        for candidate in (f"{path}.py", f"{path}/__init__.py"):
-            if candidate.lstrip("/") in self.files:
-                return self.module(candidate.lstrip("/"))
+        folder = importer.split("/")[:-level]
+        path = "/".join((*folder, *dotted.split("."))) if dotted else "/".join(folder)
+        for candidate in (f"{path}.py", f"{path}/__init__.py" if path else "__init__.py"):
+            if candidate in self.files:
+                return self.module(candidate)
         return None
 
     def _look_for(self, dotted: str, folder: str) -> str | None:

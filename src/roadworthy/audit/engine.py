@@ -134,14 +134,22 @@ def _parts(project: _Project, matter: Sequence[str], processes: int) -> Iterator
 
 
 def _share(project: _Project, matter: Sequence[str]) -> list[_Part]:
-    return list(_here(project, matter))
+    return list(_here(project, matter, kept=_KEPT))
 
 
-def _here(project: _Project, matter: Sequence[str]) -> Iterator[_Part]:
+_KEPT: Final[list[Codebase]] = []
+"""What a process that ends next need not take apart, which takes as long as parsing."""
+
+
+def _here(
+    project: _Project, matter: Sequence[str], *, kept: list[Codebase] | None = None
+) -> Iterator[_Part]:
     was = gc.isenabled()
     gc.disable()  # syntax trees are many objects, and none of them is garbage yet
     try:
         codebase = Codebase(project.home, project.files)
+        if kept is not None:
+            kept.append(codebase)
         for path in matter:
             if codebase.size > _MOST_BYTES:
                 codebase.forget()
@@ -149,9 +157,10 @@ def _here(project: _Project, matter: Sequence[str]) -> Iterator[_Part]:
                 gc.collect()
             yield _of_module(codebase, path, project.rules)
     finally:
-        names.forget()
-        if was:
-            gc.enable()
+        if kept is None:
+            names.forget()
+            if was:
+                gc.enable()
 
 
 def _of_module(codebase: Codebase, path: str, rules: Sequence[Rule]) -> _Part:

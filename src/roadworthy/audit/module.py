@@ -106,6 +106,8 @@ class Class:
         self.outer: Scope | None = outer
         self.qualname: str = f"{outer.qualname}.{node.name}".lstrip(".")
         self.names: dict[str, list[Binding]] = {}
+        self.inherits: tuple[Any, ...] | None = None
+        """What `names.bases` has found."""
         module.classes.append(self)
         _bind(node.body, self, module)
 

@@ -28,6 +28,8 @@ DEEPEST: Final = 14
 """Steps after which a name that leads to a name is given up."""
 
 _depth = 0
+_cut = 0
+"""How often an answer was not looked for to the end: then a None is not remembered."""
 _under_way: set[tuple[int, str]] = set()
 _memo: dict[tuple[int, int, bool], tuple[ast.expr, Scope, Ref | None]] = {}
 
@@ -48,18 +50,20 @@ def type_of(annotation: ast.expr | None, scope: Scope) -> Ref | None:
 
 
 def _remembered(node: ast.expr, scope: Scope, *, annotation: bool) -> Ref | None:
-    global _depth  # noqa: PLW0603 - one audit runs in a process at a time
+    global _depth, _cut  # noqa: PLW0603 - one audit runs in a process at a time
     key = (id(node), id(scope), annotation)
     if (known := _memo.get(key)) is not None:
         return known[2]
     if _depth >= DEEPEST:
+        _cut += 1
         return None
+    before = _cut
     _depth += 1
     try:
         found = _annotation(node, scope) if annotation else _resolve(node, scope)
     finally:
         _depth -= 1
-    if found is not None or _depth == 0:
+    if found is not None or _depth == 0 or _cut == before:
         _memo[key] = (node, scope, found)  # holds the nodes, so that no id is used again
     return found
 
@@ -205,8 +209,10 @@ def source(imported: Imported, module: Module) -> Module | None:
 
 def look_up_in(module: Module, name: str) -> Ref | None:
     """Return what a module's name stands for, also where it comes from a star."""
+    global _cut  # noqa: PLW0603 - as above
     key = (id(module), name)
     if key in _under_way:  # modules that import a name from each other
+        _cut += 1
         return None
     _under_way.add(key)
     try:
@@ -314,8 +320,15 @@ def _is_property(function: Function) -> bool:
     return False
 
 
-def bases(cls: Class) -> Iterator[Ref]:
+def bases(cls: Class) -> tuple[Ref, ...]:
     """Return a class and what it inherits from, near ones first."""
+    known: tuple[Ref, ...] | None = cls.inherits
+    if known is None:
+        known = cls.inherits = tuple(_bases(cls))
+    return known
+
+
+def _bases(cls: Class) -> Iterator[Ref]:
     seen: set[str] = set()
     waiting = [Ref.of(cls)]
     while waiting:

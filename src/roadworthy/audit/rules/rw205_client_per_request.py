@@ -14,7 +14,10 @@ from roadworthy.audit.rule import Example, Hit, Rule
 
 __all__ = ["RULE"]
 
-_ENGINES: Final = frozenset({"sqlalchemy.Engine", "sqlalchemy.ext.asyncio.AsyncEngine"})
+_MAKES_ENGINE: Final = {
+    "sqlalchemy.create_engine": "sqlalchemy.Engine",
+    "sqlalchemy.ext.asyncio.create_async_engine": "sqlalchemy.ext.asyncio.AsyncEngine",
+}
 _HOPS: Final = 2
 
 
@@ -38,9 +41,11 @@ def _made_in(function: Function, confidence: Confidence) -> Iterator[Hit]:
 
 def _made(one: Reached) -> Ref | None:
     """Return the client that a call makes, where the call says so itself."""
-    made = names.resolve(one.call.node, one.scope)
     called = one.ref
-    if made is None or called is None or called.entity is not None or called.is_instance:
+    if called is None or called.entity is not None or called.is_instance:
+        return None
+    made = names.resolve(one.call.node, one.scope)
+    if made is None:
         return None
     if made.name.startswith("redis.") and _has_pool(one.call.node):
         return None
@@ -89,14 +94,14 @@ def _is_kept(one: Reached) -> bool:
 def _engines(route: Route) -> Iterator[Hit]:
     """Return calls in the route that lead to a new engine of a database."""
     for one in reach.reach(route.function, hops=_HOPS):
-        if not one.chain or any(_is_once(step) for step in one.chain):
+        if one.name not in _MAKES_ENGINE or not one.chain or _is_kept(one):
             continue
-        made = _made(one)
-        if made is not None and made.name in _ENGINES and not _is_kept(one):
+        if not any(_is_once(step) for step in one.chain):
+            made = _MAKES_ENGINE[one.name]
             first = one.chain[0]
             yield Hit(
                 place=first.scope.place(first.call.node),
-                message=_message(made.name),
+                message=_message(made),
                 flow=reach.steps(one, route.title, route.function),
             )
 
@@ -116,7 +121,7 @@ def _tests_before(function: Function) -> bool:
 
 def _message(name: str) -> str:
     kind = name.rpartition(".")[2]
-    if name in _ENGINES:
+    if name in _MAKES_ENGINE.values():
         return (
             "Every request makes an engine with a pool of its own: connections to the database "
             "are opened anew, kept by nobody, and under load it refuses more."
