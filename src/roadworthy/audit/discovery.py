@@ -81,6 +81,8 @@ def is_excluded(path: str, patterns: Iterable[str]) -> bool:
     )
 
 
-def may_matter(source: bytes) -> bool:
+def may_matter(source: bytes, more: Sequence[bytes] = ()) -> bool:
     """Return whether a file may hold something that rules are asked about."""
-    return _MATTERS.search(source) is not None
+    if _MATTERS.search(source) is not None:
+        return True
+    return any(re.search(pattern, source) is not None for pattern in more)

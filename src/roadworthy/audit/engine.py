@@ -95,7 +95,8 @@ class _Project:
 def _audited(
     project: _Project, asked: Sequence[str], processes: int, progress: Progress | None
 ) -> _Part:
-    matter = [path for path in asked if may_matter(_bytes(project.home / path))]
+    more = tuple({rule.sources for rule in project.rules} - {b""})
+    matter = [path for path in asked if may_matter(_bytes(project.home / path), more)]
     whole = _Part()
     for done, part in enumerate(_parts(project, matter, processes), 1):
         _merge(whole, part)

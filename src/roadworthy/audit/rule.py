@@ -83,5 +83,7 @@ class Rule:
     """What of this library does it; Markdown."""
     bad: tuple[Example, ...] = ()
     good: tuple[Example, ...] = ()
+    sources: bytes = b""
+    """A pattern of files that it is asked about, beside those in which FastAPI is named."""
     default: bool = True
     """Whether it is asked where nobody selects it."""
