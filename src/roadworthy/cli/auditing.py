@@ -68,6 +68,8 @@ def _split(given: Sequence[str]) -> Sequence[str]:
 
 def run(chosen: Namespace, wished: Wish, outputs: Outputs, progress: Progress) -> int:
     """Audit, say what was found, and return the exit code."""
+    if chosen.checklist:
+        return _checklist(wished, outputs, progress)
     inspection = inspect(wished, progress=progress)
     if chosen.fix:
         from roadworthy.cli import fixing  # noqa: PLC0415  # only this needs libcst
@@ -83,6 +85,21 @@ def run(chosen: Namespace, wished: Wish, outputs: Outputs, progress: Progress) -
     if all(file is not None for _, file in outputs):
         tell(list(summary(inspection))[-1])
     return 1 if inspection.findings else 0
+
+
+def _checklist(wished: Wish, outputs: Outputs, progress: Progress) -> int:
+    from roadworthy.audit import checklist  # noqa: PLC0415
+    from roadworthy.audit.census import CENSUS  # noqa: PLC0415
+
+    forms = {"text": checklist.as_text, "json": checklist.as_json}
+    for name, _ in outputs:
+        if name not in forms:
+            raise CannotRun("The checklist is text or json. Type: --checklist --format json")
+    inspection = inspect(wished, progress=progress, also=CENSUS)
+    progress.clear()
+    for name, file in outputs:
+        _say(forms[name](inspection), file)
+    return 1 if any(one.answer == "fail" for one in checklist.answers(inspection)) else 0
 
 
 def _write_baseline(file: Path, inspection: Inspection) -> int:
