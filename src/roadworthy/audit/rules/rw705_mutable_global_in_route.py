@@ -28,7 +28,8 @@ _CHANGES: Final = frozenset(
 
 def _check(route: Route) -> Iterator[Hit]:
     function = route.function
-    declared = {name for one in function.flow.globals for name in one.node.names}  # type: ignore[attr-defined]
+    nodes = (one.node for one in function.flow.globals)
+    declared = {name for node in nodes if isinstance(node, ast.Global) for name in node.names}
     seen: set[str] = set()
     for node, name in _changes(function, declared):
         if name in seen or b"add_done_callback" in function.module.source:
@@ -41,21 +42,25 @@ def _check(route: Route) -> Iterator[Hit]:
                     f"`{name}` lives in the memory of one process: other workers do not see the "
                     "change, and it is gone with the next restart."
                 ),
-                confidence=Confidence.MEDIUM,
+                confidence=_confidence(node),
             )
+
+
+def _confidence(node: ast.AST) -> Confidence:
+    """Return less where a name gets a new value: mostly, it was found out once and is kept."""
+    plain = isinstance(node, ast.Assign) and all(isinstance(one, ast.Name) for one in node.targets)
+    return Confidence.LOW if plain else Confidence.MEDIUM
 
 
 def _changes(function: Function, declared: set[str]) -> Iterator[tuple[ast.AST, str]]:
     """Return what a function changes in place, or assigns to a global name."""
     for event in function.flow.assigns:
-        node = event.node
-        targets = node.targets if isinstance(node, ast.Assign) else [node.target]  # type: ignore[attr-defined]
-        for target in targets:
+        for target in _targets(event.node):
             match target:
                 case ast.Subscript(value=ast.Name(id=name)):
-                    yield node, name
+                    yield event.node, name
                 case ast.Name(id=name) if name in declared:
-                    yield node, name
+                    yield event.node, name
                 case _:
                     pass
     for call in function.flow.calls:
@@ -64,6 +69,16 @@ def _changes(function: Function, declared: set[str]) -> Iterator[tuple[ast.AST, 
                 yield call.node, name
             case _:
                 pass
+
+
+def _targets(node: ast.AST) -> list[ast.expr]:
+    match node:
+        case ast.Assign(targets=targets):
+            return targets
+        case ast.AnnAssign(target=target) | ast.AugAssign(target=target):
+            return [target]
+        case _:
+            return []
 
 
 def _is_global_collection(name: str, function: Function) -> bool:
