@@ -53,6 +53,8 @@ class DatabaseSettings(BaseModel):
     drain: _Duration = timedelta(seconds=10)
     synchronous: Literal["full", "normal"] = "full"
     echo: bool = False
+    replica: str | None = None
+    behind_pooler: bool = False
 
     def build(self) -> "Database":
         """Return the `Database`; nothing is opened until it is entered.

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -109,6 +110,7 @@ def exists(words):
     return False
 
 
+@cache
 def has_command(module, *words):
     done = subprocess.run(
         [sys.executable, "-m", module, *words, "--help"], capture_output=True, check=False

@@ -18,7 +18,14 @@ from uuid import uuid4
 import psycopg
 from psycopg import sql
 
-__all__ = ["PrivatePostgres", "Unavailable", "database_on", "private_postgres", "server_url"]
+__all__ = [
+    "PrivatePostgres",
+    "Unavailable",
+    "database_on",
+    "private_postgres",
+    "server_url",
+    "streaming_replica",
+]
 
 PLACES = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/opt/homebrew/opt/postgresql*/bin")
 
@@ -172,6 +179,24 @@ def private_postgres() -> Iterator[PrivatePostgres]:
     """Start a server from installed binaries, or from Debian's; it is ended afterwards."""
     with _private_server(_binaries() or _install()) as server:
         yield server
+
+
+@contextmanager
+def streaming_replica(primary: PrivatePostgres) -> Iterator[PrivatePostgres]:
+    """Start a server that follows another one, as its hot standby; it is ended afterwards."""
+    binaries = _binaries() or _install()
+    with tempfile.TemporaryDirectory(prefix="roadworthy-pg-") as folder:
+        user = _unprivileged_user()
+        if user:
+            shutil.chown(folder, user)
+        command = [binaries / "pg_basebackup", "-d", primary.url, "-D", Path(folder, "data")]
+        command += ["--checkpoint=fast", "--wal-method=stream", "--write-recovery-conf", "-N"]
+        subprocess.run(command, check=True, user=user, cwd="/", timeout=60)
+        server = PrivatePostgres(binaries / "postgres", folder, _free_port(), user)
+        try:
+            yield server
+        finally:
+            server.stop()
 
 
 @contextmanager

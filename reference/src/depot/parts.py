@@ -28,7 +28,12 @@ def database(settings: Settings, grace: Grace) -> Database:
     """Return the database; where it is a file of the data directory, make that first."""
     if settings.database.url is None:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
-    return Database(settings.database_url, drain=grace.database)
+    return Database(
+        settings.database_url,
+        drain=grace.database,
+        replica=settings.database.replica_url,
+        behind_pooler=settings.database.behind_pooler,
+    )
 
 
 def files(settings: Settings) -> Files:

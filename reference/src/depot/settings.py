@@ -13,7 +13,16 @@ from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
@@ -91,6 +100,21 @@ class _Database(BaseModel):
         default=None,
         description="sqlite:///path/to/file or postgresql://user:password@host/database",
     )
+    replica_url: Annotated[str, _with_scheme("postgresql", "postgres")] | None = Field(
+        default=None,
+        description="postgresql://user:password@host/database, a replica of the other one",
+    )
+    behind_pooler: bool = Field(
+        default=False, description="true behind PgBouncer with transaction pooling, or false"
+    )
+
+    @field_validator("replica_url")
+    @classmethod
+    def _of_postgresql(cls, replica: str | None, info: ValidationInfo) -> str | None:
+        url: str | None = info.data.get("url")
+        if replica is not None and not (url or "").startswith("postgres"):
+            raise ValueError("a replica of what is no PostgreSQL")
+        return replica
 
 
 class _Jobs(BaseModel):

@@ -17,9 +17,18 @@ except ModuleNotFoundError as missing:
         "roadworthy.database needs SQLAlchemy: pip install 'roadworthy[database]'"
     ) from missing
 
-from roadworthy.database.dependencies import Read, Tx, transaction
+from roadworthy.database.dependencies import Read, ReadLatest, Tx, transaction
 from roadworthy.database.errors import StatementFailed, UnitClosed
 from roadworthy.database.part import Database
 from roadworthy.database.unit import on_commit
 
-__all__ = ["Database", "Read", "StatementFailed", "Tx", "UnitClosed", "on_commit", "transaction"]
+__all__ = [
+    "Database",
+    "Read",
+    "ReadLatest",
+    "StatementFailed",
+    "Tx",
+    "UnitClosed",
+    "on_commit",
+    "transaction",
+]

@@ -16,7 +16,7 @@ from roadworthy.database.unit import Unit, raise_for
 from roadworthy.lifespan import find, needs
 from roadworthy.problems import ServiceUnavailable, raises
 
-__all__ = ["Read", "Tx", "transaction"]
+__all__ = ["Read", "ReadLatest", "Tx", "transaction"]
 
 _UNIT: Final = "roadworthy.unit"
 _TRIES: Final = "roadworthy.tries"
@@ -64,12 +64,13 @@ def transaction(
     return Depends(tx, scope="function")
 
 
-def _read() -> Any:
+def _read(*, replica: bool) -> Any:
     @needs(Database)
     @raises(ServiceUnavailable)
     async def read(connection: HTTPConnection) -> AsyncGenerator[AsyncSession]:
         _require_hook(connection)
-        unit = find(connection, Database).open_unit(_Place(connection), read_only=True)
+        database = find(connection, Database)
+        unit = database.open_unit(_Place(connection), read_only=True, replica=replica)
         async with unit.lend() as lent:
             yield lent
         await unit.close()
@@ -85,8 +86,14 @@ commit that fails is an error answer. No connection is taken before the first
 statement. Dependencies of one request that ask for it share one.
 """
 
-Read = Annotated[AsyncSession, _read()]
-"""A unit of work that only reads, ended before the response is sent."""
+Read = Annotated[AsyncSession, _read(replica=True)]
+"""A unit of work that only reads, ended before the response is sent.
+
+Where the database has a replica, it reads there, and may miss what was committed a moment ago.
+"""
+
+ReadLatest = Annotated[AsyncSession, _read(replica=False)]
+"""The same, from the primary: it sees all that was acknowledged before."""
 
 
 class _Place:

@@ -13,8 +13,9 @@ from sqlalchemy.engine import URL, Connection, ExceptionContext, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
-from roadworthy.database import observe
+from roadworthy.database import observe, pooled
 from roadworthy.database.errors import StatementFailed
+from roadworthy.database.replica import Replica
 from roadworthy.database.sqlite import Sqlite, Synchronous
 
 __all__ = ["Engines", "Options", "driver_url"]
@@ -33,6 +34,8 @@ _DRIVERS: Final = {
 }
 _GRACE: Final = 5.0
 """Seconds that the client waits longer than the server's own statement timeout."""
+_REPLICA_SECONDS: Final = 2.0
+"""How long a replica may take to let a reader in who could ask the primary."""
 _CLOSING: Final = 2.0
 """Seconds that a server has to say goodbye to all connections of a pool."""
 
@@ -47,6 +50,13 @@ class Options:
     synchronous: Synchronous
     connect_args: Mapping[str, Any]
     echo: bool
+    replica: URL | None
+    behind_pooler: bool
+
+    @property
+    def statement_milliseconds(self) -> int:
+        """The statement timeout as PostgreSQL takes it."""
+        return int(self.statement_timeout.total_seconds() * 1000)
 
 
 def driver_url(url: str | URL) -> URL:
@@ -81,6 +91,7 @@ class Engines:
     def __init__(self, url: URL, options: Options) -> None:
         self.url, self.options = url, options
         self.sqlite: Sqlite | None = None
+        self.replica: Replica | None = None
 
     async def open(self) -> None:
         """Make the engines. SQLite's file is opened now, PostgreSQL when it is first used.
@@ -97,7 +108,8 @@ class Engines:
     async def close(self) -> None:
         """Close every connection that is not in use, and the writer."""
         observe.forget(self)
-        for engine in dict.fromkeys((self.read, self.write, self.lone)):
+        replica = () if self.replica is None else (self.replica.whole,)
+        for engine in dict.fromkeys((self.read, self.write, self.lone, *replica)):
             with suppress(exc.SQLAlchemyError, OSError):
                 await _dispose(engine)
         if self.sqlite is not None:
@@ -107,9 +119,10 @@ class Engines:
         """Yield how the pools are. Writers of SQLite share one connection, in turns."""
         if self.sqlite is not None:
             yield self.sqlite.turns()
-        pool = self.read.pool
-        if isinstance(pool, observe.Pool):
-            yield pool.state()
+        engines = [self.read] if self.replica is None else [self.read, self.replica.whole]
+        for engine in engines:
+            if isinstance(engine.pool, observe.Pool):
+                yield engine.pool.state()
 
     async def _open_sqlite(self) -> None:
         sqlite = self.sqlite = _sqlite(self.url, self.options)
@@ -131,14 +144,41 @@ class Engines:
         self.write = self._engine(pool="main", pool_size=size, connect_args=arguments)
         self.read = self.write.execution_options(postgresql_readonly=True)
         self.lone = create_async_engine(self.url, poolclass=NullPool, connect_args=arguments)
+        engines = [self.write, self.lone]
         event.listen(self.write.sync_engine, "do_connect", _connect)
         event.listen(self.lone.sync_engine, "do_connect", _connect)
-        if self.url.get_driver_name() == "asyncpg":
-            event.listen(self.write.sync_engine, "checkout", _refuse_closed)
+        if self.options.replica is not None:
+            self.replica = self._replica(self.options.replica, arguments)
+            engines.append(self.replica.whole)
+        for engine in engines:
+            self._prepare_postgresql(engine)
 
-    def _engine(self, *, pool: str | None = None, pool_size: int, **arguments: Any) -> AsyncEngine:
+    def _replica(self, url: URL, arguments: dict[str, Any]) -> Replica:
+        name = "timeout" if url.get_driver_name() == "asyncpg" else "connect_timeout"
+        given = {**arguments, name: min(arguments[name], _REPLICA_SECONDS)}
+        size = self.options.pool_size
+        engine = self._engine(url, pool="replica", pool_size=size, connect_args=given)
+        lone = create_async_engine(url, poolclass=NullPool, connect_args=given)
+        event.listen(lone.sync_engine, "do_connect", _connect)
+        return Replica(engine, lone, primary=self.url, arguments=arguments)
+
+    def _prepare_postgresql(self, engine: AsyncEngine) -> None:
+        if self.url.get_driver_name() == "asyncpg":
+            if not isinstance(engine.pool, NullPool):
+                event.listen(engine.sync_engine, "checkout", _refuse_closed, insert=True)
+        elif self.options.behind_pooler:
+            pooled.limit_each_transaction(engine, self.options.statement_milliseconds)
+
+    def _engine(
+        self,
+        url: URL | None = None,
+        *,
+        pool: str | None = None,
+        pool_size: int,
+        **arguments: Any,
+    ) -> AsyncEngine:
         engine = create_async_engine(
-            self.url,
+            url or self.url,
             poolclass=AsyncAdaptedQueuePool if pool is None else observe.Pool,
             pool_size=pool_size,
             max_overflow=0,
@@ -188,16 +228,26 @@ def _sqlite(url: URL, options: Options) -> Sqlite:
 
 
 def _postgresql_arguments(url: URL, options: Options) -> dict[str, Any]:
-    milliseconds = str(int(options.statement_timeout.total_seconds() * 1000))
     seconds = options.max_wait.total_seconds()
     if url.get_driver_name() == "asyncpg":
-        server = {"statement_timeout": milliseconds}
-        given = dict(options.connect_args)
-        server |= given.pop("server_settings", {})
-        most = options.statement_timeout.total_seconds() + _GRACE
-        return {"timeout": seconds, "command_timeout": most, "server_settings": server, **given}
-    setting = f"-c statement_timeout={milliseconds}"
-    return {"connect_timeout": max(2, int(seconds)), "options": setting, **options.connect_args}
+        return _asyncpg_arguments(options, seconds)
+    given = {"connect_timeout": max(2, int(seconds))}
+    if options.behind_pooler:
+        return {**given, **pooled.psycopg_arguments(), **options.connect_args}
+    setting = f"-c statement_timeout={options.statement_milliseconds}"
+    return {**given, "options": setting, **options.connect_args}
+
+
+def _asyncpg_arguments(options: Options, seconds: float) -> dict[str, Any]:
+    given = dict(options.connect_args)
+    milliseconds = options.statement_milliseconds
+    # A pooler takes no settings with a connection, which is none of the server's.
+    ours = {} if options.behind_pooler else {"statement_timeout": str(milliseconds)}
+    server = {**ours, **given.pop("server_settings", {})}
+    most = options.statement_timeout.total_seconds() + _GRACE
+    more = pooled.asyncpg_arguments(milliseconds) if options.behind_pooler else {}
+    known = {"timeout": seconds, "command_timeout": most, "server_settings": server}
+    return {**known, **more, **given}
 
 
 def _watch(engine: AsyncEngine) -> None:

@@ -15,6 +15,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 
 from roadworthy.database.engines import Engines, Options, driver_url
+from roadworthy.database.replica import lag
 from roadworthy.database.sqlite import Synchronous
 from roadworthy.database.unit import Unit, raise_for
 
@@ -37,6 +38,11 @@ class Database:
     for units that are open. `session_class` is what `Tx` and `Read` are: SQLModel has
     one of its own. `synchronous="normal"` lets SQLite acknowledge what a power failure
     may still undo. `connect_args` go to the driver.
+
+    `replica` is the URL of a replica of the PostgreSQL database. `Read` goes there, and
+    does not see what was committed a moment ago; `ReadLatest` and all else stays with the
+    primary. Where the replica cannot be reached, `Read` asks the primary.
+    `behind_pooler=True` is for a URL that leads to PgBouncer with transaction pooling.
     """
 
     def __init__(
@@ -51,6 +57,8 @@ class Database:
         synchronous: Synchronous = "full",
         echo: bool = False,
         connect_args: Mapping[str, Any] | None = None,
+        replica: str | URL | None = None,
+        behind_pooler: bool = False,
     ) -> None:
         self._url = driver_url(url)
         self._options = Options(
@@ -60,6 +68,8 @@ class Database:
             synchronous=synchronous,
             connect_args=connect_args or {},
             echo=echo,
+            replica=None if replica is None else _replica_url(self._url, replica),
+            behind_pooler=behind_pooler,
         )
         self._drain = drain.total_seconds()
         self._session_class = session_class
@@ -116,15 +126,23 @@ class Database:
         """
         return self._writing(_caller(), isolation, session)
 
+    @property
+    def can_listen(self) -> bool:
+        """Whether a connection hears of PostgreSQL's notices: none of a pooler does."""
+        return not self._options.behind_pooler
+
     def read(
-        self, *, session: type[AsyncSession] | None = None
+        self, *, session: type[AsyncSession] | None = None, replica: bool = False
     ) -> AbstractAsyncContextManager[AsyncSession]:
         """Open a unit of work that only reads, and sees one state of a SQLite database.
+
+        `replica=True` reads from the replica, where there is one: what was committed a
+        moment ago may be missing there.
 
         Raises:
             Problem: From within: the database is away (503).
         """
-        return self._reading(_caller(), session)
+        return self._reading(_caller(), session, replica)
 
     async def ping(self) -> None:
         """Return if the database answers, on a connection of its own.
@@ -134,6 +152,25 @@ class Database:
         """
         async with self.apart() as connection:
             await connection.execute(text("SELECT 1"))
+
+    async def ping_replica(self, *, max_lag: timedelta = timedelta(seconds=10)) -> str | None:
+        """Return a reason if the replica is late or is none; a check of health.
+
+        Raises:
+            Problem: 503: it does not answer. Reads go to the primary then.
+        """
+        replica = self._opened.replica
+        if replica is None:
+            return "there is no replica"
+        try:
+            seconds = await lag(replica.lone)
+        except Exception as error:
+            raise_for(error)
+            raise
+        if seconds is None:
+            return "what is read as a replica is none"
+        late = seconds > max_lag.total_seconds()
+        return f"the replica is {seconds:.0f} s late" if late else None
 
     @asynccontextmanager
     async def apart(self) -> AsyncGenerator[AsyncConnection]:
@@ -156,12 +193,15 @@ class Database:
         place: str | Callable[[], str],
         *,
         read_only: bool = False,
+        replica: bool = False,
         isolation: str | None = None,
         session: type[AsyncSession] | None = None,
     ) -> Unit:
         """Open a unit that the caller ends; `begin`, `read`, `Tx` and `Read` stand on it."""
         engines = self._opened
         engine = engines.read if read_only else engines.write
+        if read_only and replica and engines.replica and engines.replica.may_be_asked():
+            engine = engines.replica.engine
         if isolation is not None and engines.sqlite is None:
             engine = engine.execution_options(isolation_level=isolation)
         kind = self._kind(session)
@@ -210,13 +250,23 @@ class Database:
 
     @asynccontextmanager
     async def _reading(
-        self, place: str, session: type[AsyncSession] | None
+        self, place: str, session: type[AsyncSession] | None, replica: bool
     ) -> AsyncGenerator[AsyncSession]:
-        unit = self.open_unit(place, read_only=True, session=session)
+        unit = self.open_unit(place, read_only=True, session=session, replica=replica)
         async with unit.lend() as lent:
             yield lent
         await unit.close()
         await _let_others_in()
+
+
+def _replica_url(primary: URL, url: str | URL) -> URL:
+    found = driver_url(url)
+    if found.drivername != primary.drivername or primary.get_backend_name() != "postgresql":
+        raise ValueError(
+            f"A replica is of a PostgreSQL database, with the same driver: {primary.drivername} "
+            f"and {found.drivername} do not go together."
+        )
+    return found
 
 
 async def _let_others_in() -> None:

@@ -139,7 +139,7 @@ class Loop:
         self._own(self._go_round())
         self._own(self._pulse.beat_forever())
         engine = self._work.units.engine
-        if engine.dialect.name == "postgresql":
+        if notices.can_listen(self._work.units, engine):
             self._own(notices.listen(engine, self._hear))
 
     async def _take_over(self) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from roadworthy.jobs.signals import CHANNEL, Notice, notice_of
 
-__all__ = ["listen", "notify"]
+__all__ = ["can_listen", "listen", "notify"]
 
 _log = logging.getLogger("roadworthy.jobs")
 
@@ -20,6 +20,11 @@ _FIRST_PAUSE: Final = 0.5
 _LONGEST_PAUSE: Final = 10.0
 _CHECK: Final = 20.0
 """Seconds of silence after which the connection is tried."""
+
+
+def can_listen(units: object, engine: AsyncEngine) -> bool:
+    """Tell whether notices reach a connection: not SQLite's, and not one through a pooler."""
+    return engine.dialect.name == "postgresql" and getattr(units, "can_listen", True)
 
 
 async def notify(engine: AsyncEngine, notice: Notice) -> None:

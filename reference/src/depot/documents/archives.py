@@ -14,7 +14,7 @@ from depot.documents.problems import DocumentNotFound
 from depot.jobs import header
 from roadworthy import problems
 from roadworthy.conditional import IfMatch, IfNoneMatch, set_etag
-from roadworthy.database import Read, Tx
+from roadworthy.database import ReadLatest, Tx
 from roadworthy.lifespan import find
 from roadworthy.uploads import Files, Stored, Upload
 from roadworthy.uploads.resumable import Resumable
@@ -63,7 +63,7 @@ def resuming(archives: Upload) -> APIRouter:
 
 @router.head("/{archive_id}", include_in_schema=False)
 @router.get("/{archive_id}", responses=problems.responses(DocumentNotFound))
-async def read_archive(archive_id: str, none_match: IfNoneMatch, read: Read) -> Document:
+async def read_archive(archive_id: str, none_match: IfNoneMatch, read: ReadLatest) -> Document:
     """Return what is known of an archive."""
     row = await keeping.find(read, archive_id, "archive")
     none_match.check(row.version)
@@ -77,7 +77,7 @@ async def read_archive(archive_id: str, none_match: IfNoneMatch, read: Read) -> 
     responses=downloads.documented(DocumentNotFound, of=_TYPES),
     openapi_extra=downloads.CONDITIONS,
 )
-async def read_archive_content(archive_id: str, request: Request, read: Read) -> Response:
+async def read_archive_content(archive_id: str, request: Request, read: ReadLatest) -> Response:
     """Return the archive itself, or ranges of it."""
     row = await keeping.find(read, archive_id, "archive")
     return await find(request, Files).download(request, row.stored())

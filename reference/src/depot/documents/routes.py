@@ -13,7 +13,7 @@ from depot.jobs import header
 from depot.problems import NotReady
 from roadworthy import problems
 from roadworthy.conditional import IfMatch, IfNoneMatch, set_etag
-from roadworthy.database import Read, Tx
+from roadworthy.database import ReadLatest, Tx
 from roadworthy.lifespan import find
 from roadworthy.uploads import Files, Stored, Upload
 
@@ -50,7 +50,7 @@ def adding(documents: Upload) -> APIRouter:
 
 @router.head("/{document_id}", include_in_schema=False)
 @router.get("/{document_id}", responses=problems.responses(DocumentNotFound))
-async def read_document(document_id: str, none_match: IfNoneMatch, read: Read) -> Document:
+async def read_document(document_id: str, none_match: IfNoneMatch, read: ReadLatest) -> Document:
     """Return what is known of a document, or of an archive."""
     row = await keeping.find(read, document_id)
     none_match.check(row.version)
@@ -64,7 +64,7 @@ async def read_document(document_id: str, none_match: IfNoneMatch, read: Read) -
     responses=downloads.documented(DocumentNotFound, of=_TYPES),
     openapi_extra=downloads.CONDITIONS,
 )
-async def read_content(document_id: str, request: Request, read: Read) -> Response:
+async def read_content(document_id: str, request: Request, read: ReadLatest) -> Response:
     """Return the file itself, or ranges of it."""
     row = await keeping.find(read, document_id)
     return await find(request, Files).download(request, row.stored())
@@ -79,7 +79,7 @@ async def read_content(document_id: str, request: Request, read: Read) -> Respon
     ),
     openapi_extra=downloads.CONDITIONS,
 )
-async def read_thumbnail(document_id: str, request: Request, read: Read) -> Response:
+async def read_thumbnail(document_id: str, request: Request, read: ReadLatest) -> Response:
     """Return the thumbnail as a PNG; it is made within moments of the document.
 
     Until then the answer is 404 NOT_READY with Retry-After, and 404 THUMBNAIL_FAILED

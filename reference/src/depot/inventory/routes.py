@@ -13,7 +13,7 @@ from depot.inventory.problems import ItemExists, ItemNotFound
 from depot.inventory.rows import ItemRow
 from roadworthy import patching, problems
 from roadworthy.conditional import IfMatch, IfNoneMatch, RequiredIfMatch, set_etag
-from roadworthy.database import Read, Tx
+from roadworthy.database import Read, ReadLatest, Tx
 from roadworthy.patching import AnyPatch, Patch
 
 __all__ = ["guarded", "require_if_match", "router"]
@@ -56,7 +56,7 @@ async def list_items(
 
 @router.head("/{item_id}", include_in_schema=False)
 @router.get("/{item_id}", responses=problems.responses(ItemNotFound))
-async def read_item(item_id: str, none_match: IfNoneMatch, read: Read) -> Item:
+async def read_item(item_id: str, none_match: IfNoneMatch, read: ReadLatest) -> Item:
     """Return one item."""
     row = await items.find(read, item_id)
     none_match.check(row.version)

@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from depot.jobs.models import JobStatus
 from depot.jobs.problems import JobNotFound
 from roadworthy import jobs, problems
-from roadworthy.database import Read
+from roadworthy.database import ReadLatest
 
 __all__ = ["router"]
 
@@ -19,7 +19,7 @@ _ID: Final = re.compile(r"[A-Za-z0-9-]{1,36}")
 
 @router.head("/{job_id}", include_in_schema=False)
 @router.get("/{job_id}", responses=problems.responses(JobNotFound))
-async def read_job(job_id: str, read: Read) -> JobStatus:
+async def read_job(job_id: str, read: ReadLatest) -> JobStatus:
     """Tell what became of a job, for some days after it has finished."""
     record = await jobs.get(read, job_id) if _ID.fullmatch(job_id) else None
     if record is None:

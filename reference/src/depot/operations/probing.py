@@ -41,6 +41,8 @@ def health(settings: Settings, db: Database, files: Files, engine: Engine) -> He
     found.add("database", db.ping, interval=_OFTEN)
     found.add("schema", partial(schema.check, db), interval=_SELDOM, after=["database"])
     found.add("jobs", _backlog(db), interval=_SELDOM, critical=False, after=["database"])
+    if settings.database.replica_url is not None:
+        found.add("replica", db.ping_replica, interval=_SELDOM, critical=False)
     if isinstance(engine, _WithBroker):
         found.add("broker", engine.ping, timeout=_BROKER_SECONDS, critical=False)
     _add_places(found, settings, files)

@@ -17,7 +17,7 @@ from depot.orders.tasks import make_invoice, send_confirmation
 from depot.problems import NotReady
 from roadworthy import problems
 from roadworthy.conditional import IfNoneMatch
-from roadworthy.database import Read, Tx
+from roadworthy.database import ReadLatest, Tx
 from roadworthy.idempotency import Idempotency
 from roadworthy.jobs import enqueue_many
 
@@ -50,7 +50,7 @@ async def place_order(order: NewOrder, tx: Tx, response: Response) -> Order:
 
 @router.head("/{order_id}", include_in_schema=False)
 @router.get("/{order_id}", responses=problems.responses(OrderNotFound))
-async def read_order(order_id: str, read: Read) -> Order:
+async def read_order(order_id: str, read: ReadLatest) -> Order:
     """Return one order."""
     return Order.model_validate(await _find(read, order_id))
 
@@ -66,7 +66,7 @@ class _Pdf(Response):
     responses=problems.responses(OrderNotFound, NotReady, InvoiceFailed),
 )
 async def read_invoice(
-    order_id: str, none_match: IfNoneMatch, read: Read, response: Response
+    order_id: str, none_match: IfNoneMatch, read: ReadLatest, response: Response
 ) -> _Pdf:
     """Return the invoice as a PDF; it is made within moments of the order.
 

@@ -40,7 +40,7 @@ async def _read(db: Database, after: tuple[datetime, int], until: datetime) -> S
         .order_by(LedgerRow.created_at, LedgerRow.id)
         .limit(BATCH)
     )
-    async with db.read() as session:
+    async with db.read(replica=True) as session:
         return (await session.execute(query)).all()
 
 

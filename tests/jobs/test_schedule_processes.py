@@ -1,0 +1,72 @@
+"""A schedule that several processes watch: one job for each of its times, whoever dies."""
+
+import signal
+import sys
+import time
+from collections import Counter
+from datetime import timedelta
+from itertools import pairwise
+
+import pytest
+from sqlalchemy import select
+
+from jobs.conftest import environment, until
+from roadworthy.jobs.tables import schedules
+
+WORKERS = 3
+SECOND = timedelta(seconds=1)
+
+
+@pytest.fixture
+def workers(serve, open_books, postgres_url):
+    books = open_books(postgres_url)
+    command = [sys.executable, "-m", "jobs.services.ticking"]
+    env = environment(postgres_url, lease=2, poll=0.2)
+    return books, [serve(command=command, env=env) for _ in range(WORKERS)]
+
+
+def ticks(books):
+    with books.engine.connect() as connection:
+        return connection.execute(select(schedules.c.ticks)).scalar_one()
+
+
+def seconds_of(books):
+    """Return the second in which each job was enqueued."""
+    return [job.enqueued_at.replace(microsecond=0) for job in books.jobs()]
+
+
+def test_each_second_is_one_job_whoever_is_killed(workers):
+    books, processes = workers
+    until(lambda: len(books.notes()) >= 3)
+    for process in processes[:-1]:  # at last one is alone
+        done = len(books.notes())
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        until(lambda done=done: len(books.notes()) >= done + 3)
+    processes[-1].stop()
+
+    found = seconds_of(books)
+    assert ticks(books) == len(found)
+    assert max(Counter(found).values()) == 1, "a second has two jobs"
+    pauses = [later - earlier for earlier, later in pairwise(found)]
+    assert max(pauses) <= 5 * SECOND, "nobody has taken over"
+    assert max(books.effects().values()) == 1, "a job was done twice"
+
+
+def test_without_anybody_nothing_is_due_twice_afterwards(serve, open_books, postgres_url):
+    books = open_books(postgres_url)
+    command = [sys.executable, "-m", "jobs.services.ticking"]
+    env = environment(postgres_url, lease=2, poll=0.2)
+    first = serve(command=command, env=env)
+    until(lambda: len(books.notes()) >= 1)
+    first.stop(signal.SIGKILL)
+    before = len(books.jobs())
+    time.sleep(3)  # three times of the schedule pass
+
+    for _ in range(2):
+        serve(command=command, env=env)
+    until(lambda: len(books.notes()) >= before + 1)
+
+    # What was missed is one job; and since then each second has been one.
+    assert ticks(books) == len(books.jobs())
+    assert max(Counter(seconds_of(books)).values()) == 1
