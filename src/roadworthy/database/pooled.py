@@ -50,11 +50,13 @@ def _connection_class(milliseconds: int) -> Any:
             # What asyncpg's transactions begin with: no round trip more than without.
             if query.startswith("BEGIN") and not args:
                 query = f"{query} SET LOCAL statement_timeout = {milliseconds};"
-            return await super().execute(query, *args, **options)
+            theirs: Any = super()
+            return await theirs.execute(query, *args, **options)
 
         async def set_type_codec(self, *args: Any, **options: Any) -> None:
             # It prepares a statement and then asks: that has to be one transaction.
+            theirs: Any = super()
             async with self.transaction():
-                await super().set_type_codec(*args, **options)
+                await theirs.set_type_codec(*args, **options)
 
     return Pooled
