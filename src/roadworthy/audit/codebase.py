@@ -37,6 +37,7 @@ class Codebase:
         """The bytes of source whose trees are kept."""
         self.mounts: dict[int, list[tuple[int, str]]] | None = None
         """Where routers are included, once somebody has asked."""
+        self._mentioning: dict[tuple[bytes, bytes], list[str]] = {}
         self._defining: dict[str, list[str]] | None = None
         self._modules: dict[str, Module | None] = {}
         self._found: dict[tuple[str, str], str | None] = {}
@@ -56,9 +57,16 @@ class Codebase:
         self.mounts = None
         self.size = 0
 
-    def mentioning(self, text: bytes) -> list[str]:
-        """Return the files that hold a text, without parsing them."""
-        return [path for path in sorted(self.files) if text in self._bytes(path)]
+    def mentioning(self, text: bytes, pattern: bytes = b"") -> list[str]:
+        """Return the files that hold a text, and match a pattern, without parsing them."""
+        if (text, pattern) not in self._mentioning:
+            search = re.compile(pattern, re.MULTILINE).search
+            self._mentioning[text, pattern] = [
+                path
+                for path in sorted(self.files)
+                if not is_test(path) and text in (source := self._bytes(path)) and search(source)
+            ]
+        return self._mentioning[text, pattern]
 
     def defining(self, name: str) -> list[str]:
         """Return the files that define functions of a name, without parsing them."""

@@ -125,43 +125,58 @@ def _bytes(path: Path) -> bytes:
 
 def _parts(project: _Project, matter: Sequence[str], processes: int) -> Iterator[_Part]:
     if processes == 1 or len(matter) < _FEW:
-        yield from _here(project, matter)
+        codebase = Codebase(project.home, project.files)
+        yield from _read(codebase, matter, project.rules)
+        names.forget()
         return
-    shares = [matter[number::processes] for number in range(processes)]
-    with ProcessPoolExecutor(processes, mp_context=get_context(_START)) as pool:
-        running = [pool.submit(_share, project, share) for share in shares]
+    shares = list(_shares(matter, processes))
+    context = get_context(_START)
+    with ProcessPoolExecutor(
+        processes, mp_context=context, initializer=_begin, initargs=(project,)
+    ) as pool:
+        running = [pool.submit(_share, share) for share in shares]
         for one in as_completed(running):
             yield from one.result()
 
 
-def _share(project: _Project, matter: Sequence[str]) -> list[_Part]:
-    return list(_here(project, matter, kept=_KEPT))
+def _shares(matter: Sequence[str], processes: int) -> Iterator[Sequence[str]]:
+    """Split files into runs: neighbours import the same modules, which are then parsed once."""
+    size = -(-len(matter) // (processes * _SHARES))
+    for start in range(0, len(matter), size):
+        yield matter[start : start + size]
 
 
-_KEPT: Final[list[Codebase]] = []
-"""What a process that ends next need not take apart, which takes as long as parsing."""
+_SHARES: Final = 3
+"""Runs of files for each process: who ends first takes another."""
+
+_mine: list[tuple[Codebase, Sequence[Rule]]] = []
+"""What a process of the pool works on. It ends without taking its trees apart."""
 
 
-def _here(
-    project: _Project, matter: Sequence[str], *, kept: list[Codebase] | None = None
-) -> Iterator[_Part]:
+def _begin(project: _Project) -> None:
+    gc.disable()  # syntax trees are many objects, and none of them is garbage
+    _mine.append((Codebase(project.home, project.files), project.rules))
+
+
+def _share(matter: Sequence[str]) -> list[_Part]:
+    codebase, rules = _mine[0]
+    return list(_read(codebase, matter, rules))
+
+
+def _read(codebase: Codebase, matter: Sequence[str], rules: Sequence[Rule]) -> Iterator[_Part]:
     was = gc.isenabled()
-    gc.disable()  # syntax trees are many objects, and none of them is garbage yet
+    gc.disable()
     try:
-        codebase = Codebase(project.home, project.files)
-        if kept is not None:
-            kept.append(codebase)
         for path in matter:
             if codebase.size > _MOST_BYTES:
                 codebase.forget()
                 names.forget()
                 gc.collect()
-            yield _of_module(codebase, path, project.rules)
+            yield _of_module(codebase, path, rules)
+        yield _Part(skipped=dict(codebase.skipped), parsed=set(codebase.parsed))
     finally:
-        if kept is None:
-            names.forget()
-            if was:
-                gc.enable()
+        if was:
+            gc.enable()
 
 
 def _of_module(codebase: Codebase, path: str, rules: Sequence[Rule]) -> _Part:
@@ -173,8 +188,6 @@ def _of_module(codebase: Codebase, path: str, rules: Sequence[Rule]) -> _Part:
             found = rule.collect(module) if rule.collect is not None else None
             if found is not None:
                 part.collected.append((rule.code, path, found))
-    part.skipped |= codebase.skipped
-    part.parsed |= codebase.parsed
     return part
 
 

@@ -38,8 +38,14 @@ class Write:
     """What is written to, where that is known."""
 
 
-def writes(route: Route) -> Iterator[Write]:
+def writes(route: Route) -> tuple[Write, ...]:
     """Return the writes of a route's bodies, also those in functions that it calls."""
+    if route.writes is None:
+        route.writes = tuple(_writes(route))
+    return route.writes
+
+
+def _writes(route: Route) -> Iterator[Write]:
     if _asks_what_was_sent(route.function):
         return
     for body in route.bodies:

@@ -4,7 +4,7 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final
+from typing import Any, Final
 
 from roadworthy.audit import aliases, libraries, models, mounts, names
 from roadworthy.audit.dependencies import (
@@ -34,7 +34,7 @@ class Body:
     model: Class
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Route:
     """A path operation: the function, its methods, and where it is mounted."""
 
@@ -45,6 +45,8 @@ class Route:
     """As the decorator says it, with the router's own prefix where that is known."""
     decorator: ast.Call
     router: Ref | None
+    writes: tuple[Any, ...] | None = None
+    """What `omitted.writes` has found."""
 
     @cached_property
     def title(self) -> str:

@@ -14,9 +14,9 @@ __all__ = ["RULE"]
 
 
 def _check(route: Route) -> Iterator[Hit]:
-    if not route.methods & {"PATCH", "PUT", "POST"} or not route.bodies:
+    if not route.methods & {"PATCH", "PUT"} or not route.bodies:
         return
-    found = list(writes(route))
+    found = writes(route)
     bad = [one for one in found if one.fields]
     if not bad:
         return
@@ -32,7 +32,7 @@ def _check(route: Route) -> Iterator[Hit]:
         )
 
 
-def _confidence(route: Route, found: list[Write]) -> Confidence:
+def _confidence(route: Route, found: tuple[Write, ...]) -> Confidence:
     """Return how sure it is that the route promises to change only what was sent."""
     fields = [one for body in route.bodies for one in models.fields(body.model)]
     if "PATCH" in route.methods:

@@ -19,6 +19,8 @@ _MAKES_ENGINE: Final = {
     "sqlalchemy.ext.asyncio.create_async_engine": "sqlalchemy.ext.asyncio.AsyncEngine",
 }
 _HOPS: Final = 2
+_INSIDE: Final = rb"^[ \t]+.*create_(?:async_)?engine\("
+"""An engine that is made inside something, mostly a function."""
 
 
 def _check(route: Route) -> Iterator[Hit]:
@@ -93,6 +95,9 @@ def _is_kept(one: Reached) -> bool:
 
 def _engines(route: Route) -> Iterator[Hit]:
     """Return calls in the route that lead to a new engine of a database."""
+    codebase = route.function.module.codebase
+    if not codebase.mentioning(b"engine(", _INSIDE):
+        return
     for one in reach.reach(route.function, hops=_HOPS):
         if one.name not in _MAKES_ENGINE or not one.chain or _is_kept(one):
             continue
