@@ -24,7 +24,7 @@ from roadworthy.audit.finding import Finding
 from roadworthy.audit.module import Module
 from roadworthy.audit.pins import service_root
 from roadworthy.audit.result import Result, Skipped
-from roadworthy.audit.routes import routes_in
+from roadworthy.audit.routes import routes_of
 from roadworthy.audit.rule import Hit, Rule
 from roadworthy.audit.service import Service
 
@@ -192,7 +192,7 @@ def _of_module(codebase: Codebase, path: str, rules: Sequence[Rule]) -> _Part:
 
 
 def _findings(module: Module, rules: Sequence[Rule], part: _Part) -> Iterator[Finding]:
-    routes = list(routes_in(module))
+    routes = routes_of(module)
     part.routes[module.path] = len(routes)
     dependencies = {one.key: one for route in routes for one in route.dependencies}
     targets: dict[str, Sequence[Any]] = {

@@ -65,6 +65,8 @@ class Module:
         """All, also methods and those inside others, in the order of their lines."""
         self.classes: list[Class] = []
         self.names: dict[str, list[Binding]] = {}
+        self.routes: tuple[Any, ...] | None = None
+        """What `routes.routes_of` has found."""
         self.stars: list[Imported] = []
         """Modules from which all names are imported."""
         _bind(tree.body, self, self)

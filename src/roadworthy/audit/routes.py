@@ -18,7 +18,7 @@ from roadworthy.audit.module import Class, Function, Module, Param, Scope
 from roadworthy.audit.place import Place
 from roadworthy.audit.ref import Ref
 
-__all__ = ["Body", "Route", "routes_in"]
+__all__ = ["Body", "Route", "route_of", "routes_in", "routes_of"]
 
 _METHODS: Final = frozenset({"get", "post", "put", "patch", "delete", "head", "options", "trace"})
 _OTHERS: Final = frozenset({"api_route", "route"})
@@ -143,6 +143,18 @@ def _is_file(node: ast.expr | None, scope: Scope) -> bool:
         return False
     called = names.resolve(node.func, scope)
     return called is not None and called.name == "fastapi.File"
+
+
+def routes_of(module: Module) -> tuple[Route, ...]:
+    """Return the routes that a module declares, found once."""
+    if module.routes is None:
+        module.routes = tuple(routes_in(module))
+    return module.routes
+
+
+def route_of(function: Function) -> Route | None:
+    """Return the route that a function of the same module answers, or None."""
+    return next((one for one in routes_of(function.module) if one.function is function), None)
 
 
 def routes_in(module: Module) -> tuple[Route, ...]:

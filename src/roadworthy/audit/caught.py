@@ -1,0 +1,104 @@
+"""What an `except` clause catches, and how much that says of the exception."""
+
+import ast
+from collections.abc import Iterator
+from enum import IntEnum
+from typing import Final
+
+from roadworthy.audit import names
+from roadworthy.audit.module import Scope
+from roadworthy.audit.ref import Ref
+from roadworthy.audit.statuses import is_http_exception
+
+__all__ = ["Breadth", "breadth", "breadth_of", "catches_http_exceptions", "types"]
+
+EVERYTHING: Final = frozenset({"builtins.Exception", "builtins.BaseException"})
+
+
+class Breadth(IntEnum):
+    """How foreign the text of what is caught may be."""
+
+    OWN = 0
+    """The project's own exceptions, or HTTPException: written for who reads it."""
+    NARROW = 1
+    """One kind of mistake, such as ValueError: most are raised with a text for users."""
+    LIBRARY = 2
+    """Whatever a library says when files, networks or other services fail."""
+    DATABASE = 3
+    """Statements, values and addresses."""
+    ALL = 4
+    """Anything at all."""
+
+
+def types(handler: ast.ExceptHandler, scope: Scope) -> Iterator[Ref | None]:
+    """Return what a clause catches; None stands for what cannot be told."""
+    if handler.type is None:
+        yield Ref("builtins.BaseException")
+        return
+    yield from _listed(handler.type, scope)
+
+
+def _listed(node: ast.expr, scope: Scope) -> Iterator[Ref | None]:
+    if isinstance(node, ast.Tuple):
+        for one in node.elts:
+            yield from _listed(one, scope)
+        return
+    ref = names.resolve(node, scope)
+    if ref is not None and ref.name == "builtins.tuple":
+        yield from ref.args
+        return
+    yield ref
+
+
+def breadth(handler: ast.ExceptHandler, scope: Scope) -> Breadth:
+    """Return how much a clause catches."""
+    return max(map(breadth_of, types(handler, scope)), default=Breadth.NARROW)
+
+
+def breadth_of(ref: Ref | None) -> Breadth:
+    """Return how foreign the text of an exception may be."""
+    if ref is None:
+        return Breadth.NARROW
+    if ref.cls is not None or is_http_exception(ref):
+        return Breadth.OWN
+    if ref.name in EVERYTHING:
+        return Breadth.ALL
+    if ref.name in _DATABASE or ref.name.startswith(_DATABASES):
+        return Breadth.DATABASE
+    if ref.name in _LIBRARY or ref.name.startswith(_LIBRARIES):
+        return Breadth.LIBRARY
+    return Breadth.NARROW
+
+
+def catches_http_exceptions(handler: ast.ExceptHandler, scope: Scope) -> bool:
+    """Return whether a clause catches every HTTPException."""
+    return any(
+        ref is not None and (ref.name in EVERYTHING or ref.name == "fastapi.HTTPException")
+        for ref in types(handler, scope)
+    )
+
+
+_DATABASES: Final = ("sqlalchemy.exc.", "psycopg2.", "psycopg.", "asyncpg.", "pymysql.err.")
+_DATABASE: Final = frozenset(
+    {
+        *(f"sqlite3.{name}" for name in ("Error", "DatabaseError", "OperationalError")),
+        "sqlite3.IntegrityError",
+        "pymongo.errors.PyMongoError",
+        "peewee.PeeweeException",
+        "tortoise.exceptions.BaseORMException",
+    }
+)
+_LIBRARIES: Final = (
+    *("requests.exceptions.", "botocore.exceptions.", "redis.exceptions.", "docker.errors."),
+    *("kubernetes.client.rest.", "google.api_core.exceptions.", "elasticsearch.exceptions."),
+)
+_LIBRARY: Final = frozenset(
+    {
+        *("builtins.OSError", "builtins.IOError", "builtins.EnvironmentError"),
+        *("requests.RequestException", "requests.HTTPError", "requests.ConnectionError"),
+        *("httpx.HTTPError", "httpx.RequestError", "httpx.HTTPStatusError", "httpx.ConnectError"),
+        *("aiohttp.ClientError", "aiohttp.ClientConnectorError", "redis.RedisError"),
+        *("smtplib.SMTPException", "subprocess.CalledProcessError", "subprocess.SubprocessError"),
+        *("kubernetes.client.ApiException", "docker.errors.APIError"),
+    }
+)

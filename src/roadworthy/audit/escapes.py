@@ -1,0 +1,155 @@
+"""HTTPExceptions: which ones leave a function, and which a clause on the way catches."""
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from roadworthy.audit import caught, names, reach
+from roadworthy.audit.flow import Event, Handler
+from roadworthy.audit.module import Assigned, Function, Scope
+from roadworthy.audit.ref import Ref
+from roadworthy.audit.statuses import is_http_exception, raised_status
+
+__all__ = ["Eaten", "Escape", "Ways", "lets_pass", "ways"]
+
+HOPS: Final = 3
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Escape:
+    """An HTTPException that is raised in a function, or in what it calls."""
+
+    status: int | None
+    """None where it is not a constant."""
+    ref: Ref
+    node: ast.stmt
+    scope: Function
+    """The function that raises it."""
+    chain: tuple[reach.Reached, ...] = ()
+    """The calls that lead there; empty where the function raises it itself."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Eaten:
+    """An HTTPException that never leaves, and the clause that catches it."""
+
+    escape: Escape
+    handler: Handler
+
+
+@dataclass(slots=True)
+class Ways:
+    """What becomes of the HTTPExceptions in a function."""
+
+    leaving: list[Escape] = field(default_factory=list[Escape])
+    eaten: list[Eaten] = field(default_factory=list[Eaten])
+
+
+def ways(function: Function, *, hops: int = HOPS) -> Ways:
+    """Return which HTTPExceptions leave a function, and which are caught in it."""
+    known: dict[int, Ways] | None = getattr(function, "_ways", None)
+    if known is None:
+        known = {}
+        function._ways = known  # type: ignore[attr-defined]  # noqa: SLF001
+    if hops not in known:
+        known[hops] = Ways()  # where a function calls itself, nothing new is found
+        known[hops] = _found(function, hops)
+    return known[hops]
+
+
+def _found(function: Function, hops: int) -> Ways:
+    found = Ways()
+    for event, escape in (*_raised(function), *_called(function, hops)):
+        handler = _caught_by(event, escape.ref, function)
+        if handler is None:
+            found.leaving.append(escape)
+        else:
+            found.eaten.append(Eaten(escape, handler))
+    return found
+
+
+def _raised(function: Function) -> Iterator[tuple[Event, Escape]]:
+    for event in function.flow.raises:
+        node = event.node
+        if not isinstance(node, ast.Raise) or node.exc is None:
+            continue
+        ref = names.resolve(node.exc, function)
+        if ref is not None and is_http_exception(ref):
+            status = raised_status(_made(node.exc, function), function)
+            yield event, Escape(status, ref, node, function)
+
+
+def _made(node: ast.expr, function: Function) -> ast.expr:
+    """Return the call that made what a local name stands for."""
+    if isinstance(node, ast.Name):
+        for binding in function.names.get(node.id, ()):
+            if isinstance(binding, Assigned) and isinstance(binding.value, ast.Call):
+                return binding.value
+    return node
+
+
+def _called(function: Function, hops: int) -> Iterator[tuple[Event, Escape]]:
+    if hops == 0:
+        return
+    for one in reach.calls(function):
+        called = reach.callee(one)
+        if called is None or called is function:
+            continue
+        for inner in ways(called, hops=hops - 1).leaving:
+            chain = (one, *inner.chain)
+            yield one.call, Escape(inner.status, inner.ref, inner.node, inner.scope, chain)
+
+
+def _caught_by(event: Event, ref: Ref, function: Function) -> Handler | None:
+    for tried in event.tries():
+        handler = _first(tried, ref, function)
+        if handler is not None and not lets_pass(handler.node, function):
+            return handler
+    return None
+
+
+def _first(tried: ast.Try, ref: Ref, function: Function) -> Handler | None:
+    """Return the first clause of a `try` that catches an exception."""
+    known = {base.name for base in names.bases(ref.cls)} if ref.cls is not None else {ref.name}
+    known |= caught.EVERYTHING | {"fastapi.HTTPException"}
+    for handler in function.flow.handlers:
+        if handler.tried is tried and any(
+            one is not None and one.name in known for one in caught.types(handler.node, function)
+        ):
+            return handler
+    return None
+
+
+def lets_pass(handler: ast.ExceptHandler, scope: Scope) -> bool:
+    """Return whether a clause raises what it caught again, or answers with its status."""
+    name = handler.name
+    for node in (inner for statement in handler.body for inner in ast.walk(statement)):
+        match node:
+            case ast.Raise(exc=None):
+                return True
+            case ast.Raise(exc=ast.Name(id=raised)) if raised == name:
+                return True
+            case ast.Attribute(value=ast.Name(id=owner), attr="status_code") if owner == name:
+                return True
+            case ast.Constant(value="status_code"):
+                return True
+            case ast.Call() if _tells_apart(node, name, scope):
+                return True
+            case _:
+                pass
+    return False
+
+
+def _tells_apart(call: ast.Call, name: str | None, scope: Scope) -> bool:
+    """Return whether a call may look at which exception it is."""
+    given = [*call.args, *(keyword.value for keyword in call.keywords)]
+    if name is None or not any(isinstance(one, ast.Name) and one.id == name for one in given):
+        return False
+    if isinstance(call.func, ast.Name) and call.func.id in {"isinstance", "issubclass"}:
+        return "HTTPException" in ast.unparse(call.args[-1])
+    ref = names.resolve(call.func, scope)
+    if ref is None or ref.function is None:
+        return False
+    source = ast.unparse(ref.function.node)
+    return "HTTPException" in source and ("isinstance" in source or "status_code" in source)

@@ -1,0 +1,172 @@
+"""RW301: clients read what only the log should say."""
+
+import ast
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Final
+
+from roadworthy.audit import caught, error_text, handlers
+from roadworthy.audit.caught import Breadth
+from roadworthy.audit.error_text import Leak
+from roadworthy.audit.finding import Confidence, Severity
+from roadworthy.audit.flow import Handler
+from roadworthy.audit.module import Function, Module
+from roadworthy.audit.rule import Example, Hit, Rule
+
+__all__ = ["RULE"]
+
+
+_MANY: Final = 3
+"""From so many places in a file on, one stands for all: they have one cause and one mend."""
+
+
+def _check(module: Module) -> Iterator[Hit]:
+    if b"except" not in module.source:
+        return
+    found = [
+        hit
+        for function in module.functions
+        for handler in function.flow.handlers
+        for hit in _of_clause(handler, function)
+    ]
+    yield from _of_handlers(module)
+    yield from _gathered(sorted(found, key=lambda hit: hit.place.line))
+
+
+def _gathered(found: list[Hit]) -> Iterator[Hit]:
+    """Show the first of many like it in a file; the others are there where asked for."""
+    alike: dict[str, list[Hit]] = {}
+    for hit in found:
+        kind = "" if hit.confidence is Confidence.LOW else hit.message.partition(" goes into ")[2]
+        alike.setdefault(kind, []).append(hit)
+    for kind, hits in alike.items():
+        if not kind or len(hits) <= _MANY:
+            yield from hits
+            continue
+        more = f" {len(hits) - 1} more in this file do so, too (--confidence low shows them)."
+        yield replace(hits[0], message=hits[0].message + more)
+        yield from (replace(hit, confidence=Confidence.LOW) for hit in hits[1:])
+
+
+def _of_clause(handler: Handler, function: Function) -> Iterator[Hit]:
+    breadth = caught.breadth(handler.node, function)
+    if breadth is Breadth.OWN:
+        return
+    leak = next(error_text.leaks(handler.node, function), None)
+    if leak is not None:
+        yield Hit(
+            place=function.place(leak.node),
+            message=_message(handler.node, leak),
+            confidence=_confidence(breadth, leak),
+            fixable=leak.literal and breadth is Breadth.ALL,
+        )
+
+
+def _confidence(breadth: Breadth, leak: Leak) -> Confidence:
+    if breadth is Breadth.NARROW:
+        return Confidence.LOW
+    if breadth is Breadth.LIBRARY or not leak.certain:
+        return Confidence.MEDIUM
+    return Confidence.HIGH
+
+
+def _message(handler: ast.ExceptHandler, leak: Leak) -> str:
+    kind = "any exception" if handler.type is None else f"a {ast.unparse(handler.type)}"
+    return (
+        f"The text of {kind} goes into {leak.how}: file paths, SQL, addresses and values that it "
+        "names are read by whoever makes the request fail."
+    )
+
+
+def _of_handlers(module: Module) -> Iterator[Hit]:
+    for one in handlers.registered_in(module):
+        function = one.function
+        if one.name not in handlers.EVERYTHING or function is None or len(function.params) < 2:  # noqa: PLR2004
+            continue
+        name = function.params[1].name
+        for event in function.flow.returns:
+            value = event.node.value if isinstance(event.node, ast.Return) else None
+            if value is not None and error_text.tells(value, name, function):
+                yield Hit(place=function.place(event.node), message=_ALL)
+
+
+_ALL: Final = (
+    "Every crash answers with its own text: file paths, SQL, addresses and values that it names "
+    "are read by whoever makes a request fail."
+)
+
+
+_BAD = Example("""
+from fastapi import APIRouter, HTTPException
+from fastapi.responses import JSONResponse
+
+router = APIRouter()
+
+@router.post("/orders")
+async def add_order(order: dict):
+    try:
+        return await store(order)
+    except Exception as error:
+        raise HTTPException(status_code=500, detail=str(error))  # found
+
+@router.get("/orders")
+async def orders():
+    try:
+        return await load()
+    except Exception as error:
+        text = f"Could not load: {error}"
+        return JSONResponse({"message": text}, status_code=500)  # found
+""")
+
+_BAD_HANDLER = Example("""
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
+
+app = FastAPI()
+
+@app.exception_handler(Exception)
+async def crashed(request: Request, error: Exception):
+    try:
+        log(error)
+    except OSError:
+        pass
+    return JSONResponse({"detail": str(error)}, status_code=500)  # found
+""")
+
+_GOOD = Example("""
+import logging
+from fastapi import APIRouter, HTTPException
+
+router = APIRouter()
+log = logging.getLogger(__name__)
+
+class OutOfStock(Exception):
+    \"\"\"A text for customers.\"\"\"
+
+@router.post("/orders")
+async def add_order(order: dict):
+    try:
+        return await store(order)
+    except OutOfStock as error:
+        raise HTTPException(status_code=409, detail=str(error)) from error
+    except Exception as error:
+        log.exception("Order failed: %s", error)
+        raise HTTPException(status_code=500, detail="The order was not stored.") from error
+""")
+
+RULE: Final = Rule(
+    code="RW301",
+    name="exception-text-to-client",
+    severity=Severity.MEDIUM,
+    looks="module",
+    check=_check,
+    summary="The text of an exception that may be anything is sent to the client.",
+    why="""Exceptions are written for those who run a service. A database error quotes the
+statement, its values and the server's address; a missing file gives its path; a failed call of
+another service its URL, with the key in it. Whoever can make a request fail can read that.""",
+    mend='log.exception("…"), and a constant text: HTTPException(500, "It was not stored.").',
+    ours="`roadworthy.problems`: constant texts for clients, causes in the log, by request id.",
+    bad=(_BAD, _BAD_HANDLER),
+    good=(_GOOD,),
+)
+"""The rule."""

@@ -1,0 +1,257 @@
+"""RW302: a 404 that is raised in a `try` is answered as a 500."""
+
+import ast
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from roadworthy.audit import caught
+from roadworthy.audit.escapes import Eaten, Escape, ways
+from roadworthy.audit.finding import Confidence, Severity, Step
+from roadworthy.audit.flow import Handler
+from roadworthy.audit.module import Function
+from roadworthy.audit.outcomes import Outcome, outcome
+from roadworthy.audit.routes import route_of
+from roadworthy.audit.rule import Example, Hit, Rule
+
+__all__ = ["RULE"]
+
+
+def _check(function: Function) -> Iterator[Hit]:
+    if not any(_is_broad(one, function) for one in function.flow.handlers):
+        return
+    eaten: dict[int, list[Eaten]] = {}
+    for one in ways(function).eaten:
+        if _is_broad(one.handler, function):
+            eaten.setdefault(id(one.handler), []).append(one)
+    for group in eaten.values():
+        yield from _hit(group, function)
+
+
+def _is_broad(handler: Handler, function: Function) -> bool:
+    return caught.breadth(handler.node, function) is caught.Breadth.ALL
+
+
+def _hit(group: Sequence[Eaten], function: Function) -> Iterator[Hit]:
+    handler = group[0].handler
+    becomes = outcome(handler.node.body, function)
+    changed = [one.escape for one in group if one.escape.status != becomes.status]
+    shown = min(changed or [one.escape for one in group], key=lambda escape: len(escape.chain))
+    yield Hit(
+        place=function.place(handler.node),
+        message=_message(shown, becomes, handler, function),
+        confidence=_confidence(shown, becomes, function, changed=bool(changed)),
+        flow=_flow(shown, handler, function),
+    )
+
+
+def _confidence(
+    escape: Escape, becomes: Outcome, function: Function, *, changed: bool
+) -> Confidence:
+    in_route = route_of(function) is not None
+    if becomes.kind == "go on" or not (in_route or becomes.status is not None):
+        return Confidence.LOW  # as it is meant: `except Exception: return None`
+    if becomes.kind == "return" and not in_route:
+        return Confidence.LOW
+    if not changed:
+        return Confidence.LOW if escape.chain else Confidence.MEDIUM
+    if becomes.status is None:
+        return Confidence.MEDIUM
+    return Confidence.HIGH if len(escape.chain) <= 1 else Confidence.MEDIUM
+
+
+def _message(escape: Escape, becomes: Outcome, handler: Handler, function: Function) -> str:
+    was = "An HTTPException" if escape.status is None else f"The {escape.status}"
+    how = f"`{ast.unparse(handler.node.type)}`" if handler.node.type is not None else "`except:`"
+    where = "" if escape.scope is function else f" in {escape.scope.name}()"
+    return (
+        f"{was} raised{where} (line {escape.node.lineno}) is caught by {how}: "
+        f"the client gets {_answer(becomes, escape)}."
+    )
+
+
+def _answer(becomes: Outcome, escape: Escape) -> str:
+    if becomes.kind == "go on":
+        return "no error, and the code goes on as if nothing had failed"
+    if becomes.status is None:
+        return "another error instead"
+    if becomes.status == escape.status:
+        return f"a {becomes.status} with another text"
+    return f"a {becomes.status} instead"
+
+
+def _flow(escape: Escape, handler: Handler, function: Function) -> tuple[Step, ...]:
+    calls = tuple(
+        Step(
+            one.scope.module.path,
+            one.call.node.lineno,
+            f"calls {ast.unparse(one.call.node.func)}()",
+        )
+        for one in escape.chain
+    )
+    status = "" if escape.status is None else f" {escape.status}"
+    return (
+        *calls,
+        Step(escape.scope.module.path, escape.node.lineno, f"raises HTTPException{status}"),
+        Step(function.module.path, handler.node.lineno, "is caught here"),
+    )
+
+
+_DIRECT = Example(
+    """
+from fastapi import APIRouter, HTTPException
+
+router = APIRouter()
+stock = {"item-001": 3}
+
+@router.get("/stock/{item_id}")
+async def read_stock(item_id: str):
+    try:
+        if item_id not in stock:
+            raise HTTPException(status_code=404, detail="No such item")
+        return {"quantity": stock[item_id]}
+    except Exception as error:  # found
+        raise HTTPException(status_code=500, detail="Could not read the stock")
+""",
+    "Who asks for an unknown item is told that the server is broken.",
+)
+
+_HELPER = Example(
+    """
+# file: shop/orders.py
+from fastapi import HTTPException, status
+
+class Orders:
+    def __init__(self):
+        self.rows = {}
+
+    async def find(self, order_id: str):
+        order = self.rows.get(order_id)
+        if order is None:
+            raise HTTPException(status.HTTP_404_NOT_FOUND, "No such order")
+        return order
+# file: shop/app.py
+from fastapi import FastAPI
+from fastapi.responses import JSONResponse
+from shop.orders import Orders
+
+app = FastAPI()
+orders = Orders()
+
+@app.post("/orders/{order_id}/cancel")
+async def cancel_order(order_id: str):
+    try:
+        order = await orders.find(order_id)
+        order.cancel()
+    except ValueError:
+        return JSONResponse({"reason": "already sent"}, status_code=409)
+    except Exception:  # found
+        return JSONResponse({"reason": "unexpected"}, status_code=500)
+    return {"status": "cancelled"}
+""",
+    "The 404 is raised in another file.",
+)
+
+_TUPLE = Example(
+    """
+from fastapi import FastAPI, HTTPException
+
+app = FastAPI()
+keys = {"k-1": "anna"}
+
+class Forbidden(HTTPException):
+    def __init__(self, text: str):
+        super().__init__(status_code=403, detail=text)
+
+@app.get("/reports/{name}")
+def read_report(name: str, key: str):
+    denied = Forbidden("This key reads no reports")
+    try:
+        if keys.get(key) is None:
+            raise denied
+        with open(f"/srv/reports/{name.replace('/', '')}") as file:
+            return file.read()
+    except (OSError, Exception):  # found
+        raise HTTPException(404, "No such report") from None
+""",
+    "A 403 becomes a 404: nobody learns that the key is wrong.",
+)
+
+_RAISES_AGAIN = Example(
+    """
+from fastapi import APIRouter, HTTPException
+
+router = APIRouter()
+stock = {"item-001": 3}
+
+@router.get("/stock/{item_id}")
+async def read_stock(item_id: str):
+    try:
+        if item_id not in stock:
+            raise HTTPException(status_code=404, detail="No such item")
+        return {"quantity": stock[item_id]}
+    except HTTPException:
+        raise
+    except Exception as error:
+        raise HTTPException(status_code=500, detail="Could not read the stock") from error
+
+@router.delete("/stock/{item_id}", status_code=204)
+async def remove_item(item_id: str):
+    try:
+        if item_id not in stock:
+            raise HTTPException(status_code=404, detail="No such item")
+        del stock[item_id]
+    except Exception as error:
+        if isinstance(error, HTTPException):
+            raise error
+        raise HTTPException(status_code=500, detail="Could not remove it") from error
+""",
+    "What is meant for the client passes; the rest becomes a 500.",
+)
+
+_NARROW = Example(
+    """
+from fastapi import APIRouter, HTTPException
+
+router = APIRouter()
+prices = {"item-001": "9.99"}
+
+def price_of(item_id: str) -> str:
+    if item_id not in prices:
+        raise HTTPException(status_code=404, detail="No such item")
+    return prices[item_id]
+
+@router.get("/prices/{item_id}")
+async def read_price(item_id: str):
+    text = price_of(item_id)
+    try:
+        return {"price": float(text)}
+    except Exception as error:
+        raise HTTPException(status_code=500, detail="The price is not a number") from error
+
+@router.get("/offers/{item_id}")
+async def read_offer(item_id: str):
+    try:
+        return {"price": price_of(item_id)}
+    except ValueError as error:
+        raise HTTPException(status_code=500, detail="The price is not a number") from error
+""",
+    "Only what may fail stands in the `try`, or only what is expected is caught.",
+)
+
+RULE: Final = Rule(
+    code="RW302",
+    name="broad-except-eats-http-exception",
+    severity=Severity.MEDIUM,
+    looks="function",
+    check=_check,
+    summary="`except Exception` catches the HTTPException that was raised for the client.",
+    why="""`HTTPException` is an `Exception`. Where a 404 or a 403 is raised inside a `try` with
+`except Exception`, that clause answers instead: the client is told 500, tries again what can
+never succeed, and whoever watches the service is woken for an error that is none. The
+exception may be raised in a function that is called there, in another file.""",
+    mend="Put `except HTTPException: raise` before it, or only what may fail into the `try`.",
+    ours="`roadworthy.problems` answers whatever is not caught, once, for every route: no `try`.",
+    bad=(_DIRECT, _HELPER, _TUPLE),
+    good=(_RAISES_AGAIN, _NARROW),
+)
+"""The rule."""
