@@ -9,6 +9,7 @@ from roadworthy.audit.stalls import on_loop, stalls
 
 HEAD = """
 import asyncio
+import docker
 import functools
 import shutil
 import sqlite3
@@ -28,6 +29,8 @@ from fastapi import APIRouter, Depends
 from fastapi.concurrency import run_in_threadpool
 from googleapiclient.discovery import build
 from kubernetes import client as kubernetes
+from firebase_admin import firestore
+from supabase import create_client
 from sqlalchemy import create_engine
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session, sessionmaker
@@ -37,6 +40,8 @@ web = requests.Session()
 objects = boto3.client("s3")
 mongo = pymongo.MongoClient()
 stock = redis.Redis()
+rows = create_client("https://x", "key")
+documents = firestore.client()
 sessions = sessionmaker(create_engine("postgresql:///shop"))
 calendar = build("calendar", "v3")
 model = openai.OpenAI()
@@ -81,6 +86,9 @@ def last_call(codebase):
         ("mongo['shop'].orders.find_one({})", "database"),
         ("mongo.shop.orders.insert_one({})", "database"),
         ("stock.get('x')", "database"),
+        ("rows.table('orders').select('*').eq('id', 1).execute()", "database"),
+        ("documents.collection('orders').document('1').get()", "database"),
+        ("docker.from_env().containers.list()", "server"),
     ],
 )
 def test_a_call_that_waits_is_known_by_what_it_is_of(last_call, line, kind):
@@ -103,6 +111,7 @@ def test_a_call_that_waits_is_known_by_what_it_is_of(last_call, line, kind):
         "session.query(int).filter(True)",
         "session.query(int).first().update(1)",
         "stock.pipeline()",
+        "rows.table('orders').select('*')",
         "run_in_threadpool(requests.get, 'https://x')",
         "asyncio.to_thread(time.sleep, 1)",
         "other.execute('select 1')",

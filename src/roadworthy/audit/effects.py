@@ -43,6 +43,10 @@ _FUNCTIONS: Final[dict[Kind, tuple[str, ...]]] = {
         *("openai.Image.create", "openai.Audio.transcribe", "openai.Moderation.create"),
         *("ollama.chat", "ollama.generate", "ollama.embeddings", "ollama.pull", "ollama.list"),
         *("litellm.completion", "litellm.embedding", "litellm.transcription", "resend.Emails.send"),
+        *("google.generativeai.GenerativeModel.generate_content", "replicate.run"),
+        *("google.genai.Client.models.generate_content", "pika.BlockingConnection"),
+        *(f"langchain_openai.ChatOpenAI.{name}" for name in ("invoke", "predict")),
+        *(f"cohere.Client.{name}" for name in ("chat", "embed", "rerank", "generate")),
         *("feedparser.parse", "dns.resolver.resolve", "dns.resolver.query", "whois.whois"),
     ),
     "process": (
@@ -77,6 +81,7 @@ _MONGO: Final = (
     *("find_one", "insert_one", "insert_many", "update_one", "update_many", "replace_one"),
     *("delete_one", "delete_many", "count_documents", "distinct", "bulk_write"),
     *("find_one_and_update", "find_one_and_delete", "find_one_and_replace", "create_index"),
+    *("aggregate", "estimated_document_count"),
 )
 _STRIPE: Final = (
     *("create", "retrieve", "modify", "list", "delete", "cancel", "search", "confirm", "capture"),
@@ -104,10 +109,8 @@ _METHODS: Final[dict[str, tuple[Kind, tuple[str, ...]]]] = {
         ("chat_postMessage", "users_info", "conversations_list", "users_list", "auth_test"),
     ),
     "sendgrid.SendGridAPIClient": ("server", ("send",)),
-    "docker.DockerClient": (
-        "server",
-        ("run", "list", "get", "pull", "build", "ping", "create", "prune", "info", "stop"),
-    ),
+    "paramiko.SSHClient": ("server", ("connect", "exec_command", "open_sftp")),
+    "ldap3.Connection": ("server", ("bind", "search", "modify", "add")),
     "subprocess.Popen": ("process", ("wait", "communicate")),
     "zipfile.ZipFile": ("files", ("extractall",)),
     "tarfile.TarFile": ("files", ("extractall",)),
@@ -124,6 +127,11 @@ _METHODS: Final[dict[str, tuple[Kind, tuple[str, ...]]]] = {
     "psycopg.Cursor": ("database", _CURSOR),
     "pymysql.Connection": ("database", _CURSOR),
     "pymysql.Cursor": ("database", _CURSOR),
+    "supabase.Client": ("database", ("execute",)),
+    "google.cloud.firestore.Client": (
+        "database",
+        ("get", "set", "update", "delete", "add", "stream", "commit"),
+    ),
     "peewee.Model": ("database", _PEEWEE),
     "pymongo.MongoClient": ("database", (*_MONGO, "server_info", "list_database_names")),
     "elasticsearch.Elasticsearch": (
@@ -144,11 +152,16 @@ _ANY: Final[dict[str, tuple[Kind, frozenset[str]]]] = {
     "redis.StrictRedis": ("database", _REDIS_LAZY),
     "boto3.Client": ("server", _BOTO_LAZY),
     "boto3.Resource": ("server", _BOTO_LAZY),
+    "minio.Minio": ("server", frozenset({"presigned_get_object", "presigned_put_object"})),
+    "qdrant_client.QdrantClient": ("database", frozenset({"close"})),
 }
 """Classes of which every method waits, but for some."""
 
 _MODELS: Final = ("openai.OpenAI", "openai.AzureOpenAI", "anthropic.Anthropic", "groq.Groq")
 """Clients whose calls end in one of a few verbs."""
+_DOCKER: Final = frozenset(
+    {"run", "list", "get", "pull", "build", "ping", "create", "prune", "info", "push", "version"}
+)
 _ASKS: Final = ("create", "parse", "retrieve", "list", "delete", "stream", "generate", "edit")
 
 _KUBERNETES: Final = ("create_", "read_", "list_", "delete_", "patch_", "replace_", "connect_")
@@ -204,6 +217,12 @@ def _of_model(name: str, owner: str, method: str) -> Effect | None:
     return Effect("server") if asks else None
 
 
+def _of_docker(name: str, owner: str, method: str) -> Effect | None:
+    del owner
+    asks = name.startswith("docker.DockerClient.") and method in _DOCKER
+    return Effect("server") if asks else None
+
+
 def _of_kubernetes(name: str, owner: str, method: str) -> Effect | None:
     del name
     asks = owner.endswith("Api") and method.startswith(_KUBERNETES)
@@ -219,6 +238,9 @@ def _of_mongo(name: str, owner: str, method: str) -> Effect | None:
 _BRANCHES: Final = {
     "redis": _of_any,
     "boto3": _of_any,
+    "minio": _of_any,
+    "qdrant_client": _of_any,
+    "docker": _of_docker,
     "stripe": _of_stripe,
     "openai": _of_model,
     "anthropic": _of_model,

@@ -131,6 +131,16 @@ _MADE: Final = {
     "google.cloud.storage.Client.get_bucket": "google.cloud.storage.Bucket",
     "google.cloud.storage.Bucket.blob": "google.cloud.storage.Blob",
     "docker.from_env": "docker.DockerClient",
+    "boto3.session.Session.client": "boto3.Client",
+    "boto3.session.Session.resource": "boto3.Resource",
+    "boto3.Session.client": "boto3.Client",
+    "boto3.Session.resource": "boto3.Resource",
+    "supabase.create_client": "supabase.Client",
+    "firebase_admin.firestore.client": "google.cloud.firestore.Client",
+    "pymongo.MongoClient.get_database": "pymongo.MongoClient",
+    "pymongo.MongoClient.get_default_database": "pymongo.MongoClient",
+    "mysql.connector.connect": "pymysql.Connection",  # the same methods
+    "MySQLdb.connect": "pymysql.Connection",
     "tarfile.open": "tarfile.TarFile",
     "asyncio.get_event_loop": "asyncio.AbstractEventLoop",
     "asyncio.get_running_loop": "asyncio.AbstractEventLoop",
@@ -151,6 +161,10 @@ _FLUENT: Final = {
         {"all", "first", "one", "one_or_none", "scalar", "count", "get", "delete", "update"}
     ),
     "googleapiclient.discovery.Resource": frozenset({"execute"}),
+    "supabase.Client": frozenset({"execute"}),
+    "google.cloud.firestore.Client": frozenset(
+        {"get", "set", "update", "delete", "add", "stream", "commit"}
+    ),
     "peewee.Model": frozenset(
         {"get", "get_or_none", "get_by_id", "create", "get_or_create", "save", "execute", "count"}
         | {"first", "scalar", "exists", "delete_instance", "dicts", "iterator"}
