@@ -1,4 +1,4 @@
-"""Write the reference pages from the docstrings: one page for each public module.
+"""Write the reference: a page for each public module, and one for each rule of the audit.
 
 make reference                         writes them
 python docs/reference/write.py --check fails where one is not what it would write
@@ -8,15 +8,23 @@ import importlib
 import inspect
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from enum import Enum
 from pathlib import Path
 from types import ModuleType
 from typing import get_overloads
 
+from roadworthy.audit.fixes import KNOWN
+from roadworthy.audit.own_rules import all_rules
+from roadworthy.audit.rule import Example, Rule
 from roadworthy.problems import Problem
 
 HERE = Path(__file__).parent
+RULES = HERE.parent / "audit"
+RULES_ARE = """What `roadworthy audit` looks for; [the guide](../how-to/audit.md) says how it is used.
+RW1 is about partial updates, RW2 about dependencies and sessions, RW3 about errors, RW4 about
+background work, RW5 about uploads, RW6 about health, RW7 about what makes others wait. RW0 is
+about comments that ignore others. `roadworthy explain RW201` says the same at a terminal."""
 MODULES = (
     "lifespan",
     "problems",
@@ -37,13 +45,62 @@ MODULES = (
 def main() -> int:
     """Write the pages, or with `--check` say which are out of date."""
     pages = {HERE / f"{name}.md": page(load(name)) for name in MODULES if load(name)}
+    pages |= {RULES / name: text for name, text in rule_pages(all_rules())}
     stale = [path for path, text in pages.items() if not same(path, text)]
+    left = sorted(set(RULES.glob("*.md")) - set(pages))
     if "--check" in sys.argv:
-        print(*(f"{path.name} is out of date." for path in stale), sep="\n")  # noqa: T201
-        return len(stale)
+        print(*(f"{path.name} is out of date." for path in stale + left), sep="\n")  # noqa: T201
+        return len(stale + left)
     for path in stale:
+        path.parent.mkdir(exist_ok=True)
         path.write_text(pages[path])
+    for path in left:
+        path.unlink()
     return 0
+
+
+def rule_pages(rules: Sequence[Rule]) -> Iterator[tuple[str, str]]:
+    """Yield the names and texts of the pages about rules, first the one that lists them."""
+    lines = ["# The rules of the audit", "", RULES_ARE, "", "| rule | finds | severity | fix |"]
+    lines.append("|---|---|---|---|")
+    for rule in rules:
+        link = f"[{rule.code}]({rule.code}.md) {rule.name}"
+        lines.append(f"| {link} | {rule.summary} | {rule.severity} | {fix_of(rule)} |")
+        yield f"{rule.code}.md", rule_page(rule)
+    yield "index.md", "\n".join(lines) + "\n"
+
+
+def rule_page(rule: Rule) -> str:
+    """Return the Markdown of one rule's page."""
+    parts = [f"# {rule.code} {rule.name}", rule.summary, f"Severity: {rule.severity}."]
+    if not rule.default:
+        select = f"`roadworthy audit --select {rule.code}`"
+        parts[-1] += f" It is asked where it is selected: {select}."
+    parts += ["## Why", rule.why.strip()]
+    parts += [part for one in rule.bad for part in example("Found", one)]
+    parts += [part for one in rule.good for part in example("Not found", one)]
+    parts += ["## Mend", rule.mend.strip()]
+    if fix_of(rule):
+        parts.append(
+            f"`roadworthy audit {fix_of(rule)} --select {rule.code}` does it where it can."
+        )
+    if rule.ours:
+        parts += ["## In Roadworthy", rule.ours.strip()]
+    return "\n\n".join(parts) + "\n"
+
+
+def fix_of(rule: Rule) -> str:
+    """Return what mends some of what a rule finds."""
+    known = KNOWN.get(rule.name)
+    return "" if known is None else "--fix" if known.safe else "--fix --unsafe"
+
+
+def example(title: str, one: Example) -> Iterator[str]:
+    """Yield a heading and the code; what stands there is read in tests, and never run."""
+    yield f"## {title}"
+    if one.note:
+        yield one.note
+    yield f"<!-- not run: the audit reads it -->\n```python\n{one.code.strip()}\n```"
 
 
 def load(name: str) -> ModuleType | None:

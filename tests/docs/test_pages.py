@@ -100,19 +100,28 @@ def exists(words):
         case ["pip", "install", *rest]:
             named = [re.search(r"^roadworthy\[(.+)\]$", word) for word in rest]
             return all(set(found[1].split(",")) <= EXTRAS for found in named if found)
-        case ["depot", word, *_]:
-            return has_command("depot", word)
-        case ["roadworthy", group, word, *_]:
-            return has_command("roadworthy.cli", group, word)
+        case ["depot", *named] | ["roadworthy", "jobs", *named] if named:
+            module = {"depot": ("depot",), "roadworthy": ("roadworthy.cli", "jobs")}[words[0]]
+            return has_command(*module, named[0])
+        case ["roadworthy", word, *rest]:
+            return has_options("roadworthy.cli", word, rest)
         case [first, *_]:
             local = REPOSITORY / first
             return Path(first).name in ANYWHERE or local.exists() or shutil.which(first) is not None
     return False
 
 
-@cache
+def has_options(module, word, rest):
+    options = {one.partition("=")[0] for one in rest if one.startswith("--")}
+    return all(one in help_of(module, word) for one in {word, *options})
+
+
 def has_command(module, *words):
-    done = subprocess.run(
-        [sys.executable, "-m", module, *words, "--help"], capture_output=True, check=False
-    )
-    return done.returncode == 0
+    return help_of(module, *words) != ""
+
+
+@cache
+def help_of(module, *words):
+    command = [sys.executable, "-m", module, *words, "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.stdout if done.returncode == 0 else ""

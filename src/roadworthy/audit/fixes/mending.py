@@ -2,7 +2,7 @@
 
 import ast
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -148,7 +148,7 @@ def _found(
 
 
 @contextmanager
-def _copy(sources: Mapping[str, bytes], home: Path) -> Iterator[Path]:
+def _copy(sources: Mapping[str, bytes], home: Path) -> Generator[Path]:
     """Write sources, and the files about versions, into a folder that is gone afterwards."""
     with TemporaryDirectory() as name:
         copy = Path(name).resolve()

@@ -22,6 +22,7 @@ _PRECISION: Final = {
     Confidence.MEDIUM: "high",
     Confidence.LOW: "medium",
 }
+_PAGES: Final = "https://github.com/roadworthy/roadworthy/blob/main/docs/audit"
 _ROOT: Final = "%SRCROOT%"
 
 
@@ -49,6 +50,7 @@ def _rule(rule: Rule) -> Mapping[str, Any]:
         "id": rule.code,
         "name": rule.name,
         "shortDescription": {"text": rule.summary},
+        "helpUri": f"{_PAGES}/{rule.code}.md",
         "fullDescription": {"text": _line(rule.why)},
         "help": {"text": _help(rule), "markdown": _help(rule)},
         "defaultConfiguration": {"level": _LEVELS[rule.severity]},

@@ -59,5 +59,4 @@ def _found(inspection: Inspection) -> str:
 def _looked(inspection: Inspection) -> str:
     result = inspection.result
     routes = counted(result.routes, "route") if result.routes else "No route of FastAPI"
-    asked = counted(len(inspection.rules), "rule")
-    return f"{routes} in {counted(result.files, 'Python file')}, {asked} asked."
+    return f"{routes} in {counted(result.files, 'Python file')}."
