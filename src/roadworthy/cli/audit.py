@@ -30,7 +30,7 @@ def add_to(parser: ArgumentParser) -> None:
 
 def _add_choices(parser: ArgumentParser) -> None:
     group = parser.add_argument_group("what is looked for")
-    rules = "rules, by code, beginning of a code, or name: RW201,RW3,shallow-health"
+    rules = "rules, by code, beginning of a code, or name: RW201,RW5,unbounded-upload-read"
     _add_words(group.add_argument, "--select", rules, "only these ")
     _add_words(group.add_argument, "--ignore", rules, "not these ")
     group.add_argument("--severity", choices=_LEVELS, help="the least that is shown (low)")
