@@ -21,7 +21,7 @@ from roadworthy.problems import Problem
 
 HERE = Path(__file__).parent
 RULES = HERE.parent / "audit"
-RULES_ARE = """What `roadworthy audit` looks for; how, says [the guide](../how-to/audit.md).
+RULES_ARE = """What `roadworthy audit` looks for; [the guide](../how-to/audit.md) says how.
 RW1 is about partial updates, RW2 about dependencies and sessions, RW3 about errors, RW4 about
 background work, RW5 about uploads, RW6 about health, RW7 about what makes others wait. RW0 is
 about comments that ignore others. `roadworthy explain RW201` says the same at a terminal."""
