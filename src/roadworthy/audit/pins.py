@@ -7,7 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-__all__ = ["LATEST", "Pin", "Version", "pin_of", "service_root"]
+__all__ = ["LATEST", "Pin", "Version", "named_in", "pin_of", "service_root"]
 
 Version: TypeAlias = tuple[int, ...]
 
@@ -65,6 +65,12 @@ def pin_of(root: Path, folder: str, library: str) -> Pin | None:
         here = here.parent
 
 
+def named_in(folder: Path, library: str) -> bool:
+    """Return whether a file in a folder, and not in one above, asks for a library."""
+    return _in_folder(folder, library) is not None
+
+
+@lru_cache(maxsize=2048)
 def _in_folder(folder: Path, library: str) -> Pin | None:
     for name in ("uv.lock", "poetry.lock", "pdm.lock"):
         if (found := _locked(folder / name, library)) is not None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from roadworthy.audit.pins import Pin, pin_of
+from roadworthy.audit.pins import Pin, named_in, pin_of
 
 __all__ = ["Service"]
 
@@ -21,6 +21,10 @@ class Service:
         default_factory=dict[str, list[tuple[str, object]]]
     )
     """What rules collected: by rule, the modules' paths and what was said of each."""
+
+    def asks_for(self, library: str) -> bool:
+        """Return whether the files in its own folder name a library."""
+        return named_in(self.root / self.folder, library)
 
     def pin(self, library: str) -> Pin | None:
         """Return which version of a library it runs."""

@@ -1,0 +1,93 @@
+"""Health routes: which there are, and whether they look at anything."""
+
+import ast
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from roadworthy.audit import reach
+from roadworthy.audit.module import Function
+from roadworthy.audit.routes import Route
+
+__all__ = ["checks_nothing", "is_health", "statuses_set", "uses_dependency"]
+
+_PATH: Final = re.compile(
+    r"(^|/)_?(health[\w-]*|live(ness|z)?|ready|readiness|readyz|is[_-]?(alive|ready|live))/?$"
+)
+_DEPENDENCIES: Final = re.compile(
+    rb"^\s*(?:from|import)\s+(?:sqlalchemy|sqlmodel|asyncpg|psycopg2?|pymongo|motor|beanie|peewee"
+    rb"|tortoise|redis|aioredis|databases|edgedb|gel|pymysql|aiomysql|cassandra|elasticsearch"
+    rb"|neo4j|odmantic|piccolo|ormar|prisma|django\.db)\b",
+    re.MULTILINE,
+)
+_SILENT: Final = (
+    *("builtins.", "datetime.", "time.", "os.", "platform.", "socket.gethostname", "importlib."),
+    *("logging.", "uuid.", "starlette.responses.", "fastapi.Response", "starlette.status."),
+    *("sys.", "typing.", "dataclasses.", "structlog.", "loguru.", "json.", "random."),
+)
+"""What a health route may call without looking at anything that could be away."""
+
+
+def is_health(route: Route) -> bool:
+    """Return whether a route says whether the service is well."""
+    return "GET" in route.methods and _PATH.search(route.path.lower()) is not None
+
+
+def uses_dependency(source: bytes) -> bool:
+    """Return whether a module talks to a database, a cache or a broker."""
+    return _DEPENDENCIES.search(source) is not None
+
+
+def checks_nothing(route: Route) -> bool:
+    """Return whether a route answers the same whatever is away."""
+    if any(one.function.flow.raises or _looks(one.function, 1) for one in route.dependencies):
+        return False
+    used = {node.id for node in ast.walk(route.function.node) if isinstance(node, ast.Name)}
+    if any(need.param is not None and need.param.name in used for need in route.needs):
+        return False
+    return not _looks(route.function, 1)
+
+
+def _looks(function: Function, hops: int) -> bool:
+    """Return whether a function asks something, or may fail."""
+    flow = function.flow
+    if flow.raises or flow.awaits or flow.handlers:
+        return True
+    return any(_may_ask(one, hops) for one in reach.calls(function))
+
+
+def _may_ask(one: reach.Reached, hops: int) -> bool:
+    ref = one.ref
+    if ref is None:
+        return not _is_plain(one.call.node)
+    if ref.function is not None:
+        return hops == 0 or _looks(ref.function, hops - 1)
+    if ref.cls is not None:
+        return False  # a model of the answer
+    return not ref.name.startswith(_SILENT) and not ref.name.rpartition(".")[2][:1].isupper()
+
+
+_PLAIN: Final = frozenset(
+    {
+        *("isoformat", "format", "strftime", "total_seconds", "get", "items", "join", "lower"),
+        *("info", "debug", "warning", "model_dump", "dict", "timestamp", "split", "strip", "upper"),
+    }
+)
+
+
+def _is_plain(call: ast.Call) -> bool:
+    """Return whether a method of something unknown only turns values into others."""
+    return isinstance(call.func, ast.Attribute) and call.func.attr in _PLAIN
+
+
+def statuses_set(function: Function) -> Iterator[ast.AST]:
+    """Return where a function gives its answer a status."""
+    for event in function.flow.assigns:
+        targets = event.node.targets if isinstance(event.node, ast.Assign) else []
+        for target in targets:
+            if isinstance(target, ast.Attribute) and target.attr == "status_code":
+                yield event.node
+    for one in reach.calls(function):
+        response = "Response" in ast.unparse(one.call.node.func)
+        if response and any(word.arg == "status_code" for word in one.call.node.keywords):
+            yield one.call.node
