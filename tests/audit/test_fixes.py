@@ -98,7 +98,7 @@ def read(number: int):
         if number == 0:
             raise RuntimeError("the password is hunter2")
         return {"number": number}
-    except RuntimeError as e:
+    except Exception as e:
         raise HTTPException(status_code=500, detail=str(e))  # found
 """
 SCOPE = """\

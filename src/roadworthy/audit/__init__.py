@@ -2,3 +2,5 @@
 
 It reads the code and never imports it. `roadworthy audit` is its command.
 """
+
+__all__: list[str] = []

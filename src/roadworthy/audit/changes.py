@@ -27,7 +27,7 @@ class Changes:
     new: set[Path] = field(default_factory=set[Path])
 
     def touch(self, finding: Finding, *, root: Path) -> bool:
-        """Return whether a finding, or a step on the way to it, is in a line that has changed."""
+        """Return whether a finding, or a step on its way, is in a changed line."""
         if self._has(root / finding.path, finding.line, finding.end_line):
             return True
         return any(self._has(root / step.path, step.line, step.line) for step in finding.flow)
@@ -39,9 +39,9 @@ class Changes:
 
 
 def changes_since(revision: str, *, at: Path) -> Changes:
-    """Return what has changed since a revision, committed or not, with files Git does not know.
+    """Return what has changed since a revision, committed or not.
 
-    On a branch that has gone another way, it is since both ways parted.
+    Files that Git does not know have changed as a whole. On a branch that has gone another way, it is since both ways parted.
 
     Raises:
         CannotRun: There is no Git, no repository, or no such revision.

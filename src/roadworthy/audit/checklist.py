@@ -1,4 +1,4 @@
-"""The eight items of the checklist, each answered with pass, fail or could not tell."""
+"""The eight items of the checklist, answered: pass, fail or could not tell."""
 
 import json
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Comments `# roadworthy: ignore[RW201] reason`, and which findings they are about."""
+"""Comments `# roadworthy: ignore[RW201] reason`, and what they are about."""
 
 import io
 import re

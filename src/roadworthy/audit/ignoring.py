@@ -28,7 +28,10 @@ def without_ignored(
     known: Sequence[Rule],
     asked: Sequence[Rule],
 ) -> Ignoring:
-    """Return what no comment wants ignored. `known` are all rules, `asked` those that ran."""
+    """Return what no comment wants ignored.
+
+    `known` are all rules, `asked` those that ran.
+    """
     by_path = {path: [_Meant(one, known) for one in those] for path, those in comments.items()}
     left = [one for one in findings if not _is_ignored(one, by_path.get(one.path, ()))]
     codes = {rule.code for rule in asked}

@@ -1,4 +1,4 @@
-"""An audit as it was asked for: the engine, then what is ignored, known or not to be shown."""
+"""An audit as it was asked for: what the engine finds, and what is shown of it."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""The rules about comments that ignore others: their findings are not found by the engine."""
+"""The rules about comments that ignore others; the engine does not ask them."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, Final

@@ -14,7 +14,7 @@ __all__ = ["fix"]
 
 
 def fix(chosen: Namespace, wish: Wish, inspection: Inspection) -> bool:
-    """Mend what was found, and return whether files have changed; `--diff` only shows it."""
+    """Mend what was found, and return whether files have changed."""
     mending = mended(wish, inspection, unsafe=chosen.unsafe)
     shown = chosen.diff is not None
     if shown:

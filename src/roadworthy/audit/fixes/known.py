@@ -43,6 +43,6 @@ KNOWN: Final[Mapping[str, Known]] = {
 
 
 def fixable(finding: Finding) -> bool:
-    """Return whether a fix may mend a finding; it is tried, and taken back if it does not."""
+    """Return whether a fix may mend a finding; if it does not, it is taken back."""
     known = KNOWN.get(finding.name)
     return known is not None and known.fits(finding)

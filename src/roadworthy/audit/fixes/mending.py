@@ -1,4 +1,4 @@
-"""Mend what was found in a copy of the project, audit that, and keep what really was mended."""
+"""Mend what was found in a copy, audit that, and keep what was mended."""
 
 import ast
 from collections import Counter

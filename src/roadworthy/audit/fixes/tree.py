@@ -1,4 +1,4 @@
-"""A file's concrete syntax: where its nodes are, and how one is replaced by another."""
+"""A file's concrete syntax: where nodes are, and how one is replaced."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar

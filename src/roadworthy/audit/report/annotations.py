@@ -1,4 +1,4 @@
-"""Findings as workflow commands of GitHub, which shows them beside the lines of a change."""
+"""Findings as workflow commands of GitHub: it shows them beside the lines."""
 
 from typing import Final
 

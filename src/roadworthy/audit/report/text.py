@@ -1,4 +1,4 @@
-"""Findings for a reader at a terminal: by rule, each with its line, and the way to it."""
+"""Findings for a reader at a terminal: by rule, with the line and the way."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -58,7 +58,7 @@ class _Page:
             said = finding.message
 
     def finding(self, finding: Finding, said: str) -> Iterator[str]:
-        """Yield a place, its code, what happens there unless it was just said, and the way."""
+        """Yield a place, its code, what happens unless just said, and the way."""
         at = f"{finding.path}:{finding.line}:{finding.column}"
         where = f"  in {finding.where}" if finding.where else ""
         unsure = "" if finding.confidence == "high" else f"  ({finding.confidence} confidence)"
