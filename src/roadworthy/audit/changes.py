@@ -41,7 +41,8 @@ class Changes:
 def changes_since(revision: str, *, at: Path) -> Changes:
     """Return what has changed since a revision, committed or not.
 
-    Files that Git does not know have changed as a whole. On a branch that has gone another way, it is since both ways parted.
+    Files that Git does not know have changed as a whole. On a branch that has gone another way,
+    it is since both ways parted.
 
     Raises:
         CannotRun: There is no Git, no repository, or no such revision.
