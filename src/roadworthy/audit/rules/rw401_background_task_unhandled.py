@@ -14,20 +14,21 @@ __all__ = ["RULE"]
 
 
 def _check(function: Function) -> Iterator[Hit]:
+    """Find the first such task of a function: where one is not handled, none is."""
     for task in tasks(function):
         runs = task.function
         failing = _library(task) if runs is None else first_unhandled(runs)
-        if failing is None:
-            continue
-        yield Hit(
-            place=function.place(task.call),
-            message=(
-                f"The client has its answer when {task.text} runs; where that fails, it is not "
-                "done, nobody is told, and tasks added after it do not run."
-            ),
-            confidence=Confidence.MEDIUM,
-            flow=() if runs is None else steps(failing, f"{runs.name}() is the task", runs),
-        )
+        if failing is not None:
+            yield Hit(
+                place=function.place(task.call),
+                message=(
+                    f"The client has its answer when {task.text} runs; where that fails, it is "
+                    "not done, nobody is told, and tasks added after it do not run."
+                ),
+                confidence=Confidence.MEDIUM,
+                flow=() if runs is None else steps(failing, f"{runs.name}() is the task", runs),
+            )
+            return
 
 
 def _library(task: Task) -> Reached | None:

@@ -25,15 +25,16 @@ def _check(module: Module) -> Iterator[Hit]:
         return
     scopes: list[Module | Function] = [module, *module.functions]
     for scope in scopes:
-        for call in scope.flow.calls:
-            if _is_dropped(call) and _starts(call, scope):
-                yield Hit(
-                    place=module.place(call.node, scope),
-                    message=(
-                        "Nothing holds this task: Python may drop it before it has run to its "
-                        "end, and nobody sees its error."
-                    ),
-                )
+        found = [one for one in scope.flow.calls if _is_dropped(one) and _starts(one, scope)]
+        if found:
+            more = f" ({len(found) - 1} more in the same function)" if len(found) > 1 else ""
+            yield Hit(
+                place=module.place(found[0].node, scope),
+                message=(
+                    "Nothing holds this task: Python may drop it before it has run to its "
+                    f"end, and nobody sees its error{more}."
+                ),
+            )
 
 
 def _is_dropped(call: Call) -> bool:
@@ -81,7 +82,7 @@ async def count() -> None:
 def start_counting() -> None:
     loop = asyncio.get_event_loop()
     loop.create_task(count())  # found
-    _ = asyncio.ensure_future(count())  # found
+    _ = asyncio.ensure_future(count())
 
 @router.post("/counters")
 async def add_counter():

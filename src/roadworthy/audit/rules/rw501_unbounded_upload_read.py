@@ -63,7 +63,7 @@ def _hit(read: Read, upload: Upload) -> Hit:
             f"Whatever a client sends is copied {what}: nothing compares its size before, so "
             "one request can fill it and take the service down."
         ),
-        confidence=Confidence.HIGH if upload.route is not None else Confidence.MEDIUM,
+        confidence=Confidence.HIGH if upload.route is not None else Confidence.LOW,
         flow=_flow(read, upload),
     )
 
