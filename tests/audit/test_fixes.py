@@ -153,9 +153,9 @@ def finding(source, *, where=""):
 
 
 def mended(fix, source):
-    text = fix.mend(source.encode(), finding(source))
-    assert text is not None
-    return text.decode()
+    change = fix.mend(source.encode(), finding(source))
+    assert change is not None
+    return change.finished().decode()
 
 
 @pytest.fixture
@@ -262,7 +262,7 @@ def test_other_arguments_of_a_dump_stay(before, after):
     source = f"def change(patch):\n    # found\n    save(patch.{before})\n"
     hit = replace(finding(source), end_line=4)
 
-    assert after in (whole_dump.mend(source.encode(), hit) or b"").decode()
+    assert after in whole_dump.mend(source.encode(), hit).text.decode()
 
 
 def test_two_dumps_in_one_line_are_left_to_a_human():
@@ -328,7 +328,7 @@ def test_a_commit_that_fails_is_an_error_of_the_request(get):
     changed = function_scope.mend_all(
         {"app.py": SCOPE.encode()}, finding(SCOPE, where="get_session")
     )
-    after = (changed or {})["app.py"].decode()
+    after = changed["app.py"].text.decode()
 
     assert get(SCOPE, "/orders", "POST") == (201, {"status": "created"})
     assert get(after, "/orders", "POST")[0] == 500
@@ -346,8 +346,8 @@ def test_every_file_that_depends_on_it_is_changed():
     changed = function_scope.mend_all(sources, finding(SCOPE, where="get_session")) or {}
 
     assert set(changed) == {"app.py", "routes/users.py", "routes/files.py"}
-    assert b'Depends(db, use_cache=False, scope="function")' in changed["routes/users.py"]
-    assert b'Depends(app.get_session, scope="function")]' in changed["routes/files.py"]
+    assert b'Depends(db, use_cache=False, scope="function")' in changed["routes/users.py"].text
+    assert b'Depends(app.get_session, scope="function")]' in changed["routes/files.py"].text
 
 
 def test_a_dependency_that_another_one_needs_longer_is_left_to_a_human():
@@ -449,3 +449,13 @@ def test_without_libcst_it_says_what_to_install(project):
 
     assert done.returncode == 2
     assert done.stderr == "--fix needs libcst. Type: pip install 'roadworthy[audit]'\n"
+
+
+def test_several_in_one_file_are_mended_though_the_first_adds_an_import(project):
+    """What is added above would move the others."""
+    more = TUPLE[TUPLE.index("@app") :].replace("/items", "/more").replace("read", "more")
+    project.write("shop.py", f"{TUPLE}\n\n{more}")
+
+    done = project.run("--fix")
+
+    assert (done.returncode, done.stderr) == (0, "2 mended in 1 file.\n"), done.stdout

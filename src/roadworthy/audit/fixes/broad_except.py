@@ -3,7 +3,7 @@
 import libcst as cst
 
 from roadworthy.audit.finding import Finding
-from roadworthy.audit.fixes.tree import Tree, with_import
+from roadworthy.audit.fixes.tree import Change, Tree
 
 __all__ = ["mend"]
 
@@ -14,7 +14,7 @@ _NAMES = (
 )
 
 
-def mend(source: bytes, finding: Finding) -> bytes | None:
+def mend(source: bytes, finding: Finding) -> Change | None:
     """Put `except HTTPException: raise` in front of the handler."""
     tree = Tree(source)
     handler = tree.at(cst.ExceptHandler, finding.line, finding.column)
@@ -25,7 +25,7 @@ def mend(source: bytes, finding: Finding) -> bytes | None:
     handlers = list(tried.handlers)
     handlers.insert(handlers.index(handler), _letting_through(name or "HTTPException"))
     mended = tree.replaced(tried, tried.with_changes(handlers=handlers))
-    return mended if name else with_import(mended, "fastapi.HTTPException")
+    return Change(mended, imports=() if name else ("fastapi.HTTPException",))
 
 
 def _letting_through(name: str) -> cst.ExceptHandler:

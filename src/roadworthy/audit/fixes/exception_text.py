@@ -6,14 +6,14 @@ from typing import Any
 import libcst as cst
 
 from roadworthy.audit.finding import Finding
-from roadworthy.audit.fixes.tree import Tree, dotted, with_import
+from roadworthy.audit.fixes.tree import Change, Tree, dotted
 
 __all__ = ["mend"]
 
 _LOGS = {"exception", "error", "warning", "critical"}
 
 
-def mend(source: bytes, finding: Finding) -> bytes | None:
+def mend(source: bytes, finding: Finding) -> Change | None:
     """Write the status's own phrase for `detail=str(e)`, and log what happened."""
     tree = Tree(source)
     for raised in tree.within(cst.Raise, finding.line - 3, finding.end_line):
@@ -37,7 +37,7 @@ def _argument(call: cst.Call) -> cst.Arg | None:
 
 def _mended(
     tree: Tree, call: cst.Call, argument: cst.Arg, line: cst.SimpleStatementLine
-) -> bytes | None:
+) -> Change | None:
     handler = tree.above(line, cst.ExceptHandler)
     phrase = _phrase(call)
     if handler is None or phrase is None or not isinstance(handler.body, cst.IndentedBlock):
@@ -45,13 +45,13 @@ def _mended(
     constant = argument.with_changes(value=cst.SimpleString(f'"{phrase}"'))
     mended: Any = line.deep_replace(argument, constant)
     if _is_logged(handler) or line not in handler.body.body:
-        return tree.replaced(line, mended)
+        return Change(tree.replaced(line, mended))
     statements = list(handler.body.body)
     place = statements.index(line)
     statements[place : place + 1] = [_log(tree, phrase), mended]
     body = handler.body.with_changes(body=statements)
     text = tree.replaced(handler, handler.with_changes(body=body))
-    return text if _logger(tree) else with_import(text, "logging")
+    return Change(text, imports=() if _logger(tree) else ("logging",))
 
 
 def _phrase(call: cst.Call) -> str | None:

@@ -6,19 +6,19 @@ from typing import Final
 import libcst as cst
 
 from roadworthy.audit.finding import Finding
-from roadworthy.audit.fixes.tree import Tree, dotted, with_argument
+from roadworthy.audit.fixes.tree import Change, Tree, dotted, with_argument
 
 __all__ = ["mend_all"]
 
 _SCOPE: Final = "scope"
 
 
-def mend_all(sources: dict[str, bytes], finding: Finding) -> dict[str, bytes] | None:
+def mend_all(sources: dict[str, bytes], finding: Finding) -> dict[str, Change] | None:
     """Add `scope="function"` to every `Depends` of the dependency, in all files.
 
     In all of them, because a request that uses both scopes gets the dependency twice.
     """
-    changed: dict[str, bytes] = {}
+    changed: dict[str, Change] = {}
     name = finding.where.rpartition(".")[2]
     for path, source in sources.items():
         if name.encode() not in source or b"Depends(" not in source:
@@ -27,7 +27,7 @@ def mend_all(sources: dict[str, bytes], finding: Finding) -> dict[str, bytes] | 
         if text is None:
             return None
         if text != source:
-            changed[path] = text
+            changed[path] = Change(text)
     return changed or None
 
 

@@ -96,27 +96,38 @@ def _best(
 def _attempt(sources: Mapping[str, bytes], wanted: Sequence[Finding]) -> _Attempt:
     attempt = _Attempt(dict(sources))
     # From the end, so that what is added moves nothing that is still to be found.
+    changes: dict[str, list[Any]] = {}
     for finding in sorted(wanted, key=lambda one: (one.path, -one.line, -one.column)):
-        changed = _changed(attempt.sources, finding)
-        if changed and all(_parses(text) for text in changed.values()):
-            attempt.sources |= changed
+        changed = _changed(attempt.sources, finding) or {}
+        if changed and all(_parses(change.finished()) for change in changed.values()):
             attempt.done.append(finding)
-            for path in changed:
+            for path, change in changed.items():
+                attempt.sources[path] = change.text
+                changes.setdefault(path, []).append(change)
                 attempt.touched.setdefault(path, set()).add(_key(finding))
+    for path, those in changes.items():
+        attempt.sources[path] = _finished(attempt.sources[path], those)
     return attempt
 
 
-def _changed(sources: dict[str, bytes], finding: Finding) -> dict[str, bytes] | None:
+def _finished(text: bytes, changes: Sequence[Any]) -> bytes:
+    """Return a text with the imports that all its changes need."""
+    for change in changes:
+        text = replace(change, text=text).finished()
+    return text
+
+
+def _changed(sources: dict[str, bytes], finding: Finding) -> dict[str, Any] | None:
     tree: Any = import_module("roadworthy.audit.fixes.tree")
     module: Any = import_module(f"roadworthy.audit.fixes.{fixes.KNOWN[finding.name].module}")
     try:
         if hasattr(module, "mend_all"):
-            changed: dict[str, bytes] | None = module.mend_all(sources, finding)
+            changed: dict[str, Any] | None = module.mend_all(sources, finding)
             return changed
-        text: bytes | None = module.mend(sources[finding.path], finding)
+        change: Any = module.mend(sources[finding.path], finding)
     except tree.Unreadable:
         return None
-    return None if text is None else {finding.path: text}
+    return None if change is None else {finding.path: change}
 
 
 def _parses(text: bytes) -> bool:

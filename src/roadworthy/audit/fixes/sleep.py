@@ -3,20 +3,20 @@
 import libcst as cst
 
 from roadworthy.audit.finding import Finding
-from roadworthy.audit.fixes.tree import Tree, dotted, with_import, without_unused
+from roadworthy.audit.fixes.tree import Change, Tree, dotted
 
 __all__ = ["mend"]
 
 
-def mend(source: bytes, finding: Finding) -> bytes | None:
+def mend(source: bytes, finding: Finding) -> Change | None:
     """Write `await asyncio.sleep(...)` for `time.sleep(...)`, in an `async def`."""
     tree = Tree(source)
     for call in tree.within(cst.Call, finding.line, finding.end_line):
         if _is_sleep(tree, call) and _may_await(tree, call):
             func = cst.Attribute(cst.Name("asyncio"), cst.Name("sleep"))
             awaited = cst.Await(call.with_changes(func=func, lpar=[], rpar=[]))
-            mended = with_import(tree.replaced(call, awaited), "asyncio")
-            return without_unused(mended, "time")
+            mended = tree.replaced(call, awaited)
+            return Change(mended, imports=("asyncio",), unused=("time",))
     return None
 
 

@@ -1,6 +1,7 @@
 """A file's concrete syntax: where nodes are, and how one is replaced."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from roadworthy.audit.refusal import CannotRun
@@ -13,12 +14,40 @@ try:
 except ModuleNotFoundError as missing:
     raise CannotRun("--fix needs libcst. Type: pip install 'roadworthy[audit]'") from missing
 
-__all__ = ["Tree", "Unreadable", "dotted", "with_argument", "with_import", "without_unused"]
+__all__ = [
+    "Change",
+    "Tree",
+    "Unreadable",
+    "dotted",
+    "with_argument",
+    "with_import",
+    "without_unused",
+]
 
 Unreadable = cst.ParserSyntaxError
 """A file that libcst does not understand."""
 
 Node = TypeVar("Node", bound=cst.CSTNode)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A new text; what it imports is changed last, as that moves the lines of other findings."""
+
+    text: bytes
+    imports: tuple[str, ...] = ()
+    """Dotted names that it needs: `asyncio`, or `fastapi.HTTPException`."""
+    unused: tuple[str, ...] = ()
+    """Modules that it may need no more."""
+
+    def finished(self) -> bytes:
+        """Return the text with its imports."""
+        text = self.text
+        for name in self.imports:
+            text = with_import(text, name)
+        for name in self.unused:
+            text = without_unused(text, name)
+        return text
 
 
 class Tree:

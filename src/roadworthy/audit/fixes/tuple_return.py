@@ -3,7 +3,7 @@
 import libcst as cst
 
 from roadworthy.audit.finding import Finding
-from roadworthy.audit.fixes.tree import Tree, with_import
+from roadworthy.audit.fixes.tree import Change, Tree
 
 __all__ = ["mend"]
 
@@ -13,7 +13,7 @@ _PLAIN = (cst.Integer, cst.Float, cst.SimpleString)
 _PARTS = ("content", "status_code", "headers")
 
 
-def mend(source: bytes, finding: Finding) -> bytes | None:
+def mend(source: bytes, finding: Finding) -> Change | None:
     """Return a `JSONResponse` of the parts of the tuple."""
     tree = Tree(source)
     for statement in tree.within(cst.Return, finding.line, finding.end_line):
@@ -23,7 +23,7 @@ def mend(source: bytes, finding: Finding) -> bytes | None:
     return None
 
 
-def _answered(tree: Tree, value: cst.Tuple, parts: list[cst.BaseExpression]) -> bytes:
+def _answered(tree: Tree, value: cst.Tuple, parts: list[cst.BaseExpression]) -> Change:
     plain = _is_plain(parts[0])
     code = [tree.module.code_for_node(part) for part in parts]
     encoder = "" if plain else tree.imported(*_ENCODERS) or "jsonable_encoder"
@@ -31,9 +31,9 @@ def _answered(tree: Tree, value: cst.Tuple, parts: list[cst.BaseExpression]) -> 
     content = code[0] if plain else f"{encoder}({code[0]})"
     named = ", ".join(f"{name}={one}" for name, one in zip(_PARTS[1:], code[1:], strict=False))
     mended = tree.replaced(value, cst.parse_expression(f"{answer}({content}, {named})"))
-    if not tree.imported(*_ANSWERS):
-        mended = with_import(mended, _ANSWERS[0])
-    return mended if plain or tree.imported(*_ENCODERS) else with_import(mended, _ENCODERS[0])
+    imports = [] if tree.imported(*_ANSWERS) else [_ANSWERS[0]]
+    imports += [] if plain or tree.imported(*_ENCODERS) else [_ENCODERS[0]]
+    return Change(mended, imports=tuple(imports))
 
 
 def _is_plain(node: cst.BaseExpression) -> bool:
