@@ -30,6 +30,8 @@ HERE = Path(__file__).parent
 LABELS = HERE / "_audit" / "labels.jsonl"
 RESULT = HERE / "audit.md"
 NEAR = 3
+KNOWN = """The rules were written with these labels at hand: on other code they may do worse. A
+false label counts as found also where a true finding of its rule stands in the same function."""
 RUNS = 5
 
 
@@ -198,6 +200,7 @@ def report(
         total.missed += score.missed
         total.quiet += score.quiet
     lines.append(f"| **all** | {row(total)} |")
+    lines.append("\n" + KNOWN)
     for confidence in ("high", "medium"):
         found = total.right[confidence] + total.wrong[confidence]
         ratio = f"{total.right[confidence] / found:.2f}" if found else "-"
@@ -237,12 +240,12 @@ def fast(corpus: Path, semgrep: str | None, tree: str | None) -> str:
     target = Path(tree).resolve() if tree else corpus
     files = sum(1 for path in target.rglob("*.py") if ".git" not in path.parts)
     with tempfile.TemporaryDirectory() as folder:
-        cache = str(Path(folder, "cache"))
+        os.environ["XDG_CACHE_HOME"] = folder
         ours = [sys.executable, "-m", "roadworthy.cli", "audit", "--format", "json"]
         ruff = [sys.executable, "-m", "ruff", "check", "--no-cache", "--select", "ALL", "-q"]
         commands = {
             "roadworthy audit, cold": [*ours, "--no-cache"],
-            "roadworthy audit, cached": [*ours, "--cache-dir", cache],
+            "roadworthy audit, cached": ours,
             "ruff check --select ALL": [*ruff, "--output-format", "json"],
         }
         if semgrep:

@@ -26,7 +26,9 @@ def join(result: Result, app: App, *, root: Path) -> Result:
     answer, handlers that are registered. What it does not serve has low confidence.
     """
     joined = [one for finding in result.findings for one in _joined(finding, app, root)]
-    return replace(result, findings=tuple(joined), notes=(*result.notes, *_notes(result, app)))
+    return replace(
+        result, findings=tuple(joined), notes=(*result.notes, *_notes(result, app, root))
+    )
 
 
 def _joined(finding: Finding, app: App, root: Path) -> Iterator[Finding]:
@@ -88,8 +90,9 @@ def _is_served(finding: Finding, file: str, app: App) -> bool:
     )
 
 
-def _notes(result: Result, app: App) -> Iterator[str]:
-    unknown = len(app.routes) - result.routes
-    yield f"{app.target} answers {len(app.routes)} routes; {result.routes} were read in the code."
+def _notes(result: Result, app: App, root: Path) -> Iterator[str]:
+    own = [one for one in app.routes if Path(one.file).is_relative_to(root.resolve())]
+    yield f"{app.target} answers {len(own)} routes of its own; {result.routes} were read."
+    unknown = len(own) - result.routes
     if unknown > 0:
         yield f"At least {unknown} of them were not understood by reading, and not judged."
