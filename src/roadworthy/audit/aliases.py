@@ -1,4 +1,4 @@
-"""What stands behind the name of a type: `SessionDep = Annotated[Session, Depends(...)]`."""
+"""What stands behind the name of a type, such as `SessionDep`."""
 
 import ast
 
@@ -9,7 +9,7 @@ __all__ = ["alias", "definition", "unwrap"]
 
 
 def alias(node: ast.expr, scope: Scope) -> tuple[ast.expr, Scope] | None:
-    """Return what `Name = Annotated[...]` or `Name = A | B` says, and where it says it."""
+    """Return what `Name = Annotated[...]` or `Name = A | B` says, and where."""
     found = definition(node, scope)
     if found is None:
         return None
@@ -69,7 +69,7 @@ def _starreddefinition(name: str, module: Module, hops: int = 0) -> tuple[Assign
 def unwrap(
     annotation: ast.expr | None, scope: Scope
 ) -> tuple[ast.expr | None, Scope, list[tuple[ast.expr, Scope]]]:
-    """Return an annotation without its metadata, its scope, and the metadata with theirs.
+    """Return an annotation, its scope, and its metadata with their scopes.
 
     Aliases of `Annotated` are followed, also into other modules.
     """

@@ -1,4 +1,4 @@
-"""Work that is done after the answer: what tasks a function adds, and what becomes of errors."""
+"""Work after the answer: which tasks are added, and what becomes of errors."""
 
 import ast
 from collections.abc import Iterator
@@ -68,7 +68,7 @@ def tasks(function: Function) -> Iterator[Task]:
 
 
 def first_unhandled(function: Function) -> Reached | None:
-    """Return a call of a task that may fail for outside reasons, where nothing handles that."""
+    """Return a call of a task that may fail with nothing to handle that."""
     if _has_broad_handler(function) or _is_wrapped(function):
         return None
     for reached in reach(function):

@@ -51,7 +51,7 @@ def load(folder: Path, key: str) -> Result | None:
 
 
 def store(folder: Path, key: str, result: Result) -> None:
-    """Keep a result, and as many of the newest ones; a folder that cannot be written is left."""
+    """Keep a result, and the newest others; give up where nothing can be written."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / ".gitignore").write_text("*\n")

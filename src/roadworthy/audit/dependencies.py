@@ -1,4 +1,4 @@
-"""`Dependency`: a function that FastAPI calls for a route, and what it is asked for."""
+"""`Dependency`: a function that FastAPI calls for a route."""
 
 import ast
 from collections.abc import Iterator

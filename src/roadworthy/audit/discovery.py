@@ -7,7 +7,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Final
 
-__all__ = ["is_test", "may_matter", "project_root", "python_files", "source_files"]
+__all__ = ["is_excluded", "is_test", "may_matter", "project_root", "python_files", "source_files"]
 
 _SKIPPED: Final = frozenset(
     {

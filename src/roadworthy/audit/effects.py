@@ -1,4 +1,4 @@
-"""What calls wait for outside the process: servers, databases, files, other processes."""
+"""What calls wait for: servers, databases, files, other processes."""
 
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
@@ -8,6 +8,7 @@ from roadworthy.audit.reach import Reached
 __all__ = ["DATABASES", "Effect", "Kind", "blocking", "outside"]
 
 Kind: TypeAlias = Literal["server", "database", "files", "process", "time"]
+"""What a call waits for."""
 
 _SAID: Final[dict[Kind, str]] = {
     "server": "waits for another server",
@@ -179,7 +180,7 @@ DATABASES: Final = frozenset(
 
 
 def blocking(reached: Reached) -> Effect | None:
-    """Return what a synchronous call waits for, or None where it does not, or is not known."""
+    """Return what a synchronous call waits for, or None where nothing is known."""
     ref = reached.ref
     if ref is None or ref.entity is not None or ref.is_instance or reached.call.awaited:
         return None

@@ -1,4 +1,4 @@
-"""Ask every rule about every module that may matter, on as many processors as there are."""
+"""Ask every rule about every module that may matter, on all processors."""
 
 import gc
 import os

@@ -11,7 +11,7 @@ from roadworthy.audit.module import Function
 from roadworthy.audit.routes import route_of
 from roadworthy.audit.statuses import is_http_exception, response_status
 
-__all__ = ["Leak", "leaks", "tells"]
+__all__ = ["Leak", "Telling", "leaks", "tells"]
 
 _TEXTS: Final = frozenset({"args", "message", "msg", "orig", "statement", "reason", "strerror"})
 """Attributes of exceptions that hold their text."""

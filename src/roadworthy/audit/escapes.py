@@ -1,4 +1,4 @@
-"""HTTPExceptions: which ones leave a function, and which a clause on the way catches."""
+"""HTTPExceptions: which ones leave a function, and which are caught in it."""
 
 import ast
 from collections.abc import Iterator

@@ -80,7 +80,7 @@ class Finding:
 
     @property
     def fingerprint(self) -> str:
-        """Return what stays the same when lines are added above, or the file is reformatted."""
+        """Return what stays the same when lines move or the file is reformatted."""
         parts = (self.rule, self.path, self.where, self.code)
         return sha256("\0".join(parts).encode()).hexdigest()[:32]
 

@@ -36,7 +36,7 @@ class Event:
     statement: ast.stmt
 
     def blocks(self, *kinds: Kind) -> Iterator[Block]:
-        """Return the blocks around it, from within; only of some kinds where these are given."""
+        """Return the blocks around it, from within; only of some kinds if given."""
         for block in self.block.chain() if self.block is not None else ():
             if not kinds or block.kind in kinds:
                 yield block

@@ -1,4 +1,4 @@
-"""Exception handlers: which exceptions an application answers itself, and with what."""
+"""Exception handlers: what an application answers itself, and with what."""
 
 import ast
 from collections.abc import Iterator

@@ -49,6 +49,7 @@ class Held:
 
 
 NOTHING: Final = Held()
+"""What most expressions hold."""
 
 
 def optional(body: Body) -> frozenset[str]:

@@ -52,7 +52,7 @@ class Field:
 
 
 def is_model(ref: Ref | None) -> bool:
-    """Return whether something is a Pydantic model of the project, or an instance of one."""
+    """Return whether something is, or is of, a Pydantic model of the project."""
     return ref is not None and ref.cls is not None and names.is_a(ref, *_MODELS)
 
 

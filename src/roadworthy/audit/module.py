@@ -182,7 +182,7 @@ class Function:
 
     @property
     def is_bound(self) -> bool:
-        """Return whether its first parameter is filled in when it is called by an instance."""
+        """Return whether an instance fills in its first parameter."""
         return self.cls is not None and not any(
             isinstance(decorator, ast.Name) and decorator.id == "staticmethod"
             for decorator in self.node.decorator_list
@@ -209,7 +209,9 @@ class Function:
 
 
 Scope: TypeAlias = Module | Class | Function
+"""Where names are bound."""
 Binding: TypeAlias = Imported | Assigned | Class | Function
+"""What a name is bound to."""
 
 
 def _bind(body: list[ast.stmt], scope: Scope, module: Module) -> None:

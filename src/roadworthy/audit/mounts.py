@@ -9,7 +9,7 @@ from roadworthy.audit.codebase import Codebase
 from roadworthy.audit.flow import Call
 from roadworthy.audit.module import Assigned, Class, Module, Scope
 
-__all__ = ["prefixes"]
+__all__ = ["prefix_of", "prefixes"]
 
 _Router: TypeAlias = int
 """What tells a router apart: the assignment that makes it."""
@@ -19,7 +19,7 @@ _DEEPEST = 5
 
 
 def prefixes(router: ast.expr, scope: Scope) -> list[str]:
-    """Return the prefixes under which a router is included; one, empty, where none is known."""
+    """Return the prefixes that a router is included under; `""` if unknown."""
     codebase = scope.module.codebase
     if codebase.mounts is None:
         codebase.mounts = _mounts(codebase)
@@ -100,4 +100,4 @@ def _text(node: ast.expr, scope: Scope) -> str:
 
 
 def _part(part: ast.expr) -> str:
-    return part.value if isinstance(part, ast.Constant) else "{" + ast.unparse(part)[3:-2] + "}"  # type: ignore[return-value]
+    return str(part.value) if isinstance(part, ast.Constant) else f"{{{ast.unparse(part)[3:-2]}}}"

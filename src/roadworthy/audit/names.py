@@ -1,4 +1,4 @@
-"""What an expression stands for: imports, aliases, types, attributes and results of calls.
+"""What an expression stands for, through imports, types and calls.
 
 Nothing is imported and nothing runs: where the code does not tell, the answer is None.
 """
@@ -344,7 +344,7 @@ def _bases(cls: Class) -> Iterator[Ref]:
 
 
 def is_a(ref: Ref | None, *names: str) -> bool:
-    """Return whether something is, or is an instance of, a library's class, also by inheritance."""
+    """Return whether something is, or is of, a library's class, or inherits it."""
     if ref is None:
         return False
     if ref.cls is None:

@@ -1,4 +1,4 @@
-"""Follow what a request did not name: which defaults of its body are written, and where.
+"""Follow what a request did not name to where its defaults are written.
 
 The body of a PATCH is a model whose optional fields have defaults. From the route on, and
 into the functions it calls, this keeps what every local name holds of them: the body, one

@@ -10,6 +10,7 @@ from typing import Any, Final, TypeAlias
 __all__ = ["LATEST", "Pin", "Version", "named_in", "pin_of", "service_root"]
 
 Version: TypeAlias = tuple[int, ...]
+"""Its numbers: 0.115.2 is (0, 115, 2)."""
 
 LATEST: Final[Version] = (999,)
 """What an open range resolves to today."""
@@ -54,7 +55,7 @@ def _is_service(folder: Path) -> bool:
 
 @lru_cache(maxsize=512)
 def pin_of(root: Path, folder: str, library: str) -> Pin | None:
-    """Return which version of a library the files in a folder, or those above it, ask for."""
+    """Return which version of a library a folder, or one above it, asks for."""
     here = Path(folder)
     while True:
         found = _in_folder(root / here, library)

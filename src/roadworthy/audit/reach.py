@@ -45,7 +45,7 @@ class Reached:
 
     @property
     def blocks_loop(self) -> bool:
-        """Return whether it runs on the event loop, given that its outermost function does."""
+        """Return whether it runs on the event loop, if its outermost function does."""
         return not self.call.awaited
 
 
@@ -80,7 +80,7 @@ def callee(reached: Reached) -> Function | None:
 
 
 def reach(function: Function, *, hops: int = HOPS) -> Iterator[Reached]:
-    """Return the calls of a function, and of what it calls, as far as so many hops away."""
+    """Return the calls of a function, and of what it calls, to so many hops."""
     yield from _reach(function, (), hops, {id(function)})
 
 
@@ -107,7 +107,7 @@ _THREADS: Final = {
 
 
 def in_thread(call: ast.Call, scope: Scope) -> ast.Call | None:
-    """Return the call that `to_thread(function, …)` or `sync_to_async(function)(…)` makes."""
+    """Return the call that `to_thread(function, …)` or the like makes."""
     if isinstance(call.func, ast.Call):
         inner = names.resolve(call.func.func, scope)
         if inner is not None and inner.name in _THREADS and call.func.args:
@@ -124,7 +124,7 @@ def in_thread(call: ast.Call, scope: Scope) -> ast.Call | None:
 
 
 def by_name(call: ast.Call, scope: Scope) -> Function | None:
-    """Return the only function of the project that a call of something unknown can mean.
+    """Return the only function that a call of something unknown can mean.
 
     It has that name and takes every argument by its name: `context.store.change(price=…)`.
     """

@@ -1,4 +1,4 @@
-"""`Ref`: what a name or an expression stands for, as far as reading the code tells."""
+"""`Ref`: what an expression stands for, as far as the code tells."""
 
 from dataclasses import dataclass, replace
 from typing import TypeAlias
@@ -8,6 +8,7 @@ from roadworthy.audit.module import Class, Function, Module
 __all__ = ["Entity", "Ref"]
 
 Entity: TypeAlias = Module | Class | Function
+"""What a project defines."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from roadworthy.audit.module import Class, Function, Module, Param, Scope
 from roadworthy.audit.place import Place
 from roadworthy.audit.ref import Ref
 
-__all__ = ["Body", "Route", "route_of", "routes_in", "routes_of"]
+__all__ = ["Body", "Route", "is_upload", "route_of", "routes_in", "routes_of"]
 
 _METHODS: Final = frozenset({"get", "post", "put", "patch", "delete", "head", "options", "trace"})
 _OTHERS: Final = frozenset({"api_route", "route"})
@@ -231,7 +231,11 @@ def _keyword(call: ast.Call, name: str) -> ast.expr | None:
 def _listed(call: ast.Call) -> frozenset[str]:
     value = _keyword(call, "methods")
     if isinstance(value, ast.List | ast.Tuple | ast.Set):
-        return frozenset(e.value.upper() for e in value.elts if _is_text(e))  # type: ignore[attr-defined]
+        return frozenset(
+            one.value.upper()
+            for one in value.elts
+            if isinstance(one, ast.Constant) and isinstance(one.value, str)
+        )
     return frozenset({"GET"})
 
 

@@ -1,4 +1,4 @@
-"""`Rule`: one kind of mistake: how it is found, why it is one, and what to type instead."""
+"""`Rule`: a kind of mistake, how it is found, and what to type instead."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""`Service`: everything that is deployed together, for rules that judge it as a whole."""
+"""`Service`: what is deployed together, for rules that judge it whole."""
 
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -46,7 +46,7 @@ class Stall:
 
 
 def on_loop(route: Route) -> Iterator[Function]:
-    """Return the functions of a route that run on the event loop: its own, and dependencies."""
+    """Return the functions of a route that run on the event loop."""
     if route.is_async:
         yield route.function
     yield from (one.function for one in route.dependencies if one.function.is_async)

@@ -1,4 +1,4 @@
-"""How code decides what type an upload has: by its name, by what is declared, by its bytes."""
+"""How code decides what type an upload has: by name, header, or bytes."""
 
 import ast
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Uploaded files: which code gets them, where they are read whole, and what limits them."""
+"""Uploaded files: who gets them, where they are read whole, what limits them."""
 
 import ast
 from collections.abc import Iterator

@@ -140,7 +140,7 @@ def _project_function(ref: Ref | None) -> Function | None:
 
 
 def handed_over(reached: Reached) -> tuple[Function, ast.Call] | None:
-    """Return what a call lets others run, and how: `to_thread(work, file)` is `work(file)`."""
+    """Return what a call lets others run: `to_thread(work, file)` is `work(file)`."""
     at = _place(reached)
     node = reached.call.node
     if at is None or len(node.args) <= at:

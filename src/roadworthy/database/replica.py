@@ -1,4 +1,4 @@
-"""`Replica`: where reads go that need not see the last commit, as long as it is there.
+"""`Replica`: where reads go that need not see the last commit.
 
 Where it takes no connection, the primary is asked in its place, and the replica is left
 alone for a while: then one reader tries it again, and all follow once that has worked.
@@ -31,7 +31,7 @@ _LAG: Final = text(
 
 
 class Replica:
-    """The engines of a replica; `primary` is who is asked in its place, with `arguments`."""
+    """The engines of a replica; `primary` is asked in its place."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class Replica:
         event.listen(engine.sync_engine, "handle_error", self._note)
 
     def may_be_asked(self) -> bool:
-        """Tell whether to read here now; where it was away, one reader at a time is told so."""
+        """Tell whether to read here now; one reader at a time tries it again."""
         now = monotonic()
         if now < self._away_until:
             return False

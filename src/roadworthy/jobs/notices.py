@@ -23,7 +23,7 @@ _CHECK: Final = 20.0
 
 
 def can_listen(units: object, engine: AsyncEngine) -> bool:
-    """Tell whether notices reach a connection: not SQLite's, and not one through a pooler."""
+    """Tell whether notices reach a connection: not through a pooler, say."""
     return engine.dialect.name == "postgresql" and getattr(units, "can_listen", True)
 
 

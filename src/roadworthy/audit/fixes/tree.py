@@ -32,7 +32,7 @@ Node = TypeVar("Node", bound=cst.CSTNode)
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A new text; what it imports is changed last, as that moves the lines of other findings."""
+    """A new text; its imports are changed last, as that moves other lines."""
 
     text: bytes
     imports: tuple[str, ...] = ()

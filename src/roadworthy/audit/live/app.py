@@ -56,7 +56,7 @@ class App:
 
 
 def look(target: str, *, folder: Path, timeout: timedelta = timedelta(seconds=60)) -> App:
-    """Import `module:app` in another process that runs in a folder, and return what it has.
+    """Import `module:app` in another process, and return what it has.
 
     Raises:
         CannotImport: The import failed, took too long, or gave no FastAPI application.

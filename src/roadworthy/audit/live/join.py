@@ -20,7 +20,7 @@ _CONTRACT: Final = (
 
 
 def join(result: Result, app: App, *, root: Path) -> Result:
-    """Return the findings that the application bears out, with the paths of their routes.
+    """Return the findings that the application bears out, with their routes.
 
     What it disproves is left out: uploads with a limit, dependencies that end before the
     answer, handlers that are registered. What it does not serve has low confidence.

@@ -13,6 +13,10 @@ from roadworthy.audit.rule import Example, Hit, Rule
 __all__ = ["RULE"]
 
 
+_SHOWN: Final = 4
+"""Fields that a message names."""
+
+
 def _check(route: Route) -> Iterator[Hit]:
     if not route.methods & {"PATCH", "PUT"} or not route.bodies:
         return
@@ -66,7 +70,8 @@ def _message(route: Route, fields: list[str]) -> str:
         name: field for body in route.bodies for name, field in models.fields(body.model).items()
     }
     nulls = [name for name in fields if name in defaults and defaults[name].default_is_none]
-    named = ", ".join(f"`{name}`" for name in fields[:4]) + (" …" if len(fields) > 4 else "")  # noqa: PLR2004
+    more = " …" if len(fields) > _SHOWN else ""
+    named = ", ".join(f"`{name}`" for name in fields[:_SHOWN]) + more
     what = "null" if len(nulls) == len(fields) else "the default"
     return f"{route.title}: who does not send {named} has {what} written over what is stored."
 

@@ -85,7 +85,8 @@ def _is_kept(one: Reached) -> bool:
     """Return whether what is made is kept for later requests: `app.state.client = …`."""
     statement = one.call.statement
     targets = statement.targets if isinstance(statement, ast.Assign) else []
-    globals_ = {name for event in one.scope.flow.globals for name in event.node.names}  # type: ignore[attr-defined]
+    statements = [event.node for event in one.scope.flow.globals]
+    globals_ = {name for node in statements if isinstance(node, ast.Global) for name in node.names}
     return any(
         isinstance(target, ast.Attribute | ast.Subscript)
         or (isinstance(target, ast.Name) and target.id in globals_)

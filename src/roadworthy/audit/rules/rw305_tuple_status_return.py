@@ -16,7 +16,7 @@ def _check(route: Route) -> Iterator[Hit]:
     function = route.function
     for event in function.flow.returns:
         match event.node:
-            case ast.Return(value=ast.Tuple(elts=[_, second, *rest])) if len(rest) < 2:  # noqa: PLR2004
+            case ast.Return(value=ast.Tuple(elts=[_, second, *rest])) if not rest[1:]:
                 status = status_of(second, function)
                 if status is not None and 100 <= status < 600:  # noqa: PLR2004 - RFC 9110 §15
                     yield Hit(
