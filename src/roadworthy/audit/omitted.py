@@ -14,7 +14,7 @@ from typing import Final
 from roadworthy.audit import libraries, names, reach
 from roadworthy.audit.flow import Call
 from roadworthy.audit.held import NOTHING, Guards, Held, Holding
-from roadworthy.audit.module import Function
+from roadworthy.audit.module import Assigned, Function
 from roadworthy.audit.reach import Reached
 from roadworthy.audit.ref import Ref
 from roadworthy.audit.routes import Route
@@ -163,12 +163,23 @@ class _Trace(Holding):
         self, owner: ast.expr, value: Held, statement: ast.stmt, guards: Guards
     ) -> Iterator[Write]:
         """`changes["name"] = body.name` gathers in a local dict; others are written to."""
-        if isinstance(owner, ast.Name) and owner.id in self.held | dict.fromkeys(self.fresh):
+        if isinstance(owner, ast.Name) and self._gathers(owner.id):
             unguarded = value.without(guards.sent | guards.valued)
             added = replace(unguarded, kept=unguarded.kept | (value.fields & guards.valued))
             self.held[owner.id] = self.held.get(owner.id, NOTHING).joined(replace(added, many=True))
-        elif self._is_stored(owner) and not _is_of_request(owner):
+        elif self._is_stored(owner) and self._is_read_from_store(owner):
             yield from self._write(value, statement, guards, owner)
+
+    def _gathers(self, name: str) -> bool:
+        """Return whether a local dict is there to gather values, rather than stored."""
+        return name in self.fresh or not self.held.get(name, NOTHING).nothing
+
+    def _is_read_from_store(self, owner: ast.expr) -> bool:
+        """Return whether a dict is a stored one: an element of another, or of a module."""
+        if not isinstance(owner, ast.Name):
+            return True
+        made = [one for one in self.function.names.get(owner.id, ()) if isinstance(one, Assigned)]
+        return not made or any(_is_element(one.value) for one in made)
 
     def _note_fresh(self, name: str, value: ast.expr) -> None:
         made = value.value if isinstance(value, ast.Await) else value
@@ -231,7 +242,7 @@ class _Trace(Holding):
 
     def _writes_to(self, owner: ast.expr, attr: str, call: ast.Call) -> bool:
         """Return whether a method of that name writes, rather than asks or gathers."""
-        if isinstance(owner, ast.Name) and owner.id in self.held:
+        if isinstance(owner, ast.Name) and not self.held.get(owner.id, NOTHING).nothing:
             return False
         ref = names.resolve(call.func, self.function)
         if attr in {"values", "where"}:
@@ -331,6 +342,20 @@ _WRITERS: Final = frozenset(
 
 def _ends(body: list[ast.stmt]) -> bool:
     return isinstance(body[-1], ast.Return | ast.Raise | ast.Continue)
+
+
+def _is_element(value: ast.expr | None) -> bool:
+    """Return whether a value was taken out of something: `items[key]`, `items.get(key)`."""
+    match value:
+        case ast.Subscript():
+            return True
+        case (
+            ast.Call(func=ast.Attribute(attr=attr))
+            | ast.Await(value=ast.Call(func=ast.Attribute(attr=attr)))
+        ):
+            return attr in {"get", "find_one", "fetch_one", "fetchone"}
+        case _:
+            return False
 
 
 def _is_class(ref: Ref) -> bool:

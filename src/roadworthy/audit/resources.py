@@ -1,6 +1,7 @@
 """What a function opens and somebody must close: sessions, connections, clients."""
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -10,7 +11,15 @@ from roadworthy.audit.flow import Event
 from roadworthy.audit.module import Function
 from roadworthy.audit.ref import Ref
 
-__all__ = ["CLIENTS", "Opened", "is_cached", "is_closeable", "opened", "releases"]
+__all__ = [
+    "CLIENTS",
+    "Opened",
+    "is_cached",
+    "is_closeable",
+    "may_be_closeable",
+    "opened",
+    "releases",
+]
 
 CLIENTS: Final = frozenset(
     {
@@ -51,6 +60,23 @@ class Opened:
 def is_closeable(ref: Ref | None) -> bool:
     """Return whether something holds what is only given back when it is closed."""
     return ref is not None and ref.is_instance and names.is_a(ref, *_SESSIONS, *CLIENTS)
+
+
+def may_be_closeable(ref: Ref | None, function: Function) -> bool:
+    """Return whether something of the project's own has to be closed, as far as it looks."""
+    if ref is None or ref.cls is None or not ref.is_instance:
+        return False
+    methods = {
+        method.name for base in names.bases(ref.cls) if base.cls for method in base.cls.methods
+    }
+    opens = any(
+        isinstance(call.node.func, ast.Attribute) and call.node.func.attr in {"connect", "open"}
+        for call in function.flow.calls
+    )
+    return bool(methods & _RELEASES) and (opens or bool(_NAMED.search(ref.cls.name)))
+
+
+_NAMED: Final = re.compile(r"Session|Connection|Client|Pool")
 
 
 def opened(function: Function) -> dict[str, Opened]:

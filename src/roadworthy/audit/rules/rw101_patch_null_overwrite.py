@@ -124,6 +124,33 @@ def patch_item(item_id: int, patch: ItemPatch, session: Session):
 """,
 )
 
+_BAD_DICT = Example(
+    _MODELS
+    + """
+stock = {"item-001": {"name": "Bolt", "price": 9.99}}
+
+@router.patch("/items/{item_id}")
+def patch_item(item_id: str, patch: ItemPatch):
+    item = stock[item_id]
+    item["name"] = patch.name  # found
+    item["price"] = patch.price
+    return item
+
+@router.patch("/copies/{item_id}")
+def patch_copy(item_id: str, patch: ItemPatch):
+    stored = ItemPatch(**stock[item_id])
+    changed = stored.model_copy(update=patch.model_dump())  # found
+    stock[item_id] = changed.model_dump()
+    return changed
+
+@router.patch("/labels/{item_id}")
+def label(item_id: str, patch: ItemPatch):
+    label = {"id": item_id}
+    label["name"] = patch.name
+    return label
+""",
+)
+
 _BAD_ELSEWHERE = Example(
     """
 # file: shop/store.py
@@ -212,7 +239,7 @@ changes the name of a thing also removes its price, its budget, its end date. No
 fails, and nobody sees it until the data is gone.""",
     mend="Write only what was sent: body.model_dump(exclude_unset=True).",
     ours="`Patch[Model]` of `roadworthy.patching` derives the model with `pydantic.MISSING`.",
-    bad=(_BAD_FIELDS, _BAD_LOOP, _BAD_ELSEWHERE),
+    bad=(_BAD_FIELDS, _BAD_LOOP, _BAD_DICT, _BAD_ELSEWHERE),
     good=(_GOOD_UNSET, _GOOD_REQUIRED, _GOOD_MISSING),
 )
 """The rule."""

@@ -1,12 +1,13 @@
 """RW202: a dependency opens something and returns it, so nobody closes it."""
 
 import ast
+import re
 from collections.abc import Iterator
 from typing import Final
 
 from roadworthy.audit import names, resources
 from roadworthy.audit.dependencies import Dependency
-from roadworthy.audit.finding import Severity
+from roadworthy.audit.finding import Confidence, Severity
 from roadworthy.audit.rule import Example, Hit, Rule
 
 __all__ = ["RULE"]
@@ -29,8 +30,13 @@ def _check(dependency: Dependency) -> Iterator[Hit]:
                     continue
             case _:
                 continue
-        if resources.is_closeable(ref) and not closed and ref is not None:
-            yield Hit(place=function.place(event.node), message=_message(ref.name))
+        if closed or ref is None:
+            continue
+        place, message = function.place(event.node), _message(ref.name)
+        if resources.is_closeable(ref):
+            yield Hit(place=place, message=message)
+        elif resources.may_be_closeable(ref, function):
+            yield Hit(place=place, message=message, confidence=Confidence.MEDIUM)
 
 
 def _opens(value: ast.expr, dependency: Dependency) -> bool:
@@ -42,7 +48,7 @@ def _opens(value: ast.expr, dependency: Dependency) -> bool:
 
 
 def _message(name: str) -> str:
-    kind = name.rpartition(".")[2]
+    kind = re.split(r"[.:]", name)[-1]
     return (
         f"Every request opens a {kind} that nothing closes: connections stay open until the "
         "garbage collector finds them, and under load the pool is empty."
@@ -81,6 +87,25 @@ def rates(client: requests.Session = Depends(get_client)):
     return client.get("https://rates.example", timeout=5).json()
 """)
 
+_BAD_OWN = Example("""
+from fastapi import Depends, FastAPI
+
+app = FastAPI()
+
+class Warehouse:
+    async def connect(self): ...
+    async def close(self): ...
+
+async def get_warehouse():
+    warehouse = Warehouse()
+    await warehouse.connect()
+    return warehouse  # found
+
+@app.get("/stock")
+async def stock(warehouse: Warehouse = Depends(get_warehouse)):
+    return []
+""")
+
 _GOOD = Example("""
 from fastapi import Depends, FastAPI, Request
 from sqlalchemy import create_engine
@@ -113,7 +138,7 @@ its connection, and with an error in the route also its transaction and its lock
 the garbage collector happens to find it.""",
     mend="Yield it inside `with`: `with sessions() as session: yield session`.",
     ours="`Tx` and `Read` of `roadworthy.database` open and close sessions for routes.",
-    bad=(_BAD, _BAD_CLIENT),
+    bad=(_BAD, _BAD_CLIENT, _BAD_OWN),
     good=(_GOOD,),
 )
 """The rule."""
