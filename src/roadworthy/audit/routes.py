@@ -123,7 +123,21 @@ class Route:
             return None
         annotation, scope, _ = aliases.unwrap(param.annotation, self.function.around)
         ref = names.type_of(annotation, scope)
-        return ref if models.is_model(ref) else None
+        return ref if models.is_model(ref) and not _is_one_of(annotation, scope) else None
+
+
+def _is_one_of(annotation: ast.expr | None, scope: Scope) -> bool:
+    """Return whether an annotation is a union of several models: which one, is not known."""
+    match annotation:
+        case ast.BinOp(left=left, op=ast.BitOr(), right=right):
+            parts = [left, right]
+        case ast.Subscript(slice=ast.Tuple(elts=parts)):
+            pass
+        case _:
+            return False
+    return sum(models.is_model(names.type_of(part, scope)) for part in parts) > 1 or any(
+        _is_one_of(part, scope) for part in parts
+    )
 
 
 def is_upload(param: Param, function: Function) -> bool:
@@ -237,10 +251,6 @@ def _listed(call: ast.Call) -> frozenset[str]:
             if isinstance(one, ast.Constant) and isinstance(one.value, str)
         )
     return frozenset({"GET"})
-
-
-def _is_text(node: ast.expr) -> bool:
-    return isinstance(node, ast.Constant) and isinstance(node.value, str)
 
 
 def _path(call: ast.Call) -> str:

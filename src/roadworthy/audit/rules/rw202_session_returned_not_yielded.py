@@ -8,6 +8,8 @@ from typing import Final
 from roadworthy.audit import names, resources
 from roadworthy.audit.dependencies import Dependency
 from roadworthy.audit.finding import Confidence, Severity
+from roadworthy.audit.flow import Event
+from roadworthy.audit.ref import Ref
 from roadworthy.audit.rule import Example, Hit, Rule
 
 __all__ = ["RULE"]
@@ -17,26 +19,28 @@ def _check(dependency: Dependency) -> Iterator[Hit]:
     function = dependency.function
     if function.is_generator or function.name == "__init__" or resources.is_cached(function):
         return
-    made = resources.opened(function)
     for event in function.flow.returns:
-        value = event.node.value if isinstance(event.node, ast.Return) else None
-        match value:
-            case ast.Name(id=name) if name in made:
-                ref = made[name].ref
-                closed = any(resources.releases(function, name))
-            case ast.Call() | ast.Await(value=ast.Call()):
-                ref, closed = names.resolve(value, function), False
-                if not _opens(value, dependency):
-                    continue
-            case _:
-                continue
-        if closed or ref is None:
+        ref = _returned(event, dependency)
+        if ref is None:
             continue
         place, message = function.place(event.node), _message(ref.name)
         if resources.is_closeable(ref):
             yield Hit(place=place, message=message)
         elif resources.may_be_closeable(ref, function):
             yield Hit(place=place, message=message, confidence=Confidence.MEDIUM)
+
+
+def _returned(event: Event, dependency: Dependency) -> Ref | None:
+    """Return what a function has opened, returns, and does not close."""
+    function = dependency.function
+    made = resources.opened(function)
+    match event.node.value if isinstance(event.node, ast.Return) else None:
+        case ast.Name(id=name) if name in made and not any(resources.releases(function, name)):
+            return made[name].ref
+        case ast.Call() | ast.Await(value=ast.Call()) as value if _opens(value, dependency):
+            return names.resolve(value, function)
+        case _:
+            return None
 
 
 def _opens(value: ast.expr, dependency: Dependency) -> bool:
