@@ -9,7 +9,7 @@ from roadworthy.audit.codebase import Codebase
 from roadworthy.audit.flow import Call
 from roadworthy.audit.module import Assigned, Class, Module, Scope
 
-__all__ = ["prefix_of", "prefixes"]
+__all__ = ["prefix_of", "prefixes", "text_of"]
 
 _Router: TypeAlias = int
 """What tells a router apart: the assignment that makes it."""
@@ -79,11 +79,12 @@ def prefix_of(made: Assigned, scope: Scope) -> str:
 def _written(call: ast.Call, scope: Scope) -> str:
     for keyword in call.keywords:
         if keyword.arg == "prefix":
-            return _text(keyword.value, scope)
+            return text_of(keyword.value, scope)
     return ""
 
 
-def _text(node: ast.expr, scope: Scope) -> str:
+def text_of(node: ast.expr, scope: Scope) -> str:
+    """Return the text of an expression; what is not known of it stands in braces."""
     match node:
         case ast.Constant(value=str() as text):
             return text
@@ -93,6 +94,8 @@ def _text(node: ast.expr, scope: Scope) -> str:
             if isinstance(value, ast.Constant) and isinstance(value.value, str):
                 return value.value
             return "{" + ast.unparse(node) + "}"
+        case ast.BinOp(left=left, op=ast.Add(), right=right):
+            return text_of(left, scope) + text_of(right, scope)
         case ast.JoinedStr(values=parts):
             return "".join(_part(part) for part in parts)
         case _:

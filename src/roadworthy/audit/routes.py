@@ -201,7 +201,7 @@ def _declared(declaration: ast.Call, function: Function, scope: Scope) -> Iterat
     if not _is_router(router, func.value, declaration, scope.module):
         return
     methods = frozenset({func.attr.upper()}) if func.attr in _METHODS else _listed(declaration)
-    path = _prefix(func.value, scope) + _path(declaration)
+    path = _prefix(func.value, scope) + _path(declaration, scope)
     yield Route(function, methods, path, declaration, router)
 
 
@@ -253,11 +253,9 @@ def _listed(call: ast.Call) -> frozenset[str]:
     return frozenset({"GET"})
 
 
-def _path(call: ast.Call) -> str:
+def _path(call: ast.Call, scope: Scope) -> str:
     first = call.args[0] if call.args else _keyword(call, "path")
-    if isinstance(first, ast.Constant) and isinstance(first.value, str):
-        return first.value
-    return "" if first is None else "{" + ast.unparse(first).strip("'\"") + "}"
+    return "" if first is None else mounts.text_of(first, scope)
 
 
 def _prefix(node: ast.expr, scope: Scope) -> str:
@@ -294,4 +292,4 @@ def _added_by(call: ast.Call, scope: Scope) -> Iterator[Route]:
     found = names.resolve(endpoint, scope)
     if found is not None and found.function is not None:
         router = names.resolve(call.func.value, scope)  # type: ignore[attr-defined]
-        yield Route(found.function, _listed(call), _path(call), call, router)
+        yield Route(found.function, _listed(call), _path(call, scope), call, router)

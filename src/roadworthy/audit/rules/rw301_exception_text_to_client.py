@@ -71,7 +71,7 @@ def _confidence(breadth: Breadth, leak: Leak) -> Confidence:
 
 
 def _message(handler: ast.ExceptHandler, leak: Leak) -> str:
-    kind = "any exception" if handler.type is None else f"a {ast.unparse(handler.type)}"
+    kind = "any exception" if handler.type is None else f"`{ast.unparse(handler.type)}`"
     return (
         f"The text of {kind} goes into {leak.how}: file paths, SQL, addresses and values that it "
         "names are read by whoever makes the request fail."
