@@ -97,7 +97,7 @@ def test_what_is_asked_for_or_no_write_is_nothing(written, code):
         "item.name = body.name or item.name",
         "item.name = body.name if body.name is not None else item.name",
         "item.name = item.name if body.name is None else body.name",
-        "d = body.dict(include={'name'})\nitem.update({k: v for k, v in d.items() if v is not None})",
+        "d = body.dict(include=['name'])\nitem.update({k: v for k, v in d.items() if v})",
         "if body.name is None:\n    return item\nitem.name = body.name",
     ],
 )
