@@ -4,6 +4,7 @@ import os
 import shutil
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from urllib.parse import urlsplit
@@ -11,7 +12,7 @@ from uuid import uuid4
 
 import redis
 
-__all__ = ["NoBroker", "rabbitmq_vhost", "redis_database"]
+__all__ = ["NoBroker", "PrivateRedis", "private_redis", "rabbitmq_vhost", "redis_database"]
 
 FIRST_DATABASE, DATABASES = 8, 8
 """Of Redis's sixteen: each process of the tests has one of the upper half."""
@@ -53,6 +54,56 @@ def redis_database() -> Iterator[str]:
                 client.flushdb()
             return
     raise NoBroker(f"none of the databases from {FIRST_DATABASE} on of {server} is empty")
+
+
+class PrivateRedis:
+    """A server of Redis that keeps nothing on a disk, on a port of its own, to be killed."""
+
+    def __init__(self, program: str, port: int) -> None:
+        self.url = f"redis://127.0.0.1:{port}/0"
+        words = (program, "--port", str(port), "--bind", "127.0.0.1", "--save", "")
+        self._command = (*words, "--appendonly", "no")
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it, empty, and wait until it answers."""
+        self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL)
+        with closing(redis.Redis.from_url(self.url)) as client:
+            deadline = time.monotonic() + 20
+            while not _answers(client):
+                if time.monotonic() > deadline:
+                    raise NoBroker(f"{self._command} does not answer")
+                time.sleep(0.05)
+
+    def kill(self) -> None:
+        """Kill it; what it knew is gone."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+
+@contextmanager
+def private_redis() -> Iterator[PrivateRedis]:
+    """Run a server of Redis for one test."""
+    program = shutil.which("redis-server")
+    if program is None:
+        raise NoBroker("redis-server is not installed: it is killed by a test")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = int(free.getsockname()[1])
+    server = PrivateRedis(program, port)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.kill()
+
+
+def _answers(client: redis.Redis) -> bool:
+    try:
+        return bool(client.ping())
+    except redis.RedisError:
+        return False
 
 
 def _knock(url: str, port: int) -> None:

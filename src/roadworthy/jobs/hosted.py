@@ -1,12 +1,13 @@
 """`Hosted`: parts that are open on an event loop in a thread of its own."""
 
 import asyncio
+import os
 import threading
 from collections.abc import Callable, Coroutine, Iterable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Any, Final, TypeAlias, TypeVar
 
-__all__ = ["Hosted", "NotOpen", "Parts"]
+__all__ = ["Hosted", "Hosts", "NotOpen", "Parts"]
 
 R = TypeVar("R")
 
@@ -71,3 +72,50 @@ class Hosted:
                 await stack.enter_async_context(part)
             self._opened.set()
             await self._stop.wait()
+
+
+class Hosts:
+    """The parts of this process: none in a worker's parent, which forks."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._lock = threading.Lock()
+        self._host: Hosted | None = None
+        self._of = 0
+        self._ended = False
+
+    @property
+    def here(self) -> bool:
+        """Whether this is a worker process that has begun to open its parts."""
+        return self._host is not None and self._of == os.getpid()
+
+    def here_or_begun(self) -> Hosted:
+        """Return what is open here, or is being opened.
+
+        Raises:
+            NotOpen: It has ended.
+        """
+        with self._lock:
+            if self._ended:
+                raise NotOpen("This worker process is about to end.")
+            if self._host is None or self._of != os.getpid():
+                self._host, self._of = Hosted(self._parts), os.getpid()
+                self._host.start()
+            return self._host
+
+    def begin(self, **_: object) -> None:
+        """Begin to open them: Celery kills a process that takes long to start."""
+        self.here_or_begun()
+
+    def forget(self) -> None:
+        """Open them anew with the next doorbell."""
+        with self._lock:
+            self._host = None
+
+    def end(self, **_: object) -> None:
+        """Close them, if they are this process's, for good."""
+        with self._lock:
+            host, mine = self._host, self.here
+            self._ended = mine
+        if host is not None and mine:
+            host.close()

@@ -3,7 +3,6 @@
 # Celery has no types.
 # pyright: reportMissingTypeStubs=false
 
-import inspect
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -11,14 +10,13 @@ from typing import Any, Final
 
 from celery import exceptions as celery_exceptions  # type: ignore[import-untyped]
 
+from roadworthy.jobs.engines._adapted import adapted
 from roadworthy.jobs.job import GiveUp, Job, TryAgain
 from roadworthy.jobs.task import Task, task
 
 __all__ = ["celery_task"]
 
 _celery: Any = celery_exceptions
-_JOB: Final = "roadworthy_job"
-"""The parameter that is added to those of the function."""
 _ATTEMPTS: Final = 5
 
 
@@ -44,9 +42,8 @@ def celery_task(existing: Any, **terms: Any) -> Task[...]:
     return declared
 
 
-def _function(existing: Any) -> Callable[..., object]:
-    def run(**arguments: Any) -> None:
-        job: Job = arguments.pop(_JOB)
+def _function(existing: Any) -> Callable[..., None]:
+    def call(job: Job, arguments: dict[str, Any]) -> None:
         try:
             _call(existing, job, arguments)
         except _celery.Retry as again:
@@ -57,20 +54,7 @@ def _function(existing: Any) -> Callable[..., object]:
         except _celery.Ignore:
             return
 
-    plain = getattr(existing.run, "__func__", existing.run)
-    signature = inspect.signature(existing.run)
-    added = inspect.Parameter(_JOB, inspect.Parameter.KEYWORD_ONLY, annotation=Job)
-    run.__signature__ = signature.replace(  # type: ignore[attr-defined] # inspect reads it
-        parameters=[*signature.parameters.values(), added]
-    )
-    run.__annotations__ = {
-        **dict.fromkeys(signature.parameters, Any),
-        **inspect.get_annotations(plain),
-        _JOB: Job,
-    }
-    run.__wrapped__ = plain  # type: ignore[attr-defined] # annotations are read where it stands
-    run.__module__, run.__doc__ = existing.__module__, existing.__doc__
-    return run
+    return adapted(existing.run, call, plain=getattr(existing.run, "__func__", existing.run))
 
 
 def _call(existing: Any, job: Job, arguments: dict[str, Any]) -> None:

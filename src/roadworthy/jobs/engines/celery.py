@@ -26,40 +26,26 @@ except ModuleNotFoundError as missing:
         "roadworthy.jobs.engines.celery needs Celery: pip install 'roadworthy[celery]'"
     ) from missing
 
-import logging
-import os
-import threading
-import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from roadworthy.jobs.doorbells import Doorbell
+from roadworthy.jobs.brokered import Bounds, Brokered
+from roadworthy.jobs.doorbells import Broker, Doorbell
 from roadworthy.jobs.engines._celery_broker import RUN, CeleryBroker
 from roadworthy.jobs.engines._celery_task import celery_task
-from roadworthy.jobs.hearing import Hearing
-from roadworthy.jobs.hosted import Hosted, NotOpen, Parts
-from roadworthy.jobs.loop import Limits
-from roadworthy.jobs.relay import BrokerAway, Relay, Ringing
+from roadworthy.jobs.hosted import Parts
 from roadworthy.jobs.task import RunsOn
-from roadworthy.jobs.work import Work
 
 if TYPE_CHECKING:  # importing it would import all of Celery
     from celery import Celery
 
 __all__ = ["CeleryEngine", "celery_task"]
 
-_PATIENCE: Final = timedelta(seconds=1)
-"""How long a doorbell waits for a place before another process may have it."""
-_PAUSE: Final = 1.0
-"""Seconds before a worker process that could not open its parts hears the next doorbell."""
-_BATCH: Final = 25
-
 _signals: Any = celery_signals
-_log = logging.getLogger("roadworthy.jobs")
 
 
-class CeleryEngine:
+class CeleryEngine(Brokered):
     """Run jobs in the workers of a Celery application, and ring for them elsewhere.
 
     Each worker process runs `concurrency` coroutines, `threads` and `processes` at a time,
@@ -88,33 +74,24 @@ class CeleryEngine:
         grace: timedelta = timedelta(seconds=10),
         process_setup: Callable[[], object] | None = None,
     ) -> None:
-        if min(concurrency, threads, processes, transactions, *(queue_limits or {}).values()) < 1:
-            raise ValueError("concurrency, threads, processes, transactions, limits: 1 at least.")
-        if lease < timedelta(seconds=1):
-            raise ValueError("A lease is a second or more: heartbeats have to come in time.")
-        self._app: Any = app
-        self._prefix = prefix
-        places: dict[RunsOn, int] = {"loop": concurrency, "thread": threads, "cpu": processes}
-        self._limits = Limits(
-            at_a_time=places,
+        bounds = Bounds(
+            concurrency=concurrency,
+            threads=threads,
+            processes=processes,
             transactions=transactions,
-            queues=None,
-            queue_limits=dict(queue_limits or {}),
+            queue_limits=queue_limits,
             lease=lease,
             poll=poll,
+            again=again,
             grace=grace,
             process_setup=process_setup,
         )
-        self._ringing = Ringing(
-            # Short jobs only: one message is worked off by one process.
-            batches={"loop": _BATCH, "thread": max(1, threads // 2), "cpu": 1},
-            lease=lease,
-            again=again,
-            poll=poll,
-        )
-        self._relay: Relay | None = None
-        self._hearing: Hearing | None = None
-        self._hosts: _Hosts | None = None
+        super().__init__(bounds)
+        self._app: Any = app
+        self._prefix = prefix
+
+    def _broker(self) -> Broker:
+        return CeleryBroker(self._app, self._prefix)
 
     def register(self, parts: Parts, *, queues: Iterable[str] = ("default",)) -> None:
         """Have the workers of the Celery application run the jobs of `parts()`.
@@ -124,11 +101,9 @@ class CeleryEngine:
         among that. A worker that is started without `-Q` serves these `queues` of jobs
         besides its own.
         """
-        if self._hosts is not None:
-            raise RuntimeError("This engine is registered already. Make one for each application.")
-        self._hosts = _Hosts(parts)
+        hosts = self._host(parts)
         self._app.task(
-            self._hear,
+            self._run,
             name=RUN,
             acks_late=True,
             reject_on_worker_lost=True,
@@ -137,9 +112,9 @@ class CeleryEngine:
             soft_time_limit=None,
         )
         self._serve([self._prefix + queue for queue in queues])
-        _signals.worker_process_init.connect(self._hosts.begin, weak=False)
-        _signals.worker_process_shutdown.connect(self._hosts.end, weak=False)
-        _signals.worker_shutdown.connect(self._hosts.end, weak=False)
+        _signals.worker_process_init.connect(hosts.begin, weak=False)
+        _signals.worker_process_shutdown.connect(hosts.end, weak=False)
+        _signals.worker_shutdown.connect(hosts.end, weak=False)
 
     def _serve(self, names: list[str]) -> None:
         """Have workers that were told no queues serve ours, too."""
@@ -157,105 +132,8 @@ class CeleryEngine:
         _signals.celeryd_init.connect(note, weak=False)
         _signals.celeryd_after_setup.connect(add, weak=False)
 
-    async def start(self, work: Work) -> None:
-        """Begin to hear doorbells in a worker process, and to ring them elsewhere."""
-        if self._relay is not None or self._hearing is not None:
-            raise RuntimeError("This CeleryEngine runs already. Make one for each Jobs.")
-        if self._hosts is not None and self._hosts.here:
-            self._hearing = Hearing(work, self._limits)
-            await self._hearing.start()
-        else:
-            self._relay = Relay(work, CeleryBroker(self._app, self._prefix), self._ringing)
-            await self._relay.start()
-
-    async def stop(self) -> None:
-        """Ring no more, or run no more: what does not end within the grace is given back."""
-        relay, self._relay = self._relay, None
-        hearing, self._hearing = self._hearing, None
-        if relay is not None:
-            await relay.stop()
-        if hearing is not None:
-            await hearing.stop()
-
-    def wake(self) -> None:
-        """Ring for what has been enqueued."""
-        if self._relay is not None:
-            self._relay.wake()
-
-    def recheck(self) -> None:
-        """Look now whether a running job was cancelled."""
-        if self._hearing is not None:
-            self._hearing.recheck()
-
-    @property
-    def has_room(self) -> bool:
-        """Whether this process rings: then no other need hear of its jobs."""
-        return self._relay is not None
-
-    async def ping(self) -> None:
-        """Ask the broker whether it is there, for a health check.
-
-        Raises:
-            BrokerAway: It is not; jobs are kept meanwhile.
-        """
-        if self._relay is None:
-            raise BrokerAway("Nothing rings here: no Jobs with this engine is open.")
-        await self._relay.ping()
-
-    def _hear(self, queue: str, runs_on: RunsOn, jobs: int) -> None:
+    def _run(self, queue: str, runs_on: RunsOn, jobs: int) -> None:
         """Be the Celery task: return when the jobs are claimed, and their rows keep them."""
-        if self._hosts is None:
-            raise Reject("No parts are registered.", requeue=True)
-        bell = Doorbell(queue, runs_on, jobs)
-        try:
-            answered = self._hosts.here_or_begun().call(lambda: self._claim(bell))
-        except NotOpen as error:
-            _log.error("This worker process cannot run jobs", exc_info=error.__cause__)
-            self._hosts.forget()
-            time.sleep(_PAUSE)
-            raise Reject(str(error), requeue=True) from error
-        if not answered:
-            raise Reject("There is no place for another job here.", requeue=True)
-
-    async def _claim(self, bell: Doorbell) -> bool:
-        if self._hearing is None:
-            return False  # it is about to stop
-        return await self._hearing.hear(bell, patience=_PATIENCE)
-
-
-class _Hosts:
-    """The parts of this process: none in a worker's parent, which forks."""
-
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
-        self._lock = threading.Lock()
-        self._host: Hosted | None = None
-        self._of = 0
-
-    @property
-    def here(self) -> bool:
-        """Whether this is a worker process that has begun to open its parts."""
-        return self._host is not None and self._of == os.getpid()
-
-    def here_or_begun(self) -> Hosted:
-        """Return what is open here, or is being opened."""
-        with self._lock:
-            if self._host is None or self._of != os.getpid():
-                self._host, self._of = Hosted(self._parts), os.getpid()
-                self._host.start()
-            return self._host
-
-    def begin(self, **_: object) -> None:
-        """Begin to open them: Celery kills a process that takes long to start."""
-        self.here_or_begun()
-
-    def forget(self) -> None:
-        """Open them anew with the next doorbell."""
-        with self._lock:
-            self._host = None
-
-    def end(self, **_: object) -> None:
-        """Close them, if they are this process's."""
-        if self._host is not None and self.here:
-            self._host.close()
-            self._host = None
+        unheard = self._hear(Doorbell(queue, runs_on, jobs))
+        if unheard is not None:
+            raise Reject(unheard, requeue=True)

@@ -1,18 +1,18 @@
 """What a broker or a worker loses, and that no job is among it."""
 
 import asyncio
-import json
 import signal
 from collections import Counter
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
 
 import pytest
-from kombu import Connection
 from sqlalchemy import func, select
 
-from jobs.engines.celery_workers import Crew
+from jobs.engines.celery_crew import CeleryCrew
+from jobs.engines.crews import Crew
+from jobs.engines.rq_crew import RqCrew
 from jobs.engines.slow import slow
 from jobs.opened import until
 from roadworthy import jobs
@@ -21,15 +21,22 @@ from roadworthy.jobs import enqueue_many
 from roadworthy.jobs.relay import BrokerAway
 from roadworthy.testing import contract_tasks
 from roadworthy.testing.contract_tasks import contract_jobs, effects, note
+from support.brokers import private_redis
 from support.proxy import Proxy
 
+CREWS = {
+    "celery-rabbitmq": (CeleryCrew, "rabbitmq_url", 5672),
+    "celery-redis": (CeleryCrew, "redis_url", 6379),
+    "rq": (RqCrew, "redis_url", 6379),
+}
 MANY = 500
 HOUR = timedelta(hours=1)
 
 
-@pytest.fixture(params=["rabbitmq", "redis"])
+@pytest.fixture(params=CREWS)
 def crew(request: pytest.FixtureRequest) -> Crew:
-    return Crew(broker=request.getfixturevalue(f"{request.param}_url"))
+    kind, url, _ = CREWS[request.param]
+    return kind(broker=request.getfixturevalue(url))
 
 
 @pytest.fixture
@@ -74,17 +81,6 @@ async def names_of_effects(db):
         return Counter(await session.scalars(select(effects.c.name)))
 
 
-def wipe(crew):
-    """Have the broker forget all of its messages, and the queues."""
-    with Connection(crew.broker) as connection:
-        channel = connection.channel()
-        if crew.broker.startswith("redis"):
-            channel.client.flushdb()
-        else:
-            for queue in crew.queues:
-                channel.queue_delete(crew.prefix + queue)
-
-
 async def test_a_broker_that_is_wiped_loses_no_job(db, crew, postgres_url, tmp_path):
     calls = [slow.call(str(tmp_path / "log"), str(number)) for number in range(MANY)]
 
@@ -92,7 +88,7 @@ async def test_a_broker_that_is_wiped_loses_no_job(db, crew, postgres_url, tmp_p
         async with ringing(db, crew):
             await enqueue(db, *calls)
             await until(lambda: some_are_done(db))
-            await asyncio.to_thread(wipe, crew)
+            await asyncio.to_thread(crew.wipe)
             await until(lambda: all_are_done(db), seconds=60)
 
     assert await names_of_effects(db) == {str(number): 1 for number in range(MANY)}
@@ -122,16 +118,35 @@ async def more_are_done(db, before):
     return (await states(db))["succeeded"] >= before + 40
 
 
-@pytest.mark.parametrize("name", ["rabbitmq", "redis"])
+@pytest.mark.parametrize("kind", [CeleryCrew, RqCrew])
+async def test_a_redis_that_is_killed_and_comes_back_empty_loses_no_job(
+    db, kind, postgres_url, tmp_path
+):
+    log, half = str(tmp_path / "log"), MANY // 2
+    with private_redis() as redis:
+        crew = kind(broker=redis.url)
+        with crew.worker(postgres_url, tasks=[slow], concurrency=5):
+            async with ringing(db, crew):
+                await enqueue(db, *[slow.call(log, str(number)) for number in range(half)])
+                await until(lambda: some_are_done(db))
+                await asyncio.to_thread(redis.kill)
+                await enqueue(db, *[slow.call(log, str(n)) for n in range(half, MANY)])
+                await asyncio.to_thread(redis.start)
+                await until(lambda: all_are_done(db), seconds=90)
+
+    assert await names_of_effects(db) == {str(number): 1 for number in range(MANY)}
+
+
+@pytest.mark.parametrize("name", CREWS)
 async def test_while_the_broker_is_away_jobs_are_kept_and_run_in_their_order_when_it_is_back(
     request, name, db, postgres_url, tmp_path, caplog
 ):
-    url = request.getfixturevalue(f"{name}_url")
-    port = {"rabbitmq": 5672, "redis": 6379}[name]
+    kind, fixture, port = CREWS[name]
+    url = request.getfixturevalue(fixture)
     log = str(tmp_path / "log")
     with Proxy(port) as proxy:
-        crew = Crew(broker=url.replace(f":{port}", f":{proxy.port}"))
-        behind = Crew(broker=url, prefix=crew.prefix)
+        crew = kind(broker=url.replace(f":{port}", f":{proxy.port}"))
+        behind = kind(broker=url, prefix=crew.prefix)
         async with ringing(db, crew, again=HOUR) as engine:
             await engine.ping()
             proxy.cut()
@@ -156,7 +171,7 @@ async def test_of_several_relays_one_rings_for_each_job(db, crew, tmp_path):
             await enqueue(db, *[note.call(log, "") for _ in range(10)])
         await until(lambda: all_are_rung(db, 200))
 
-    assert sum(rung_for(crew)) == 200
+    assert sum(crew.rung_for()) == 200
 
 
 async def all_are_rung(db, number):
@@ -165,22 +180,12 @@ async def all_are_rung(db, number):
         return await session.scalar(marked) == number
 
 
-def rung_for(crew):
-    """Take all messages, and return how many jobs each tells of."""
-    found = []
-    with Connection(crew.broker) as connection, closing(connection.channel()) as channel:
-        while (message := channel.basic_get(crew.prefix + "default", no_ack=True)) is not None:
-            body = channel.message_to_python(message).body
-            found.append(json.loads(body)[0][2])
-    return found
-
-
 async def test_doorbells_that_nobody_hears_are_sent_again_and_do_not_pile_up(db, crew, tmp_path):
     await enqueue(db, *[note.call(str(tmp_path), "") for _ in range(10)])
     async with ringing(db, crew, again=timedelta(seconds=0.4)):
         await until(lambda: all_are_rung(db, 10))
         await asyncio.sleep(2)
-        waiting = rung_for(crew)
-        await until(lambda: rung_for(crew) == [1] * 10)
+        waiting = crew.rung_for()
+        await until(lambda: crew.rung_for() == [1] * 10)
 
     assert 10 < len(waiting) <= 10 + 2 / 0.4

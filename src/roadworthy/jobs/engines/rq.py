@@ -1,0 +1,118 @@
+"""`RqEngine`: run jobs beside RQ's workers, over Redis.
+
+    engine = RqEngine("redis://localhost")
+
+    def parts() -> tuple[Database, Jobs]:
+        db = Database("postgresql://localhost/shop")
+        return db, Jobs(db, tasks=[send_confirmation], engine=engine)
+
+    Worker = engine.register(parts)
+    app = FastAPI(lifespan=lifespan(*parts()))
+
+`rq worker --worker-class shop.Worker` then runs the jobs, in one process beside each
+worker, which opens `parts()` once. What opens them elsewhere, such as the server here,
+rings: it tells Redis that there are jobs, and no more. The rows stay the truth: a Redis
+that loses everything loses no job.
+"""
+
+try:
+    import rq as _  # noqa: F401 - so that its absence is told once
+except ModuleNotFoundError as missing:
+    raise ModuleNotFoundError(
+        "roadworthy.jobs.engines.rq needs RQ: pip install 'roadworthy[rq]'"
+    ) from missing
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from roadworthy.jobs.brokered import Bounds, Brokered
+from roadworthy.jobs.doorbells import Broker
+from roadworthy.jobs.engines import _rq_worker
+from roadworthy.jobs.engines._rq_broker import (
+    RqBroker,
+    WrongWorker,
+    hear,  # noqa: F401 - RQ's workers find it here
+)
+from roadworthy.jobs.engines._rq_task import rq_task
+from roadworthy.jobs.hosted import Parts
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+__all__ = ["RqEngine", "WrongWorker", "rq_task"]
+
+
+class RqEngine(Brokered):
+    """Run jobs beside the workers of RQ, and ring for them elsewhere.
+
+    `redis` is a URL, or a connection as RQ takes it. Each worker has one process beside it,
+    which runs `concurrency` coroutines, `threads` and `processes` at a time. The other
+    limits are those of `Embedded`, for each worker. Jobs of the queue `mails` are rung for
+    in RQ's queue `roadworthy.mails`, with another `prefix` in another. A relay looks at the
+    table every `poll`. A doorbell that nobody has heard `again` after it was sent is sent
+    once more. `serializer` is what `rq worker --serializer` says.
+
+    RQ's own timeouts, retries and results are not used: a task has terms for them.
+    """
+
+    def __init__(
+        self,
+        redis: "str | Redis",
+        *,
+        prefix: str = "roadworthy.",
+        serializer: Any = None,
+        concurrency: int = 50,
+        threads: int = 8,
+        processes: int = 1,
+        transactions: int = 5,
+        queue_limits: Mapping[str, int] | None = None,
+        lease: timedelta = timedelta(seconds=15),
+        poll: timedelta = timedelta(seconds=0.25),
+        again: timedelta = timedelta(seconds=10),
+        grace: timedelta = timedelta(seconds=10),
+        process_setup: Callable[[], object] | None = None,
+    ) -> None:
+        bounds = Bounds(
+            concurrency=concurrency,
+            threads=threads,
+            processes=processes,
+            transactions=transactions,
+            queue_limits=queue_limits,
+            lease=lease,
+            poll=poll,
+            again=again,
+            grace=grace,
+            process_setup=process_setup,
+        )
+        super().__init__(bounds)
+        self._redis, self._prefix, self._serializer = redis, prefix, serializer
+        self._module = "yourmodule"
+
+    def _broker(self) -> Broker:
+        return RqBroker(
+            self._redis, prefix=self._prefix, serializer=self._serializer, module=self._module
+        )
+
+    def register(
+        self, parts: Parts, *, queues: Iterable[str] = ("default",)
+    ) -> "type[_rq_worker.Worker]":
+        """Return the class of RQ worker that runs the jobs of `parts()`.
+
+        Call it at module level, so that RQ finds it: with `Worker = engine.register(parts)`
+        in `shop.py` that is `rq worker --worker-class shop.Worker`. The process beside each
+        worker calls `parts` and opens what it returns, from left to right; a `Jobs` with
+        this engine is among that. A worker that is given none of this engine's queues serves
+        these `queues` of jobs besides.
+        """
+        hosts = self._host(parts)
+        self._module = getattr(parts, "__module__", None) or self._module
+        hears = _rq_worker.Hears(
+            prefix=self._prefix,
+            grace=self._bounds.grace,
+            begin=hosts.begin,
+            hear=self._hear,
+            end=hosts.end,
+        )
+        served = tuple(self._prefix + queue for queue in queues)
+        return _rq_worker.made_for(hears, module=self._module, queues=served)
