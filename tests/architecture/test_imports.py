@@ -122,6 +122,7 @@ def test_a_part_without_a_database_needs_no_extra(module):
         ("roadworthy.uploads.images", "PIL", "images"),
         ("roadworthy.uploads.stores.objects", "obstore", "s3"),
         ("roadworthy.jobs.engines.celery", "celery", "celery"),
+        ("roadworthy.jobs.engines.rq", "rq", "rq"),
     ],
 )
 def test_the_absence_of_an_extra_says_what_to_install(module, absent, extra):

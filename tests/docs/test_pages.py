@@ -20,6 +20,7 @@ WORDS = set(re.findall(r"^([a-z]+):", (REPOSITORY / "Makefile").read_text(), re.
 ANYWHERE = {
     "cd",
     "celery",
+    "rq",
     "export",
     "curl",
     "git",

@@ -38,6 +38,6 @@ class RqCrew(Crew):
     def rung_for(self) -> list[int]:
         with closing(Redis.from_url(self.broker)) as redis:
             queue, found = Queue(self.prefix + "default", connection=redis), []
-            while (id_ := queue.pop_job_id()) is not None:
-                found.append(queue.fetch_job(id_).args[2])
+            while (id_ := redis.lpop(queue.key)) is not None:
+                found.append(queue.fetch_job(id_.decode()).args[2])
         return found

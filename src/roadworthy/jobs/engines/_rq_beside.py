@@ -134,7 +134,7 @@ def _attend(answers: Answers, theirs: Connection, pipe: Connection) -> None:
     theirs.close()
     for number in (signal.SIGINT, signal.SIGTERM):
         # The worker hears these, too, and says what to do. No SIG_IGN: children would keep it.
-        signal.signal(number, lambda *_: None)
+        signal.signal(number, _go_on)
     lock = threading.Lock()
 
     def answer(sent: Sent) -> None:
@@ -149,6 +149,10 @@ def _attend(answers: Answers, theirs: Connection, pipe: Connection) -> None:
     threads.shutdown(wait=False, cancel_futures=True)
     answers.end()
     threads.shutdown()
+
+
+def _go_on(number: int, frame: object) -> None:
+    """Do nothing."""
 
 
 def _until_told(pipe: Connection) -> Iterator[Sent]:

@@ -1,6 +1,6 @@
 """Send doorbells to RQ's workers, as jobs of RQ."""
 
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import rq
 from redis import ConnectionPool, Redis
@@ -38,6 +38,8 @@ def hear(queue: str, runs_on: RunsOn, jobs: int, name: str, module: str) -> None
     )
 
 
+_redis: Any = Redis  # only some of it has types
+
 HEAR: Final = "roadworthy.jobs.engines.rq.hear"
 """Where RQ's workers find it."""
 
@@ -53,7 +55,7 @@ def bell_in(job: Any) -> Doorbell | None:
     return Doorbell(queue, runs_on, jobs)
 
 
-def opened(redis: "str | Redis") -> "Redis":
+def opened(redis: str | Redis) -> Any:
     """Return a connection that gives up in time, to what a URL or a connection names."""
     given: dict[str, Any] = {
         "socket_timeout": _SECONDS,
@@ -62,7 +64,7 @@ def opened(redis: "str | Redis") -> "Redis":
         "retry": Retry(NoBackoff(), 1),
     }
     if isinstance(redis, str):
-        return Redis.from_url(redis, **given)
+        return _redis.from_url(redis, **given)
     pool: Any = redis.connection_pool
     if type(pool) is not ConnectionPool:  # such as Sentinel's, which knows where to connect
         return redis
@@ -73,7 +75,7 @@ def opened(redis: "str | Redis") -> "Redis":
 class RqBroker:
     """Queues of RQ, one for each queue of jobs."""
 
-    def __init__(self, redis: "str | Redis", *, prefix: str, serializer: Any, module: str) -> None:
+    def __init__(self, redis: str | Redis, *, prefix: str, serializer: Any, module: str) -> None:
         self._redis = opened(redis)
         self._prefix, self._serializer, self._module = prefix, serializer, module
 
@@ -87,7 +89,7 @@ class RqBroker:
 
     def waiting(self, queue: str) -> int:
         """Count the doorbells that no worker has taken."""
-        return cast("int", self._redis.llen(self._queue(queue).key))
+        return int(self._redis.llen(self._queue(queue).key))
 
     def close(self) -> None:
         """Close the connection."""

@@ -56,7 +56,8 @@ class Worker(OfRq):
     """Seconds, at most, between two tries to reach Redis."""
 
     def __init__(self, queues: Any, *args: Any, **kwargs: Any) -> None:
-        super().__init__(queues, *args, **kwargs)
+        made: Any = super()
+        made.__init__(queues, *args, **kwargs)
         answers = Answers(self.hears.begin, self._answer, self.hears.end)
         self._beside = Beside(answers, grace=self.hears.grace.total_seconds())
         if self.queues and not any(
@@ -135,7 +136,8 @@ class Worker(OfRq):
     def _settle(self, sent: Sent, *, heard: bool) -> None:
         """Remove a doorbell, or put it back for whoever has a place."""
         try:
-            with self.connection.pipeline() as pipeline:
+            connection: Any = self.connection
+            with connection.pipeline() as pipeline:
                 pipeline.lrem(IntermediateQueue.get_intermediate_queue_key(sent.queue), 1, sent.id)
                 if heard:
                     pipeline.delete(Job.key_for(sent.id))

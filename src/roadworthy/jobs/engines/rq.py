@@ -32,7 +32,7 @@ from roadworthy.jobs.engines import _rq_worker
 from roadworthy.jobs.engines._rq_broker import (
     RqBroker,
     WrongWorker,
-    hear,  # noqa: F401 - RQ's workers find it here
+    hear,
 )
 from roadworthy.jobs.engines._rq_task import rq_task
 from roadworthy.jobs.hosted import Parts
@@ -40,7 +40,7 @@ from roadworthy.jobs.hosted import Parts
 if TYPE_CHECKING:
     from redis import Redis
 
-__all__ = ["RqEngine", "WrongWorker", "rq_task"]
+__all__ = ["RqEngine", "WrongWorker", "hear", "rq_task"]
 
 
 class RqEngine(Brokered):
