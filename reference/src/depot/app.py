@@ -58,7 +58,7 @@ def create_app(chosen: Settings) -> FastAPI:
     engine = parts.engine(chosen, grace)
     health = probing.health(chosen, db, files, engine)
     # With Celery nothing runs here anyway, and somebody has to ring.
-    run = chosen.jobs.run_in_server or chosen.jobs.engine == "celery"
+    run = chosen.jobs.run_in_server or chosen.jobs.engine != "embedded"
     background = parts.jobs(db, files, mailer, engine, run=run)
     telemetry = Telemetry(
         resource={"service.name": "depot", "service.version": __version__},

@@ -104,10 +104,11 @@ def _settings(*, runs_jobs: bool = False) -> Settings:
 
 
 def _mistake_about_jobs(chosen: Settings) -> str | None:
-    if chosen.jobs.engine == "rq":
-        return "DEPOT_JOBS__ENGINE: needs embedded or celery; rq comes with a later version"
-    if chosen.jobs.engine == "celery" and chosen.jobs.broker_url is None:
+    url = str(chosen.jobs.broker_url or "")
+    if chosen.jobs.engine == "celery" and not url:
         return "DEPOT_JOBS__BROKER_URL: needs amqp://host or redis://host, for celery"
+    if chosen.jobs.engine == "rq" and not url.startswith(("redis://", "rediss://", "unix://")):
+        return "DEPOT_JOBS__BROKER_URL: needs redis://host, for rq"
     return None
 
 

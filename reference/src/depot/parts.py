@@ -64,6 +64,10 @@ def engine(settings: Settings, grace: Grace, *, queues: Sequence[str] | None = N
         from depot import celery_work  # noqa: PLC0415 - only who uses it waits
 
         return celery_work.engine(celery_work.app(settings), grace, queue_limits=LIMITS)
+    if settings.jobs.engine == "rq":
+        from depot import rq_work  # noqa: PLC0415 - only who uses it waits
+
+        return rq_work.engine(settings, grace, queue_limits=LIMITS)
     return Embedded(grace=grace.jobs, queues=queues, queue_limits=LIMITS)
 
 

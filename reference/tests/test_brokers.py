@@ -1,4 +1,4 @@
-"""CONTRACT: Jobs, where Celery's workers run them."""
+"""CONTRACT: Jobs, where the workers of Celery or RQ run them."""
 
 import signal
 import subprocess
@@ -31,25 +31,30 @@ def _states(client: httpx.Client, location: str) -> tuple[str, str]:
     return order["confirmation"], order["invoice"]
 
 
-def _settings(url: str, broker: str, directory: Path) -> dict[str, str]:
+def _settings(url: str, broker: str, directory: Path, *, engine: str = "celery") -> dict[str, str]:
     return {
         "DEPOT_DATABASE__URL": url,
         "DEPOT_DATA_DIR": str(directory),
-        "DEPOT_JOBS__ENGINE": "celery",
+        "DEPOT_JOBS__ENGINE": engine,
         "DEPOT_JOBS__BROKER_URL": broker,
     }
 
 
-@pytest.mark.parametrize("broker", ["rabbitmq_url", "redis_url"])
+@pytest.mark.parametrize(
+    ("engine", "broker"),
+    [("celery", "rabbitmq_url"), ("celery", "redis_url"), ("rq", "redis_url")],
+)
 def test_an_order_gets_its_confirmation_and_its_invoice(
     request: pytest.FixtureRequest,
     start_briefly: StartDepot,
     eventually: Eventually,
     postgres_url: str,
     tmp_path: Path,
+    engine: str,
     broker: str,
 ) -> None:
-    settings = _settings(postgres_url, request.getfixturevalue(broker), tmp_path)
+    url = request.getfixturevalue(broker)
+    settings = _settings(postgres_url, url, tmp_path, engine=engine)
     server = start_briefly(**settings)
     with server.client() as client:
         location = _order(client)
@@ -64,16 +69,18 @@ def test_an_order_gets_its_confirmation_and_its_invoice(
     assert server.stop(signal.SIGTERM) == 0
 
 
+@pytest.mark.parametrize("engine", ["celery", "rq"])
 def test_a_broker_that_is_away_degrades_depot_and_refuses_no_order(
     start_briefly: StartDepot,
     eventually: Eventually,
     redis_url: str,
     postgres_url: str,
     tmp_path: Path,
+    engine: str,
 ) -> None:
     with Proxy(6379) as proxy:
         broker = redis_url.replace(":6379", f":{proxy.port}")
-        server = start_briefly(**_settings(postgres_url, broker, tmp_path))
+        server = start_briefly(**_settings(postgres_url, broker, tmp_path, engine=engine))
         with server.client() as client:
             proxy.cut()
             location = _order(client)
@@ -84,11 +91,25 @@ def test_a_broker_that_is_away_degrades_depot_and_refuses_no_order(
 
 
 @pytest.mark.parametrize("command", ["serve", "worker"])
-def test_without_a_broker_it_is_one_line(
-    run_depot: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path, command: str
+@pytest.mark.parametrize(
+    ("engine", "broker", "needs"),
+    [
+        ("celery", "", "needs amqp://host"),
+        ("rq", "", "needs redis://host"),
+        ("rq", "amqp://localhost", "needs redis://host"),
+    ],
+)
+def test_without_its_broker_it_is_one_line(
+    run_depot: Callable[..., subprocess.CompletedProcess[str]],
+    tmp_path: Path,
+    command: str,
+    engine: str,
+    broker: str,
+    needs: str,
 ) -> None:
-    done = run_depot(command, DEPOT_DATA_DIR=str(tmp_path), DEPOT_JOBS__ENGINE="celery")
+    given = {"DEPOT_JOBS__BROKER_URL": broker} if broker else {}
+    done = run_depot(command, DEPOT_DATA_DIR=str(tmp_path), DEPOT_JOBS__ENGINE=engine, **given)
 
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
-    assert line.startswith("DEPOT_JOBS__BROKER_URL: needs amqp://host")
+    assert line.startswith(f"DEPOT_JOBS__BROKER_URL: {needs}")
