@@ -21,7 +21,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 # Tests start hundreds of processes: where a machine forbids .pyc files, each compiles everything.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup run test check format lint types mypy pyright imports docs reference bench lock
+.PHONY: help setup run test faults check format lint types mypy pyright imports docs reference bench lock
 .NOTPARALLEL:
 
 help: ## list these words
@@ -47,6 +47,9 @@ run: setup ## serve Depot with demo data on PORT (8000)
 
 test: setup ## run every test; ARGS="tests/patching -x" narrows it
 	@$(PY) -m pytest -n 2 $(ARGS)
+
+faults: setup ## fail everything under load, and write benchmarks/results/faults.md
+	@FAULTS_TABLE=benchmarks/results/faults.md $(PY) -m pytest --all-faults tests/faults $(ARGS)
 
 check: lint types imports docs ## everything that needs no running: style, types, layers, links
 

@@ -69,6 +69,18 @@ def test_an_order_gets_its_confirmation_and_its_invoice(
     assert server.stop(signal.SIGTERM) == 0
 
 
+def test_workers_of_one_machine_share_the_jobs(
+    start_briefly: StartDepot, rabbitmq_url: str, postgres_url: str, tmp_path: Path
+) -> None:
+    settings = _settings(postgres_url, rabbitmq_url, tmp_path)
+
+    first = start_briefly(command="worker", **settings)
+    second = start_briefly(command="worker", **settings)
+
+    assert second.stop(signal.SIGTERM) == 0
+    assert first.stop(signal.SIGTERM) == 0
+
+
 @pytest.mark.parametrize("engine", ["celery", "rq"])
 def test_a_broker_that_is_away_degrades_depot_and_refuses_no_order(
     start_briefly: StartDepot,

@@ -11,6 +11,7 @@ import pytest
 
 from support import debian
 from support.brokers import NoBroker, rabbitmq_vhost, redis_database
+from support.clock import FalseClock
 from support.nginx import Nginx, proxy_to
 from support.objects import object_server
 from support.postgres import Unavailable, database_on, server_url
@@ -144,6 +145,13 @@ def chromium() -> Iterator["Chromium"]:
     browser.stop()
 
 
+@pytest.fixture
+def false_clock(tmp_path: Path) -> FalseClock:
+    """A wall clock for processes that are given its environment: it jumps when told to."""
+    with skipped_without("faketime"):
+        return FalseClock(tmp_path)
+
+
 @pytest.fixture(scope="session")
 def node() -> str:
     """The path of Node.js, 18 or later."""
@@ -164,6 +172,13 @@ def skipped_without(name: str) -> Iterator[None]:
         yield
     except (debian.Unavailable, NoBroker) as reason:
         pytest.skip(f"{NEEDS.format(name)}{reason}")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add what `make faults` says: a plain run takes a sample of them."""
+    parser.addoption(
+        "--all-faults", action="store_true", help="tests/faults: every fault on every stack"
+    )
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

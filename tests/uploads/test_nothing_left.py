@@ -79,6 +79,18 @@ def test_a_file_whose_request_failed_is_removed_by_the_sweep(service, fail, stat
     assert [str(path.relative_to(service.directory)) for path in service.stored()] == [kept]
 
 
+def test_how_old_a_file_is_the_store_tells(start_service, false_clock):
+    """The machine's clock is an hour ahead: what was written just now is not old by that."""
+    false_clock.jump(3600)
+    service = start_service(**false_clock.environment)
+    failed = service.upload(TEXT, "/documents?fail=crash")
+
+    with service.client() as client:
+        swept = client.request("POST", "/sweep?seconds=60").json()
+
+    assert (failed.status, swept) == (500, 0)
+
+
 def test_all_files_are_swept_however_many_there_are(service):
     kept = service.upload(TEXT).json()["key"]
     folder = service.directory / "ab"

@@ -6,6 +6,7 @@
 import argparse
 import logging.config
 from collections.abc import Mapping, Sequence
+from secrets import token_hex
 from typing import Any, Final
 
 # Celery has no types.
@@ -65,7 +66,13 @@ def main(queues: Sequence[str]) -> None:
     _signals.worker_ready.connect(announce, weak=False)
     end_with_parent()
     served = ",".join(PREFIX + queue for queue in queues)
-    made.worker_main(["--quiet", "worker", "--queues", served, "--loglevel", "WARNING"])
+    options = ["--queues", served, "--hostname", _node_name(), "--loglevel", "WARNING"]
+    made.worker_main(["--quiet", "worker", *options])
+
+
+def _node_name() -> str:
+    # RabbitMQ locks the queue that is named after it until it has noticed that its worker died.
+    return f"depot-{token_hex(4)}@%h"
 
 
 if __name__ == "__main__":

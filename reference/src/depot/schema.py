@@ -40,15 +40,18 @@ async def prepare(db: Database) -> None:
     A SQLite file belongs to this service alone, and an empty database to nobody. A
     PostgreSQL schema that exists may be serving other processes right now.
 
+    A newer one is served on: a process of this version may start again while the next
+    version is rolled out.
+
     Raises:
-        SchemaMismatch: The schema is not the one of this version.
+        SchemaMismatch: The schema is older, or a SQLite file is newer.
     """
     async with db.begin() as tx:
         connection = await _locked(tx)
         revision = await connection.run_sync(_revision)
         if revision is None or connection.dialect.name == "sqlite":
             await connection.run_sync(_upgrade)
-        elif revision != _head():
+        elif _knows(revision) and revision != _head():
             raise SchemaMismatch(
                 "The database has another schema than this version of Depot: run `depot migrate`."
             )

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from os import getpid, urandom
+from time import monotonic
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -82,7 +83,9 @@ class Ledger:
     """Move the rows of jobs, in the name of one worker.
 
     `lease` is how long a claim counts without a heartbeat. `clock` is what the time is
-    taken from; on PostgreSQL it is corrected by the server's, so that machines agree.
+    taken from. Without one it is PostgreSQL's, so that machines agree, and between two looks
+    at that the monotonic clock: that of a machine's wall may jump. SQLite has no clock, and
+    one machine.
     """
 
     def __init__(
@@ -92,17 +95,26 @@ class Ledger:
         self.lease = lease
         self._clock = clock or _utc
         self._corrected = clock is None
-        self._ahead = timedelta(0)
+        self._told: tuple[datetime, float] | None = None
+        """What the server's clock was, and when that was on the monotonic one."""
 
     def now(self) -> datetime:
         """Return the time that leases are judged by."""
-        return self._clock() + self._ahead
+        if self._told is None:
+            return self._clock()
+        then, at = self._told
+        return then + timedelta(seconds=monotonic() - at)
 
-    async def correct_clock(self, connection: AsyncConnection) -> None:
-        """Take the server's clock for ours, where there is a server."""
+    async def correct_clock(self, connection: AsyncConnection, *, first: bool = False) -> None:
+        """Take the server's clock for ours, where there is a server.
+
+        With `first` only if that has not happened yet: nothing is judged by another clock.
+        """
+        if first and self._told is not None:
+            return
         if self._corrected and connection.dialect.name == "postgresql":
             asked = await connection.execute(select(func.clock_timestamp()))
-            self._ahead = asked.scalar_one() - self._clock()
+            self._told = (asked.scalar_one(), monotonic())
 
     async def hurry(self, connection: AsyncConnection) -> None:
         """Have this transaction return before PostgreSQL's disk has it.

@@ -227,6 +227,7 @@ class Loop:
         try:
             async with self._work.units.engine.begin() as db:
                 await self._ledger.hurry(db)
+                await self._ledger.correct_clock(db, first=True)
                 await self._settle(db, done, back)
                 if look:
                     await self._look(db)

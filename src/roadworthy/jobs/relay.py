@@ -166,6 +166,7 @@ class Relay:
         marked: dict[Line, list[str]] = {}
         async with self._work.units.engine.begin() as db:
             await self._ledger.hurry(db)
+            await self._ledger.correct_clock(db, first=True)
             if monotonic() >= self._look_at:
                 await self._look(db)
             if self.away is None:
@@ -224,8 +225,9 @@ class Relay:
         if monotonic() < self._late_at:
             return
         self._late_at = monotonic() + self._ringing.again.total_seconds() / 4
-        now = self._ledger.now()
         async with self._work.units.engine.connect() as db:
+            await self._ledger.correct_clock(db, first=True)
+            now = self._ledger.now()
             lines = await rings.late(db, now)
         for line in lines:
             queue, runs_on = line

@@ -31,6 +31,8 @@ UNFINISHED: Final = "unfinished/"
 """What starts the keys of pieces that are no files yet: they expire by terms of their own."""
 HELD: Final = f"{UNFINISHED}held/"
 """What starts the keys of marks, `held/<key>.<mark>`: the sweep leaves the file of this key."""
+_NOW: Final = f"{UNFINISHED}now/"
+"""What starts the keys of files that are written to see what time it is."""
 _SWEEP_BATCH: Final = 500
 _OLD: Final = timedelta(hours=1)
 _LAST_SECONDS: Final = 5.0
@@ -173,13 +175,15 @@ class Files:
 
         `known(keys)` returns those that a row names. Only files older than `older_than`
         are looked at: younger ones may belong to a request that has not committed yet.
-        Whatever else lies under `prefix` in the store is removed as well.
+        Whatever else lies under `prefix` in the store is removed as well. How old a file is
+        tells the clock of the store: that of this machine may be an hour ahead.
         """
         await self.store.sweep_unfinished(older_than=older_than)
-        await self._remove_old(UNFINISHED, self.unfinished_for)
+        now = await self._now()
+        await self._remove_old(UNFINISHED, now - self.unfinished_for)
         held = await self._held()  # first: who lets go of a file has committed its row
         removed, batch = 0, list[str]()
-        async for key in self._older(prefix, older_than):
+        async for key in self._older(prefix, now - older_than):
             if not key.startswith(UNFINISHED) and key not in held:
                 batch.append(key)
             if len(batch) == _SWEEP_BATCH:
@@ -191,14 +195,33 @@ class Files:
         marks = [entry.key.removeprefix(HELD) async for entry in self.store.entries(HELD)]
         return {mark.rpartition(".")[0] for mark in marks}
 
-    async def _older(self, prefix: str, age: timedelta) -> AsyncIterator[str]:
-        before = datetime.now(UTC) - age
+    async def _now(self) -> datetime:
+        """Return the time by the clock that dates the files of the store."""
+        key = self.new_key(_NOW)
+        try:
+            return await self._time_of_new_file(key)
+        except OSError:
+            log.warning("the store does not tell its time: the machine's is taken", exc_info=True)
+            return datetime.now(UTC)  # a store that is full needs its sweep
+
+    async def _time_of_new_file(self, key: str) -> datetime:
+        async with self.store.writing(
+            key, media_type="text/plain", content_disposition="attachment"
+        ) as writing:
+            await writing.commit()
+        try:
+            async with self.store.reading(key) as reading:
+                return reading.modified_at
+        finally:
+            await self.store.delete(key)
+
+    async def _older(self, prefix: str, before: datetime) -> AsyncIterator[str]:
         async for entry in self.store.entries(prefix):
-            if entry.modified_at < before:
+            if entry.modified_at <= before:
                 yield entry.key
 
-    async def _remove_old(self, prefix: str, age: timedelta) -> None:
-        async for key in self._older(prefix, age):
+    async def _remove_old(self, prefix: str, before: datetime) -> None:
+        async for key in self._older(prefix, before):
             await self.store.delete(key)
 
     async def _remove_unknown(self, keys: list[str], known: Known) -> int:
