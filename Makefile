@@ -21,7 +21,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 # Tests start hundreds of processes: where a machine forbids .pyc files, each compiles everything.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup run test faults check format lint types mypy pyright imports docs reference bench lock
+.PHONY: help setup run test faults contract check format lint types mypy pyright imports docs reference bench lock
 .NOTPARALLEL:
 
 help: ## list these words
@@ -50,6 +50,10 @@ test: setup ## run every test; ARGS="tests/patching -x" narrows it
 
 faults: setup ## fail everything under load, and write benchmarks/results/faults.md
 	@FAULTS_TABLE=benchmarks/results/faults.md $(PY) -m pytest --all-faults tests/faults $(ARGS)
+
+contract: setup ## ask Depot's tests of each engine for jobs, on PostgreSQL
+	@for stack in celery-rabbitmq celery-redis rq; do \
+		echo "$$stack"; $(PY) -m pytest -n 2 reference/tests --depot-on $$stack $(ARGS) || exit 1; done
 
 check: lint types imports docs ## everything that needs no running: style, types, layers, links
 

@@ -167,14 +167,57 @@ def own_database_url(
 
 
 @pytest.fixture(scope="module")
+def stack(request: pytest.FixtureRequest) -> dict[str, str]:
+    """The settings of the stack that `--depot-on` names; none for the embedded engine."""
+    named = request.config.getoption("--depot-on")
+    if named is None:
+        return {}
+    engine, broker = STACKS[named]
+    return {
+        "DEPOT_JOBS__ENGINE": engine,
+        "DEPOT_JOBS__BROKER_URL": request.getfixturevalue(broker),
+    }
+
+
+@pytest.fixture(scope="module")
 def depot(
-    start_depot: StartDepot, database_url: str, tmp_path_factory: pytest.TempPathFactory
+    start_depot: StartDepot,
+    database_url: str,
+    stack: dict[str, str],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Depot]:
-    """A server with default settings."""
-    data = tmp_path_factory.mktemp("data")
-    depot = start_depot(DEPOT_DATABASE__URL=database_url, DEPOT_DATA_DIR=str(data))
+    """A server with default settings; on another stack, with a worker beside it."""
+    data = str(tmp_path_factory.mktemp("data"))
+    settings = {"DEPOT_DATABASE__URL": database_url, "DEPOT_DATA_DIR": data, **stack}
+    depot = start_depot(**settings)
+    worker = start_depot(command="worker", **settings) if stack else None
     yield depot
     depot.stop()
+    if worker is not None:
+        worker.stop()
+
+
+STACKS = {
+    "celery-rabbitmq": ("celery", "rabbitmq_url"),
+    "celery-redis": ("celery", "redis_url"),
+    "rq": ("rq", "redis_url"),
+}
+"""By the words of `--depot-on`: the engine, and the fixture with its broker's URL."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With `--depot-on`, keep the tests of the contract: those that ask the module's server."""
+    if config.getoption("--depot-on") is None:
+        return
+    kept = [one for one in items if _asks_a_server_on_postgresql(one)]
+    config.hook.pytest_deselected(items=[one for one in items if one not in kept])
+    items[:] = kept
+
+
+def _asks_a_server_on_postgresql(item: pytest.Item) -> bool:
+    given = getattr(item, "callspec", None)
+    asks = "depot" in getattr(item, "fixturenames", ())
+    return asks and given is not None and given.params.get("database_url") == "postgresql"
 
 
 @pytest.fixture

@@ -175,9 +175,14 @@ def skipped_without(name: str) -> Iterator[None]:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add what `make faults` says: a plain run takes a sample of them."""
+    """Add what `make faults` and `make contract` say: a plain run takes a sample."""
     parser.addoption(
         "--all-faults", action="store_true", help="tests/faults: every fault on every stack"
+    )
+    parser.addoption(
+        "--depot-on",
+        choices=["celery-rabbitmq", "celery-redis", "rq"],
+        help="reference/tests: ask a Depot on PostgreSQL whose jobs run in these workers",
     )
 
 
