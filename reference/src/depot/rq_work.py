@@ -46,7 +46,8 @@ def main(queues: Sequence[str]) -> None:
 
     worker = _telling(hearing.register(opened, queues=queues))
     served = [PREFIX + queue for queue in queues]
-    connection: Any = Redis.from_url(str(settings.jobs.broker_url))  # redis has vague types
+    redis: Any = Redis  # its own types are vague
+    connection = redis.from_url(str(settings.jobs.broker_url))
     worker(served, connection=connection).work(logging_level="WARNING")
 
 
@@ -55,7 +56,8 @@ def _telling(registered: Any) -> Any:
 
     class Worker(registered):  # type: ignore[misc]  # made at run time
         def bootstrap(self, *args: Any, **options: Any) -> None:
-            super().bootstrap(*args, **options)
+            made: Any = super()
+            made.bootstrap(*args, **options)
             end_with_parent()  # after the process beside it is forked: it takes no threads
             announce()
 

@@ -31,7 +31,9 @@ MAX_MEMORY: Final = 1024 * MiB
 
 @task(
     name="documents.make_thumbnail",
-    attempts=3,  # some files are made to cost a minute of a processor each time
+    # Some files are made to cost a minute of a processor each time; a store that is away, or a
+    # server that is killed, costs attempts as well.
+    attempts=8,
     timeout=timedelta(minutes=1),
     max_memory=MAX_MEMORY,
 )
