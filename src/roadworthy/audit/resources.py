@@ -63,7 +63,7 @@ def is_closeable(ref: Ref | None) -> bool:
 
 
 def may_be_closeable(ref: Ref | None, function: Function) -> bool:
-    """Return whether something of the project's own has to be closed, as far as it looks."""
+    """Return whether something of the project's own seems to want closing."""
     if ref is None or ref.cls is None or not ref.is_instance:
         return False
     methods = {

@@ -31,7 +31,7 @@ _log = logging.getLogger("roadworthy.jobs")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
-    """How much a worker process does at a time, and how long it and relays wait for what."""
+    """How much a worker process does at a time, and how long it waits."""
 
     concurrency: int
     threads: int
