@@ -350,14 +350,14 @@ def test_a_worker_of_another_queue_leaves_the_rest(
 
 
 @pytest.mark.parametrize("command", ["serve", "worker"])
-def test_an_engine_that_is_yet_to_come_is_one_line(
+def test_an_engine_that_there_is_not_is_one_line(
     run_depot: RunDepot, tmp_path: Path, command: str
 ) -> None:
-    done = run_depot(command, DEPOT_DATA_DIR=str(tmp_path), DEPOT_JOBS__ENGINE="rq")
+    done = run_depot(command, DEPOT_DATA_DIR=str(tmp_path), DEPOT_JOBS__ENGINE="dramatiq")
 
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
-    assert line.startswith("DEPOT_JOBS__ENGINE: needs embedded")
+    assert line == "DEPOT_JOBS__ENGINE: needs embedded, celery or rq"
 
 
 def test_a_worker_wants_the_schema_of_its_version(

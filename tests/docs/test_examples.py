@@ -8,6 +8,7 @@ import pytest
 from opentelemetry.metrics import _internal as metrics
 from opentelemetry.util._once import Once
 
+from roadworthy import _instruments
 from support.pages import Block, examples, pages
 from support.source import load, module_names
 
@@ -17,6 +18,9 @@ def _meters_of_its_own(monkeypatch):
     """A process has one provider of meters, which tells of what ran in it before."""
     monkeypatch.setattr(metrics, "_METER_PROVIDER", None)
     monkeypatch.setattr(metrics, "_METER_PROVIDER_SET_ONCE", Once())
+    _instruments.forget()
+    yield
+    _instruments.forget()  # what was made here tells nobody else
 
 
 @pytest.mark.parametrize("example", [e for page in pages() for e in examples(page)], ids=str)

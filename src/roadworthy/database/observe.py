@@ -5,15 +5,15 @@ Pools have the names that its conventions for databases give them.
 
 from collections import defaultdict
 from collections.abc import Iterable
-from functools import cache
 from time import perf_counter
 from typing import Any, Final, Literal, NamedTuple, Protocol, cast
 from weakref import WeakSet
 
-from opentelemetry import metrics
 from opentelemetry.metrics import CallbackOptions, Observation
 from sqlalchemy import exc
 from sqlalchemy.pool import AsyncAdaptedQueuePool
+
+from roadworthy._instruments import counter, histogram, observe
 
 __all__ = [
     "Pool",
@@ -32,6 +32,7 @@ _CONNECTION: Final = "db.client.connection"
 _POOL: Final = f"{_CONNECTION}.pool.name"
 _SECONDS: Final = (0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0)
 """Edges of the histogram: most waits are none, and the longest is `max_wait`."""
+_WAIT: Final = "How long it took to get a connection, or the writer's turn."
 
 
 class PoolState(NamedTuple):
@@ -91,7 +92,9 @@ class Pool(AsyncAdaptedQueuePool):
 
 def ended(outcome: Literal["commit", "rollback"]) -> None:
     """Count a transaction that has ended."""
-    _counter("transactions", "{transaction}", "Transactions that ended.").add(1, _OUTCOMES[outcome])
+    counter(_NAME, f"{_NAME}.transactions", "{transaction}", "Transactions that ended.").add(
+        1, _OUTCOMES[outcome]
+    )
 
 
 _OUTCOMES: Final = {name: {"outcome": name} for name in ("commit", "rollback")}
@@ -99,19 +102,21 @@ _OUTCOMES: Final = {name: {"outcome": name} for name in ("commit", "rollback")}
 
 def retried(error: BaseException) -> None:
     """Count a request that runs again, after what the database refused."""
-    _counter("retries", "{retry}", "Requests that ran again.").add(
+    counter(_NAME, f"{_NAME}.retries", "{retry}", "Requests that ran again.").add(
         1, {"error.type": type(error).__name__}
     )
 
 
 def waited(pool: str, seconds: float) -> None:
     """Record how long it took to get a connection."""
-    _wait().record(seconds, {_POOL: pool})
+    histogram(_NAME, f"{_CONNECTION}.wait_time", _SECONDS, _WAIT).record(seconds, {_POOL: pool})
 
 
 def timed_out(pool: str) -> None:
     """Count who has waited for a connection in vain."""
-    _timeouts().add(1, {_POOL: pool})
+    counter(
+        _NAME, f"{_CONNECTION}.timeouts", "{timeout}", "Who waited for a connection in vain."
+    ).add(1, {_POOL: pool})
 
 
 def watch(database: Watched) -> None:
@@ -128,17 +133,13 @@ def forget(database: Watched) -> None:
 _watched: WeakSet[Any] = WeakSet()
 
 
-@cache
 def _observe_pools() -> None:
-    meter = metrics.get_meter(_NAME)
     for name, unit, description, callback in (
         ("count", "{connection}", "Connections of a pool, used or idle.", _count),
         ("max", "{connection}", "Connections that a pool may have.", _max),
         ("pending_requests", "{request}", "Who waits for a connection.", _pending),
     ):
-        meter.create_observable_up_down_counter(
-            f"{_CONNECTION}.{name}", [callback], unit=unit, description=description
-        )
+        observe(_NAME, f"{_CONNECTION}.{name}", unit, description, callback)
 
 
 def _count(_: CallbackOptions) -> Iterable[Observation]:
@@ -165,25 +166,3 @@ def _pools() -> Iterable[PoolState]:
         PoolState(name, *map(sum, zip(*(pool[1:] for pool in pools), strict=True)))
         for name, pools in found.items()
     ]
-
-
-@cache
-def _counter(name: str, unit: str, description: str) -> metrics.Counter:
-    return metrics.get_meter(_NAME).create_counter(f"{_NAME}.{name}", unit, description)
-
-
-@cache
-def _wait() -> metrics.Histogram:
-    return metrics.get_meter(_NAME).create_histogram(
-        f"{_CONNECTION}.wait_time",
-        unit="s",
-        description="How long it took to get a connection, or the writer's turn.",
-        explicit_bucket_boundaries_advisory=_SECONDS,
-    )
-
-
-@cache
-def _timeouts() -> metrics.Counter:
-    return metrics.get_meter(_NAME).create_counter(
-        f"{_CONNECTION}.timeouts", "{timeout}", "Who waited for a connection in vain."
-    )

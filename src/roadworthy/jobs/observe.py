@@ -7,12 +7,13 @@ next to nothing.
 from collections.abc import Generator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
-from functools import cache
 from typing import Any, Final
 
 from opentelemetry import metrics, trace
 from opentelemetry.trace import SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from roadworthy._instruments import counter, gauge, histogram
 
 __all__ = ["attempt", "backlog", "ended", "enqueued", "fail", "started", "trace_id", "traceparent"]
 
@@ -71,14 +72,14 @@ def fail(span: trace.Span, error_code: str) -> None:
 def enqueued(task: str, queue: str, count: int) -> None:
     """Count jobs that were enqueued; some of them may be rolled back."""
     if count:
-        _counter("enqueued", "Jobs that were enqueued.").add(count, _labels(task, queue))
+        _jobs("enqueued", "Jobs that were enqueued.").add(count, _labels(task, queue))
 
 
 def started(task: str, queue: str, waited: timedelta) -> None:
     """Count an attempt that begins, and how long the job has been due."""
     labels = _labels(task, queue)
-    _counter("started", "Attempts that began.").add(1, labels)
-    _histogram("wait", "From when a job was due to its start.").record(
+    _jobs("started", "Attempts that began.").add(1, labels)
+    histogram(_NAME, f"{_NAME}.wait", _SECONDS, "From when a job was due to its start.").record(
         max(0.0, waited.total_seconds()), labels
     )
 
@@ -86,43 +87,25 @@ def started(task: str, queue: str, waited: timedelta) -> None:
 def ended(task: str, queue: str, outcome: str, seconds: float) -> None:
     """Count an attempt that ended as succeeded, retried, dead, cancelled or released."""
     labels = _labels(task, queue)
-    _counter(outcome, f"Attempts that ended as {outcome}.").add(1, labels)
-    _histogram("duration", "How long an attempt took.").record(
+    _jobs(outcome, f"Attempts that ended as {outcome}.").add(1, labels)
+    histogram(_NAME, f"{_NAME}.duration", _SECONDS, "How long an attempt took.").record(
         seconds, {**labels, "outcome": outcome}
     )
 
 
 def backlog(queue: str, *, depth: int, oldest: timedelta) -> None:
     """Set how many jobs of a queue wait to run, and since when the oldest could have."""
-    _gauge("depth", "Jobs that are due and wait.", "{job}").set(depth, {"queue": queue})
-    _gauge("age", "How long the oldest of them has waited.", "s").set(
+    gauge(_NAME, f"{_NAME}.depth", "{job}", "Jobs that are due and wait.").set(
+        depth, {"queue": queue}
+    )
+    gauge(_NAME, f"{_NAME}.age", "s", "How long the oldest of them has waited.").set(
         oldest.total_seconds(), {"queue": queue}
     )
 
 
+def _jobs(name: str, description: str) -> metrics.Counter:
+    return counter(_NAME, f"{_NAME}.{name}", "{job}", description)
+
+
 def _labels(task: str, queue: str) -> dict[str, str]:
     return {"task": task, "queue": queue}
-
-
-@cache
-def _counter(name: str, description: str) -> metrics.Counter:
-    meter = metrics.get_meter(_NAME)
-    return meter.create_counter(f"{_NAME}.{name}", unit="{job}", description=description)
-
-
-@cache
-def _histogram(name: str, description: str) -> metrics.Histogram:
-    meter = metrics.get_meter(_NAME)
-    return meter.create_histogram(
-        f"{_NAME}.{name}",
-        unit="s",
-        description=description,
-        explicit_bucket_boundaries_advisory=_SECONDS,
-    )
-
-
-@cache
-def _gauge(name: str, description: str, unit: str) -> Any:
-    return metrics.get_meter(_NAME).create_gauge(
-        f"{_NAME}.{name}", unit=unit, description=description
-    )

@@ -1,19 +1,16 @@
 """What is told of patches: a metric, to OpenTelemetry, which FastAPI brings."""
 
-from functools import cache
+from typing import Final
 
-from opentelemetry import metrics
+from roadworthy._instruments import counter
 
 __all__ = ["read"]
+
+_NAME: Final = "roadworthy.patching"
 
 
 def read(media_type: str) -> None:
     """Count a patch that could be read, by how it was written."""
-    _patches().add(1, {"patch.media_type": media_type})
-
-
-@cache
-def _patches() -> metrics.Counter:
-    return metrics.get_meter("roadworthy.patching").create_counter(
-        "roadworthy.patching.patches", "{patch}", "Patches that could be read."
+    counter(_NAME, f"{_NAME}.patches", "{patch}", "Patches that could be read.").add(
+        1, {"patch.media_type": media_type}
     )
