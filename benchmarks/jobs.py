@@ -80,14 +80,14 @@ def throughput(bench: Bench, short: bool) -> str:
 
 
 def brokering(bench: Bench, short: bool) -> str:
-    """## `broker`: Celery's workers, by doorbells and by `delay()`
+    """## `broker`: workers of Celery and RQ, by doorbells and by themselves
 
-    Two worker processes (prefork, late acknowledgement, publisher confirms), on PostgreSQL. The
-    backlog is worked off from when the first job runs until the last is noted as done; with
-    `delay()`, until it has run. Then a worker that is idle hears of orders, one every 5 ms: the
-    handler inserts an order and enqueues, or commits it and calls `delay()`, which a crash in
-    between or a broker without its data loses. The goal was 0.7 of the jobs per second of
-    `delay()`.
+    Two worker processes, on PostgreSQL: Celery's with prefork, late acknowledgement and
+    publisher confirms, RQ's as `rq worker` is. The backlog is worked off from when the first
+    job runs until the last is noted as done; without doorbells, until it has run. Then workers
+    that are idle hear of orders, one every 5 ms: the handler inserts an order and enqueues, or
+    commits it and calls `delay()`, which a crash in between or a broker without its data
+    loses. The goal was 0.7 of the jobs per second of `delay()`.
     """
     jobs, orders, rounds = (300, 50, 1) if short else (2000, 400, 3)
     return f"{jobs} jobs, {orders} orders.\n\n" + broker.compare(

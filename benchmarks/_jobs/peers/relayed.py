@@ -1,13 +1,13 @@
-"""Celery's workers: what they do by themselves, and with `CeleryEngine`."""
+"""Workers of Celery and of RQ: what they do by themselves, and with our engines."""
 
 import asyncio
 import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from importlib import import_module
 from typing import Any
 
-from celery import Celery, signals
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -15,7 +15,6 @@ from _jobs import common
 from _jobs.peers.roadworthy import UNFINISHED, create_tables
 from roadworthy.database import Database
 from roadworthy.jobs import Jobs, enqueue_many, task
-from roadworthy.jobs.engines.celery import CeleryEngine
 
 PROCESSES = 2
 ORDERS = "CREATE TABLE orders (id integer)"
@@ -37,35 +36,26 @@ def open_log(path: str) -> None:
     log = os.open(path, os.O_WRONLY | os.O_APPEND)
 
 
-def make(broker: str, name: str, url: str) -> tuple[Any, Any, CeleryEngine]:
-    """Return the Celery application, its plain task, and the engine."""
-    app = Celery("bench", broker=broker)
-    app.conf.update(
-        task_ignore_result=True,
-        task_acks_late=True,
-        task_default_queue=name,
-        worker_hijack_root_logger=False,
-        broker_connection_retry_on_startup=True,
-        broker_transport_options={"confirm_publish": True} if "amqp" in broker else {},
-    )
-    plain = app.task(note, name="plain")
-    engine = CeleryEngine(app, prefix=f"{name}.")
+def make(host: str, broker: str, name: str) -> Any:
+    """Return `host`, which is "celery" or "rq", with this broker and a queue of this name."""
+    made: Any = import_module(f"_jobs.peers._on_{host}")
+    return made.Host(broker, name)
+
+
+def parts_on(url: str, engine: Any) -> Callable[[], tuple[Database, Jobs]]:
+    """Return what each process opens."""
 
     def parts() -> tuple[Database, Jobs]:
         db = Database(url)
         return db, Jobs(db, tasks=[relayed], engine=engine)
 
-    engine.register(parts)
-    return app, plain, engine
+    return parts
 
 
-def work(broker: str, name: str, url: str, path: str) -> None:
-    """Be the worker, until it is killed."""
+def work(host: str, broker: str, name: str, url: str, path: str) -> None:
+    """Be the workers, until they are killed."""
     open_log(path)
-    app, _, _ = make(broker, name, url)
-    signals.worker_ready.connect(lambda **_: os.write(1, b"ready\n"), weak=False)
-    options = ("--concurrency", str(PROCESSES), "--loglevel", "CRITICAL")
-    app.worker_main(["--quiet", "worker", *options, "--without-mingle", "--without-gossip"])
+    make(host, broker, name).work(url)
 
 
 def prepare(url: str) -> None:
@@ -76,16 +66,16 @@ def prepare(url: str) -> None:
 
 @asynccontextmanager
 async def _placing(
-    how: str, broker: str, name: str, url: str
+    how: str, host: str, broker: str, name: str, url: str
 ) -> AsyncIterator[tuple[Database, Callable[[int], Awaitable[None]]]]:
     """Open what the server opens, and yield what a handler does."""
-    _, plain, engine = make(broker, name, url)
+    on = make(host, broker, name)
     db = Database(url)
 
     async def with_delay(n: int) -> None:
         async with db.begin() as tx:
             await tx.execute(ORDER, {"id": n})
-        plain.delay(n)
+        on.delay(n)
 
     async def with_enqueue(n: int) -> None:
         async with db.begin() as tx:
@@ -96,7 +86,7 @@ async def _placing(
         async with db:
             yield db, with_delay
     else:
-        async with db, Jobs(db, tasks=[relayed], engine=engine):
+        async with db, Jobs(db, tasks=[relayed], engine=on.engine):
             yield db, with_enqueue
 
 
@@ -133,8 +123,7 @@ def backlog(how: str, path: str, n: str, *where: str) -> None:
 async def _backlog(how: str, path: str, n: int, where: Sequence[str]) -> None:
     async with _placing(how, *where) as (db, _):
         if how == "plain":
-            _, plain, _ = make(*where)
-            await asyncio.to_thread(_delay_all, plain, n)
+            await asyncio.to_thread(_delay_all, make(*where[:3]), n)
         else:
             async with db.begin() as tx:
                 await _enqueue_all(tx, n)
@@ -142,7 +131,7 @@ async def _backlog(how: str, path: str, n: int, where: Sequence[str]) -> None:
         times = await _all_of(path, n)
         last = max(times.values())
         if how != "plain":
-            await asyncio.to_thread(_wait_for_notes, where[2])
+            await asyncio.to_thread(_wait_for_notes, where[3])
             last = time.monotonic()
     common.result(took=last - min(times.values()))
 
@@ -152,9 +141,9 @@ def _wait_for_notes(url: str) -> None:
         time.sleep(0.01)
 
 
-def _delay_all(plain: Any, n: int) -> None:
+def _delay_all(on: Any, n: int) -> None:
     for i in range(n):
-        plain.delay(i)
+        on.delay(i)
 
 
 async def _enqueue_all(tx: AsyncSession, n: int) -> None:
@@ -170,13 +159,9 @@ async def _all_of(path: str, n: int) -> dict[int, float]:
         await asyncio.sleep(0.02)
 
 
-def clean(broker: str, name: str) -> None:
+def clean(host: str, broker: str, name: str) -> None:
     """Remove the queues: the server is not only ours."""
-    from kombu import Connection
-
-    with Connection(broker) as connection:
-        for queue in (name, f"{name}.default"):
-            connection.channel().queue_delete(queue)
+    make(host, broker, name).clean()
     if broker.startswith("redis"):
         import redis
 
