@@ -22,7 +22,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from itertools import count, repeat
+from itertools import count, cycle, repeat
 from pathlib import Path
 from typing import Final
 
@@ -38,6 +38,8 @@ WORKERS: Final = (1, 2)
 CLIENTS: Final = 16
 SECONDS: Final = 4.0
 ROUNDS: Final = 5
+ITEMS: Final = 64
+"""So many that those who write at a time seldom want the same one."""
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 
 
@@ -78,9 +80,9 @@ def main() -> None:
             Peer(workers, opened.enter_context(serving(url, workers, Path(folder))))
             for workers in WORKERS
         ]
-        item = add_item(peers[0].server.url)
+        items = [add_item(peers[0].server.url) for _ in range(ITEMS)]
         for _ in range(ROUNDS):
-            for name, ask in requests_of(item).items():
+            for name, ask in requests_of(items).items():
                 for peer in peers:
                     peer.runs.setdefault(name, []).append(measure(peer, ask))
     RESULTS.write_text(report(peers))
@@ -110,17 +112,27 @@ def add_item(url: str) -> str:
     return str(httpx.post(f"{url}/inventory", json=item, timeout=30).json()["id"])
 
 
-def requests_of(item: str) -> dict[str, Iterator[bytes]]:
-    line = {"item_id": item, "quantity": 1}
-    order = json.dumps({"customer_email": "ann@example.com", "lines": [line]})
-    patches = (json.dumps({"description": f"Number {number}"}) for number in count())
+def requests_of(items: list[str]) -> dict[str, Iterator[bytes]]:
+    one = items[:1]
     return {
-        "`GET /inventory/{id}`": repeat(request("GET", f"/inventory/{item}")),
-        "`PATCH /inventory/{id}`, all of one item": (
-            request("PATCH", f"/inventory/{item}", patch) for patch in patches
-        ),
-        "`POST /orders`, all of one item": repeat(request("POST", "/orders", order)),
+        "`GET /inventory/{id}`": repeat(request("GET", f"/inventory/{items[0]}")),
+        f"`PATCH /inventory/{{id}}`, {ITEMS} items in turn": patches(items),
+        "`PATCH /inventory/{id}`, all of one item": patches(one),
+        f"`POST /orders`, {ITEMS} items in turn": orders(items),
+        "`POST /orders`, all of one item": orders(one),
     }
+
+
+def patches(items: list[str]) -> Iterator[bytes]:
+    for number, item in zip(count(), cycle(items), strict=False):
+        text = json.dumps({"description": f"Number {number}"})
+        yield request("PATCH", f"/inventory/{item}", text)
+
+
+def orders(items: list[str]) -> Iterator[bytes]:
+    for item in cycle(items):
+        order = {"customer_email": "ann@example.com", "lines": [{"item_id": item, "quantity": 1}]}
+        yield request("POST", "/orders", json.dumps(order))
 
 
 def request(method: str, path: str, body: str = "") -> bytes:
