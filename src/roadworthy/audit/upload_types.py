@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Final
 
 from roadworthy.audit.background import keeps_errors
-from roadworthy.audit.reach import Reached, reach
+from roadworthy.audit.reach import Reached, arguments, reach
 from roadworthy.audit.uploads import Upload
 from roadworthy.audit.values import Frame, dotted, follow
 
@@ -84,7 +84,8 @@ def by_extension(upload: Upload) -> Decision | None:
     texts = _text_parameters(upload)
     for traced in _traced(upload, "filename", also=texts):
         for node in _refusals(traced):
-            if any(word in traced.source(node) for word in _EXTENSION):
+            named = any(word in traced.source(node) for word in _EXTENSION)
+            if named and not _is_left_out(traced.frame, node):
                 return Decision(traced.frame, node)
     return None
 
@@ -122,6 +123,22 @@ def _traced(
             names |= also
         for one in follow(frame.function, names, hops=2):
             yield _Traced(Frame(one.function, one.names, (*frame.chain, *one.chain)))
+
+
+def _is_left_out(frame: Frame, test: ast.expr) -> bool:
+    """Return whether a condition needs what the caller did not give: then it asks nothing."""
+    if not frame.chain:
+        return False
+    last = frame.chain[-1]
+    given = arguments(last.call.node, frame.function, last.ref)
+    missing = {
+        param.name
+        for param in frame.function.params
+        if param.name not in given
+        and isinstance(param.default, ast.Constant)
+        and not param.default.value
+    }
+    return any(isinstance(node, ast.Name) and node.id in missing for node in ast.walk(test))
 
 
 def _text_parameters(upload: Upload) -> frozenset[str]:

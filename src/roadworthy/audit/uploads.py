@@ -9,10 +9,10 @@ from typing import Final
 from roadworthy.audit.aliases import unwrap
 from roadworthy.audit.flow import Call
 from roadworthy.audit.module import Class, Function, Module, Param, Scope
-from roadworthy.audit.names import resolve, type_of
+from roadworthy.audit.names import is_a, resolve, type_of
 from roadworthy.audit.reach import callee, calls
 from roadworthy.audit.routes import Route, is_upload
-from roadworthy.audit.values import Frame, dotted, follow
+from roadworthy.audit.values import Frame, bound, dotted, follow
 
 __all__ = ["Read", "Upload", "limits_all", "limits_here", "uploads_in", "uploads_of"]
 
@@ -78,7 +78,7 @@ class Upload:
 def uploads_of(route: Route) -> Iterator[Upload]:
     """Return what a route takes itself, and what its dependencies take."""
     for function in [route.function, *(one.function for one in route.dependencies)]:
-        if names := _upload_names(function):
+        if names := _upload_names(function) | _forms(function):
             yield Upload(function, names, route)
 
 
@@ -93,6 +93,25 @@ def uploads_in(module: Module) -> Iterator[Upload]:
 
 def _upload_names(function: Function) -> frozenset[str]:
     return frozenset(param.name for param in function.params if is_upload(param, function))
+
+
+def _forms(function: Function) -> frozenset[str]:
+    """Return the names of forms that a function reads itself: any of their fields may be a file."""
+    if b".form(" not in function.module.source:
+        return frozenset()
+    return frozenset(
+        dotted(target)
+        for target, value in bound(function)
+        if _reads_form(value, function) and dotted(target)
+    )
+
+
+def _reads_form(node: ast.expr, function: Function) -> bool:
+    call = node.value if isinstance(node, ast.Await) else node
+    if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute)):
+        return False
+    found = type_of(call.func.value, function) if call.func.attr == "form" else None
+    return is_a(found, "starlette.requests.Request") or is_a(found, "fastapi.Request")
 
 
 def _is_bytes(param: Param, function: Function) -> bool:
@@ -216,7 +235,8 @@ def _names_length(function: Function) -> bool:
         return False
     return any(
         (isinstance(node, ast.Constant) and str(node.value).lower() == _HEADER)
-        or (isinstance(node, ast.arg | ast.Name) and "content_length" in ast.unparse(node))
+        or (isinstance(node, ast.Constant) and node.value == _LENGTH)
+        or (isinstance(node, ast.arg) and "content_length" in node.arg)
         for node in ast.walk(function.node)
     )
 

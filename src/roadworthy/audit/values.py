@@ -11,10 +11,12 @@ from roadworthy.audit.module import Function
 from roadworthy.audit.reach import HOPS, Reached, arguments, calls
 from roadworthy.audit.ref import Ref
 
-__all__ = ["Frame", "dotted", "follow", "handed_over", "holds"]
+__all__ = ["Frame", "bound", "dotted", "follow", "handed_over", "holds"]
 
 _PASSING: Final = frozenset({"enumerate", "zip", "reversed", "list", "tuple", "sorted", "iter"})
 """Calls whose result has what they are given."""
+_TAKING: Final = frozenset({"get", "getlist", "values", "items", "multi_items"})
+"""Methods of collections whose result has what is in them."""
 
 _HAND_OVER: Final = {
     "starlette.concurrency.run_in_threadpool": 0,
@@ -84,7 +86,7 @@ def holds(node: ast.AST | None, known: Iterable[str]) -> bool:
             return any(holds(part, known) for part in _parts(node))
 
 
-def _parts(node: ast.AST | None) -> list[ast.expr]:
+def _parts(node: ast.AST | None) -> list[ast.expr]:  # noqa: PLR0911 - a table
     """Return the expressions of which an expression is one, or has them all."""
     match node:
         case ast.Await() | ast.Starred() | ast.NamedExpr() | ast.Subscript():
@@ -97,6 +99,8 @@ def _parts(node: ast.AST | None) -> list[ast.expr]:
             return node.elts
         case ast.Call(func=ast.Name(id=name)) if name in _PASSING:
             return node.args
+        case ast.Call(func=ast.Attribute(value=value, attr=attr)) if attr in _TAKING:
+            return [value]
         case _:
             return []
 
@@ -165,13 +169,14 @@ def _place(reached: Reached) -> int | None:
 def _with_aliases(function: Function, known: frozenset[str]) -> frozenset[str]:
     found = set(known)
     for _ in range(2):  # names may be used above, in a loop
-        for target, value in _bound(function):
+        for target, value in bound(function):
             if holds(value, found):
                 found |= set(_names(target))
     return frozenset(found)
 
 
-def _bound(function: Function) -> Iterator[tuple[ast.expr, ast.expr]]:
+def bound(function: Function) -> Iterator[tuple[ast.expr, ast.expr]]:
+    """Return the targets and values of all that a function binds."""
     for part in function.node.body:
         for node in ast.walk(part):
             match node:

@@ -131,6 +131,26 @@ async def add_label(label: Annotated[bytes, File()]):  # found
     return {"bytes": len(label)}
 """)
 
+_IN_A_FORM = Example("""
+from fastapi import FastAPI, HTTPException, Request
+
+app = FastAPI()
+MOST = 5 * 1024 * 1024
+
+async def read(photo) -> dict:
+    content = await photo.read()
+    return {"content": content, "content_length": len(content)}
+
+@app.post("/products/{number}/photos")
+async def add_photos(number: int, request: Request):
+    form = await request.form()
+    for photo in form.getlist("photos"):
+        content_length = (await read(photo))["content_length"]  # found
+        if content_length > MOST:
+            raise HTTPException(413, "too large")
+    return {"number": number}
+""")
+
 _IN_A_SERVICE = Example(
     """
 # file: warehouse/files.py
@@ -237,7 +257,7 @@ each request. A comparison after reading comes too late. Limits of the applicati
 router, of middleware and of the route all count here.""",
     mend="FastAPI(max_body_size=...) (0.164), or compare file.size before reading.",
     ours="`Upload` of `roadworthy.uploads` counts while it streams, and stops at its limit.",
-    bad=(_READ_THEN_COMPARED, _COPIED, _AS_BYTES, _IN_A_SERVICE),
+    bad=(_READ_THEN_COMPARED, _COPIED, _AS_BYTES, _IN_A_FORM, _IN_A_SERVICE),
     good=(_LIMITED_APP, _SIZE_COMPARED, _COUNTED, _LIMITED_BY_MIDDLEWARE),
 )
 """The rule."""

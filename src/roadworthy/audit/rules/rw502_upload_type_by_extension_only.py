@@ -104,6 +104,26 @@ async def add_products(table: UploadFile):
     return {"rows": len(list(rows))}
 """)
 
+_ANYTHING_ASKED = Example(
+    """
+from fastapi import FastAPI, HTTPException, UploadFile
+from shop.store import keep
+
+app = FastAPI(max_body_size=1_000_000)
+
+async def add(file: UploadFile, kinds: list[str] | None = None) -> str:
+    ending = file.filename.split(".")[-1]
+    if kinds and ending not in kinds:
+        raise HTTPException(415, "another kind")
+    return keep(await file.read())
+
+@app.post("/attachments")
+async def add_attachment(attachment: UploadFile):
+    return {"number": await add(attachment)}
+""",
+    "This route takes all kinds: it does not decide by the name.",
+)
+
 RULE: Final = Rule(
     code="RW502",
     name="upload-type-by-extension-only",
@@ -117,6 +137,6 @@ name fails on it later. The first bytes of a file say what it is.""",
     mend="Let the first bytes decide: filetype.guess(head), or puremagic.from_string(head).",
     ours="`Upload` of `roadworthy.uploads` decides by the bytes while it streams.",
     bad=(_ENDSWITH, _IN_A_HELPER),
-    good=(_SNIFFED, _PARSED),
+    good=(_SNIFFED, _PARSED, _ANYTHING_ASKED),
 )
 """The rule."""
