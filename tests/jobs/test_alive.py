@@ -68,6 +68,20 @@ async def test_after_a_kill_the_next_start_does_not_wait_for_the_lease(sqlite_ur
             assert await ends_within(db, 10)
 
 
+async def test_after_a_kill_another_that_lives_does_not_wait_for_the_lease(sqlite_url, tmp_path):
+    """Its lease may be an hour ahead as well because the clock was."""
+    async with Database(sqlite_url) as db:
+        await with_tables(db)
+        worker = await asyncio.to_thread(start_worker, sqlite_url)
+
+        async with Jobs(db, tasks=[wait], engine=Embedded(lease=timedelta(seconds=1))):
+            assert not await ends_within(db, 1)
+            kill(worker)
+            assert await ends_within(db, 10)
+
+    assert [path.name for path in tmp_path.glob("*-workers-*")] == []
+
+
 async def test_jobs_of_a_worker_that_lives_are_left_to_it(sqlite_url):
     async with Database(sqlite_url) as db:
         await with_tables(db)

@@ -25,6 +25,7 @@ from sqlalchemy import (
     delete,
     func,
     null,
+    or_,
     select,
     text,
     true,
@@ -199,15 +200,27 @@ class Ledger:
         if rows:
             await connection.execute(_report, rows)
 
+    async def others(self, connection: AsyncConnection) -> list[str]:
+        """Return the names of the other workers that have running jobs."""
+        running = select(table.c.worker).where(in_state(State.RUNNING)).distinct()
+        return [name for name in await connection.scalars(running) if name != self.worker]
+
     async def rescue(
-        self, connection: AsyncConnection, *, mine: Collection[str], alone: bool = False
+        self,
+        connection: AsyncConnection,
+        *,
+        mine: Collection[str],
+        dead: Collection[str] = (),
+        alone: bool = False,
     ) -> Sequence[tuple[str, str, str]]:
         """Queue jobs whose lease has ended, but for `mine`; return which, and of whom.
 
-        Of each: its id, its task and its old worker. With `alone`, all other workers are
-        known to be dead, and no lease is waited for.
+        Of each: its id, its task and its old worker. For workers that are known to be `dead`,
+        no lease is waited for; with `alone`, all others are.
         """
-        ended = true() if alone else table.c.leased_until < self.now()
+        ended: ColumnElement[bool] = true() if alone else table.c.leased_until < self.now()
+        if dead:
+            ended = or_(ended, table.c.worker.in_(dead))
         lost = (
             moved("rescue")
             .where(ended, ~_among(connection))

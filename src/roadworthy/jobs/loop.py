@@ -95,15 +95,16 @@ class Loop:
             transactions=limits.transactions,
             on_progress=self._note_progress,
         )
+        self._alive = Alive(work.units.engine.url, self._ledger.worker)
         self._pulse = Pulse(
             work,
             self._ledger,
             begun=self._ids,
             end=self._end,
             woken=self.wake,
+            alive=self._alive,
             only_mine=only_mine,
         )
-        self._alive = Alive(work.units.engine.url)
         self._ticks = Ticks(work.tasks.values())
         # A thread or a process takes longer to start than a claim does.
         self._rooms: dict[RunsOn, Room] = {
@@ -146,6 +147,7 @@ class Loop:
         try:
             async with self._work.units.engine.begin() as db:
                 tell.rescued(await self._ledger.rescue(db, mine=(), alone=True))
+            self._alive.forget_all()
         except Exception as error:  # whatever a driver raises: their leases will end
             tell.away(error, 0)
 

@@ -14,6 +14,7 @@ from typing import Final
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from roadworthy.jobs import observe, records, tell
+from roadworthy.jobs.alive import Alive
 from roadworthy.jobs.attempt import Reason
 from roadworthy.jobs.ledger import Ledger
 from roadworthy.jobs.states import State
@@ -42,10 +43,11 @@ class Pulse:
         begun: Callable[[], Collection[str]],
         end: Callable[[str, Reason], object],
         woken: Callable[[], object],
+        alive: Alive | None = None,
         only_mine: bool = False,
     ) -> None:
         self._work, self._ledger = work, ledger
-        self._only_mine = only_mine
+        self._only_mine, self._alive = only_mine, alive
         self._begun, self._stop, self._woken = begun, end, woken
         self._now = asyncio.Event()
         self._count_at = 0.0
@@ -80,16 +82,28 @@ class Pulse:
 
     async def _beat(self) -> None:
         mine = self._begun()
+        dead: list[str] = []
         async with self._work.units.engine.begin() as db:
             await self._ledger.correct_clock(db)
             held = await self._ledger.beat(db, mine) if mine else {}
-            found = not self._only_mine and await self._queue_again(db, mine)
+            if not self._only_mine:
+                dead = await self._dead(db)
+            found = not self._only_mine and await self._queue_again(db, mine, dead)
+        if self._alive is not None:
+            self._alive.forget(dead)
         self._end(mine, held)
         if found:
             self._woken()
 
-    async def _queue_again(self, db: AsyncConnection, mine: Collection[str]) -> bool:
-        rescued = await self._ledger.rescue(db, mine=mine)
+    async def _dead(self, db: AsyncConnection) -> list[str]:
+        if self._alive is None or not self._alive.knows:
+            return []
+        return self._alive.dead(await self._ledger.others(db))
+
+    async def _queue_again(
+        self, db: AsyncConnection, mine: Collection[str], dead: Collection[str]
+    ) -> bool:
+        rescued = await self._ledger.rescue(db, mine=mine, dead=dead)
         unparked = await self._ledger.unpark(db, self._work.knows)
         tell.rescued(rescued)
         return bool(rescued or unparked)

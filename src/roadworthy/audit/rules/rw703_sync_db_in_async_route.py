@@ -69,7 +69,9 @@ def _with(others: list[Hit], first: Hit) -> Hit:
     if not others:
         return first
     also = (Step(hit.place.path, hit.place.line, f"so does {hit.place.where}()") for hit in others)
-    said = f"{first.message} So do {len(others)} more functions of this file."
+    one = len(others) == 1
+    more = f"does {others[0].place.where}()" if one else f"do {len(others)} more functions"
+    said = f"{first.message} So {more} of this file."
     return replace(first, message=said, flow=(*first.flow, *also))
 
 
