@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from itertools import chain
 from time import monotonic
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 from sqlalchemy import bindparam, exists, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -27,6 +27,7 @@ from roadworthy.jobs.ledger import Claimed, Ledger, worker_name
 from roadworthy.jobs.moves import in_state
 from roadworthy.jobs.pulse import Pulse
 from roadworthy.jobs.room import PATIENCE, Room
+from roadworthy.jobs.rounds import Rounds
 from roadworthy.jobs.runner import Outcome, Runner
 from roadworthy.jobs.signals import Notice
 from roadworthy.jobs.states import State
@@ -46,8 +47,6 @@ _REPORT: Final = 1.0
 """Seconds between two times that progress is written down."""
 _CLOSING: Final = 2.0
 """Seconds for cancelled jobs to clean up, and for the last round."""
-_FIRST_PAUSE: Final = 0.2
-_LONGEST_PAUSE: Final = 5.0
 
 Waiting: TypeAlias = "asyncio.Task[Outcome]"
 _ByTier: TypeAlias = dict[RunsOn, list[Claimed]]
@@ -117,8 +116,7 @@ class Loop:
         self._given_back: list[str] = []
         self._noting: list[str] = []
         """Those of both that a transaction is noting down: until it ends, they are ours."""
-        self._news = asyncio.Event()
-        self._owned: list[asyncio.Task[None]] = []
+        self._rounds = Rounds(woken=self.wake)
         self._stopping = False
         self._look_at = self._looked_at = 0.0
         """When to look at what is scheduled, and when we did, on the monotonic clock."""
@@ -137,11 +135,11 @@ class Loop:
         async with self._alive.beginning() as alone:
             if alone:
                 await self._take_over()
-        self._own(self._go_round())
-        self._own(self._pulse.beat_forever())
+        self._rounds.own(self._rounds.go(self._round, self._sleep))
+        self._rounds.own(self._pulse.beat_forever())
         engine = self._work.units.engine
         if notices.can_listen(self._work.units, engine):
-            self._own(notices.listen(engine, self._hear))
+            self._rounds.own(notices.listen(engine, self._hear))
 
     async def _take_over(self) -> None:
         try:
@@ -162,7 +160,7 @@ class Loop:
         for room in self._rooms.values():
             room.may_wait = True
         self._look_by(max(monotonic(), self._looked_at + _GLANCE))
-        self._news.set()
+        self._rounds.news.set()
 
     def recheck(self) -> None:
         """Look now whether a running job was cancelled."""
@@ -175,17 +173,10 @@ class Loop:
         for id_ in list(self._runner.running):
             self._runner.end(id_, "release")
         await self._wait_for_jobs(_CLOSING)
-        for owned in self._owned:
-            owned.cancel()
-        await asyncio.gather(*self._owned, return_exceptions=True)
+        await self._rounds.end()
         await self._last_round()
         await self._tiers.close()
         self._alive.close()
-
-    def _own(self, work: Any) -> None:
-        # A context of their own: nothing of whoever started us is carried along.
-        loop = asyncio.get_running_loop()
-        self._owned.append(loop.create_task(work, context=contextvars.Context()))
 
     def _ids(self) -> list[str]:
         ahead = [job.id for room in self._rooms.values() for job in room.ahead]
@@ -197,21 +188,6 @@ class Loop:
         if reason == "lost":
             for room in self._rooms.values():
                 room.forget(id_)
-
-    async def _go_round(self) -> None:
-        pause = _FIRST_PAUSE
-        while True:
-            self._news.clear()
-            try:
-                await self._round()
-            except Exception as error:  # whatever a driver raises: jobs wait, and we try again
-                tell.away(error, pause, again=pause > _FIRST_PAUSE)
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, _LONGEST_PAUSE)
-                self.wake()
-            else:
-                pause = _FIRST_PAUSE
-                await self._sleep()
 
     async def _round(self) -> None:
         """Do in one transaction all that there is to do."""
@@ -344,7 +320,7 @@ class Loop:
         elif outcome == "retried":
             self._look_by(self._looked_at + _GLANCE)
         self._begin_some(begun.runs_on)
-        self._news.set()
+        self._rounds.news.set()
 
     async def _sleep(self) -> None:
         poll = self._poll_seconds()
@@ -355,7 +331,7 @@ class Loop:
             wait = min(wait, PATIENCE)
         try:
             async with asyncio.timeout(max(0.0, wait)):
-                await self._news.wait()
+                await self._rounds.news.wait()
         except TimeoutError:
             if wait == poll and await self._anything_waits():
                 self.wake()
@@ -380,7 +356,7 @@ class Loop:
         return self._runner.has_told() and monotonic() >= self._report_at
 
     def _note_progress(self) -> None:
-        self._event_loop.call_soon_threadsafe(self._news.set)  # the task may be on a thread
+        self._event_loop.call_soon_threadsafe(self._rounds.news.set)  # the task may be on a thread
 
     async def _wait_for_jobs(self, seconds: float) -> None:
         tasks = [begun.task for begun in self._begun.values()]

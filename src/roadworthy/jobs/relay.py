@@ -10,23 +10,23 @@ are sent; marks whose doorbell was lost run out, and their jobs are rung again.
 """
 
 import asyncio
-import contextvars
 import logging
 import math
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from time import monotonic
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from roadworthy.jobs import notices, rings, tell
+from roadworthy.jobs import notices, rings
 from roadworthy.jobs.doorbells import Broker, Doorbell
 from roadworthy.jobs.ledger import Ledger, worker_name
 from roadworthy.jobs.pulse import Pulse
 from roadworthy.jobs.rings import Line
+from roadworthy.jobs.rounds import Rounds
 from roadworthy.jobs.signals import Notice
 from roadworthy.jobs.task import RunsOn
 from roadworthy.jobs.ticks import Ticks
@@ -46,8 +46,6 @@ _ENOUGH: Final = 100
 """Messages that may wait in a queue: their readers will find what is not rung yet, too."""
 _FULL: Final = 0.1
 """Seconds after which a queue that has enough messages is looked at again."""
-_FIRST_PAUSE: Final = 0.2
-_LONGEST_PAUSE: Final = 5.0
 _DEADLINE: Final = 30.0
 """Seconds for what a broker has to answer; its driver should have given up before that."""
 
@@ -78,8 +76,7 @@ class Relay:
         self._pulse = Pulse(work, self._ledger, begun=list, end=_nobody, woken=self.wake)
         self._ticks = Ticks(work.tasks.values())
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="roadworthy-broker")
-        self._news = asyncio.Event()
-        self._owned: list[asyncio.Task[None]] = []
+        self._rounds = Rounds(woken=self.wake)
         self._look_at = self._late_at = 0.0
         self._waiting: dict[str, int] = {}
         """How many messages waited in each queue when we last heard."""
@@ -90,24 +87,22 @@ class Relay:
 
     async def start(self) -> None:
         """Begin."""
-        self._own(self._go_round())
-        self._own(self._pulse.beat_forever())
+        self._rounds.own(self._rounds.go(self._round, self._sleep))
+        self._rounds.own(self._pulse.beat_forever())
         engine = self._work.units.engine
         if notices.can_listen(self._work.units, engine):
-            self._own(notices.listen(engine, self._hear))
+            self._rounds.own(notices.listen(engine, self._hear))
 
     async def stop(self) -> None:
         """Ring no more; what is marked and not rung is left to the next relay."""
-        for owned in self._owned:
-            owned.cancel()
-        await asyncio.gather(*self._owned, return_exceptions=True)
+        await self._rounds.end()
         self._thread.submit(self._broker.close)
         self._thread.shutdown(wait=False)
 
     def wake(self) -> None:
         """Look for jobs now."""
         self._look_at = 0.0
-        self._news.set()
+        self._rounds.news.set()
 
     async def ping(self) -> None:
         """Ask the broker whether it is there.
@@ -120,27 +115,9 @@ class Relay:
         except Exception as error:  # whatever a driver raises
             raise BrokerAway(f"The broker of jobs does not answer: {error!r}") from error
 
-    def _own(self, work: Coroutine[Any, Any, None]) -> None:
-        loop = asyncio.get_running_loop()
-        self._owned.append(loop.create_task(work, context=contextvars.Context()))
-
     def _hear(self, notice: Notice) -> None:
         if notice == "jobs":
             self.wake()
-
-    async def _go_round(self) -> None:
-        pause = _FIRST_PAUSE
-        while True:
-            self._news.clear()
-            try:
-                await self._round()
-            except Exception as error:  # whatever a driver raises: rows wait, and we try again
-                tell.away(error, pause, again=pause > _FIRST_PAUSE)
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, _LONGEST_PAUSE)
-            else:
-                pause = _FIRST_PAUSE
-                await self._sleep()
 
     async def _sleep(self) -> None:
         await asyncio.sleep(_GLANCE)
@@ -148,7 +125,7 @@ class Relay:
         poll = _FULL if full else self._ringing.poll.total_seconds()
         try:
             async with asyncio.timeout(max(0.0, min(poll, self._look_at - monotonic()))):
-                await self._news.wait()
+                await self._rounds.news.wait()
         except TimeoutError:
             return
 
