@@ -1,5 +1,6 @@
 """CONTRACT: Jobs, where the workers of Celery or RQ run them."""
 
+import os
 import signal
 import subprocess
 from collections.abc import Callable
@@ -67,6 +68,35 @@ def test_an_order_gets_its_confirmation_and_its_invoice(
     assert health == 200
     assert worker.stop(signal.SIGTERM) == 0
     assert server.stop(signal.SIGTERM) == 0
+
+
+@pytest.mark.parametrize("engine", ["celery", "rq"])
+def test_a_worker_of_the_engine_that_ends_by_itself_is_followed_by_another(
+    start_briefly: StartDepot,
+    eventually: Eventually,
+    redis_url: str,
+    postgres_url: str,
+    tmp_path: Path,
+    engine: str,
+) -> None:
+    """As Celery's does where Redis goes away while it has messages in hand."""
+    settings = _settings(postgres_url, redis_url, tmp_path, engine=engine)
+    server = start_briefly(**settings)
+    worker = start_briefly(command="worker", **settings)
+    for child in _children(worker.process.pid):
+        os.kill(child, signal.SIGKILL)
+    with server.client() as client:
+        location = _order(client)
+        eventually(lambda: _states(client, location), DONE.__eq__)
+
+    assert worker.stop(signal.SIGTERM) == 0
+    assert "another one begins" in worker.log
+
+
+def _children(pid: int) -> list[int]:
+    """Return the processes that a process has started itself."""
+    tasks = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for path in tasks for child in path.read_text().split()]
 
 
 def test_workers_of_one_machine_share_the_jobs(

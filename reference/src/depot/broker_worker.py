@@ -1,4 +1,8 @@
-"""Workers of a broker's engine as a process of its own: started, waited for, ended with us."""
+"""Workers of a broker's engine as a process of its own, which ends with us and not before.
+
+Celery's worker ends by itself where Redis goes away in the wrong moment: then there is
+another one, as a supervisor would have it.
+"""
 
 import asyncio
 import logging
@@ -9,6 +13,7 @@ import threading
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Sequence
 from contextlib import suppress
+from time import monotonic
 from types import TracebackType
 from typing import Final, Self
 
@@ -20,6 +25,11 @@ __all__ = ["BrokerWorker", "announce", "end_with_parent"]
 CLOSING_SECONDS: Final = 5.0
 """For processes to end beyond the grace of their jobs."""
 READY: Final = b"ready\n"
+FIRST_PAUSE: Final = 1.0
+LONGEST_PAUSE: Final = 30.0
+"""Seconds before another one begins; a worker that lived for longer begins with the first."""
+TRIES: Final = 5
+"""How many may end before they are ready, until the whole process is somebody else's to start."""
 
 log = logging.getLogger("depot")
 
@@ -34,7 +44,7 @@ class BrokerWorker:
         self._process: Process | None = None
         self._watch: asyncio.Task[None] | None = None
         self.died = False
-        """Whether it has ended by itself."""
+        """Whether it has ended by itself, and no other one could begin."""
 
     async def __aenter__(self) -> Self:
         """Start it, and wait until it hears.
@@ -42,11 +52,8 @@ class BrokerWorker:
         Raises:
             RuntimeError: It has ended before that; what it wrote says why.
         """
-        command = (sys.executable, "-m", f"depot.{self._engine}_work", *self._queues)
-        self._process = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE)
-        if self._process.stdout is None or await self._process.stdout.readline() != READY:
-            raise RuntimeError(f"The worker of {self._engine} has ended before it was ready.")
-        self._watch = asyncio.create_task(self._stop_without(self._process))
+        await self._start()
+        self._watch = asyncio.create_task(self._keep())
         return self
 
     async def __aexit__(
@@ -69,9 +76,29 @@ class BrokerWorker:
             self._process.kill()
             await self._process.wait()
 
-    async def _stop_without(self, process: Process) -> None:
-        code = await process.wait()
-        log.error("The worker of %s has ended with %s", self._engine, code)
+    async def _start(self) -> Process:
+        command = (sys.executable, "-m", f"depot.{self._engine}_work", *self._queues)
+        self._process = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE)
+        if self._process.stdout is None or await self._process.stdout.readline() != READY:
+            raise RuntimeError(f"The worker of {self._engine} has ended before it was ready.")
+        return self._process
+
+    async def _keep(self) -> None:
+        """Start another one whenever it has ended; stop all of us where that fails often."""
+        pause, failed = FIRST_PAUSE, 0
+        while failed < TRIES:
+            began = monotonic()
+            code = None if self._process is None else await self._process.wait()
+            pause = FIRST_PAUSE if monotonic() - began > LONGEST_PAUSE else pause
+            log.error("The worker of %s has ended with %s: another one begins", self._engine, code)
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, LONGEST_PAUSE)
+            try:
+                await self._start()
+                failed = 0
+            except RuntimeError:
+                failed += 1
+        log.error("The worker of %s does not begin any more", self._engine)
         self.died = True
         os.kill(os.getpid(), signal.SIGTERM)
 
