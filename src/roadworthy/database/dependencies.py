@@ -73,7 +73,7 @@ def _read(*, replica: bool) -> Any:
         unit = database.open_unit(_Place(connection), read_only=True, replica=replica)
         async with unit.lend() as lent:
             yield lent
-        await unit.close()
+        await unit.abandon()  # what was read is known: a connection that is lost now is no error
 
     return Depends(read, scope="function")
 

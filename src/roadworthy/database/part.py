@@ -255,7 +255,7 @@ class Database:
         unit = self.open_unit(place, read_only=True, session=session, replica=replica)
         async with unit.lend() as lent:
             yield lent
-        await unit.close()
+        await unit.abandon()
         await _let_others_in()
 
 
