@@ -44,6 +44,7 @@ PEERS = (
     Peer("plain Celery on RabbitMQ", STACKS["celery_rabbitmq"]),
     Peer("plain Celery on RabbitMQ, `delay()` before the commit", STACKS["celery_rabbitmq"], True),
     Peer("plain Celery on Redis", STACKS["celery_redis"]),
+    Peer("plain RQ", STACKS["rq_redis"]),
 )
 NAMES = ("broker_killed", "broker_wiped", "workers_killed", "servers_killed")
 
