@@ -132,6 +132,12 @@ class Site:
         self.workers[number].stop(timeout=40)
         self.workers[number] = self._work(number)
 
+    def start_again(self) -> None:
+        """Start workers anew that have ended by themselves, as a supervisor does."""
+        for number, worker in enumerate(self.workers):
+            if not worker.is_running():
+                self.workers[number] = self._work(number)
+
     def wait_until_ready(self, seconds: float = 40) -> None:
         """Wait until all servers say that they are ready."""
         end = time.monotonic() + seconds

@@ -72,7 +72,9 @@ def test_what_is_lost_without_a_table_of_jobs(
             time.sleep(BEFORE)
             fault.happen(scene)
             ended = time.monotonic()
+            scene.site.start_again()
             time.sleep(AFTER)
+        scene.site.start_again()
         stopped = time.monotonic()
         found, settled = settled_findings(scene, load)
     add(
