@@ -1,4 +1,4 @@
-"""`Alive`: know that who ran jobs on this SQLite file is dead, before its leases end.
+"""`Alive`: know which workers of an SQLite file are dead before leases end.
 
 Workers on one SQLite file are on one machine, so they need not wait for leases, which a
 clock that has jumped may have set an hour ahead. Each holds a shared lock on a file beside

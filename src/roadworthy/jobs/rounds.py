@@ -1,4 +1,4 @@
-"""`Rounds`: go round, and what goes on beside it, from the start of a worker to its end."""
+"""`Rounds`: go round, and hold what goes on beside it."""
 
 import asyncio
 import contextvars
