@@ -13,7 +13,7 @@ from fastapi import APIRouter
 from fastapi.encoders import jsonable_encoder
 from pydantic import BaseModel
 from sqlalchemy import update
-from shop import items, Item, session, log, httpx_client
+from shop import items, Item, Other, session, log, httpx_client
 
 router = APIRouter()
 
@@ -21,6 +21,13 @@ class Patch(BaseModel):
     id: int
     name: Optional[str] = None
     price: Optional[float] = None
+
+    def is_set(self, name):
+        return name in self.model_fields_set
+
+def build(kind):
+    made = Item() if kind else Other()
+    return made
 
 def change(item, name=None, price=None):
     item.name = name
@@ -83,6 +90,11 @@ def test_what_was_not_sent_is_written(written, code):
         "return {'name': body.name}",
         "changed = {}\nchanged['name'] = body.name\nreturn changed",
         "item.id = body.id",
+        "if body.is_set('name'):\n    item.name = body.name",
+        "try:\n    if body.name is None:\n        raise ValueError\n    item.name = body.name\n"
+        "finally:\n    log.info('done')",
+        "made = Item() if body.id else Other()\nmade.name = body.name",
+        "made = build(body.id)\nmade.name = body.name",
     ],
 )
 def test_what_is_asked_for_or_no_write_is_nothing(written, code):

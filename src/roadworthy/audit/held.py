@@ -74,6 +74,10 @@ class Guards:
         """Return what two conditions say together."""
         return Guards(self.sent | other.sent, self.valued | other.valued)
 
+    def all_sent(self) -> "Guards":
+        """Return them where a null has been refused: what has a value was sent."""
+        return Guards(self.sent | self.valued)
+
 
 @dataclass(slots=True)
 class Holding:
@@ -192,6 +196,16 @@ class Holding:
                 return self.eval(node.args[0])
         return NOTHING
 
+    def _asks(self, call: ast.Call) -> bool:
+        """`body.is_set("name")` asks what was sent, where that is what the method looks at."""
+        ref = names.resolve(call.func, self.function)
+        if ref is None or ref.function is None:
+            return False
+        return any(
+            isinstance(node, ast.Attribute) and node.attr in {"model_fields_set", "__fields_set__"}
+            for node in ast.walk(ref.function.node)
+        )
+
     def tested(self, test: ast.expr) -> Guards:
         """Return which fields a condition is about."""
         sent: set[str] = set()
@@ -201,6 +215,8 @@ class Holding:
                 case ast.Compare(
                     left=ast.Constant(value=str() as name), ops=[ast.In() | ast.NotIn()]
                 ):
+                    sent.add(name)
+                case ast.Call(args=[ast.Constant(value=str() as name)]) if self._asks(node):
                     sent.add(name)
                 case ast.Name() | ast.Attribute() | ast.Subscript() | ast.Call():
                     held = self.eval(node)

@@ -12,7 +12,10 @@ from roadworthy.audit.place import Place
 if TYPE_CHECKING:  # it makes modules
     from roadworthy.audit.codebase import Codebase
 
-__all__ = ["Assigned", "Binding", "Class", "Function", "Imported", "Module", "Param", "Scope"]
+__all__ = [
+    *("Assigned", "Binding", "Class", "Function", "Imported", "Module", "Param", "Scope"),
+    "bodies",
+]
 
 FunctionNode: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -247,11 +250,11 @@ def _bind_block(statement: ast.stmt, scope: Scope, module: Module) -> None:
             _bind_walrus(statement.test, scope)
         case _:
             _bind_alias(statement, scope)
-    for body in _bodies(statement):
+    for body in bodies(statement):
         _bind(body, scope, module)
 
 
-def _bodies(statement: ast.stmt) -> Iterator[list[ast.stmt]]:
+def bodies(statement: ast.stmt) -> Iterator[list[ast.stmt]]:
     """Return the blocks of a statement."""
     for part in ("body", "orelse", "finalbody"):
         yield getattr(statement, part, None) or []

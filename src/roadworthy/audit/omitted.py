@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
-from roadworthy.audit import libraries, names, reach
+from roadworthy.audit import libraries, made, names, reach
 from roadworthy.audit.flow import Call
 from roadworthy.audit.held import NOTHING, Guards, Held, Holding
-from roadworthy.audit.module import Assigned, Function
+from roadworthy.audit.module import Assigned, Function, bodies
 from roadworthy.audit.reach import Reached
 from roadworthy.audit.ref import Ref
 from roadworthy.audit.routes import Route
@@ -78,7 +78,8 @@ class _Trace(Holding):
             if isinstance(statement, ast.If) and _ends(statement.body):
                 tested = self.tested(statement.test)
                 if len(tested.valued | tested.sent) == 1:
-                    guards = guards.both(tested)
+                    refused = isinstance(statement.body[-1], ast.Raise)
+                    guards = guards.both(tested.all_sent() if refused else tested)
 
     def _statement(self, statement: ast.stmt, guards: Guards) -> Iterator[Write]:
         match statement:
@@ -107,12 +108,10 @@ class _Trace(Holding):
                     yield from self._calls(child, guards)
                 case ast.withitem(context_expr=context):
                     yield from self._calls(context, guards)
-                case ast.ExceptHandler(body=body) | ast.match_case(body=body):
-                    yield from self._block(body, guards)
-                case ast.stmt():
-                    yield from self._statement(child, guards)
                 case _:
                     pass
+        for body in bodies(statement):
+            yield from self._block(body, guards)
 
     def _loop(self, statement: ast.For | ast.AsyncFor) -> None:
         """Note what `for name, value in dump.items()` gives its names."""
@@ -178,18 +177,13 @@ class _Trace(Holding):
         """Return whether a dict is a stored one: an element of another, or of a module."""
         if not isinstance(owner, ast.Name):
             return True
-        made = [one for one in self.function.names.get(owner.id, ()) if isinstance(one, Assigned)]
-        return not made or any(_is_element(one.value) for one in made)
+        given = [one for one in self.function.names.get(owner.id, ()) if isinstance(one, Assigned)]
+        return not given or any(_is_element(one.value) for one in given)
 
     def _note_fresh(self, name: str, value: ast.expr) -> None:
-        made = value.value if isinstance(value, ast.Await) else value
         self.fresh.discard(name)
-        if isinstance(made, ast.Dict | ast.DictComp):
+        if made.is_new(value, self.function):
             self.fresh.add(name)
-        elif isinstance(made, ast.Call):
-            ref = names.resolve(made.func, self.function)
-            if ref is not None and not ref.is_instance and _is_class(ref):
-                self.fresh.add(name)
 
     def _is_stored(self, owner: ast.expr) -> bool:
         """Return whether assigning to an attribute of something changes what is stored."""
@@ -285,15 +279,15 @@ class _Trace(Holding):
         if len(self.chain) > reach.HOPS or not self._hands_on(call):
             return
         ref = names.resolve(call.func, self.function)
-        made = Reached(_as_call(call), ref, self.function, self.chain)
-        function = reach.callee(made)
+        reached = Reached(_as_call(call), ref, self.function, self.chain)
+        function = reach.callee(reached)
         if function is None and ref is None:
             function = reach.by_name(call, self.function)
         if function is None or id(function) in self.seen or function.name == "__init__":
             return
         held = self._bound(call, function, ref, guards)
         if held:
-            chain, seen = (*self.chain, made), self.seen | {id(function)}
+            chain, seen = (*self.chain, reached), self.seen | {id(function)}
             yield from _Trace(function=function, held=held, chain=chain, seen=seen).run()
 
     def _hands_on(self, call: ast.Call) -> bool:
@@ -356,10 +350,6 @@ def _is_element(value: ast.expr | None) -> bool:
             return attr in {"get", "find_one", "fetch_one", "fetchone"}
         case _:
             return False
-
-
-def _is_class(ref: Ref) -> bool:
-    return ref.cls is not None or ref.name.rpartition(".")[2][:1].isupper()
 
 
 def _is_of_request(node: ast.expr) -> bool:
