@@ -11,11 +11,11 @@ __all__ = ["FAULTS"]
 
 def _full(scene: Scene) -> None:
     filling = scene.folder / "filling"
-    with filling.open("wb") as file, suppress(OSError):
+    with suppress(OSError), filling.open("wb") as file:  # it may be full before that
         while True:
             file.write(bytes(64 * 1024))
     time.sleep(3)
-    filling.unlink()
+    filling.unlink(missing_ok=True)
 
 
 FAULTS: Final = (
