@@ -91,8 +91,10 @@ def test_what_was_not_sent_is_written(written, code):
         "changed = {}\nchanged['name'] = body.name\nreturn changed",
         "item.id = body.id",
         "if body.is_set('name'):\n    item.name = body.name",
-        "try:\n    if body.name is None:\n        raise ValueError\n    item.name = body.name\n"
-        "finally:\n    log.info('done')",
+        (
+            "try:\n    if body.name is None:\n        raise ValueError\n    item.name = body.name\n"
+            "finally:\n    log.info('done')"
+        ),
         "made = Item() if body.id else Other()\nmade.name = body.name",
         "made = build(body.id)\nmade.name = body.name",
     ],

@@ -13,7 +13,14 @@ if TYPE_CHECKING:  # it makes modules
     from roadworthy.audit.codebase import Codebase
 
 __all__ = [
-    *("Assigned", "Binding", "Class", "Function", "Imported", "Module", "Param", "Scope"),
+    "Assigned",
+    "Binding",
+    "Class",
+    "Function",
+    "Imported",
+    "Module",
+    "Param",
+    "Scope",
     "bodies",
 ]
 
