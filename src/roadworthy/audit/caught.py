@@ -63,6 +63,8 @@ def breadth_of(ref: Ref | None) -> Breadth:
         return Breadth.OWN
     if ref.name in EVERYTHING:
         return Breadth.ALL
+    if ref.name.rpartition(".")[2] in _COUNTS:
+        return Breadth.NARROW
     if ref.name in _DATABASE or ref.name.startswith(_DATABASES):
         return Breadth.DATABASE
     if ref.name in _LIBRARY or ref.name.startswith(_LIBRARIES):
@@ -78,6 +80,8 @@ def catches_http_exceptions(handler: ast.ExceptHandler, scope: Scope) -> bool:
     )
 
 
+_COUNTS: Final = frozenset({"NoResultFound", "MultipleResultsFound", "DoesNotExist"})
+"""Errors of databases that say how many rows there were, and name nothing."""
 _DATABASES: Final = ("sqlalchemy.exc.", "psycopg2.", "psycopg.", "asyncpg.", "pymysql.err.")
 _DATABASE: Final = frozenset(
     {

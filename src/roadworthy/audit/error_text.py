@@ -5,16 +5,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from roadworthy.audit import names
-from roadworthy.audit.flow import Flow
+from roadworthy.audit import names, narrowed, reach
+from roadworthy.audit.caught import Breadth
+from roadworthy.audit.flow import Event, Flow
 from roadworthy.audit.module import Function
+from roadworthy.audit.ref import Ref
 from roadworthy.audit.routes import route_of
 from roadworthy.audit.statuses import is_http_exception, response_status
 
 __all__ = ["Leak", "Telling", "leaks", "tells"]
 
-_TEXTS: Final = frozenset({"args", "message", "msg", "orig", "statement", "reason", "strerror"})
-"""Attributes of exceptions that hold their text."""
+_TEXTS: Final = frozenset({"args", "message", "msg", "orig", "statement", "reason"})
+"""Attributes of exceptions that hold their text; `strerror` names no path."""
+_DEEPEST: Final = 2
+"""As many functions of the project are asked what they make of an exception."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,6 +32,8 @@ class Leak:
     """Whether it leaves at once, rather than by way of a name that is answered later."""
     literal: bool = False
     """Whether it is `detail=str(error)`, word for word."""
+    conditions: int = 0
+    """How many conditions must hold for it."""
 
 
 @dataclass(slots=True)
@@ -37,6 +43,7 @@ class Telling:
     name: str | None
     function: Function
     held: set[str] = field(default_factory=set[str])
+    depth: int = _DEEPEST
 
     def tells(self, node: ast.AST | None) -> bool:
         """Return whether an expression holds the text of the exception."""
@@ -50,12 +57,19 @@ class Telling:
                 return attr in _TEXTS
             case ast.Call():
                 return self._call(node)
-            case ast.IfExp(body=body, orelse=orelse):
-                return self._tells(body) or self._tells(orelse)
+            case ast.IfExp(test=test, body=body, orelse=orelse):
+                return (self._reaches(test) and self._tells(body)) or self._tells(orelse)
             case ast.Compare() | ast.Lambda():
                 return False
             case _:
                 return any(self._tells(child) for child in ast.iter_child_nodes(node))
+
+    def _reaches(self, test: ast.expr) -> bool:
+        """Return whether a foreign text gets past a condition that nobody asked for."""
+        if narrowed.is_asked_for(test):
+            return False
+        name = self.name or ""
+        return narrowed.kinds_of(test, name, self.function) > Breadth.NARROW
 
     def _call(self, node: ast.Call) -> bool:
         given = [*node.args, *(keyword.value for keyword in node.keywords)]
@@ -64,8 +78,21 @@ class Telling:
             return True
         if name in {"type", "isinstance", "getattr", "hasattr", "len", "bool"}:
             return False
-        inside = isinstance(node.func, ast.Attribute) and self._receiver(node.func)
-        return inside or any(self._tells(one) for one in given)
+        if isinstance(node.func, ast.Attribute) and self._receiver(node.func):
+            return True
+        if not any(self._tells(one) for one in given):
+            return False
+        called = names.resolve(node.func, self.function)
+        own = None if called is None else called.function
+        return own is None or self._comes_out(node, own, called)
+
+    def _comes_out(self, node: ast.Call, function: Function, ref: Ref | None) -> bool:
+        """Return whether a function of the project returns the text that it is given."""
+        if self.depth == 0 or function.is_generator:
+            return True
+        given = reach.arguments(node, function, ref)
+        told = [name for name, value in given.items() if self._tells(value)]
+        return not told or any(_returns_it(function, name, self.depth - 1) for name in told)
 
     def _receiver(self, func: ast.Attribute) -> bool:
         """`message.strip()` tells what `message` does; `error.errors()` is for clients."""
@@ -73,6 +100,48 @@ class Telling:
         if isinstance(value, ast.Name) and value.id == self.name:
             return func.attr in {"__str__", "__repr__", "with_traceback"}
         return self._tells(value)
+
+
+def _returns_it(function: Function, name: str, depth: int) -> bool:
+    """Return whether what a function returns holds the text of any exception it gets."""
+    telling = Telling(name, function, depth=depth)
+    events = [*function.flow.assigns, *function.flow.returns]
+    for event in sorted(events, key=lambda one: one.statement.lineno):
+        if _is_kept_back(event, name, function):
+            continue
+        match event.node:
+            case ast.Assign(targets=[ast.Name(id=held)], value=value) if telling.tells(value):
+                telling.held.add(held)
+            case ast.Return(value=value) if telling.tells(value):
+                return True
+            case ast.Return() if _is_for_all(event, name, function):
+                return False
+            case _:
+                pass
+    return False
+
+
+def _is_kept_back(event: Event, name: str, function: Function) -> bool:
+    """Return whether only known kinds of exceptions get there, or only on demand."""
+    if narrowed.kinds(event, name, function) <= Breadth.NARROW:
+        return True
+    others = {param.name for param in function.params} - {name}
+    tests = [one.node.test for one in event.blocks("if") if isinstance(one.node, ast.If)]
+    return any(
+        narrowed.is_asked_for(test) or (isinstance(test, ast.Name) and test.id in others)
+        for test in tests
+    )
+
+
+def _is_for_all(event: Event, name: str, function: Function) -> bool:
+    """Return whether every exception leaves there: `if isinstance(error, Exception): return`."""
+    around = list(event.blocks())
+    tests = [one.node.test for one in around if isinstance(one.node, ast.If)]
+    return len(around) == 1 and all(
+        "isinstance" in ast.unparse(test)
+        and narrowed.kinds_of(test, name, function) is Breadth.ALL
+        for test in tests
+    )
 
 
 def tells(node: ast.AST, name: str, function: Function) -> bool:
@@ -92,16 +161,32 @@ def leaks(handler: ast.ExceptHandler, function: Function) -> Iterator[Leak]:
             case ast.Assign(targets=[ast.Name(id=name)], value=value) if telling.tells(value):
                 telling.held.add(name)
             case ast.Raise(exc=ast.Call() as call) if _is_http(call, function):
-                if _given(call, telling):
+                if _given(call, telling) and not _is_kept_back(event, handler.name or "", function):
                     literal = _is_literal(call, handler.name)
-                    yield Leak(event.node, "the error's detail", certain=True, literal=literal)
+                    yield Leak(
+                        event.node,
+                        "the error's detail",
+                        certain=True,
+                        literal=literal,
+                        conditions=_conditions(event),
+                    )
             case ast.Return(value=value) | ast.Yield(value=value) if value is not None:
-                if telling.tells(value) and _answers(value, function):
+                if (
+                    telling.tells(value)
+                    and _answers(value, function)
+                    and not _is_kept_back(event, handler.name or "", function)
+                ):
                     certain = isinstance(event.node, ast.Return)
-                    yield Leak(event.node, "the answer", certain=certain)
+                    yield Leak(
+                        event.node, "the answer", certain=certain, conditions=_conditions(event)
+                    )
             case _:
                 pass
     yield from _later(handler, telling, function)
+
+
+def _conditions(event: Event) -> int:
+    return len(list(event.blocks("if", "else", "case")))
 
 
 def _later(handler: ast.ExceptHandler, telling: Telling, function: Function) -> Iterator[Leak]:

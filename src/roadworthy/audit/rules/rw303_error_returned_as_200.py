@@ -1,11 +1,10 @@
 """RW303: a failure is answered with success."""
 
 import ast
-import re
 from collections.abc import Iterator
 from typing import Final
 
-from roadworthy.audit import names
+from roadworthy.audit import names, verdicts
 from roadworthy.audit.finding import Confidence, Severity
 from roadworthy.audit.flow import Event
 from roadworthy.audit.models import is_model
@@ -15,18 +14,13 @@ from roadworthy.audit.statuses import response_status, status_of
 
 __all__ = ["RULE"]
 
-_VERDICTS: Final = re.compile(
-    r"(?<![a-z])(valid\w*|verif\w*|check\w*|test|health\w*|ping|status|ready|live|exists|available"
-    r"|availability|probe|diagnos\w*)(?![a-z])"
-)
-"""Names of routes whose answer is a verdict: that something is wrong is what they say."""
 _FAILED: Final = frozenset({"error", "failed", "failure", "fail"})
 _ERRORS: Final = 400
 
 
 def _check(route: Route) -> Iterator[Hit]:
     function = route.function
-    if _VERDICTS.search(f"{function.name} {route.path}".lower()) or _says_status(route):
+    if verdicts.reports(route) or _says_status(route):
         return
     found = [(event, how) for event in function.flow.returns if (how := _failure(event, route))]
     if found:

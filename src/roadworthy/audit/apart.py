@@ -1,0 +1,61 @@
+"""Functions that run apart from requests: what they raise is no answer to a client."""
+
+import ast
+from collections.abc import Iterator
+from typing import Final
+
+from roadworthy.audit import names
+from roadworthy.audit.flow import Call
+from roadworthy.audit.module import Function
+from roadworthy.audit.routes import route_of
+
+__all__ = ["runs_apart"]
+
+_STARTERS: Final = frozenset({"create_task", "ensure_future", "add_task", "run_in_executor"})
+
+
+def runs_apart(function: Function) -> bool:
+    """Return whether its own file starts a function as a task, and never calls it."""
+    module = function.module
+    if not any(name.encode() in module.source for name in _STARTERS):
+        return False
+    if route_of(function) is not None:
+        return False
+    started = False
+    for scope in module.functions:
+        starters = [one for one in scope.flow.calls if _is_left(one, scope)]
+        inside = {id(node) for one in starters for node in ast.walk(one.node)}
+        started |= any(_mentions(one.node, function, scope) for one in starters)
+        others = (one.node.func for one in scope.flow.calls if id(one.node) not in inside)
+        if any(_is(func, function, scope) for func in others):
+            return False
+    return started
+
+
+def _is_left(call: Call, scope: Function) -> bool:
+    """Return whether a call starts something that nobody in the function waits for."""
+    name = getattr(call.node.func, "attr", getattr(call.node.func, "id", ""))
+    if name not in _STARTERS or call.awaited:
+        return False
+    if call.dropped or name == "add_task":
+        return True
+    held = set(map(ast.unparse, getattr(call.statement, "targets", ())))
+    awaited = [ast.unparse(event.node) for event in scope.flow.awaits]
+    return bool(held) and not any(one in text for one in held for text in awaited)
+
+
+def _mentions(node: ast.AST, function: Function, scope: Function) -> bool:
+    return any(_is(part, function, scope) for part in _named(node))
+
+
+def _named(node: ast.AST) -> Iterator[ast.expr]:
+    for part in ast.walk(node):
+        if isinstance(part, ast.Name | ast.Attribute):
+            yield part
+
+
+def _is(node: ast.expr, function: Function, scope: Function) -> bool:
+    if getattr(node, "attr", getattr(node, "id", "")) != function.name:
+        return False
+    found = names.resolve(node, scope)
+    return found is not None and found.function is function

@@ -1,0 +1,80 @@
+"""Whether what a `try` holds fails with texts of the client's own or the project's only."""
+
+import ast
+from typing import Final
+
+from roadworthy.audit import names
+from roadworthy.audit.flow import Call, Event
+from roadworthy.audit.models import is_model
+from roadworthy.audit.module import Function
+from roadworthy.audit.ref import Ref
+
+__all__ = ["only_own_texts"]
+
+_DEEPEST: Final = 2
+"""As many functions of the project are looked into."""
+
+
+def only_own_texts(tried: ast.Try, function: Function) -> bool:
+    """Return whether nothing in a `try` fails with a text that a stranger wrote."""
+    flow = function.flow
+    inside = [one for one in (*flow.calls, *flow.withs, *flow.yields) if _is_in(one, tried)]
+    return all(isinstance(one, Call) and _is_harmless(one, function, _DEEPEST) for one in inside)
+
+
+def _is_in(event: Event, tried: ast.Try) -> bool:
+    return any(one is tried for one in event.tries())
+
+
+def _is_harmless(call: Call, function: Function, depth: int) -> bool:
+    func = call.node.func
+    ref = names.resolve(func, function)
+    if ref is None:
+        return isinstance(func, ast.Attribute) and _is_plain(func)
+    if ref.function is not None:
+        return depth > 0 and _does_no_harm(ref.function, depth - 1)
+    return _is_known(ref, call.node)
+
+
+def _is_plain(func: ast.Attribute) -> bool:
+    """Return whether a method of something unknown is one that texts or logs have."""
+    return func.attr in _OF_TEXTS or "log" in ast.unparse(func.value).lower()
+
+
+def _does_no_harm(function: Function, depth: int) -> bool:
+    if function.node.decorator_list or function.flow.withs or function.flow.yields:
+        return False
+    if _is_stub(function):  # who inherits the class may do anything
+        return False
+    said = {id(node) for event in function.flow.raises for node in ast.walk(event.node)}
+    own = (call for call in function.flow.calls if id(call.node) not in said)
+    return all(_is_harmless(call, function, depth) for call in own)
+
+
+def _is_stub(function: Function) -> bool:
+    body = [one for one in function.node.body if not isinstance(one, ast.Expr | ast.Pass)]
+    return not body or "NotImplementedError" in ast.unparse(body[0])
+
+
+def _is_known(ref: Ref, call: ast.Call) -> bool:
+    if ref.cls is not None:
+        spread = any(one.arg is None for one in call.keywords)  # of what, nobody knows
+        return not ref.is_instance and is_model(ref) and not spread
+    return ref.name.startswith(_HARMLESS) and ref.name not in _HARMFUL
+
+
+_OF_TEXTS: Final = frozenset(
+    {
+        *("encode", "decode", "strip", "lower", "upper", "split", "partition", "replace", "join"),
+        *("startswith", "endswith", "format", "match", "fullmatch", "search", "group", "get"),
+        *("items", "keys", "values", "append", "add", "isoformat", "copy", "hexdigest"),
+    }
+)
+_HARMLESS: Final = (
+    *("builtins.", "json.", "base64.", "binascii.", "uuid.", "re.", "math.", "decimal."),
+    *("datetime.", "logging.", "urllib.parse.", "hashlib.", "enum.", "copy.", "string."),
+    *("fastapi.Request.json", "fastapi.Request.body", "loguru.", "structlog."),
+)
+_HARMFUL: Final = frozenset(
+    {*(f"builtins.{name}" for name in ("open", "exec", "eval", "compile", "__import__", "input"))}
+)
