@@ -5,13 +5,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from roadworthy.audit import handlers
+from roadworthy.audit import caught, handlers
+from roadworthy.audit.caught import Breadth
 from roadworthy.audit.finding import Confidence, Severity
 from roadworthy.audit.handlers import Registered
-from roadworthy.audit.module import Imported, Module
+from roadworthy.audit.module import Function, Imported, Module
 from roadworthy.audit.place import Place
 from roadworthy.audit.rule import Example, Hit, Rule
 from roadworthy.audit.service import Service
+from roadworthy.audit.statuses import argument
 
 __all__ = ["RULE"]
 
@@ -37,11 +39,47 @@ class _Seen:
 
 def _collect(module: Module) -> object:
     found = list(handlers.registered_in(module))
-    if not found:
+    crashes = any(map(_answers_crashes, module.functions))
+    if not found and not crashes:
         return None
-    own = tuple(one.place for one in found if one.exception is not None and one.exception.cls)
-    names = frozenset("builtins.Exception" if one.name == "500" else one.name for one in found)
-    return _Seen(names, own, any(map(_is_fastapi_s, found)), all(one.name for one in found))
+    own = tuple(one.place for one in found if _has_own_shape(one))
+    names = {"builtins.Exception" if one.name == "500" else one.name for one in found}
+    if crashes:
+        names.add("builtins.Exception")
+    known = all(one.name for one in found)
+    return _Seen(frozenset(names), own, any(map(_is_fastapi_s, found)), known)
+
+
+def _answers_crashes(function: Function) -> bool:
+    """Return whether a middleware answers whatever nobody caught."""
+    return function.param("call_next") is not None and any(
+        caught.breadth(one.node, function) is Breadth.ALL
+        and any(isinstance(node, ast.Return) for node in ast.walk(one.node))
+        for one in function.flow.handlers
+    )
+
+
+def _has_own_shape(one: Registered) -> bool:
+    """Return whether a handler answers the project's exceptions unlike FastAPI does."""
+    if one.exception is None or one.exception.cls is None:
+        return False
+    if one.function is None:
+        return True
+    values = [getattr(event.node, "value", None) for event in one.function.flow.returns]
+    return not values or not all(map(_is_fastapi_shaped, values))
+
+
+def _is_fastapi_shaped(value: ast.expr | None) -> bool:
+    """Return whether an answer is `{"detail": ...}`, or left to FastAPI's own handler."""
+    call = value.value if isinstance(value, ast.Await) else value
+    if not isinstance(call, ast.Call):
+        return False
+    if ast.unparse(call.func).rpartition(".")[2].endswith("http_exception_handler"):
+        return True
+    content = argument(call, "content", 0)
+    if not isinstance(content, ast.Dict):
+        return False
+    return [key.value for key in content.keys if isinstance(key, ast.Constant)] == ["detail"]
 
 
 def _is_fastapi_s(one: Registered) -> bool:
@@ -63,7 +101,8 @@ def _check(service: Service) -> Iterator[Hit]:
         return
     names = frozenset[str]().union(*(one.names for one in seen))
     missing = [what for name, what in _NEEDED.items() if name not in names]
-    if any(one.only_fastapi for one in seen) and "fastapi.HTTPException" in names:
+    only = any(one.only_fastapi for one in seen) and "404" not in names
+    if only and "fastapi.HTTPException" in names:
         missing.append("unknown paths (404, 405), which the router raises as Starlette's class")
     if missing:
         yield Hit(
@@ -119,6 +158,68 @@ app.add_exception_handler(HTTPException, failed)
 app.add_exception_handler(Exception, failed)
 """)
 
+_GOOD_SAME_SHAPE = Example(
+    """
+from fastapi import FastAPI, Request
+from fastapi.exception_handlers import http_exception_handler
+from fastapi.responses import JSONResponse
+
+app = FastAPI()
+
+class SoldOut(Exception): ...
+
+class Closed(Exception): ...
+
+@app.exception_handler(SoldOut)
+async def sold_out(request: Request, error: SoldOut):
+    return JSONResponse(status_code=409, content={"detail": "Sold out"})
+
+@app.exception_handler(Closed)
+async def closed(request: Request, error: Closed):
+    return await http_exception_handler(request, error)
+""",
+    "They answer in the shape that FastAPI has, so there is one.",
+)
+
+_GOOD_MIDDLEWARE = Example(
+    """
+from fastapi import FastAPI, HTTPException, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+
+app = FastAPI()
+
+class SoldOut(Exception): ...
+
+def answer(status: int) -> JSONResponse:
+    return JSONResponse({"code": status}, status_code=status)
+
+@app.middleware("http")
+async def answer_crashes(request: Request, call_next):
+    try:
+        return await call_next(request)
+    except Exception:
+        return answer(500)
+
+@app.exception_handler(SoldOut)
+async def sold_out(request: Request, error: SoldOut):
+    return answer(409)
+
+@app.exception_handler(HTTPException)
+async def refused(request: Request, error: HTTPException):
+    return answer(error.status_code)
+
+@app.exception_handler(RequestValidationError)
+async def invalid(request: Request, error: RequestValidationError):
+    return answer(422)
+
+@app.exception_handler(404)
+async def unknown(request: Request, error: HTTPException):
+    return answer(404)
+""",
+    "Crashes have a middleware, unknown paths a handler of their status.",
+)
+
 RULE: Final = Rule(
     code="RW306",
     name="error-contract",
@@ -133,6 +234,6 @@ handlers, too. A client written for one shape breaks on the others.""",
     mend="Add handlers for RequestValidationError, starlette's HTTPException, and Exception.",
     ours="`problems.install(app)`: one shape for everything, also for what handlers cannot reach.",
     bad=(_BAD,),
-    good=(_GOOD,),
+    good=(_GOOD, _GOOD_SAME_SHAPE, _GOOD_MIDDLEWARE),
 )
 """The rule."""
