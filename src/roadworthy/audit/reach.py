@@ -1,7 +1,7 @@
 """What a function does by calling others: its calls, and those of what it calls."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -79,21 +79,36 @@ def callee(reached: Reached) -> Function | None:
     return function if not function.is_async or reached.call.awaited else None
 
 
-def reach(function: Function, *, hops: int = HOPS) -> Iterator[Reached]:
-    """Return the calls of a function, and of what it calls, to so many hops."""
-    yield from _reach(function, (), hops, {id(function)})
+def _always(_: Reached) -> bool:
+    return True
+
+
+def reach(
+    function: Function, *, hops: int = HOPS, counts: Callable[[Reached], bool] = _always
+) -> Iterator[Reached]:
+    """Return the calls of a function, and of what it calls, to so many hops.
+
+    Those that do not count are left out, with what they lead to.
+    """
+    yield from _reach(function, (), hops, {id(function)}, counts)
 
 
 def _reach(
-    function: Function, chain: tuple[Reached, ...], hops: int, seen: set[int]
+    function: Function,
+    chain: tuple[Reached, ...],
+    hops: int,
+    seen: set[int],
+    counts: Callable[[Reached], bool],
 ) -> Iterator[Reached]:
     for one in calls(function):
         here = Reached(one.call, one.ref, one.scope, chain)
+        if not counts(here):
+            continue
         yield here
         called = callee(one) if len(chain) < hops else None
         if called is not None and id(called) not in seen:
             seen.add(id(called))
-            yield from _reach(called, (*chain, here), hops, seen)
+            yield from _reach(called, (*chain, here), hops, seen, counts)
 
 
 _THREADS: Final = {
@@ -157,8 +172,8 @@ def inner_functions(function: Function) -> Iterator[Function]:
 
 def arguments(call: ast.Call, function: Function, ref: Ref | None = None) -> dict[str, ast.expr]:
     """Return what a call gives the parameters of a function, by their names."""
-    bound = function.is_bound and (ref is None or ref.cls is not None or _by_instance(call))
-    params = function.params[1:] if bound else function.params
+    filled = ref is None or ref.cls is not None or _by_instance(call) or _is_of_class(function)
+    params = function.params[1:] if function.is_bound and filled else function.params
     given: dict[str, ast.expr] = {}
     for param, argument in zip(params, call.args, strict=False):
         if isinstance(argument, ast.Starred):
@@ -166,6 +181,14 @@ def arguments(call: ast.Call, function: Function, ref: Ref | None = None) -> dic
         given[param.name] = argument
     given.update({one.arg: one.value for one in call.keywords if one.arg is not None})
     return given
+
+
+def _is_of_class(function: Function) -> bool:
+    """Return whether it is a class method, whose first parameter is filled in anyhow."""
+    return any(
+        isinstance(decorator, ast.Name) and decorator.id == "classmethod"
+        for decorator in function.node.decorator_list
+    )
 
 
 def _by_instance(call: ast.Call) -> bool:

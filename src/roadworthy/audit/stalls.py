@@ -8,8 +8,10 @@ from typing import Final
 from roadworthy.audit.effects import Effect, blocking
 from roadworthy.audit.finding import Step
 from roadworthy.audit.module import Function
+from roadworthy.audit.once import is_once
 from roadworthy.audit.reach import Reached, callee, inner_functions, reach, steps
 from roadworthy.audit.routes import Route
+from roadworthy.audit.taken import is_taken
 from roadworthy.audit.values import dotted
 
 __all__ = ["Stall", "on_loop", "stalls"]
@@ -65,15 +67,17 @@ def _stalls(function: Function) -> Iterator[Stall]:
     for one in inner_functions(function):
         if not one.is_async:
             continue
-        for reached in reach(one):
+        for reached in reach(one, counts=_runs_here):
             effect = blocking(reached)
-            if effect is not None and _runs_here(reached):
+            if effect is not None:
                 yield Stall(one, reached, effect)
 
 
 def _runs_here(reached: Reached) -> bool:
-    """Return whether nothing on the way hands the work to a thread, or remembers its result."""
-    return not any(_is_aside(one) for one in reached.chain)
+    """Return whether a call is made here, and for every request: in no thread, not once only."""
+    if _is_aside(reached) or not is_taken(reached):
+        return False
+    return not is_once(reached.call, reached.scope)
 
 
 def _is_aside(reached: Reached) -> bool:

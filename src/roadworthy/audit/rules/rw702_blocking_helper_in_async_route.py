@@ -134,6 +134,61 @@ async def me():
     return {"keys": keys(), "client": client().base_url}
 """)
 
+_BRANCHES = Example(
+    """
+# file: shop/runs.py
+import subprocess
+import time
+import requests
+
+class Run:
+    def __init__(self, name: str, *, read_only: bool = False, origin: str | None = None):
+        if not read_only:
+            subprocess.run(["git", "status"])
+        if origin is not None:
+            requests.get(origin, timeout=3)
+
+class Store:
+    def __init__(self):
+        self.client = None
+        self.keys = None
+
+    def connect(self):
+        while self.client is None:
+            time.sleep(5)
+            self.client = object()
+
+    def find(self, name: str):
+        if self.client is None:
+            self.connect()
+        return self.client
+
+    def all_keys(self):
+        if self.keys is not None:
+            return self.keys
+        self.keys = requests.get("https://keys.example", timeout=3).json()
+        return self.keys
+
+# file: shop/api.py
+from fastapi import APIRouter
+from shop.runs import Run, Store
+
+router = APIRouter()
+store = Store()
+
+@router.get("/runs/{name}")
+async def run(name: str):
+    store.find(name)
+    store.all_keys()
+    return Run(name, read_only=True)
+
+@router.post("/runs/{name}")
+async def add_run(name: str):
+    return Run(name)  # found
+""",
+    "A branch that this call never takes is none, and what is done once is no request's.",
+)
+
 RULE: Final = Rule(
     code="RW702",
     name="blocking-helper-in-async-route",
@@ -146,7 +201,7 @@ loop, and so does everything it calls. Where that waits for another server, a pr
 disk, every other request of the process waits with it; nothing at the call shows it.""",
     mend="`await run_in_threadpool(helper, ...)`, or declare the route with `def`.",
     ours="Jobs of `roadworthy.jobs` take what need not be done before the answer.",
-    bad=(_ONE_HOP, _TWO_HOPS),
+    bad=(_ONE_HOP, _TWO_HOPS, _BRANCHES),
     good=(_IN_A_THREAD, _REMEMBERED),
 )
 """The rule."""

@@ -1,0 +1,59 @@
+"""Branches that a call never takes, as what it gives the function tells."""
+
+import ast
+from collections.abc import Mapping
+
+from roadworthy.audit import reach
+from roadworthy.audit.flow import Event
+from roadworthy.audit.module import Function
+from roadworthy.audit.reach import Reached
+
+__all__ = ["is_taken"]
+
+
+def is_taken(reached: Reached) -> bool:
+    """Return whether a call may be made, as far as the call before it on its way tells."""
+    if not reached.chain or reached.call.block is None:
+        return True
+    return _may_be(reached.call, _known(reached.chain[-1], reached.scope))
+
+
+def _known(outer: Reached, function: Function) -> dict[str, object]:
+    """Return the parameters that are constants where a call is made."""
+    changed = set(function.names)
+    given = reach.arguments(outer.call.node, function, outer.ref)
+    spread = any(one.arg is None for one in outer.call.node.keywords)
+    known: dict[str, object] = {}
+    for param in function.params:
+        value = given.get(param.name, None if spread else param.default)
+        if isinstance(value, ast.Constant) and param.name not in changed:
+            known[param.name] = value.value
+    return known
+
+
+def _may_be(event: Event, known: Mapping[str, object]) -> bool:
+    for block in event.blocks("if", "else"):
+        if isinstance(block.node, ast.If):
+            holds = _holds(block.node.test, known)
+            if holds is not None and holds is (block.kind == "else"):
+                return False
+    return True
+
+
+def _holds(test: ast.expr, known: Mapping[str, object]) -> bool | None:
+    """Return whether a condition holds, or None where that is not known."""
+    match test:
+        case ast.Name(id=name) if name in known:
+            return bool(known[name])
+        case ast.UnaryOp(op=ast.Not(), operand=operand):
+            inner = _holds(operand, known)
+            return None if inner is None else not inner
+        case ast.Compare(left=ast.Name(id=name), ops=[op], comparators=[ast.Constant(value=None)]):
+            if name not in known or not isinstance(op, ast.Is | ast.IsNot):
+                return None
+            return (known[name] is None) is isinstance(op, ast.Is)
+        case ast.BoolOp(op=op, values=values):
+            ends = isinstance(op, ast.Or)
+            return ends if any(_holds(one, known) is ends for one in values) else None
+        case _:
+            return None
