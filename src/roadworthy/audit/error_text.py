@@ -138,8 +138,7 @@ def _is_for_all(event: Event, name: str, function: Function) -> bool:
     around = list(event.blocks())
     tests = [one.node.test for one in around if isinstance(one.node, ast.If)]
     return len(around) == 1 and all(
-        "isinstance" in ast.unparse(test)
-        and narrowed.kinds_of(test, name, function) is Breadth.ALL
+        "isinstance" in ast.unparse(test) and narrowed.kinds_of(test, name, function) is Breadth.ALL
         for test in tests
     )
 
