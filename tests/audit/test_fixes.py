@@ -95,9 +95,7 @@ app = FastAPI()
 @app.get("/items/{number}")
 def read(number: int):
     try:
-        if number == 0:
-            raise RuntimeError("the password is hunter2")
-        return {"number": number}
+        return {"text": open(f"/srv/hunter2/{number}").read()}
     except Exception as e:
         raise HTTPException(status_code=500, detail=str(e))  # found
 """

@@ -1,4 +1,4 @@
-"""Functions that run apart from requests: what they raise is no answer to a client."""
+"""Functions that run apart from requests: no client gets what they raise."""
 
 import ast
 from collections.abc import Iterator

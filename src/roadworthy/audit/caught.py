@@ -57,14 +57,12 @@ def breadth(handler: ast.ExceptHandler, scope: Scope) -> Breadth:
 
 def breadth_of(ref: Ref | None) -> Breadth:
     """Return how foreign the text of an exception may be."""
-    if ref is None:
+    if ref is None or ref.name.rpartition(".")[2] in _COUNTS:
         return Breadth.NARROW
     if ref.cls is not None or is_http_exception(ref):
         return Breadth.OWN
     if ref.name in EVERYTHING:
         return Breadth.ALL
-    if ref.name.rpartition(".")[2] in _COUNTS:
-        return Breadth.NARROW
     if ref.name in _DATABASE or ref.name.startswith(_DATABASES):
         return Breadth.DATABASE
     if ref.name in _LIBRARY or ref.name.startswith(_LIBRARIES):

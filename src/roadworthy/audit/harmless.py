@@ -1,4 +1,4 @@
-"""Whether what a `try` holds fails with texts of the client's own or the project's only."""
+"""Whether a `try` fails with texts of the client or the project only."""
 
 import ast
 from typing import Final

@@ -1,4 +1,4 @@
-"""Conditions around a place: which exceptions get there, and whether texts are asked for."""
+"""Conditions on an exception: which kinds get past, and who asks for texts."""
 
 import ast
 import re

@@ -12,7 +12,7 @@ __all__ = ["is_taken"]
 
 
 def is_taken(reached: Reached) -> bool:
-    """Return whether a call may be made, as far as the call before it on its way tells."""
+    """Return whether a call may be made, as far as the call before it tells."""
     if not reached.chain or reached.call.block is None:
         return True
     return _may_be(reached.call, _known(reached.chain[-1], reached.scope))

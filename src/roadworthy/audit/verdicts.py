@@ -12,7 +12,7 @@ _REPORTS: Final = r"health\w*|ping|status|ready|live|exists|available|availabili
 
 
 def reports(route: Route) -> bool:
-    """Return whether a route's answer is a verdict: of a test, or on the service itself."""
+    """Return whether a route's answer is a verdict, of a test or on the service."""
     return _names(route, f"{_TESTS}|{_REPORTS}")
 
 
