@@ -95,7 +95,9 @@ app = FastAPI()
 @app.get("/items/{number}")
 def read(number: int):
     try:
-        return {"text": open(f"/srv/hunter2/{number}").read()}
+        if number == 0:
+            open("/srv/hunter2")
+        return {"number": number}
     except Exception as e:
         raise HTTPException(status_code=500, detail=str(e))  # found
 """
