@@ -130,7 +130,17 @@ def _kept(call: ast.Call, function: Function) -> list[ast.expr]:
         return call.args
     if isinstance(call.func, ast.Attribute) and call.func.attr in _KEEPS:
         return [call.func.value, *call.args]
+    if isinstance(call.func, ast.Attribute) and call.func.attr == "replace":
+        return [] if _takes_steps(call) else [call.func.value]
     return []
+
+
+def _takes_steps(call: ast.Call) -> bool:
+    """Return whether `.replace("/", "")` takes out what leads out of a folder."""
+    return any(
+        isinstance(one, ast.Constant) and any(step in str(one.value) for step in ("/", "\\", ".."))
+        for one in call.args[:1]
+    )
 
 
 def _is_made(node: ast.expr, tainted: frozenset[str], function: Function) -> bool:
@@ -141,6 +151,8 @@ def _is_made(node: ast.expr, tainted: frozenset[str], function: Function) -> boo
     called = found.function
     given = arguments(node, called)
     taken = frozenset(name for name, value in given.items() if dotted(value) in tainted)
+    whole = (name for name, value in given.items() if f"{dotted(value)}.filename" in tainted)
+    taken |= {f"{name}.filename" for name in whole}
     if not taken or _guards(called) or called is function:
         return False
     inside = _tainted(called, taken)

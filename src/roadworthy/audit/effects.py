@@ -110,6 +110,7 @@ _METHODS: Final[dict[str, tuple[Kind, tuple[str, ...]]]] = {
         ("chat_postMessage", "users_info", "conversations_list", "users_list", "auth_test"),
     ),
     "sendgrid.SendGridAPIClient": ("server", ("send",)),
+    "socket.socket": ("server", ("connect", "sendall", "recv", "accept")),
     "paramiko.SSHClient": ("server", ("connect", "exec_command", "open_sftp")),
     "ldap3.Connection": ("server", ("bind", "search", "modify", "add")),
     "subprocess.Popen": ("process", ("wait", "communicate")),

@@ -374,9 +374,10 @@ def result_of(function: Function) -> Ref | None:
     """Return what a function returns; of one that yields once, what it yields."""
     annotated = type_of(function.node.returns, function.around)
     if annotated is not None and annotated.name not in libraries.VAGUE:
-        if annotated.name in libraries.ITERATORS and function.is_generator:
-            return annotated.args[0] if annotated.args else None
-        return annotated
+        if annotated.name not in libraries.ITERATORS or not function.is_generator:
+            return annotated
+        if annotated.args:
+            return annotated.args[0]
     events = function.flow.yields or function.flow.returns
     values: list[ast.expr | None] = [getattr(event.node, "value", None) for event in events]
     found = (resolve(value, function) for value in values)

@@ -20,6 +20,8 @@ class Outcome:
     kind: Literal["raise", "return", "go on"]
     status: int | None = None
     """None where it is not a constant."""
+    crashes: bool = False
+    """Whether it raises what is no answer of HTTP: who called may yet make one of it."""
 
 
 def outcome(body: Sequence[ast.stmt], function: Function) -> Outcome:
@@ -30,7 +32,8 @@ def outcome(body: Sequence[ast.stmt], function: Function) -> Outcome:
         return Outcome("go on")
     last = max(ends, key=lambda event: event.node.lineno).node  # type: ignore[attr-defined]
     if isinstance(last, ast.Raise):
-        return Outcome("raise", _of_raise(last, function))
+        crashes = not is_http_exception(names.resolve(last.exc, function))
+        return Outcome("raise", _of_raise(last, function), crashes)
     assert isinstance(last, ast.Return)  # noqa: S101 - nothing else is in the list
     return Outcome("return", _of_return(last, flow, function))
 

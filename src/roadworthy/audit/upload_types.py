@@ -1,13 +1,15 @@
 """How code decides what type an upload has: by name, header, or bytes."""
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
 from roadworthy.audit.background import keeps_errors
-from roadworthy.audit.reach import Reached, arguments, reach
+from roadworthy.audit.module import Assigned, Function
+from roadworthy.audit.reach import Reached, arguments, calls, reach
 from roadworthy.audit.uploads import Upload
 from roadworthy.audit.values import Frame, dotted, follow
 
@@ -30,6 +32,15 @@ _LOOKS: Final = (
     *("polars.", "pyarrow", "defusedxml", "cryptography", "librosa", "whisper", "torchaudio"),
 )
 """What fails on content that is not what the name says."""
+_PARSERS: Final = (
+    *("openpyxl.", "pandas.read_excel", "pyxform.", "xlrd.", "PIL.Image.open", "pydub."),
+    *("zipfile.ZipFile", "tarfile.open", "pypdf.", "fitz.", "docx."),
+)
+"""Of those, what is called for files of one kind."""
+_TEXTS: Final = frozenset({".py", ".txt", ".csv", ".md", ".yaml", ".yml", ".json", ".js", ".log"})
+"""Endings of files in which nothing says what they are."""
+_SUITS: Final = re.compile("match|allow|support|accept")
+"""How functions are named that say whether a type will do."""
 _EXTENSION: Final = ("endswith", "splitext", "suffix", "split", "rpartition", "rsplit", "extension")
 
 
@@ -85,9 +96,16 @@ def by_extension(upload: Upload) -> Decision | None:
     for traced in _traced(upload, "filename", also=texts):
         for node in _refusals(traced):
             named = any(word in traced.source(node) for word in _EXTENSION)
-            if named and not _is_left_out(traced.frame, node):
+            if named and not (_is_left_out(traced.frame, node) or _names_texts(node)):
                 return Decision(traced.frame, node)
     return None
+
+
+def _names_texts(test: ast.expr) -> bool:
+    """Return whether all endings that a condition names are those of plain texts."""
+    values = [one.value for one in ast.walk(test) if isinstance(one, ast.Constant)]
+    named = {str(one) for one in values if str(one).startswith(".")}
+    return bool(named) and named <= _TEXTS
 
 
 def by_declared_type(upload: Upload) -> Decision | None:
@@ -100,10 +118,44 @@ def by_declared_type(upload: Upload) -> Decision | None:
 
 def looks_inside(upload: Upload) -> bool:
     """Return whether something that knows types gets to see the bytes."""
-    return any(_looks(one) for one in reach(upload.function)) or any(
-        isinstance(node, ast.Constant) and isinstance(node.value, bytes) and len(node.value) > 1
-        for frame in upload.frames
-        for node in frame.nodes
+    starts = [upload.function, *([upload.route.function] if upload.route is not None else [])]
+    if any(_looks(one) for function in starts for one in reach(function)):
+        return True
+    return _is_parsed_later(upload) or any(_knows_bytes(frame) for frame in upload.frames)
+
+
+def _knows_bytes(frame: Frame) -> bool:
+    """Return whether a function, or a function it calls, knows how files begin."""
+    return any(map(_has_bytes, frame.nodes)) or any(
+        one.ref is not None and one.ref.function is not None and _has_table(one.ref.function)
+        for one in calls(frame.function)
+    )
+
+
+def _has_table(function: Function) -> bool:
+    """Return whether a function uses a constant of its file with the first bytes of files."""
+    used = {node.id for node in ast.walk(function.node) if isinstance(node, ast.Name)}
+    assigned = (
+        one
+        for name in used
+        for one in function.module.names.get(name, ())
+        if isinstance(one, Assigned) and one.value is not None
+    )
+    return any(_has_bytes(node) for one in assigned for node in ast.walk(one.value or ast.Pass()))
+
+
+def _has_bytes(node: ast.AST) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, bytes) and len(node.value) > 1
+
+
+def _is_parsed_later(upload: Upload) -> bool:
+    """Return whether a file that gets an upload parses such, perhaps in a task."""
+    modules = {frame.function.module for frame in upload.frames}
+    functions = (function for module in modules for function in module.functions)
+    return any(
+        one.name.startswith(_PARSERS) and not keeps_errors(one.call)
+        for function in functions
+        for one in calls(function)
     )
 
 
@@ -197,6 +249,8 @@ def _chooses(test: ast.expr) -> bool:
             return any(word in ast.unparse(test) for word in ("endswith", "startswith", " in "))
         case ast.Compare(ops=[ast.In()]):
             return not isinstance(test.left, ast.Constant)
+        case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)):
+            return _SUITS.search(name) is not None
         case ast.BoolOp(values=values):
             return any(_chooses(one) for one in values)
         case _:

@@ -215,7 +215,7 @@ def _has_size(node: ast.AST, frame: Frame) -> bool:
         if (
             isinstance(part, ast.Call)
             and isinstance(part.func, ast.Attribute)
-            and part.func.attr == "tell"
+            and part.func.attr in {"tell", "fileno"}  # `os.fstat(file.fileno()).st_size`
             and frame.has(part.func.value)
         ):
             return True

@@ -46,6 +46,8 @@ def _made(one: Reached) -> Ref | None:
     called = one.ref
     if called is None or called.entity is not None or called.is_instance:
         return None
+    if called.name in _MAKES_ENGINE.values():  # `AsyncEngine(engine)` has the pool of that one
+        return None
     made = names.resolve(one.call.node, one.scope)
     if made is None:
         return None
@@ -193,6 +195,19 @@ async def rates(request: Request):
     return answer.json()
 """)
 
+_GOOD_WRAPPED = Example("""
+from fastapi import Depends, FastAPI
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from shop.db import make_tables, session
+
+app = FastAPI()
+
+@app.post("/shops")
+async def add_shop(db: AsyncSession = Depends(session)):
+    await make_tables(AsyncEngine(db.get_bind()))
+    return {}
+""")
+
 RULE: Final = Rule(
     code="RW205",
     name="client-per-request",
@@ -207,6 +222,6 @@ database allows.""",
     mend="Make it once in the lifespan, keep it in `app.state`, and close it at the end.",
     ours="Parts given to `roadworthy.lifespan` are opened once; `find()` reads them back.",
     bad=(_BAD, _BAD_ENGINE),
-    good=(_GOOD,),
+    good=(_GOOD, _GOOD_WRAPPED),
 )
 """The rule."""

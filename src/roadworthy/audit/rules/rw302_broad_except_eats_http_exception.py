@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from roadworthy.audit import caught
+from roadworthy.audit.apart import runs_apart
 from roadworthy.audit.escapes import Eaten, Escape, ways
 from roadworthy.audit.finding import Confidence, Severity, Step
 from roadworthy.audit.flow import Handler
@@ -21,7 +22,7 @@ def _check(function: Function) -> Iterator[Hit]:
         return
     eaten: dict[int, list[Eaten]] = {}
     for one in ways(function).eaten:
-        if _is_broad(one.handler, function):
+        if _is_broad(one.handler, function) and not runs_apart(function):
             eaten.setdefault(id(one.handler), []).append(one)
     for group in eaten.values():
         yield from _hit(group, function)
@@ -50,7 +51,7 @@ def _confidence(
     in_route = route_of(function) is not None
     if becomes.kind == "go on" or not (in_route or becomes.status is not None):
         return Confidence.LOW  # as it is meant: `except Exception: return None`
-    if becomes.kind == "return" and not in_route:
+    if not in_route and (becomes.kind == "return" or becomes.crashes):
         return Confidence.LOW
     if not changed:
         return Confidence.LOW if escape.chain else Confidence.MEDIUM
@@ -238,6 +239,26 @@ async def read_offer(item_id: str):
     "Only what may fail stands in the `try`, or only what is expected is caught.",
 )
 
+_NO_ANSWER = Example(
+    """
+# file: shop/tools.py
+from fastapi import HTTPException
+
+async def find(name: str) -> dict:
+    if name != "hammer":
+        raise HTTPException(404, "No such tool")
+    return {"name": name}
+
+class Server:
+    async def call(self, name: str) -> dict:
+        try:
+            return await find(name)
+        except Exception as error:
+            raise RuntimeError(f"{name} did not work") from error
+""",
+    "A tool's error is no answer of HTTP: what calls it may be no route.",
+)
+
 RULE: Final = Rule(
     code="RW302",
     name="broad-except-eats-http-exception",
@@ -252,6 +273,6 @@ exception may be raised in a function that is called there, in another file.""",
     mend="Put `except HTTPException: raise` before it, or only what may fail into the `try`.",
     ours="`roadworthy.problems` answers whatever is not caught, once, for every route: no `try`.",
     bad=(_DIRECT, _HELPER, _TUPLE),
-    good=(_RAISES_AGAIN, _NARROW),
+    good=(_RAISES_AGAIN, _NARROW, _NO_ANSWER),
 )
 """The rule."""

@@ -16,6 +16,7 @@ __all__ = ["RULE"]
 
 _FAILED: Final = frozenset({"error", "failed", "failure", "fail"})
 _ERRORS: Final = 400
+_STATUS_FALSE: Final = "status: false"
 
 
 def _check(route: Route) -> Iterator[Hit]:
@@ -77,7 +78,8 @@ def _of_dict(node: ast.Dict, event: Event) -> str:
         for key, value in zip(node.keys, node.values, strict=True)
         if isinstance(key, ast.Constant) and isinstance(key.value, str)
     ]
-    named = [one for one in said if one and (_in_clause(event) or '"' not in one)]
+    caught = _in_clause(event)
+    named = [one for one in said if one and (caught or not ('"' in one or one == _STATUS_FALSE))]
     sure = [one for one in named if one != "error"] or (named if _alone(node, event) else [])
     return sure[0] if sure else ""
 
@@ -91,6 +93,8 @@ def _member(name: str | None, value: ast.expr) -> str:  # noqa: PLR0911 - a tabl
     match name, value:
         case (("success" | "ok"), ast.Constant(value=False)):
             return f"{name}: false"
+        case "status", ast.Constant(value=False):
+            return _STATUS_FALSE
         case (("status" | "state" | "result"), ast.Constant(value=str() as text)):
             return f'{name}: "{text}"' if text.lower() in _FAILED else ""
         case (("code" | "status_code" | "status"), ast.Constant(value=int() as number)):
@@ -124,6 +128,14 @@ async def stock():
         return {"items": await load()}
     except TimeoutError:
         return {"error": "The warehouse does not answer"}  # found
+
+@router.delete("/stock")
+async def clear():
+    try:
+        await remove()
+    except OSError:
+        return {"status": False}  # found
+    return {"status": True}
 
 @router.post("/orders/{number}/cancel")
 async def cancel(number: int):

@@ -21,6 +21,8 @@ _SESSIONS: Final = (
     *("sqlalchemy.ext.asyncio.AsyncConnection", "asyncpg.Connection", "psycopg.AsyncConnection"),
     *("psycopg.Connection", "psycopg2.connection", "sqlite3.Connection", "aiosqlite.Connection"),
 )
+_BARE: Final = tuple(name for name in _SESSIONS if not name.startswith("sqlalchemy."))
+"""Connections that nothing opens again: sessions take a new one."""
 _CLOSED: Final = ((0, 106), (0, 118))
 """From the first to the second, dependencies were left before the answer was sent."""
 
@@ -33,7 +35,7 @@ def _check(function: Function) -> Iterator[Hit]:
         closed = _closed(found, function)
         yield Hit(
             place=function.place(task.call),
-            message=_message(task, found, closed),
+            message=_message(task, found, closed, names.resolve(found, function)),
             confidence=Confidence.HIGH,
         )
 
@@ -91,8 +93,13 @@ def _pin(function: Function) -> Pin | None:
     return pin_of(root, service_root(root, function.module.path), "fastapi")
 
 
-def _message(task: Task, node: ast.expr, closed: str) -> str:
+def _message(task: Task, node: ast.expr, closed: str, ref: Ref | None) -> str:
     name = ast.unparse(node)
+    if closed and ref is not None and names.is_a(ref, *_BARE):
+        return (
+            f"{task.text} gets the request's connection by {name}, which is given back before the "
+            f"task runs ({closed}): it is closed, or works for another request at the same time."
+        )
     if closed:
         return (
             f"{task.text} gets the request's session by {name}, which is closed before the "

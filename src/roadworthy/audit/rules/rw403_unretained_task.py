@@ -7,7 +7,7 @@ from typing import Final
 from roadworthy.audit import names
 from roadworthy.audit.finding import Severity
 from roadworthy.audit.flow import Call
-from roadworthy.audit.module import Function, Module
+from roadworthy.audit.module import Function, Imported, Module
 from roadworthy.audit.rule import Example, Hit, Rule
 
 __all__ = ["RULE"]
@@ -23,6 +23,8 @@ _STARTS: Final = frozenset(
 def _check(module: Module) -> Iterator[Hit]:
     if b"create_task" not in module.source and b"ensure_future" not in module.source:
         return
+    if _is_migration(module):
+        return
     scopes: list[Module | Function] = [module, *module.functions]
     for scope in scopes:
         found = [one for one in scope.flow.calls if _is_dropped(one) and _starts(one, scope)]
@@ -35,6 +37,14 @@ def _check(module: Module) -> Iterator[Hit]:
                     f"end, and nobody sees its error{more}."
                 ),
             )
+
+
+def _is_migration(module: Module) -> bool:
+    """Return whether Alembic runs it: it serves no request."""
+    return any(
+        isinstance(one, Imported) and one.module == "alembic"
+        for one in module.names.get("context", ())
+    )
 
 
 def _is_dropped(call: Call) -> bool:
@@ -111,6 +121,21 @@ async def add_counter():
     return {}
 """)
 
+_MIGRATION = Example("""
+# file: migrations/env.py
+import asyncio
+from alembic import context
+from fastapi import FastAPI
+
+async def migrate() -> None:
+    context.run_migrations()
+
+try:
+    asyncio.run(migrate())
+except RuntimeError:
+    asyncio.get_event_loop().create_task(migrate())
+""")
+
 RULE: Final = Rule(
     code="RW403",
     name="unretained-task",
@@ -125,6 +150,6 @@ nobody can wait for it.""",
     mend="Keep the task in a set until it is done, or use asyncio.TaskGroup.",
     ours="Jobs of `roadworthy.jobs` are rows, and outlive the process.",
     bad=(_IN_A_ROUTE, _BY_THE_LOOP),
-    good=(_HELD,),
+    good=(_HELD, _MIGRATION),
 )
 """The rule."""

@@ -243,6 +243,50 @@ async def add_photo(photo: UploadFile):
     return {"bytes": len(await photo.read())}
 """)
 
+_SIZE_OF_THE_FILE = Example("""
+import os
+from fastapi import FastAPI, HTTPException, UploadFile
+
+app = FastAPI()
+
+@app.post("/documents")
+async def add_document(document: UploadFile):
+    size = os.fstat(document.file.fileno()).st_size
+    if size > 5_000_000:
+        raise HTTPException(413, "too long")
+    return {"size": len(await document.read())}
+""")
+
+_BY_A_CLASS = Example(
+    """
+# file: shop/logos.py
+from fastapi import UploadFile
+
+class Shop:
+    @classmethod
+    async def change(cls, number: int, logo: UploadFile | None = None) -> None:
+        if logo:
+            await cls.keep(number, logo)
+
+    @classmethod
+    async def keep(cls, number: int, logo: UploadFile) -> None:
+        kept[number] = await logo.read()
+
+kept: dict[int, bytes] = {}
+# file: shop/api.py
+from fastapi import FastAPI, UploadFile
+from shop.logos import Shop
+
+app = FastAPI()
+
+@app.patch("/shops/{number}")
+async def change_shop(number: int, logo: UploadFile):
+    await Shop.change(number, logo)  # found
+    return {}
+""",
+    "Class methods hand it on.",
+)
+
 RULE: Final = Rule(
     code="RW501",
     name="unbounded-upload-read",
@@ -257,7 +301,7 @@ each request. A comparison after reading comes too late. Limits of the applicati
 router, of middleware and of the route all count here.""",
     mend="FastAPI(max_body_size=...) (0.164), or compare file.size before reading.",
     ours="`Upload` of `roadworthy.uploads` counts while it streams, and stops at its limit.",
-    bad=(_READ_THEN_COMPARED, _COPIED, _AS_BYTES, _IN_A_FORM, _IN_A_SERVICE),
-    good=(_LIMITED_APP, _SIZE_COMPARED, _COUNTED, _LIMITED_BY_MIDDLEWARE),
+    bad=(_READ_THEN_COMPARED, _COPIED, _AS_BYTES, _IN_A_FORM, _IN_A_SERVICE, _BY_A_CLASS),
+    good=(_LIMITED_APP, _SIZE_COMPARED, _COUNTED, _LIMITED_BY_MIDDLEWARE, _SIZE_OF_THE_FILE),
 )
 """The rule."""

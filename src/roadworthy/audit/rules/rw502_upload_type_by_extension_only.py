@@ -124,6 +124,49 @@ async def add_attachment(attachment: UploadFile):
     "This route takes all kinds: it does not decide by the name.",
 )
 
+_TEXTS = Example(
+    """
+from fastapi import FastAPI, HTTPException, UploadFile
+from shop.store import keep
+
+app = FastAPI(max_body_size=1_000_000)
+
+@app.post("/scripts")
+async def add_script(script: UploadFile):
+    if not script.filename.endswith(".py"):
+        raise HTTPException(415, "only Python")
+    return {"number": keep(await script.read())}
+""",
+    "Nothing in a text says more of it than its name.",
+)
+
+_BOTH_COMPARED = Example("""
+# file: shop/types.py
+SIGNATURES = {"webp": b"RIFF", "gif": b"GIF8"}
+
+def kind_of(head: bytes) -> str:
+    return next((kind for kind, start in SIGNATURES.items() if head.startswith(start)), "")
+
+async def check(file) -> None:
+    ending = file.filename.rsplit(".", 1)[-1]
+    if ending not in {"webp", "gif"}:
+        raise ValueError("only pictures")
+    if kind_of(await file.read(8)) != ending:
+        raise ValueError("something else")
+
+# file: shop/api.py
+from fastapi import FastAPI, UploadFile
+from shop.store import keep
+from shop.types import check
+
+app = FastAPI(max_body_size=1_000_000)
+
+@app.post("/photos")
+async def add_photo(photo: UploadFile):
+    await check(photo)
+    return {"number": keep(await photo.read())}
+""")
+
 RULE: Final = Rule(
     code="RW502",
     name="upload-type-by-extension-only",
@@ -137,6 +180,6 @@ name fails on it later. The first bytes of a file say what it is.""",
     mend="Let the first bytes decide: filetype.guess(head), or puremagic.from_string(head).",
     ours="`Upload` of `roadworthy.uploads` decides by the bytes while it streams.",
     bad=(_ENDSWITH, _IN_A_HELPER),
-    good=(_SNIFFED, _PARSED, _ANYTHING_ASKED),
+    good=(_SNIFFED, _PARSED, _ANYTHING_ASKED, _TEXTS, _BOTH_COMPARED),
 )
 """The rule."""

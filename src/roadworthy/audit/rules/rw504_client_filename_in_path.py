@@ -109,6 +109,34 @@ async def add_note(note: UploadFile):
     return {}
 """)
 
+_NAMED_BY_A_HELPER = Example("""
+# file: shop/files.py
+from pathlib import Path
+from fastapi import UploadFile
+
+FOLDER = Path("/srv/photos")
+
+def stamped(photo: UploadFile) -> str:
+    name = photo.filename
+    ending = name.split(".")[-1]
+    return f"{name.replace(f'.{ending}', '_1')}.{ending}"
+
+async def keep(photo: UploadFile) -> None:
+    with open(FOLDER / stamped(photo), "wb") as kept:
+        kept.write(await photo.read())
+
+# file: shop/api.py
+from fastapi import FastAPI, UploadFile
+from shop import files
+
+app = FastAPI(max_body_size=1_000_000)
+
+@app.post("/photos")
+async def add_photo(photo: UploadFile):
+    await files.keep(photo)  # found
+    return {}
+""")
+
 RULE: Final = Rule(
     code="RW504",
     name="client-filename-in-path",
@@ -121,7 +149,7 @@ leading `/`, with anything. `os.path.join("/srv/uploads", "/etc/cron.d/x")` is
 `/etc/cron.d/x`. Two clients with the same name also overwrite each other's files.""",
     mend="Name the file yourself (uuid4()), and keep the client's name as text.",
     ours="`Stored` of `roadworthy.uploads` has a key of its own and a display name.",
-    bad=(_JOINED, _IN_A_HELPER),
+    bad=(_JOINED, _IN_A_HELPER, _NAMED_BY_A_HELPER),
     good=(_OWN_NAME,),
 )
 """The rule."""

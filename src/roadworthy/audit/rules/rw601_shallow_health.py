@@ -20,6 +20,11 @@ _LIBRARIES: Final = (
 )
 
 
+_ASIDE: Final = frozenset(
+    {"scripts", "script", "examples", "example", "benchmark", "benchmarks", "tools", "docs"}
+)
+
+
 @dataclass(frozen=True, slots=True)
 class _Health:
     """A health route, and whether it checks nothing."""
@@ -49,12 +54,17 @@ def _collect(module: Module) -> object:
 
 def _check(service: Service) -> Iterator[Hit]:
     seen = [one for _, one in service.collected.get("RW601", []) if isinstance(one, _Seen)]
-    routes = [route for one in seen for route in one.routes]
+    routes = _of_service([route for one in seen for route in one.routes])
     if not routes or not all(route.constant for route in routes):
         return
     if any(one.uses for one in seen) or any(map(service.asks_for, _LIBRARIES)):
         first = min(routes, key=lambda route: "ready" not in route.title)
         yield Hit(place=first.place, message=_message(first, len(routes)))
+
+
+def _of_service(routes: list[_Health]) -> list[_Health]:
+    """Leave out those of scripts and examples, where there are others."""
+    return [one for one in routes if _ASIDE.isdisjoint(one.place.path.split("/"))] or routes
 
 
 def _message(route: _Health, number: int) -> str:
@@ -100,6 +110,29 @@ async def ready():
     return {"status": "ready"}
 """)
 
+_BAD_BESIDE_A_SCRIPT = Example(
+    """
+# file: scripts/load/server.py
+from fastapi import FastAPI
+
+app = FastAPI()
+
+@app.get("/ready")
+async def ready():
+    return {"status": "ok"}
+# file: shop/api.py
+import redis
+from fastapi import FastAPI
+
+app = FastAPI()
+
+@app.get("/health")
+async def health():  # found
+    return {"status": "ok"}
+""",
+    "The service's own route is shown, not the script's.",
+)
+
 RULE: Final = Rule(
     code="RW601",
     name="shallow-health",
@@ -114,7 +147,7 @@ instance fails, while others would serve it. (Liveness should be constant: a res
 database.)""",
     mend="Add /readyz that asks the database, within a deadline, and else answers 503.",
     ours="`Health` of `roadworthy.health` checks in the background; probes read the last result.",
-    bad=(_BAD,),
+    bad=(_BAD, _BAD_BESIDE_A_SCRIPT),
     good=(_GOOD,),
 )
 """The rule."""

@@ -189,6 +189,38 @@ async def add_run(name: str):
     "A branch that this call never takes is none, and what is done once is no request's.",
 )
 
+_A_DEPENDENCY_S_CLIENT = Example(
+    """
+# file: shop/files.py
+from typing import Generator
+import boto3
+from fastapi import Depends
+
+def client() -> Generator:
+    made = boto3.client("s3")
+    yield made
+
+class Files:
+    def __init__(self, s3=Depends(client)):
+        self.s3 = s3
+
+    async def remove(self, name: str) -> None:
+        self.s3.delete_object(Bucket="shop", Key=name)
+
+# file: shop/api.py
+from fastapi import APIRouter, Depends
+from shop.files import Files
+
+router = APIRouter()
+
+@router.delete("/files/{name}")
+async def remove_file(name: str, files: Files = Depends()):
+    await files.remove(name)  # found
+    return {}
+""",
+    "What `Depends` delivers is a synchronous client.",
+)
+
 RULE: Final = Rule(
     code="RW702",
     name="blocking-helper-in-async-route",
@@ -201,7 +233,7 @@ loop, and so does everything it calls. Where that waits for another server, a pr
 disk, every other request of the process waits with it; nothing at the call shows it.""",
     mend="`await run_in_threadpool(helper, ...)`, or declare the route with `def`.",
     ours="Jobs of `roadworthy.jobs` take what need not be done before the answer.",
-    bad=(_ONE_HOP, _TWO_HOPS, _BRANCHES),
+    bad=(_ONE_HOP, _TWO_HOPS, _BRANCHES, _A_DEPENDENCY_S_CLIENT),
     good=(_IN_A_THREAD, _REMEMBERED),
 )
 """The rule."""
