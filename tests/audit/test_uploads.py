@@ -9,6 +9,7 @@ HEAD = """
 import asyncio
 import shutil
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request, UploadFile
+from fastmcp import FastMCP
 
 router = APIRouter()
 MOST = 1_000_000
@@ -125,6 +126,7 @@ async def add(content: bytes = Depends(content)):
         ("app = FastAPI()\napp.include_router(router, max_body_size=MOST)", True),
         ("app = FastAPI()\napp.add_middleware(LimitUploadSize, max_upload_size=MOST)", True),
         ("app = FastAPI()\napp.add_middleware(RateLimit)", False),
+        ("tools = FastMCP()\ntools.add_middleware(InputSizeLimit)", False),
     ],
 )
 def test_the_application_may_limit_every_body(codebase, source, limits):

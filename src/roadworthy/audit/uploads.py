@@ -296,11 +296,24 @@ def _middleware(module: Module) -> Iterator[Class | Function | str]:
         if isinstance(scope, Class):
             continue
         for call in scope.flow.calls:
-            name = dotted(call.node.func).rpartition(".")[2]
-            if name in {"add_middleware", "Middleware"} and call.node.args:
+            if _adds_middleware(call.node, scope):
                 found = resolve(call.node.args[0], scope)
                 own = None if found is None else found.cls
                 yield own or dotted(call.node.args[0])
+
+
+def _adds_middleware(call: ast.Call, scope: Scope) -> bool:
+    name = dotted(call.func).rpartition(".")[2]
+    adds = name in {"add_middleware", "Middleware"} and bool(call.args)
+    return adds and not _belongs_elsewhere(call.func, scope)
+
+
+def _belongs_elsewhere(func: ast.expr, scope: Scope) -> bool:
+    """Return whether middleware is added to what serves something other than these routes."""
+    owner = resolve(func.value, scope) if isinstance(func, ast.Attribute) else None
+    if owner is None or owner.entity is not None or not owner.is_instance:
+        return False
+    return not owner.name.startswith(("fastapi.", "starlette."))
 
 
 def _decorated(function: Function) -> bool:

@@ -58,7 +58,7 @@ def _check(service: Service) -> Iterator[Hit]:
     if not routes or not all(route.constant for route in routes):
         return
     if any(one.uses for one in seen) or any(map(service.asks_for, _LIBRARIES)):
-        first = min(routes, key=lambda route: "ready" not in route.title)
+        first = min(routes, key=lambda route: ("ready" not in route.title, len(route.title)))
         yield Hit(place=first.place, message=_message(first, len(routes)))
 
 
