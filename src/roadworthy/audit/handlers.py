@@ -77,8 +77,16 @@ def _in_calls(scope: Module | Function) -> Iterator[Registered]:
             answers = names.resolve(argument(node, "func", 0), scope)
             yield _registered(asked, None if answers is None else answers.function, node, scope)
         given = argument(node, "exception_handlers")
-        if given is not None:
+        if given is not None and not _is_elsewhere(node, scope):
             yield from _in_mapping(given, scope)
+
+
+def _is_elsewhere(call: ast.Call, scope: Scope) -> bool:
+    """Return whether they are given to an application of another framework."""
+    found = names.resolve(call.func, scope)
+    if found is None or found.entity is not None:
+        return False
+    return not found.name.startswith(("fastapi.", "starlette.", "builtins."))
 
 
 def _in_mapping(given: ast.expr, scope: Scope) -> Iterator[Registered]:

@@ -42,7 +42,10 @@ def _is_plain(func: ast.Attribute) -> bool:
 
 
 def _does_no_harm(function: Function, depth: int) -> bool:
-    if function.node.decorator_list or function.flow.withs or function.flow.yields:
+    plain = {"staticmethod", "classmethod"}
+    if not {ast.unparse(one) for one in function.node.decorator_list} <= plain:
+        return False
+    if function.flow.withs or function.flow.yields:
         return False
     if _is_stub(function):  # who inherits the class may do anything
         return False
@@ -60,6 +63,8 @@ def _is_known(ref: Ref, call: ast.Call) -> bool:
     if ref.cls is not None:
         spread = any(one.arg is None for one in call.keywords)  # of what, nobody knows
         return not ref.is_instance and is_model(ref) and not spread
+    if ref.name == "PIL.Image.open":  # names a path, where it is given one
+        return all(isinstance(one, ast.Call) for one in call.args)
     return ref.name.startswith(_HARMLESS) and ref.name not in _HARMFUL
 
 
@@ -67,13 +72,21 @@ _OF_TEXTS: Final = frozenset(
     {
         *("encode", "decode", "strip", "lower", "upper", "split", "partition", "replace", "join"),
         *("startswith", "endswith", "format", "match", "fullmatch", "search", "group", "get"),
-        *("items", "keys", "values", "append", "add", "isoformat", "copy", "hexdigest"),
+        *("items", "keys", "values", "append", "add", "isoformat", "copy", "hexdigest", "verify"),
     }
 )
 _HARMLESS: Final = (
     *("builtins.", "json.", "base64.", "binascii.", "uuid.", "re.", "math.", "decimal."),
     *("datetime.", "logging.", "urllib.parse.", "hashlib.", "enum.", "copy.", "string."),
-    *("fastapi.Request.json", "fastapi.Request.body", "loguru.", "structlog."),
+    *(
+        "fastapi.Request.",
+        "io.BytesIO",
+        "typing.",
+        "collections.",
+        "loguru.",
+        "structlog.",
+        "distutils.",
+    ),
 )
 _HARMFUL: Final = frozenset(
     {*(f"builtins.{name}" for name in ("open", "exec", "eval", "compile", "__import__", "input"))}

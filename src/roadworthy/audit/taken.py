@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Mapping
+from itertools import pairwise
 
 from roadworthy.audit import reach
 from roadworthy.audit.flow import Event
@@ -15,19 +16,26 @@ def is_taken(reached: Reached) -> bool:
     """Return whether a call may be made, as far as the call before it tells."""
     if not reached.chain or reached.call.block is None:
         return True
-    return _may_be(reached.call, _known(reached.chain[-1], reached.scope))
+    known: dict[str, object] = {}
+    for outer, inner in pairwise((*reached.chain, reached)):
+        known = _known(outer, inner.scope, known)
+    return _may_be(reached.call, known)
 
 
-def _known(outer: Reached, function: Function) -> dict[str, object]:
-    """Return the parameters that are constants where a call is made."""
+def _known(outer: Reached, function: Function, before: Mapping[str, object]) -> dict[str, object]:
+    """Return the parameters that are constants where a call is made, or handed on as such."""
     changed = set(function.names)
     given = reach.arguments(outer.call.node, function, outer.ref)
     spread = any(one.arg is None for one in outer.call.node.keywords)
     known: dict[str, object] = {}
     for param in function.params:
         value = given.get(param.name, None if spread else param.default)
-        if isinstance(value, ast.Constant) and param.name not in changed:
+        if param.name in changed:
+            continue
+        if isinstance(value, ast.Constant):
             known[param.name] = value.value
+        elif isinstance(value, ast.Name) and value.id in before:
+            known[param.name] = before[value.id]
     return known
 
 

@@ -9,9 +9,10 @@ from typing import Final
 
 from roadworthy.audit.background import keeps_errors
 from roadworthy.audit.module import Assigned, Function
-from roadworthy.audit.reach import Reached, arguments, calls, reach
+from roadworthy.audit.names import resolve
+from roadworthy.audit.reach import Reached, arguments, calls, in_thread, reach
 from roadworthy.audit.uploads import Upload
-from roadworthy.audit.values import Frame, dotted, follow
+from roadworthy.audit.values import Frame, dotted, follow, handed_over
 
 __all__ = ["Decision", "by_declared_type", "by_extension", "looks_inside"]
 
@@ -116,20 +117,29 @@ def by_declared_type(upload: Upload) -> Decision | None:
     return None
 
 
-def looks_inside(upload: Upload) -> bool:
+def looks_inside(upload: Upload, decided: Decision) -> bool:
     """Return whether something that knows types gets to see the bytes."""
     starts = [upload.function, *([upload.route.function] if upload.route is not None else [])]
     if any(_looks(one) for function in starts for one in reach(function)):
         return True
-    return _is_parsed_later(upload) or any(_knows_bytes(frame) for frame in upload.frames)
+    frames = (*upload.frames, decided.frame)
+    return _is_parsed_later(frames) or any(map(_knows_bytes, frames))
 
 
 def _knows_bytes(frame: Frame) -> bool:
     """Return whether a function, or a function it calls, knows how files begin."""
-    return any(map(_has_bytes, frame.nodes)) or any(
-        one.ref is not None and one.ref.function is not None and _has_table(one.ref.function)
-        for one in calls(frame.function)
-    )
+    if any(map(_has_bytes, frame.nodes)):
+        return True
+    for one in calls(frame.function):
+        handed = handed_over(one)
+        called = handed[0] if handed is not None else one.ref and one.ref.function
+        if called and (_has_table(called) or (handed and any(map(_has_bytes, _all_of(called))))):
+            return True
+    return False
+
+
+def _all_of(function: Function) -> Iterator[ast.AST]:
+    return ast.walk(function.node)
 
 
 def _has_table(function: Function) -> bool:
@@ -148,19 +158,26 @@ def _has_bytes(node: ast.AST) -> bool:
     return isinstance(node, ast.Constant) and isinstance(node.value, bytes) and len(node.value) > 1
 
 
-def _is_parsed_later(upload: Upload) -> bool:
+def _is_parsed_later(frames: tuple[Frame, ...]) -> bool:
     """Return whether a file that gets an upload parses such, perhaps in a task."""
-    modules = {frame.function.module for frame in upload.frames}
+    modules = {frame.function.module for frame in frames}
     functions = (function for module in modules for function in module.functions)
     return any(
-        one.name.startswith(_PARSERS) and not keeps_errors(one.call)
+        _runs(one).startswith(_PARSERS) and not keeps_errors(one.call)
         for function in functions
         for one in calls(function)
     )
 
 
+def _runs(reached: Reached) -> str:
+    """Return the name of what a call runs, if in a thread: `to_thread(Image.open, file)`."""
+    handed = in_thread(reached.call.node, reached.scope)
+    found = None if handed is None else resolve(handed.func, reached.scope)
+    return reached.name if found is None else found.name
+
+
 def _looks(reached: Reached) -> bool:
-    name = reached.name
+    name = _runs(reached)
     if not name.startswith(_LOOKS) and not name.endswith((".decode", ".is_zipfile")):
         return False
     return not any(keeps_errors(one.call) for one in (*reached.chain, reached))

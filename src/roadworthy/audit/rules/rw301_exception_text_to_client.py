@@ -15,10 +15,12 @@ from roadworthy.audit.harmless import only_own_texts
 from roadworthy.audit.module import Function, Module
 from roadworthy.audit.routes import route_of
 from roadworthy.audit.rule import Example, Hit, Rule
+from roadworthy.audit.statuses import raised_status
 
 __all__ = ["RULE"]
 
 
+_OWN: Final = 500
 _MANY: Final = 3
 """From so many places in a file on, one stands for all: they have one cause and one mend."""
 
@@ -68,11 +70,19 @@ def _of_clause(handler: Handler, function: Function) -> Iterator[Hit]:
 
 
 def _confidence(breadth: Breadth, leak: Leak, function: Function) -> Confidence:
-    if breadth is Breadth.NARROW or (leak.how == "the answer" and _is_test(function)):
+    if breadth is Breadth.NARROW or (_is_test(function) and not _blames_itself(leak, function)):
         return Confidence.LOW
     if breadth is Breadth.LIBRARY or not leak.certain:
         return Confidence.MEDIUM
     return Confidence.HIGH
+
+
+def _blames_itself(leak: Leak, function: Function) -> bool:
+    """Return whether it is said to be the service's own failure: a 500, or the like."""
+    if not isinstance(leak.node, ast.Raise):
+        return False
+    status = raised_status(leak.node.exc, function)
+    return status is None or status >= _OWN
 
 
 def _is_test(function: Function) -> bool:
@@ -262,6 +272,22 @@ async def add_picture(name: str, content: str):
         raise HTTPException(404, detail=str(error)) from error
     return {"size": len(found), "most": most, "shelf": shelf}
 
+@router.post("/shelves/{name}")
+async def add_shelf(name: str, names: list[str]):
+    try:
+        if name not in names:
+            names.append(name)
+    except Exception as error:
+        raise HTTPException(400, detail=str(error)) from error
+    return names
+
+@router.post("/plans/validate")
+async def validate_plan(plan: dict):
+    try:
+        await check_plan(plan)
+    except Exception as error:
+        raise HTTPException(400, detail=str(error)) from error
+
 @router.post("/connections/test")
 async def test_connection(address: str):
     try:
@@ -286,6 +312,21 @@ async def import_all(name: str) -> None:
     "Texts of the project's own, of the client's own data, and those that no client gets.",
 )
 
+_GOOD_ELSE = Example(
+    """
+from fastapi.responses import JSONResponse
+from kui.asgi import Kui
+
+class Server:
+    def __init__(self):
+        self.app = Kui(exception_handlers={Exception: self.failed})
+
+    async def failed(self, error: Exception):
+        return JSONResponse({"message": str(error)}, 500)
+""",
+    "An application of another framework.",
+)
+
 RULE: Final = Rule(
     code="RW301",
     name="exception-text-to-client",
@@ -299,6 +340,6 @@ another service its URL, with the key in it. Whoever can make a request fail can
     mend='log.exception("…"), and a constant text: HTTPException(500, "It was not stored.").',
     ours="`roadworthy.problems`: constant texts for clients, causes in the log, by request id.",
     bad=(_BAD, _BAD_HANDLER, _BAD_LATER),
-    good=(_GOOD, _GOOD_ELSEWHERE, _GOOD_OWN_TEXTS),
+    good=(_GOOD, _GOOD_ELSEWHERE, _GOOD_OWN_TEXTS, _GOOD_ELSE),
 )
 """The rule."""

@@ -7,7 +7,7 @@ from typing import Final
 from roadworthy.audit import names
 from roadworthy.audit.finding import Severity
 from roadworthy.audit.flow import Call
-from roadworthy.audit.module import Function, Imported, Module
+from roadworthy.audit.module import Function, Module
 from roadworthy.audit.rule import Example, Hit, Rule
 
 __all__ = ["RULE"]
@@ -23,11 +23,11 @@ _STARTS: Final = frozenset(
 def _check(module: Module) -> Iterator[Hit]:
     if b"create_task" not in module.source and b"ensure_future" not in module.source:
         return
-    if _is_migration(module):
-        return
     scopes: list[Module | Function] = [module, *module.functions]
     for scope in scopes:
-        found = [one for one in scope.flow.calls if _is_dropped(one) and _starts(one, scope)]
+        if isinstance(scope, Function) and scope.name == "__del__":
+            continue  # nobody is left to hold it
+        found = [one for one in scope.flow.calls if _is_left(one) and _starts(one, scope)]
         if found:
             more = f" ({len(found) - 1} more in the same function)" if len(found) > 1 else ""
             yield Hit(
@@ -39,12 +39,17 @@ def _check(module: Module) -> Iterator[Hit]:
             )
 
 
-def _is_migration(module: Module) -> bool:
-    """Return whether Alembic runs it: it serves no request."""
-    return any(
-        isinstance(one, Imported) and one.module == "alembic"
-        for one in module.names.get("context", ())
+def _is_left(call: Call) -> bool:
+    """Return whether nobody holds a task of a server; a program that ends has another loop."""
+    return _is_dropped(call) and not any(
+        isinstance(block.node, ast.ExceptHandler) and _answers_no_loop(block.node)
+        for block in call.blocks("handler")
     )
+
+
+def _answers_no_loop(handler: ast.ExceptHandler) -> bool:
+    """`except RuntimeError:` around `asyncio.run(...)`: mostly, a loop was running already."""
+    return handler.type is not None and ast.unparse(handler.type) == "RuntimeError"
 
 
 def _is_dropped(call: Call) -> bool:
@@ -121,7 +126,8 @@ async def add_counter():
     return {}
 """)
 
-_MIGRATION = Example("""
+_ENDING = Example(
+    """
 # file: migrations/env.py
 import asyncio
 from alembic import context
@@ -134,7 +140,15 @@ try:
     asyncio.run(migrate())
 except RuntimeError:
     asyncio.get_event_loop().create_task(migrate())
-""")
+
+class Client:
+    async def close(self) -> None: ...
+
+    def __del__(self):
+        asyncio.get_event_loop().create_task(self.close())
+""",
+    "A program that cannot have a loop of its own; an object that nobody has any more.",
+)
 
 RULE: Final = Rule(
     code="RW403",
@@ -150,6 +164,6 @@ nobody can wait for it.""",
     mend="Keep the task in a set until it is done, or use asyncio.TaskGroup.",
     ours="Jobs of `roadworthy.jobs` are rows, and outlive the process.",
     bad=(_IN_A_ROUTE, _BY_THE_LOOP),
-    good=(_HELD, _MIGRATION),
+    good=(_HELD, _ENDING),
 )
 """The rule."""

@@ -16,7 +16,7 @@ __all__ = ["RULE"]
 def _check(route: Route) -> Iterator[Hit]:
     for upload in uploads_of(route):
         found = by_extension(upload)
-        if found is None or by_declared_type(upload) is not None or looks_inside(upload):
+        if found is None or by_declared_type(upload) is not None or looks_inside(upload, found):
             continue
         chain = found.frame.chain
         yield Hit(
@@ -167,6 +167,30 @@ async def add_photo(photo: UploadFile):
     return {"number": keep(await photo.read())}
 """)
 
+_PROBED_IN_A_THREAD = Example("""
+import tempfile
+from pathlib import Path
+from fastapi import FastAPI, HTTPException, UploadFile
+from fastapi.concurrency import run_in_threadpool
+from shop.store import keep
+
+app = FastAPI(max_body_size=1_000_000)
+
+def is_film(path: Path) -> bool:
+    return path.read_bytes()[4:8] == b"ftyp"
+
+@app.post("/films")
+async def add_film(film: UploadFile):
+    if not film.filename.endswith(".mp4"):
+        raise HTTPException(415, "only films")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "film")
+        path.write_bytes(await film.read())
+        if not await run_in_threadpool(is_film, path):
+            raise HTTPException(415, "only films")
+        return {"number": keep(path)}
+""")
+
 RULE: Final = Rule(
     code="RW502",
     name="upload-type-by-extension-only",
@@ -180,6 +204,6 @@ name fails on it later. The first bytes of a file say what it is.""",
     mend="Let the first bytes decide: filetype.guess(head), or puremagic.from_string(head).",
     ours="`Upload` of `roadworthy.uploads` decides by the bytes while it streams.",
     bad=(_ENDSWITH, _IN_A_HELPER),
-    good=(_SNIFFED, _PARSED, _ANYTHING_ASKED, _TEXTS, _BOTH_COMPARED),
+    good=(_SNIFFED, _PARSED, _ANYTHING_ASKED, _TEXTS, _BOTH_COMPARED, _PROBED_IN_A_THREAD),
 )
 """The rule."""

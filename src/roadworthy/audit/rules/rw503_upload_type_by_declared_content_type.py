@@ -16,7 +16,7 @@ __all__ = ["RULE"]
 def _check(route: Route) -> Iterator[Hit]:
     for upload in uploads_of(route):
         found = by_declared_type(upload)
-        if found is None or looks_inside(upload):
+        if found is None or looks_inside(upload, found):
             continue
         chain = found.frame.chain
         yield Hit(
@@ -123,6 +123,45 @@ async def add_prices(table: UploadFile):
     "What is no table fails where it is opened, if only in a task.",
 )
 
+_OPENED_ELSEWHERE = Example(
+    """
+# file: shop/logos.py
+import io
+from fastapi import HTTPException
+from PIL import Image
+
+def set_logo(content: bytes, declared: str | None) -> None:
+    if not declared or not declared.startswith("image/"):
+        raise HTTPException(415, "only pictures")
+    try:
+        Image.open(io.BytesIO(content)).verify()
+    except Exception as error:
+        raise HTTPException(415, f"no picture: {error}") from error
+
+# file: shop/api.py
+import asyncio
+import io
+from fastapi import FastAPI, HTTPException, UploadFile
+from PIL import Image
+from shop import logos
+
+app = FastAPI(max_body_size=1_000_000)
+
+@app.post("/logo")
+async def add_logo(logo: UploadFile):
+    logos.set_logo(await logo.read(), logo.content_type)
+    return {}
+
+@app.post("/photos")
+async def add_photo(photo: UploadFile):
+    if photo.content_type != "image/png":
+        raise HTTPException(415, "only pictures")
+    opened = await asyncio.to_thread(Image.open, io.BytesIO(await photo.read()))
+    return {"size": opened.size}
+""",
+    "The bytes are looked at where the type was compared, or in a thread.",
+)
+
 RULE: Final = Rule(
     code="RW503",
     name="upload-type-by-declared-content-type",
@@ -136,6 +175,6 @@ with scripts that is sent as `image/png` passes and is served to others, while `
     mend="Let the first bytes decide: filetype.guess(head), or puremagic.from_string(head).",
     ours="`Upload` of `roadworthy.uploads` decides by the bytes while it streams.",
     bad=(_COMPARED, _IN_A_SERVICE),
-    good=(_BYTES_DECIDE, _IMPORTED_LATER),
+    good=(_BYTES_DECIDE, _IMPORTED_LATER, _OPENED_ELSEWHERE),
 )
 """The rule."""

@@ -148,6 +148,13 @@ class Run:
         if origin is not None:
             requests.get(origin, timeout=3)
 
+def prepare(name: str, by_system: bool) -> None:
+    if by_system:
+        time.sleep(1)
+
+async def schedule(name: str, by_system: bool = False) -> None:
+    prepare(name, by_system)
+
 class Store:
     def __init__(self):
         self.client = None
@@ -171,7 +178,7 @@ class Store:
 
 # file: shop/api.py
 from fastapi import APIRouter
-from shop.runs import Run, Store
+from shop.runs import Run, Store, schedule
 
 router = APIRouter()
 store = Store()
@@ -180,6 +187,7 @@ store = Store()
 async def run(name: str):
     store.find(name)
     store.all_keys()
+    await schedule(name)
     return Run(name, read_only=True)
 
 @router.post("/runs/{name}")
