@@ -121,26 +121,31 @@ def _returns_it(function: Function, name: str, depth: int) -> bool:
     return False
 
 
-def _is_kept_back(event: Event, name: str, function: Function) -> bool:
+def _is_known(event: Event, name: str, function: Function) -> bool:
     """Return whether only known kinds of exceptions get there, or only on demand."""
     if narrowed.kinds(event, name, function) <= Breadth.NARROW:
         return True
+    return any(map(narrowed.is_asked_for, _tests(event)))
+
+
+def _is_kept_back(event: Event, name: str, function: Function) -> bool:
+    """Return whether a helper returns it for known kinds only, or where its caller asks."""
     others = {param.name for param in function.params} - {name}
-    tests = [one.node.test for one in event.blocks("if") if isinstance(one.node, ast.If)]
-    return any(
-        narrowed.is_asked_for(test) or (isinstance(test, ast.Name) and test.id in others)
-        for test in tests
+    return _is_known(event, name, function) or any(
+        isinstance(test, ast.Name) and test.id in others for test in _tests(event)
     )
 
 
 def _is_for_all(event: Event, name: str, function: Function) -> bool:
     """Return whether every exception leaves there: `if isinstance(error, Exception): return`."""
-    around = list(event.blocks())
-    tests = [one.node.test for one in around if isinstance(one.node, ast.If)]
-    return len(around) == 1 and all(
+    return len(list(event.blocks())) == 1 and all(
         "isinstance" in ast.unparse(test) and narrowed.kinds_of(test, name, function) is Breadth.ALL
-        for test in tests
+        for test in _tests(event)
     )
+
+
+def _tests(event: Event) -> list[ast.expr]:
+    return [one.node.test for one in event.blocks("if") if isinstance(one.node, ast.If)]
 
 
 def tells(node: ast.AST, name: str, function: Function) -> bool:
@@ -160,7 +165,7 @@ def leaks(handler: ast.ExceptHandler, function: Function) -> Iterator[Leak]:
             case ast.Assign(targets=[ast.Name(id=name)], value=value) if telling.tells(value):
                 telling.held.add(name)
             case ast.Raise(exc=ast.Call() as call) if _is_http(call, function):
-                if _given(call, telling) and not _is_kept_back(event, handler.name or "", function):
+                if _given(call, telling) and not _is_known(event, handler.name or "", function):
                     literal = _is_literal(call, handler.name)
                     yield Leak(
                         event.node,
@@ -173,7 +178,7 @@ def leaks(handler: ast.ExceptHandler, function: Function) -> Iterator[Leak]:
                 if (
                     telling.tells(value)
                     and _answers(value, function)
-                    and not _is_kept_back(event, handler.name or "", function)
+                    and not _is_known(event, handler.name or "", function)
                 ):
                     certain = isinstance(event.node, ast.Return)
                     yield Leak(

@@ -30,7 +30,7 @@ def _is_harmless(call: Call, function: Function, depth: int) -> bool:
     func = call.node.func
     ref = names.resolve(func, function)
     if ref is None:
-        return isinstance(func, ast.Attribute) and _is_plain(func)
+        return isinstance(func, ast.Attribute) and not call.awaited and _is_plain(func)
     if ref.function is not None:
         return depth > 0 and _does_no_harm(ref.function, depth - 1)
     return _is_known(ref, call.node)
@@ -68,11 +68,12 @@ def _is_known(ref: Ref, call: ast.Call) -> bool:
     return ref.name.startswith(_HARMLESS) and ref.name not in _HARMFUL
 
 
+# Not `get`, `add` or `search`: clients, sessions and indexes have those, too.
 _OF_TEXTS: Final = frozenset(
     {
         *("encode", "decode", "strip", "lower", "upper", "split", "partition", "replace", "join"),
-        *("startswith", "endswith", "format", "match", "fullmatch", "search", "group", "get"),
-        *("items", "keys", "values", "append", "add", "isoformat", "copy", "hexdigest", "verify"),
+        *("startswith", "endswith", "format", "fullmatch", "group", "items", "keys", "append"),
+        *("isoformat", "hexdigest", "verify"),
     }
 )
 _HARMLESS: Final = (

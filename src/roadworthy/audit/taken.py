@@ -1,25 +1,35 @@
-"""Branches that a call never takes, as what it gives the function tells."""
+"""Conditions that never hold where a function is called, as what it is given tells."""
 
 import ast
-from collections.abc import Mapping
-from itertools import pairwise
+from collections.abc import Mapping, Sequence
 
 from roadworthy.audit import reach
 from roadworthy.audit.flow import Event
 from roadworthy.audit.module import Function
 from roadworthy.audit.reach import Reached
 
-__all__ = ["is_taken"]
+__all__ = ["is_taken", "never_holds"]
 
 
 def is_taken(reached: Reached) -> bool:
     """Return whether a call may be made, as far as the call before it tells."""
     if not reached.chain or reached.call.block is None:
         return True
+    return _may_be(reached.call, _given(reached.chain, reached.scope))
+
+
+def never_holds(test: ast.expr, function: Function, chain: Sequence[Reached]) -> bool:
+    """Return whether a condition is false in a function, where a chain of calls leads to it."""
+    return _holds(test, _given(chain, function)) is False
+
+
+def _given(chain: Sequence[Reached], function: Function) -> Mapping[str, object]:
+    """Return the parameters of the last function that the calls before it make constants."""
     known: dict[str, object] = {}
-    for outer, inner in pairwise((*reached.chain, reached)):
-        known = _known(outer, inner.scope, known)
-    return _may_be(reached.call, known)
+    called = (*(one.scope for one in chain), function)[1:]
+    for outer, inner in zip(chain, called, strict=True):
+        known = _known(outer, inner, known)
+    return known
 
 
 def _known(outer: Reached, function: Function, before: Mapping[str, object]) -> dict[str, object]:

@@ -10,7 +10,8 @@ from typing import Final
 from roadworthy.audit.background import keeps_errors
 from roadworthy.audit.module import Assigned, Function
 from roadworthy.audit.names import resolve
-from roadworthy.audit.reach import Reached, arguments, calls, in_thread, reach
+from roadworthy.audit.reach import Reached, calls, in_thread, reach
+from roadworthy.audit.taken import never_holds
 from roadworthy.audit.uploads import Upload
 from roadworthy.audit.values import Frame, dotted, follow, handed_over
 
@@ -97,9 +98,14 @@ def by_extension(upload: Upload) -> Decision | None:
     for traced in _traced(upload, "filename", also=texts):
         for node in _refusals(traced):
             named = any(word in traced.source(node) for word in _EXTENSION)
-            if named and not (_is_left_out(traced.frame, node) or _names_texts(node)):
+            if named and not (_is_never(node, traced.frame) or _names_texts(node)):
                 return Decision(traced.frame, node)
     return None
+
+
+def _is_never(test: ast.expr, frame: Frame) -> bool:
+    """Return whether a condition never holds, since the caller gave nothing to compare with."""
+    return never_holds(test, frame.function, frame.chain)
 
 
 def _names_texts(test: ast.expr) -> bool:
@@ -192,22 +198,6 @@ def _traced(
             names |= also
         for one in follow(frame.function, names, hops=2):
             yield _Traced(Frame(one.function, one.names, (*frame.chain, *one.chain)))
-
-
-def _is_left_out(frame: Frame, test: ast.expr) -> bool:
-    """Return whether a condition needs what the caller did not give: then it asks nothing."""
-    if not frame.chain:
-        return False
-    last = frame.chain[-1]
-    given = arguments(last.call.node, frame.function, last.ref)
-    missing = {
-        param.name
-        for param in frame.function.params
-        if param.name not in given
-        and isinstance(param.default, ast.Constant)
-        and not param.default.value
-    }
-    return any(isinstance(node, ast.Name) and node.id in missing for node in ast.walk(test))
 
 
 def _text_parameters(upload: Upload) -> frozenset[str]:

@@ -111,7 +111,7 @@ def _reads_form(node: ast.expr, function: Function) -> bool:
     if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute)):
         return False
     found = type_of(call.func.value, function) if call.func.attr == "form" else None
-    return is_a(found, "starlette.requests.Request") or is_a(found, "fastapi.Request")
+    return is_a(found, "fastapi.Request")
 
 
 def _is_bytes(param: Param, function: Function) -> bool:

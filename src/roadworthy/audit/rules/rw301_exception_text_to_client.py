@@ -202,6 +202,40 @@ def told(error: Exception) -> str:
     "Two kinds have a text of their own; all others say what they like.",
 )
 
+_BAD_UNKNOWN = Example(
+    """
+from fastapi import FastAPI, HTTPException
+
+app = FastAPI()
+
+class Prices:
+    def __init__(self, http, index):
+        self.http, self.index = http, index
+
+    async def load(self, address: str):
+        try:
+            return await self.http.get(address)
+        except Exception as error:
+            raise HTTPException(502, detail=str(error)) from error  # found
+
+    def find(self, words: str):
+        try:
+            return self.index.search(words)
+        except Exception as error:
+            raise HTTPException(500, detail=str(error)) from error  # found
+
+@app.get("/stock")
+def stock(strict: bool = False):
+    try:
+        return count()
+    except Exception as error:
+        if strict:
+            raise HTTPException(500, detail=str(error)) from error  # found
+    return {}
+""",
+    "What a stranger's `get` or `search` raises, nobody knows; and a client may be strict.",
+)
+
 _GOOD_ELSEWHERE = Example(
     """
 # file: shop/words.py
@@ -339,7 +373,7 @@ statement, its values and the server's address; a missing file gives its path; a
 another service its URL, with the key in it. Whoever can make a request fail can read that.""",
     mend='log.exception("…"), and a constant text: HTTPException(500, "It was not stored.").',
     ours="`roadworthy.problems`: constant texts for clients, causes in the log, by request id.",
-    bad=(_BAD, _BAD_HANDLER, _BAD_LATER),
+    bad=(_BAD, _BAD_HANDLER, _BAD_LATER, _BAD_UNKNOWN),
     good=(_GOOD, _GOOD_ELSEWHERE, _GOOD_OWN_TEXTS, _GOOD_ELSE),
 )
 """The rule."""
