@@ -52,8 +52,8 @@ class BrokerWorker:
         Raises:
             RuntimeError: It has ended before that; what it wrote says why.
         """
-        await self._start()
-        self._watch = asyncio.create_task(self._keep())
+        process = await self._start()
+        self._watch = asyncio.create_task(self._keep(process))
         return self
 
     async def __aexit__(
@@ -78,24 +78,24 @@ class BrokerWorker:
 
     async def _start(self) -> Process:
         command = (sys.executable, "-m", f"depot.{self._engine}_work", *self._queues)
+        # Known before it is ready: who stops meanwhile ends it, too.
         self._process = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE)
         if self._process.stdout is None or await self._process.stdout.readline() != READY:
             raise RuntimeError(f"The worker of {self._engine} has ended before it was ready.")
         return self._process
 
-    async def _keep(self) -> None:
+    async def _keep(self, process: Process) -> None:
         """Start another one whenever it has ended; stop all of us where that fails often."""
         pause, failed = FIRST_PAUSE, 0
         while failed < TRIES:
             began = monotonic()
-            code = None if self._process is None else await self._process.wait()
+            code = await process.wait()
             pause = FIRST_PAUSE if monotonic() - began > LONGEST_PAUSE else pause
             log.error("The worker of %s has ended with %s: another one begins", self._engine, code)
             await asyncio.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE)
             try:
-                await self._start()
-                failed = 0
+                process, failed = await self._start(), 0
             except RuntimeError:
                 failed += 1
         log.error("The worker of %s does not begin any more", self._engine)

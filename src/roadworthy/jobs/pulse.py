@@ -82,12 +82,10 @@ class Pulse:
 
     async def _beat(self) -> None:
         mine = self._begun()
-        dead: list[str] = []
         async with self._work.units.engine.begin() as db:
             await self._ledger.correct_clock(db)
             held = await self._ledger.beat(db, mine) if mine else {}
-            if not self._only_mine:
-                dead = await self._dead(db)
+            dead = await self._dead(db)
             found = not self._only_mine and await self._queue_again(db, mine, dead)
         if self._alive is not None:
             self._alive.forget(dead)
@@ -96,7 +94,7 @@ class Pulse:
             self._woken()
 
     async def _dead(self, db: AsyncConnection) -> list[str]:
-        if self._alive is None or not self._alive.knows:
+        if self._only_mine or self._alive is None or not self._alive.knows:
             return []
         return self._alive.dead(await self._ledger.others(db))
 
