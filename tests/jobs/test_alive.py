@@ -59,13 +59,15 @@ async def ends_within(db: Database, seconds: float) -> bool:
     return False
 
 
-async def test_after_a_kill_the_next_start_does_not_wait_for_the_lease(sqlite_url):
+async def test_after_a_kill_the_next_start_does_not_wait_for_the_lease(sqlite_url, tmp_path):
     async with Database(sqlite_url) as db:
         await with_tables(db)
         kill(await asyncio.to_thread(start_worker, sqlite_url))
 
         async with Jobs(db, tasks=[wait], engine=Embedded(lease=HOUR)):
             assert await ends_within(db, 10)
+
+    assert [path.name for path in tmp_path.glob("*-workers-*")] == []
 
 
 async def test_after_a_kill_another_that_lives_does_not_wait_for_the_lease(sqlite_url, tmp_path):

@@ -209,14 +209,14 @@ from fastapi import FastAPI, HTTPException
 app = FastAPI()
 
 class Prices:
-    def __init__(self, http, index):
-        self.http, self.index = http, index
+    def __init__(self, index, store):
+        self.index, self.store = index, store
 
-    async def load(self, address: str):
+    async def note(self, key: str, text: str):
         try:
-            return await self.http.get(address)
+            await self.store.append(key, text)
         except Exception as error:
-            raise HTTPException(502, detail=str(error)) from error  # found
+            raise HTTPException(503, detail=str(error)) from error  # found
 
     def find(self, words: str):
         try:
@@ -233,7 +233,7 @@ def stock(strict: bool = False):
             raise HTTPException(500, detail=str(error)) from error  # found
     return {}
 """,
-    "What a stranger's `get` or `search` raises, nobody knows; and a client may be strict.",
+    "What a store's `append` or an index's `search` raises, nobody knows; a client may be strict.",
 )
 
 _GOOD_ELSEWHERE = Example(
