@@ -31,13 +31,15 @@ async def test_the_pooler_really_gives_each_transaction_any_connection(pooled_ur
     """The tests below could not fail otherwise: a prepared statement is lost on the way."""
     clients = [await asyncpg.connect(pooled_url) for _ in range(6)]
     found = []
-    for _ in range(5):
+    for _ in range(100):  # on a busy machine they may take turns for a while
         asking = (client.fetch("SELECT $1::int", 1) for client in clients)
         found += await asyncio.gather(*asking, return_exceptions=True)
+        if lost := any("prepared statement" in str(one) for one in found):
+            break
     for client in clients:
         await client.close()
 
-    assert any("prepared statement" in str(one) for one in found)
+    assert lost
 
 
 async def test_statements_and_json_work_from_many_clients_at_once(url):

@@ -82,6 +82,12 @@ def confined(folder):
     return [
         *(bwrap, "--die-with-parent", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"),
         *("--tmpfs", "/tmp", "--bind", str(folder), str(folder)),
+        # Where the project lies under /tmp, its code is not hidden with that.
+        *(
+            word
+            for path in (REPOSITORY, sys.prefix)
+            for word in ("--ro-bind", str(path), str(path))
+        ),
         *("--unshare-user", "--uid", user, "--gid", group, "--cap-drop", "ALL"),
         *("--chdir", str(folder)),
     ]

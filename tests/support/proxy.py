@@ -43,7 +43,7 @@ class Proxy:
         error: BaseException | None,
         at: TracebackType | None,
     ) -> None:
-        self._do(self._cut())
+        self._do(self._end())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -78,6 +78,12 @@ class Proxy:
         for forward in self._forwards:
             forward.cancel()
         await asyncio.gather(*self._forwards, return_exceptions=True)
+
+    async def _end(self) -> None:
+        await self._cut()
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        if others:  # connections that were being accepted: they find that we are closed
+            await asyncio.wait(others, timeout=5)
 
     async def _hang(self) -> None:
         assert self._flowing is not None
