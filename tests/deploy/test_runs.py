@@ -83,11 +83,7 @@ def confined(folder):
         *(bwrap, "--die-with-parent", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"),
         *("--tmpfs", "/tmp", "--bind", str(folder), str(folder)),
         # Where the project lies under /tmp, its code is not hidden with that.
-        *(
-            word
-            for path in (REPOSITORY, sys.prefix)
-            for word in ("--ro-bind", str(path), str(path))
-        ),
+        *("--ro-bind", str(REPOSITORY), str(REPOSITORY), "--ro-bind", sys.prefix, sys.prefix),
         *("--unshare-user", "--uid", user, "--gid", group, "--cap-drop", "ALL"),
         *("--chdir", str(folder)),
     ]
