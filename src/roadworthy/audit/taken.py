@@ -1,4 +1,4 @@
-"""Conditions that never hold where a function is called, as what it is given tells."""
+"""Conditions that never hold where a function is called, as its arguments tell."""
 
 import ast
 from collections.abc import Mapping, Sequence
