@@ -1,4 +1,4 @@
-"""Conditions that never hold where a function is called, as its arguments tell."""
+"""Conditions that cannot hold where a call leads, as its arguments tell."""
 
 import ast
 from collections.abc import Mapping, Sequence
