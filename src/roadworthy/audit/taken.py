@@ -1,4 +1,4 @@
-"""Conditions that cannot hold where a call leads, as its arguments tell."""
+"""Conditions that never hold where a function is called, as its arguments tell."""
 
 import ast
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ def is_taken(reached: Reached) -> bool:
 
 
 def never_holds(test: ast.expr, function: Function, chain: Sequence[Reached]) -> bool:
-    """Return whether a condition is false in a function, where a chain of calls leads to it."""
+    """Return whether a condition is false where a chain of calls leads to it."""
     return _holds(test, _given(chain, function)) is False
 
 
