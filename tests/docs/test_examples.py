@@ -1,6 +1,7 @@
 """Every example that a user could copy runs as it stands."""
 
 import doctest
+import logging
 import sys
 from types import CodeType, ModuleType
 
@@ -19,6 +20,16 @@ def _meters_of_its_own(monkeypatch):
     monkeypatch.setattr(metrics, "_METER_PROVIDER", None)
     monkeypatch.setattr(metrics, "_METER_PROVIDER_SET_ONCE", Once())
     monkeypatch.setattr(_instruments, "made", {})
+
+
+@pytest.fixture(autouse=True)
+def _logging_of_its_own():
+    """What an example configures is for its own process: its stream is closed afterwards."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
 
 
 @pytest.mark.parametrize("example", [e for page in pages() for e in examples(page)], ids=str)
