@@ -4,11 +4,13 @@ An observer of responses has their status. Here is what it leaves out: the code 
 error, what failed after the response had begun, and whether anybody was there to read it.
 """
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Coroutine, Iterator
+from inspect import iscoroutine
 from typing import Any, Final, NamedTuple, Protocol, cast
 
 from starlette.applications import Starlette
-from starlette.types import Receive, Scope
+from starlette.types import Message, Receive, Scope
 
 from roadworthy.problems.leftover import has_more_body
 
@@ -60,23 +62,42 @@ def watchers_of(app: Starlette) -> Iterator[Watcher]:
 
 
 def client_has_left(scope: Scope, receive: Receive) -> bool:
-    """Ask the server, without waiting, whether the client has gone.
+    """Ask the server, without waiting, whether the client has gone; False where it cannot say.
 
     Only where all of the body has come: what is read here is lost.
     """
     if has_more_body(scope):
         return False
+    try:
+        return any(kind == "http.disconnect" for kind in _types_at_hand(receive))
+    except (Exception, asyncio.CancelledError):
+        # Whatever a server does when it is asked once more, the answer goes out. It is the
+        # server that was cancelled: nobody can cancel this task, which does not wait here.
+        return False
+
+
+def _types_at_hand(receive: Receive) -> Iterator[str]:
+    """Yield the type of each message that the server would not wait for."""
     for _ in range(_MESSAGES):
-        step: Any = receive().__await__()
-        try:
-            next(step)
-        except StopIteration as done:
-            if done.value["type"] == "http.disconnect":
-                return True
+        asked: Any = receive()
+        if iscoroutine(asked):
+            message = _first_step(asked)
+        elif isinstance(asked, asyncio.Future):
+            message = asked.result() if asked.done() else None
         else:
-            step.close()
-            return False
-    return False
+            return  # ASGI promises an awaitable: nothing but to await this one is safe
+        if message is None:
+            return
+        yield message["type"]
+
+
+def _first_step(asked: Coroutine[Any, Any, Message]) -> Message | None:
+    try:
+        asked.send(None)
+    except StopIteration as done:
+        return cast("Message", done.value)
+    asked.close()
+    return None
 
 
 _MESSAGES: Final = 2
