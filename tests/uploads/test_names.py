@@ -49,6 +49,10 @@ def test_name_and_filename_are_read(parameters, expected):
     [
         (b'"a%22b%0D%0Ac.png"', 'a"b\r\nc.png'),  # browsers
         (b'"100%25.png"', "100%25.png"),  # which do not encode the percent sign
+        (b'"my%20file (1).png"', "my%20file (1).png"),  # nor does one encode the half of a name
+        (b'"na%C3%AFve%20%E2%98%83.png"', "naïve ☃.png"),  # aiohttp
+        (b'"a%20b%20100%25.png"', "a b 100%.png"),
+        (b'"a%FFb.png"', "a%FFb.png"),
         (b'"a\\"b\\\\c.png"', 'a"b\\c.png'),  # curl --form-escape
         (b'"C:\\photos\\a.png"', "C:\\photos\\a.png"),  # Internet Explorer
         (b'"a\\"', "a\\"),  # a browser again: the backslash is the name's last letter

@@ -6,7 +6,14 @@ from typing_extensions import TypedDict  # Pydantic needs this one before Python
 
 from roadworthy.problems import Problem, UnsupportedMediaType
 
-__all__ = ["DigestMismatch", "FileRejected", "FileTypeRefused", "RejectedJson"]
+__all__ = [
+    "BodyEncoded",
+    "DigestMismatch",
+    "FileRejected",
+    "FileTypeRefused",
+    "PartEncoded",
+    "RejectedJson",
+]
 
 
 class RejectedJson(TypedDict):
@@ -36,6 +43,42 @@ class FileTypeRefused(UnsupportedMediaType):
     code = "UNSUPPORTED_MEDIA_TYPE"
     title = "Unsupported media type"
     detail = "The file is of no type that is taken here, or of another than it is declared to be."
+
+
+class BodyEncoded(UnsupportedMediaType):
+    """The body is compressed for the way (`Content-Encoding`), which no upload may be."""
+
+    code = "UNSUPPORTED_MEDIA_TYPE"
+    title = "Unsupported media type"
+    detail = (
+        "The body has a Content-Encoding ({coding}). Send it as it is, without that header; "
+        "a compressed file is sent like any other."
+    )
+    # RFC 9110 §15.5.16: so that the client sees which of two faults it was.
+    headers = {"Accept-Encoding": "identity"}  # noqa: RUF012 - never changed
+    details_type = RejectedJson
+    coding: str
+
+    def details(self) -> list[Any]:
+        """Carry the reason, for programs."""
+        return [RejectedJson(reason="content_encoding")]
+
+
+class PartEncoded(UnsupportedMediaType):
+    """A part is written in letters (`Content-Transfer-Encoding`): send its bytes."""
+
+    code = "UNSUPPORTED_MEDIA_TYPE"
+    title = "Unsupported media type"
+    detail = (
+        "A part has a Content-Transfer-Encoding ({encoding}). Send its bytes as they are: "
+        "without that header, or with 7bit, 8bit or binary."
+    )
+    details_type = RejectedJson
+    encoding: str
+
+    def details(self) -> list[Any]:
+        """Carry the reason, for programs."""
+        return [RejectedJson(reason="content_transfer_encoding")]
 
 
 class DigestMismatch(Problem):

@@ -24,6 +24,8 @@ _KIND: Final = re.compile(rb"[ \t]*+(" + _TOKEN + rb")[ \t]*+")
 _END: Final = re.compile(rb"(?:;[ \t]*+)?\Z")
 _ESCAPE: Final = re.compile(rb'\\(["\\])')
 _EXTENDED: Final = re.compile(r"(utf-8|iso-8859-1)'[^']*+'([^']*+)", re.IGNORECASE)
+_ALL_ENCODED: Final = re.compile(r"(?:[A-Za-z0-9_.~-]|%[0-9A-Fa-f]{2})++")
+_ESCAPES: Final = re.compile(r"%(?!25)")
 _STRAY_PERCENT: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
@@ -75,8 +77,9 @@ def disposition(header: bytes) -> Disposition | None:
     """Read a Content-Disposition (RFC 7578 §4.2, RFC 6266), None if that fails.
 
     As clients send it: browsers percent-encode quotes and line ends and leave backslashes
-    alone, curl escapes by backslash, some send UTF-8 and some Latin-1. `filename*` is
-    believed before `filename` (RFC 6266 §4.3), but not where it is malformed.
+    alone, curl escapes by backslash, some send UTF-8 and some Latin-1. aiohttp and others
+    percent-encode all of a file's name (RFC 7578 §2). `filename*` is believed before
+    `filename` (RFC 6266 §4.3), but not where it is malformed.
     """
     kind = _KIND.match(header)
     if kind is None:
@@ -139,7 +142,9 @@ def _value(given: dict[str, bytes], key: str) -> str | None:
             return extended
     if key not in given:
         return None
-    return _from_browser(_decoded(given[key]))
+    plain = _decoded(given[key])
+    whole = _percent_decoded(plain) if key == "filename" else None
+    return _from_browser(plain) if whole is None else whole
 
 
 def _extended(value: bytes) -> str | None:
@@ -158,6 +163,19 @@ def _decoded(value: bytes) -> str:
         return value.decode()
     except UnicodeDecodeError:
         return value.decode("latin-1")
+
+
+def _percent_decoded(value: str) -> str | None:
+    """Decode a name of which everything is percent-encoded that could be (RFC 7578 §2).
+
+    Browsers encode no percent signs, so that a name with nothing but `%25` may be theirs.
+    """
+    if not _ALL_ENCODED.fullmatch(value) or not _ESCAPES.search(value):
+        return None
+    try:
+        return unquote_to_bytes(value).decode()
+    except UnicodeDecodeError:
+        return None
 
 
 def _from_browser(value: str) -> str:

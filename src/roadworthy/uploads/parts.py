@@ -12,7 +12,9 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from roadworthy.problems import MalformedBody, UnsupportedMediaType
+from roadworthy.uploads.delimiter import FirstDelimiter
 from roadworthy.uploads.digests import Digests
+from roadworthy.uploads.encodings import refuse_transfer_encoding
 from roadworthy.uploads.names import disposition
 
 __all__ = ["END", "End", "Event", "Multipart", "Part", "Raw", "Reader"]
@@ -37,6 +39,8 @@ class Part:
     """What the client declares it to be, in lower case and without parameters, or nothing."""
     headers: Mapping[str, str]
     """All header fields of the part, their names in lower case."""
+    charset: str = ""
+    """What a field of text is declared to be written in, or nothing."""
 
 
 class End:
@@ -100,8 +104,10 @@ class Multipart:
         self._value = b""
         self._headers: dict[str, str] = {}
         self._begun = self._ended = False
+        boundary = _boundary(content_type)
+        self._first = FirstDelimiter(boundary)
         self._parser = MultipartParser(
-            _boundary(content_type),
+            boundary,
             {
                 "on_part_begin": self._headers.clear,
                 "on_header_field": self._on_header_field,
@@ -121,7 +127,7 @@ class Multipart:
         self._begun = True
         self._digests.feed(piece)
         try:
-            self._parser.write(piece)
+            self._parser.write(self._first.take(piece))
         except FormParserError as error:
             raise MalformedBody(reason="The body is not valid multipart.") from error
         events, self._events = self._events, []
@@ -144,21 +150,33 @@ class Multipart:
 
     def _on_header_end(self) -> None:
         # Bytes that are not ASCII mean something only in the name of a file (RFC 7578 §5.1).
-        self._headers[self._name.decode("latin-1").lower()] = self._value.decode("latin-1")
+        name, value = self._name.decode("latin-1").lower(), self._value.decode("latin-1").strip()
+        before = self._headers.get(name, value)
+        self._headers[name] = value if before == value else f"{before}, {value}"
         self._name = self._value = b""
 
     def _on_headers_finished(self) -> None:
         found = disposition(self._headers.get("content-disposition", "").encode("latin-1"))
         if found is None or found.name is None:
             raise FormParserError("a part without a name")
-        media_type = self._headers.get("content-type", "").partition(";")[0].strip().lower()
-        self._events.append(Part(found.name, found.filename, media_type, dict(self._headers)))
+        refuse_transfer_encoding(self._headers)
+        content_type = self._headers.get("content-type", "")
+        media_type = content_type.partition(";")[0].strip().lower()
+        charset = _charset(content_type)
+        self._events.append(
+            Part(found.name, found.filename, media_type, dict(self._headers), charset)
+        )
 
     def _on_part_data(self, data: bytes, start: int, end: int) -> None:
         self._events.append(memoryview(data)[start:end])
 
     def _on_end(self) -> None:
         self._ended = True
+
+
+def _charset(content_type: str) -> str:
+    _, parameters = parse_options_header(content_type)
+    return parameters.get(b"charset", b"").decode("latin-1").strip().lower()
 
 
 def _boundary(content_type: str) -> bytes:

@@ -8,13 +8,13 @@ from starlette.requests import ClientDisconnect
 from roadworthy._internal.finish import to_its_end
 from roadworthy.problems import (
     FieldError,
-    MalformedBody,
     PayloadTooLarge,
     Problem,
     ValidationFailed,
 )
 from roadworthy.uploads import observe
 from roadworthy.uploads.body import Body
+from roadworthy.uploads.fields import FieldText, decoded
 from roadworthy.uploads.files import Files
 from roadworthy.uploads.form import Form
 from roadworthy.uploads.intake import Intake, left_to_the_sweep
@@ -83,10 +83,12 @@ class _Reception:
     def __init__(self, policy: Policy, files: Files) -> None:
         self._policy, self._files = policy, files
         self._kept: list[Stored] = []
-        self._fields: dict[str, tuple[str, ...]] = {}
-        self._field_count = self._file_bytes = 0
+        self._texts: list[FieldText] = []
+        self._field_count = self._file_bytes = self._blanks = 0
         self._intake: Intake | None = None
-        self._field: _Text | None = None
+        self._field: FieldText | None = None
+        self._nameless: Part | None = None
+        """A part without the name of a file: one byte makes a file of it."""
 
     async def run(self, body: Body, reader: Reader) -> Form:
         while (piece := await body.read()) != b"":
@@ -95,7 +97,7 @@ class _Reception:
                 continue
             await self._take_all(reader.feed(piece))
         await self._take_all(reader.finish())
-        return Form(tuple(self._kept), self._fields)
+        return Form(tuple(self._kept), decoded(self._texts))
 
     async def undo(self) -> None:
         """Leave nothing of this body behind."""
@@ -124,15 +126,17 @@ class _Reception:
             self._begin(event)
 
     def _begin(self, part: Part) -> None:
-        if part.name == self._policy.field:
+        is_ours = part.name == self._policy.field
+        if part.filename == "" or (is_ours and part.filename is None):
+            self._nameless = part
+        elif is_ours:
             self._begin_file(part)
         elif part.filename is not None:
-            raise _invalid("", "unexpected_file", "A file is not expected in this field")
+            raise _unexpected()
         else:
             self._field_count += 1
-            if self._field_count > self._policy.max_fields:
-                raise _invalid("", "too_many_fields", "The form has too many fields")
-            self._field = _Text(part.name, self._policy.max_field_bytes)
+            self._bound(self._field_count, self._policy.max_fields)
+            self._field = FieldText(part, self._policy.max_field_bytes)
 
     def _begin_file(self, part: Part) -> None:
         limit = self._policy.max_files
@@ -142,7 +146,16 @@ class _Reception:
         key = self._files.new_key(self._policy.prefix)
         self._intake = Intake(self._policy, self._files, part, key=key)
 
+    def _name_is_missing(self, part: Part) -> None:
+        """Begin a file that has bytes after all, and no name."""
+        self._nameless = None
+        if part.name != self._policy.field:
+            raise _unexpected()
+        self._begin_file(part)
+
     async def _data(self, data: memoryview) -> None:
+        if self._nameless is not None and data:
+            self._name_is_missing(self._nameless)
         if self._intake is not None:
             self._file_bytes += len(data)
             if self._file_bytes > self._policy.max_total_bytes:
@@ -159,33 +172,22 @@ class _Reception:
             await self._intake.close()
             self._intake = None
         elif self._field is not None:
-            name = self._field.name
-            self._fields[name] = (*self._fields.get(name, ()), self._field.text())
+            self._texts.append(self._field)
             self._field = None
+        elif self._nameless is not None:
+            # An input that was left empty (HTML, "constructing the entry list"): no file.
+            self._nameless = None
+            self._blanks += 1
+            self._bound(self._blanks, self._policy.max_fields + self._policy.max_files)
+
+    @staticmethod
+    def _bound(count: int, limit: int) -> None:
+        if count > limit:
+            raise _invalid("", "too_many_fields", "The form has too many fields")
 
 
-class _Text:
-    """A field that is text: it is held in memory, and bounded."""
-
-    def __init__(self, name: str, max_bytes: int) -> None:
-        self.name = name
-        self._left = max_bytes
-        self._data = bytearray()
-
-    def feed(self, data: memoryview) -> None:
-        self._left -= len(data)
-        if self._left < 0:
-            raise PayloadTooLarge
-        self._data += data
-
-    def text(self) -> str:
-        try:
-            text = self._data.decode()
-        except UnicodeDecodeError as error:
-            raise MalformedBody(reason="A field is not UTF-8.") from error
-        if "\0" in text:
-            raise _invalid("", "nul", "Text should not have the character U+0000")
-        return text
+def _unexpected() -> ValidationFailed:
+    return _invalid("", "unexpected_file", "A file is not expected in this field")
 
 
 def _invalid(pointer: str, code: str, message: str) -> ValidationFailed:

@@ -26,6 +26,7 @@ from roadworthy.problems.declare import amends_openapi
 from roadworthy.problems.translate import is_refusal
 from roadworthy.uploads.body import Body, declared_length
 from roadworthy.uploads.checks import Check, Conversion
+from roadworthy.uploads.encodings import refuse_content_encoding, refuse_transfer_encoding
 from roadworthy.uploads.errors import DigestMismatch, FileRejected, FileTypeRefused
 from roadworthy.uploads.files import Files
 from roadworthy.uploads.form import Form
@@ -37,7 +38,7 @@ from roadworthy.uploads.reception import receive
 from roadworthy.uploads.stored import KiB, Stored
 from roadworthy.uploads.types.filetype import FileType
 
-__all__ = ["Upload", "require_hook"]
+__all__ = ["Upload", "refuse_encoded", "require_hook"]
 
 R = TypeVar("R")
 
@@ -168,7 +169,7 @@ class Upload:
         return kept[id(self)]
 
     async def _receive(self, request: Request, reader: Reader) -> Form:
-        _refuse_encoded(request)
+        refuse_encoded(request)
         files = find(request, self.files)
         form = await receive(self.policy, files, Body(request, self.policy.pace), reader)
         _fastapi.when_settled(request, self.settling(files, form.files))
@@ -241,10 +242,15 @@ def _content_type(request: Request) -> str:
     return content_type
 
 
-def _refuse_encoded(request: Request) -> None:
-    # RFC 9110 §8.4: what is compressed for the way could be a bomb, and is not the file.
-    if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
-        raise UnsupportedMediaType
+def refuse_encoded(request: Request) -> None:
+    """Return if the body of a request is what it carries, and not wrapped in anything.
+
+    Raises:
+        UnsupportedMediaType: 415.
+    """
+    headers = _headers(request)
+    refuse_content_encoding(headers)
+    refuse_transfer_encoding(headers)
 
 
 def require_hook(request: Request) -> None:

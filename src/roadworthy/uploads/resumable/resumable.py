@@ -29,7 +29,7 @@ from roadworthy.uploads.resumable.route import TusRoute, require_version
 from roadworthy.uploads.resumable.serving import Serving
 from roadworthy.uploads.resumable.unfinished import State
 from roadworthy.uploads.stored import Stored
-from roadworthy.uploads.upload import Upload, require_hook
+from roadworthy.uploads.upload import Upload, refuse_encoded, require_hook
 
 __all__ = ["Resumable"]
 
@@ -115,6 +115,7 @@ class Resumable:
             if id(self) not in kept:  # a transaction may run the request again
                 require_hook(request)
                 _fastapi.check_parameters(request)
+                refuse_encoded(request)
                 kept[id(self)] = await self._serving.receive(request, upload_id, owner)
             return kept[id(self)]
 
@@ -136,6 +137,7 @@ class Resumable:
         ) -> Response:
             require_hook(request)
             _fastapi.check_parameters(request)
+            refuse_encoded(request)
             return await self._serving.create(request, owner)
 
         @self.router.post("", status_code=201, response_class=Response)
