@@ -7,7 +7,12 @@
 In a test: `await connection.run_sync(metadata.create_all)`.
 """
 
-from sqlalchemy import MetaData
+try:
+    from sqlalchemy import MetaData
+except ModuleNotFoundError as missing:
+    raise ModuleNotFoundError(
+        "roadworthy.tables needs SQLAlchemy: pip install 'roadworthy[jobs]'"
+    ) from missing
 
 from roadworthy import idempotency, jobs
 

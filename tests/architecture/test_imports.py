@@ -117,6 +117,8 @@ def test_a_part_without_a_database_needs_no_extra(module):
     [
         ("roadworthy.database", "sqlalchemy", "database"),
         ("roadworthy.idempotency", "sqlalchemy", "database"),
+        ("roadworthy.jobs", "sqlalchemy", "jobs"),
+        ("roadworthy.tables", "sqlalchemy", "jobs"),
         ("roadworthy.patching._json_patch", "jsonpatch", "json-patch"),
         ("roadworthy.uploads", "python_multipart", "uploads"),
         ("roadworthy.uploads.images", "PIL", "images"),
@@ -127,3 +129,44 @@ def test_a_part_without_a_database_needs_no_extra(module):
 )
 def test_the_absence_of_an_extra_says_what_to_install(module, absent, extra):
     assert f"pip install 'roadworthy[{extra}]'" in run(BLOCKED, module, absent)
+
+
+@pytest.mark.parametrize("absent", ["pytest", "pytest_asyncio"])
+def test_the_contracts_say_what_tests_need(absent):
+    told = run(BLOCKED, "roadworthy.testing.contract", absent)
+
+    assert f"needs {absent}: pip install pytest pytest-asyncio" in told
+
+
+ALL_ABSENT = """
+import importlib, sys
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == sys.argv[1]:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Absent())
+for name in sys.argv[2].split(","):
+    try:
+        importlib.import_module(name)
+    except ImportError as error:
+        print(name, error)
+"""
+
+INSIDE = ("roadworthy.audit.", "roadworthy.cli.")
+"""What only a command reaches: the command tells of it (tests/cli)."""
+
+
+@pytest.mark.parametrize("absent", [*EXTRAS, "pytest", "celery", "rq", "cronsim"])
+def test_whatever_is_absent_each_public_module_imports_or_says_what_to_install(absent):
+    public = [
+        name
+        for name in module_names()
+        if not any(part.startswith("_") for part in name.split("."))
+        if not name.startswith(INSIDE)
+    ]
+
+    told = run(ALL_ABSENT, absent, ",".join(public)).splitlines()
+
+    assert [line for line in told if "pip install" not in line] == []

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Request, Response
+from fastapi.utils import generate_unique_id
 from pydantic import BaseModel
 
 from roadworthy import problems
@@ -21,6 +22,9 @@ _MODELS: Final[Mapping[str, type[BaseModel]]] = {
     "/startupz": Started,
     "/health": HealthReport,
 }
+
+_OURS: Final[dict[str, Any]] = {"generate_unique_id_function": generate_unique_id}
+"""The application's function is written for routes that the application has."""
 
 _Verbose = Annotated[str | None, Query(description="Name the checks, whatever they say.")]
 _Exclude = Annotated[list[str] | None, Query(description="Leave these checks out.")]
@@ -69,5 +73,6 @@ def _add(
     responses: Mapping[int | str, dict[str, Any]] | None = None,
 ) -> None:
     failing: dict[int | str, dict[str, Any]] = {503: {"model": model, "description": "Not so"}}
-    routes.get(path, response_model=model, responses={**(responses or {}), **failing})(probe)
-    routes.head(path, include_in_schema=False)(probe)
+    told = {**(responses or {}), **failing}
+    routes.get(path, response_model=model, responses=told, **_OURS)(probe)
+    routes.head(path, include_in_schema=False, **_OURS)(probe)

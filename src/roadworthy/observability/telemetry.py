@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import APIRouter, FastAPI, Request, Response, params
 from fastapi.telemetry import TelemetryConfig
+from fastapi.utils import generate_unique_id
 
 from roadworthy import problems
 from roadworthy.lifespan import lifespan
@@ -136,6 +137,7 @@ class Telemetry:
                 methods=["GET", "HEAD"],
                 dependencies=dependencies,
                 include_in_schema=False,
+                generate_unique_id_function=generate_unique_id,  # not the application's
             )
         app.include_router(router)
         problems.watch(app, self._providers.watcher(untold=self._untold))

@@ -17,6 +17,14 @@ For stores see `StoreContract`.
 
 from typing import TYPE_CHECKING, Any
 
+try:
+    import pytest  # noqa: F401 - so that its absence is told once
+    import pytest_asyncio  # noqa: F401 - so that its absence is told once
+except ModuleNotFoundError as missing:
+    raise ModuleNotFoundError(
+        f"roadworthy.testing.contract needs {missing.name}: pip install pytest pytest-asyncio"
+    ) from missing
+
 from roadworthy.testing.contract.crashes import Crashes
 from roadworthy.testing.contract.order import Order
 from roadworthy.testing.contract.outcomes import Outcomes

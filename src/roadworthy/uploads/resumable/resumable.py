@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Request, Response, params
+from fastapi.utils import generate_unique_id
 
 from roadworthy import _fastapi
 from roadworthy.lifespan import needs
@@ -44,6 +45,9 @@ _BODY: Final = (
     ServiceUnavailable,
     InsufficientStorage,
 )
+
+_OURS: Final[dict[str, Any]] = {"generate_unique_id_function": generate_unique_id}
+"""The application's function is written for routes that the application has."""
 
 
 def _nobody() -> str:
@@ -140,7 +144,7 @@ class Resumable:
             refuse_encoded(request)
             return await self._serving.create(request, owner)
 
-        @self.router.post("", status_code=201, response_class=Response)
+        @self.router.post("", status_code=201, response_class=Response, **_OURS)
         async def create_upload(answer: Annotated[Response, Depends(created)]) -> Response:
             """Begin an upload (tus: creation, creation-with-upload)."""
             return answer
@@ -165,7 +169,7 @@ class Resumable:
         ) -> State:
             return await self._serving.state(request, upload_id, owner)
 
-        @self.router.head("/{upload_id}", response_class=Response)
+        @self.router.head("/{upload_id}", response_class=Response, **_OURS)
         async def upload_offset(state: Annotated[State, Depends(known)]) -> Response:
             """Tell how much of an upload has arrived."""
             info = state.info
@@ -183,7 +187,9 @@ class Resumable:
         ) -> None:
             await self._serving.terminate(request, upload_id, owner)
 
-        @self.router.delete("/{upload_id}", status_code=204, dependencies=[Depends(terminated)])
+        ends = [Depends(terminated)]
+
+        @self.router.delete("/{upload_id}", status_code=204, dependencies=ends, **_OURS)
         async def terminate_upload() -> None:
             """Give up an upload; a file that has been kept stays (tus: termination)."""
 
@@ -199,12 +205,14 @@ class Resumable:
         async def documented() -> None:
             pass
 
-        @self.router.options("", status_code=204, dependencies=[Depends(documented)])
+        told: dict[str, Any] = {"status_code": 204, "dependencies": [Depends(documented)], **_OURS}
+
+        @self.router.options("", **told)
         async def tus_options() -> Response:
             """Tell which version and extensions of tus are spoken."""
             return Response(status_code=204, headers=headers)
 
-        @self.router.options("/{upload_id}", status_code=204, dependencies=[Depends(documented)])
+        @self.router.options("/{upload_id}", **told)
         async def tus_options_of_upload(upload_id: str) -> Response:
             """Tell the same for an upload."""
             return Response(status_code=204, headers=headers)
