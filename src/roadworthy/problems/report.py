@@ -3,10 +3,11 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from math import isfinite
-from typing import Any, Literal, TypeAlias, cast
+from typing import Any, Final, Literal, TypeAlias, cast
 
 from pydantic_core import to_json, to_jsonable_python
 
+from roadworthy.problems.accept import preferred
 from roadworthy.problems.problem import Problem
 
 __all__ = ["ENVELOPE", "FIRST_ERROR", "PROBLEM_JSON", "Report", "Spelling", "spelling_for"]
@@ -19,6 +20,11 @@ ENVELOPE = "application/json"
 
 PROBLEM_JSON = "application/problem+json"
 """The media type of RFC 9457 §3."""
+
+_SPELLINGS: Final[dict[str | None, Spelling]] = {
+    ENVELOPE: "envelope",
+    PROBLEM_JSON: "problem+json",
+}
 
 FIRST_ERROR = 400
 """The first status that is an error (RFC 9110 §15.5)."""
@@ -81,45 +87,9 @@ class Report:
 
 
 def spelling_for(accept: str | None, *, default: Spelling) -> Spelling:
-    """Return the spelling that the `Accept` header prefers (RFC 9110 §12.5.1).
-
-    Naming a type is preferred to a wildcard of the same weight; a draw is the default.
-    """
-    if not accept or "json" not in accept:
-        return default
-    plain, problem = _weight(accept, ENVELOPE), _weight(accept, PROBLEM_JSON)
-    if plain == problem:
-        return default
-    return "envelope" if plain > problem else "problem+json"
-
-
-def _weight(accept: str, media_type: str) -> tuple[float, int]:
-    """Return the quality of the most specific range for a type, and how specific."""
-    ranges = (_range(part) for part in accept.split(","))
-    fitting = [
-        (specific, quality)
-        for name, quality in ranges
-        for specific, pattern in enumerate(("*/*", "application/*", media_type))
-        if name == pattern
-    ]
-    specific, quality = max(fitting, default=(0, 0.0))
-    return quality, specific
-
-
-def _range(part: str) -> tuple[str, float]:
-    name, *parameters = (piece.strip().lower() for piece in part.split(";"))
-    for parameter in parameters:
-        key, _, value = parameter.partition("=")
-        if key.strip() == "q":
-            return name, _quality(value)
-    return name, 1.0
-
-
-def _quality(text: str) -> float:
-    try:
-        return min(max(float(text), 0.0), 1.0)
-    except ValueError:
-        return 0.0
+    """Return the spelling that the `Accept` header prefers; a draw is the default."""
+    chosen = preferred(accept, ENVELOPE, PROBLEM_JSON) if accept else None
+    return _SPELLINGS.get(chosen, default)
 
 
 def _dump(document: Any) -> bytes:
