@@ -25,6 +25,7 @@ from typing import Any, Final, TypeAlias, TypeVar, cast
 from fastapi import FastAPI, params
 from fastapi import routing as _routing
 from fastapi._body_limit import wrap_app_with_body_limit
+from fastapi.dependencies import utils as _utils
 from fastapi.dependencies.models import Dependant
 from fastapi.dependencies.utils import request_params_to_args
 from fastapi.exceptions import RequestValidationError
@@ -60,6 +61,7 @@ __all__ = [
     "streams_body",
     "takes_json",
     "template_of",
+    "values_of",
     "when_settled",
     "wrap_outermost",
 ]
@@ -352,6 +354,25 @@ def parameters_of(route: Any) -> Iterator[tuple[Any, Any]]:
         for where in ("path", "query", "header", "cookie"):
             for field in getattr(dependant, f"{where}_params"):
                 yield where, field
+
+
+def values_of(route: Any) -> Iterator[tuple[Any, tuple[str, ...], Any]]:
+    """Yield where each value of a request stands, its names, and the schema that reads it.
+
+    A model whose fields stand there by themselves has no name of its own.
+    """
+    for where, field in parameters_of(route):
+        model = _utils._get_param_model(field)  # noqa: SLF001
+        yield where, () if model else _names_of(field), field._type_adapter.core_schema  # noqa: SLF001
+    for dependant in (route.dependant, *dependencies_of(route)):
+        for field in dependant.body_params:
+            alone = field is route.body_field or _utils._get_form_models(field)  # noqa: SLF001
+            yield "body", () if alone else _names_of(field), field._type_adapter.core_schema  # noqa: SLF001
+
+
+def _names_of(field: Any) -> tuple[str, ...]:
+    aliases = (name for pair in _utils._get_param_aliases(field) for name in pair)  # noqa: SLF001
+    return tuple(dict.fromkeys([*aliases, field.alias, field.name]))
 
 
 def takes_json(route: Any) -> bool:

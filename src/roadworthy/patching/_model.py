@@ -177,6 +177,5 @@ def entity_of(kind: type[Patch[Any]]) -> type[BaseModel]:
 def names_in(kind: type[Patch[Any]]) -> Names:
     """Return the names that may stand in a pointer: the entity's own, hidden ones too."""
     entity = entity_of(kind)
-    whole, part = names_of(entity), names_of(kind)
     own = {key for member in members_of(entity).values() for key in (*member.keys, member.output)}
-    return Names(whole.fields | part.fields | own, whole.labels | part.labels)
+    return names_of(entity) | names_of(kind) | Names(frozenset(own))

@@ -19,9 +19,9 @@ def complete_allow(scope: Scope, error: HTTPException) -> None:
     found = [method for method in _METHODS if _is_taken(scope, method)]
     if not found or scope["method"] in found:
         return
-    headers = dict(error.headers or {})
-    told = [method.strip() for method in headers.pop("Allow", "").split(",") if method.strip()]
-    error.headers = {**headers, "Allow": ", ".join(dict.fromkeys([*found, *told]))}
+    headers = {name.lower(): value for name, value in (error.headers or {}).items()}
+    told = [method.strip() for method in headers.pop("allow", "").split(",") if method.strip()]
+    error.headers = {**headers, "allow": ", ".join(dict.fromkeys([*found, *told]))}
 
 
 def _is_taken(scope: Scope, method: str) -> bool:

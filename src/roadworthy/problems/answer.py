@@ -24,9 +24,12 @@ from roadworthy.problems.report import (
 )
 from roadworthy.problems.translate import is_refusal, report_on
 
-__all__ = ["Call", "Contract", "call_of", "handle", "log_failure", "respond", "was_logged"]
+__all__ = ["CAME", "Call", "Contract", "call_of", "handle", "log_failure", "respond", "was_logged"]
 
 log = logging.getLogger("roadworthy.problems")
+
+CAME: Final = "roadworthy.body_came"
+"""Scope key: the body held a document, be it `null`."""
 
 _CALL: Final = "roadworthy.call"
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
@@ -40,6 +43,8 @@ class Contract:
     default: Spelling
     types: str
     """The path under which each problem type has its page."""
+    tell_5xx: bool = False
+    """Whether the texts of an `HTTPException` of 500 and above are for clients, too."""
 
     def spelling(self, scope: Scope) -> Spelling:
         """Return the spelling that this client prefers."""
@@ -106,7 +111,13 @@ async def handle(request: Request, error: Exception) -> Response:
         complete_allow(request.scope, error)
     if not is_refusal(error):
         log_failure(request.scope, error)
-    return respond(request.scope, report_on(error, route=_fastapi.route_of(request.scope)))
+    report = report_on(
+        error,
+        route=_fastapi.route_of(request.scope),
+        came=CAME in request.scope,
+        tell_5xx=_call_of(request.scope).contract.tell_5xx,
+    )
+    return respond(request.scope, report)
 
 
 def respond(scope: Scope, report: Report) -> Response:

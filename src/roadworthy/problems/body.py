@@ -6,6 +6,7 @@ from starlette.requests import Request
 
 from roadworthy import _fastapi
 from roadworthy._internal.read_json import Json, Unreadable, read_json, unstorable
+from roadworthy.problems.answer import CAME
 from roadworthy.problems.fields import MAX_ERRORS, FieldError, Names, pointer
 from roadworthy.problems.names import names_on
 from roadworthy.problems.standard import MalformedBody, UnsupportedMediaType, ValidationFailed
@@ -82,6 +83,7 @@ class StrictRequest(Request):
     async def json(self) -> Any:
         """Return the document, read by `parse`."""
         if not hasattr(self, "_json"):
+            self.scope[CAME] = True
             names = names_on(_fastapi.route_of(self.scope)).get("body", Names(frozenset()))
             self._json = parse(await self.body(), names=names)
         return self._json

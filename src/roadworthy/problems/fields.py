@@ -1,20 +1,33 @@
 """`FieldError`: what is wrong with a field, without repeating what was sent.
 
 Pydantic's own errors carry the input, exception texts and the client's own keys.
-None of that leaves the service here: the pointer names fields of the schema only,
-and the message is made of the schema's own numbers.
+None of that leaves the service here: the pointer names fields of the schema, and what the
+client called a member where that is harmless text; messages are the schema's own.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Annotated, Any, Literal, TypeAlias, cast, get_args
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice, takewhile
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from pydantic import BaseModel, Field, TypeAdapter
-from pydantic_core.core_schema import ErrorType
 from typing_extensions import TypedDict  # Pydantic needs this one before Python 3.12
 
-__all__ = ["FieldError", "FieldErrorJson", "In", "Names", "field_errors", "names_of", "pointer"]
+from roadworthy.problems.messages import message, nearest
+from roadworthy.problems.shape import Shape, Step
+
+__all__ = [
+    "MAX_ERRORS",
+    "FieldError",
+    "FieldErrorJson",
+    "In",
+    "Names",
+    "field_errors",
+    "names_in",
+    "names_of",
+    "pointer",
+]
 
 In: TypeAlias = Literal["body", "query", "path", "header", "cookie"]
 """Where a field stands in a request."""
@@ -22,18 +35,13 @@ In: TypeAlias = Literal["body", "query", "path", "header", "cookie"]
 MAX_ERRORS = 100
 """Errors told at once: a hostile body could otherwise ask for a megabyte of them."""
 
-_FROM_THE_SCHEMA = frozenset(
-    {"gt", "ge", "lt", "le", "multiple_of", "min_length", "max_length", "field_type", "pattern"}
-    | {"expected", "expected_schemes", "expected_tags", "expected_schema", "max_digits"}
-    | {"decimal_places", "whole_digits", "discriminator", "expected_plural", "actual_length"}
-)
-"""What a message may be filled with: none of it is the client's own text."""
+_LOOKED_AT: Final = 10 * MAX_ERRORS
+"""Errors that are looked at, where many of them say the same."""
 
-_PYDANTICS_OWN = frozenset(get_args(ErrorType))
-_VAGUE = "Input is not valid"
+_HARMLESS: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+"""Names of the client's own making that may be told: no text, and nothing to break out of."""
 
-_SILENT = frozenset({"value_error", "assertion_error"})
-"""Their text is an exception's: it may quote the value, and it is ours, not the client's."""
+_EXTRA: Final = "extra_forbidden"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,11 +81,23 @@ FieldErrorJson = TypedDict(
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """The names a schema knows: only these may appear in a pointer."""
+    """The names that a schema knows: what a pointer and a hint may say.
+
+    Names of one type are joined with those of another by `|`.
+    """
 
     fields: frozenset[str]
     labels: frozenset[str] = frozenset()
-    """What Pydantic puts into a location for a member of a union; not part of the body."""
+    """What is left out of a pointer where nothing else tells what it is."""
+    shape: Shape = field(default_factory=Shape, compare=False, repr=False)
+    """Where each name stands."""
+
+    def __or__(self, other: "Names") -> "Names":
+        return Names(
+            self.fields | other.fields,
+            self.labels | other.labels,
+            Shape((*self.shape.schemas, *other.shape.schemas)),
+        )
 
 
 def field_errors(
@@ -89,73 +109,77 @@ def field_errors(
 ) -> list[FieldError]:
     """Turn Pydantic's errors into ours: safe to send, `MAX_ERRORS` at most.
 
-    `within` is put before each location; names that the schema does not know are cut.
+    `within` is the way to the value that was read, and is put before each location. Labels
+    of unions are left out; an unknown name is told where it is harmless, with the field
+    that comes nearest in the message, and else the pointer ends before it.
     """
-    found = dict.fromkeys(
-        FieldError(
-            pointer=pointer((*within, *error["loc"]), names),
-            in_=in_,
-            code=error["type"],
-            message=_message(error),
-        )
-        for error in errors
-    )
-    return list(found)[:MAX_ERRORS]
+    found: dict[FieldError, None] = {}
+    for error in islice(errors, _LOOKED_AT):
+        steps = list(names.shape.walk(error["loc"], within=within))
+        found[
+            FieldError(
+                pointer=_pointer(_told(steps, names, error)),
+                in_=in_,
+                code=error["type"],
+                message=message(error) + _hint(steps, error),
+            )
+        ] = None
+        if len(found) == MAX_ERRORS:
+            break
+    return list(found)
 
 
 def pointer(location: Iterable[str | int], names: Names) -> str:
-    """Make the JSON pointer (RFC 6901) of a location, cut where it leaves the schema."""
-    parts: list[str] = []
-    for part in location:
-        if isinstance(part, int) or part in names.fields:
-            parts.append(str(part).replace("~", "~0").replace("/", "~1"))
-        elif part not in names.labels:
-            break
-    return "".join(f"/{part}" for part in parts)
+    """Make the JSON pointer (RFC 6901) of a place in a document.
+
+    Pointers name fields, and what is none where its name is harmless; they end before
+    any other name.
+    """
+    told = takewhile(
+        lambda part: isinstance(part, int) or part in names.fields or _HARMLESS.fullmatch(part),
+        location,
+    )
+    return _pointer(told)
 
 
 def names_of(kind: type[BaseModel] | Any) -> Names:
     """Collect the names of every field that can stand in a value of this type."""
     try:
-        schema = TypeAdapter(kind).json_schema()
+        schema = TypeAdapter(kind).core_schema
     except Exception:  # types without a schema have no names to tell
         return Names(frozenset())
-    fields: set[str] = set()
-    labels: set[str] = set(schema.get("$defs", {}))
-    _collect(schema, fields, labels)
-    return Names(frozenset(fields), frozenset(labels))
+    return names_in(schema)
 
 
-def _collect(node: Any, fields: set[str], labels: set[str]) -> None:
-    match node:
-        case dict():
-            schema = cast("dict[str, Any]", node)
-            fields.update(_mapping(schema.get("properties")))
-            labels.update(_mapping(_mapping(schema.get("discriminator")).get("mapping")))
-            for child in schema.values():
-                _collect(child, fields, labels)
-        case list():
-            for child in cast("list[Any]", node):
-                _collect(child, fields, labels)
-        case _:
-            pass
+def names_in(*schemas: Mapping[str, Any]) -> Names:
+    """Collect the names of every field that these core schemas have."""
+    shape = Shape(schemas)
+    return Names(shape.names(), shape=shape)
 
 
-def _mapping(node: Any) -> dict[str, Any]:
-    return cast("dict[str, Any]", node) if isinstance(node, dict) else {}
+def _told(steps: Sequence[Step], names: Names, error: Mapping[str, Any]) -> Iterator[str | int]:
+    for step in steps:
+        if step.kind == "label" or (step.kind == "lost" and step.part in names.labels):
+            continue
+        if not _may_be_told(step, names, extra=error["type"] == _EXTRA):
+            return
+        yield step.part
 
 
-def _message(error: Mapping[str, Any]) -> str:
-    code, text = error["type"], str(error["msg"])
-    context: Mapping[str, Any] = error.get("ctx") or {}
-    if code in _SILENT:
-        return _VAGUE
-    if context.keys() <= _FROM_THE_SCHEMA:
-        # Pydantic's own, or a PydanticCustomError written for clients.
-        return text
-    # "Input should be a valid UUID, invalid character: ..." quotes the input after the comma.
-    return re.split("[,;:(]", text)[0].rstrip() if _is_pydantics(code, text) else _VAGUE
+def _may_be_told(step: Step, names: Names, *, extra: bool) -> bool:
+    if step.kind in {"field", "index"} or step.part in names.fields:
+        return True
+    # What no schema told the way of may be a label: it is told only if it is a member for sure.
+    is_member = step.kind in {"key", "unknown"} or extra
+    return is_member and bool(_HARMLESS.fullmatch(str(step.part)))
 
 
-def _is_pydantics(code: str, text: str) -> bool:
-    return code in _PYDANTICS_OWN and text.startswith("Input should be ")
+def _pointer(parts: Iterable[str | int]) -> str:
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
+
+
+def _hint(steps: Sequence[Step], error: Mapping[str, Any]) -> str:
+    if error["type"] != _EXTRA or not steps or not steps[-1].fields:
+        return ""
+    meant = nearest(str(steps[-1].part), steps[-1].fields)
+    return f'; did you mean "{meant}"?' if meant else ""

@@ -32,6 +32,7 @@ def install(
     *,
     default: Spelling = "envelope",
     types: str = "/problems",
+    tell_5xx: bool = False,
     observe: Observer | None = None,
     linger: Linger | None = None,
 ) -> None:
@@ -39,7 +40,9 @@ def install(
 
     `default` is the spelling for clients that prefer neither: the envelope, or
     `"problem+json"` (RFC 9457). `types` is the path under which each problem type
-    has its page. `observe(scope, status, seconds)` is called after each response:
+    has its page. `tell_5xx=True` sends the texts that you write into an `HTTPException` of
+    500 and above; those of 4xx are always sent, those of a crash never.
+    `observe(scope, status, seconds)` is called after each response:
     `observability.RequestLog` is one. Handlers that you register afterwards win over ours.
     `linger` bounds what is read of a body after a refusal that did not wait for it.
 
@@ -51,7 +54,7 @@ def install(
     _register(app)
     app.user_middleware.append(Middleware(Innermost))
     document(app)
-    contract = Contract(default=default, types=types)
+    contract = Contract(default=default, types=types, tell_5xx=tell_5xx)
     outermost = partial(_outermost, app=app, contract=contract, observe=observe)
     _fastapi.wrap_outermost(app, lambda inner: LingeringClose(outermost(inner), linger))
 

@@ -1,17 +1,15 @@
 """Which names the parameters and the body of a route have: what a pointer may say."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from pydantic import AliasChoices, BaseModel
-
 from roadworthy import _fastapi
-from roadworthy.problems.fields import In, Names, names_of
+from roadworthy.problems.fields import In, Names, names_in
 
 __all__ = ["names_on"]
 
-# Making the schema of a body is slow, and only errors need it: once a route, then.
+# Collecting the names of a body is slow, and only errors need them: once a route, then.
 _known: WeakKeyDictionary[Any, Mapping[In, Names]] = WeakKeyDictionary()
 
 
@@ -27,25 +25,15 @@ def names_on(route: Any) -> Mapping[In, Names]:
 
 def _collect(route: Any) -> Mapping[In, Names]:
     names: dict[In, Names] = {}
-    for where, field in _fastapi.parameters_of(route):
+    for where, spellings, schema in _fastapi.values_of(route):
         known = names.get(where, Names(frozenset()))
-        names[where] = Names(known.fields | _spellings(field), known.labels)
-    if route.body_field is not None:
-        names["body"] = names_of(route.body_field.field_info.annotation)
+        names[where] = known | _names(spellings, schema)
     return names
 
 
-def _spellings(field: Any) -> frozenset[str]:
-    annotation = field.field_info.annotation
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        spelled = names_of(annotation).fields  # a model of several parameters
-    else:
-        spelled = frozenset({field.name, field.alias, *_aliases(field.field_info)})
-    # A header is written with hyphens where its parameter has underscores.
-    return spelled | {name.replace("_", "-") for name in spelled}
-
-
-def _aliases(info: Any) -> list[str]:
-    alias = info.validation_alias
-    choices = alias.choices if isinstance(alias, AliasChoices) else [alias]
-    return [choice for choice in choices if isinstance(choice, str)]
+def _names(spellings: Iterable[str], schema: Mapping[str, Any]) -> Names:
+    value = {"type": "model-field", "schema": schema}
+    named = {"type": "model-fields", "fields": dict.fromkeys(spellings, value)}
+    names = names_in(named if named["fields"] else schema)
+    # A header is written with hyphens where the field of its model has underscores.
+    return names | Names(frozenset(name.replace("_", "-") for name in names.fields))

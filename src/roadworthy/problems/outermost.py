@@ -258,11 +258,14 @@ class _Exchange(Call):
         if crash and not was_logged(self.scope, error):
             self._log(error)
         if self.status is None:
-            await self._answer(report_on(error, route=None))
+            await self._answer(self._report_on(error))
         elif not self.complete:
             await self._break_off(error)
         if crash and _is_test_client(self.scope):
             raise error  # so that tests see crashes, as they do without us
+
+    def _report_on(self, error: Exception) -> Report:
+        return report_on(error, route=None, tell_5xx=self.contract.tell_5xx)
 
     def _log(self, error: Exception) -> None:
         if self.complete:
@@ -283,7 +286,7 @@ class _Exchange(Call):
         terminal = _TERMINAL.get(self._media_type())
         if terminal is None:
             raise error
-        document = self.contract.body(self.scope, report_on(error, route=None))
+        document = self.contract.body(self.scope, self._report_on(error))
         await self.forward({"type": "http.response.body", "body": terminal(document)})
         self._finish()
 

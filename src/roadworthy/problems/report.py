@@ -43,6 +43,8 @@ class Report:
     message: str
     details: list[Any] = field(default_factory=list[Any])
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    page: str = ""
+    """The code whose page tells of it, where that is not its own."""
 
     @classmethod
     def of(cls, problem: Problem) -> "Report":
@@ -75,7 +77,7 @@ class Report:
     def _problem_json(self, path: str, request_id: str, types: str) -> dict[str, Any]:
         # RFC 9457 §3.1; the members after `instance` are extensions (§3.2).
         return {
-            "type": f"{types}/{self.code}",
+            "type": f"{types}/{self.page or self.code}",
             "title": self.title,
             "status": self.status,
             "detail": self.message,

@@ -3,17 +3,20 @@
 BaseExceptionGroup      the one problem in it, if everything in it is one
 Problem                 itself
 RequestValidationError  400 MALFORMED_BODY or 422 VALIDATION_FAILED
-HTTPException           either kind: the standard problem of its status
+HTTPException           either kind: the standard problem of its status, with the text,
+                        the headers and the `X-Error-Code` that its raiser gave
 disk full               507 INSUFFICIENT_STORAGE, logged
 anything else           500 INTERNAL_ERROR, logged; pydantic.ValidationError too,
 which is our own data failing, not the client's
 """
 
 import errno
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from http import HTTPStatus
 from http.client import responses
+from json import JSONDecodeError
 from typing import Any, Final, TypeAlias, cast
 
 from fastapi.exceptions import RequestValidationError
@@ -32,8 +35,11 @@ Group: TypeAlias = BaseExceptionGroup[BaseException]
 
 _DISK_FULL: Final = {errno.ENOSPC, errno.EDQUOT}
 _PARSING_FAILED: Final = "There was an error parsing the body"
-_PHRASES: Final = {*responses.values(), "Content Too Large", "Unprocessable Content"}
-"""What the hosts say where nobody wrote a detail."""
+_RENAMED: Final = {413: "Content Too Large", 422: "Unprocessable Content"}
+"""What Starlette calls two statuses (RFC 9110 §15.5), whatever Python does."""
+
+_CODE: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+"""What can stand in `X-Error-Code`: a name, and no text of somebody's."""
 
 _STANDARD: Final[dict[int, type[Problem]]] = {
     problem.status: problem
@@ -52,26 +58,35 @@ def is_refusal(error: BaseException) -> bool:
     return isinstance(error, RequestValidationError)
 
 
-def report_on(error: BaseException, *, route: Any) -> Report:
-    """Return what a client may know of an error that `route`, if known, raised."""
+def report_on(
+    error: BaseException, *, route: Any, came: bool = False, tell_5xx: bool = False
+) -> Report:
+    """Return what a client may know of an error that `route`, if known, raised.
+
+    `came` tells whether the body held a document: `null` is one, an empty body is none.
+    `tell_5xx` lets the texts of an `HTTPException` of 500 and above out, too.
+    """
     match error:
         case BaseExceptionGroup():
-            return _report_on_group(error, route)
+            return _report_on_group(error, route, came=came, tell_5xx=tell_5xx)
         case Problem():
             return Report.of(error)
         case RequestValidationError():
-            return Report.of(_invalid(error, route))
+            return Report.of(_invalid(error, route, came=came))
         case HTTPException():
-            return _report_on_http(error)
+            return _report_on_http(error, tell_5xx=tell_5xx)
         case _:
             full = _is_disk_full(error)
             return Report.of(standard.InsufficientStorage() if full else standard.InternalError())
 
 
 def report_status(status: int) -> Report:
-    """Return the report of a status whose cause is not known."""
+    """Return the report of a status whose cause is not known.
+
+    It has no headers: nobody has promised when to come back.
+    """
     if status in _STANDARD:
-        return Report.of(_STANDARD[status]())
+        return replace(Report.of(_STANDARD[status]()), headers={})
     try:
         phrase = HTTPStatus(status).phrase
     except ValueError:
@@ -84,40 +99,48 @@ def _children(group: Group) -> tuple[BaseException, ...]:
     return group.exceptions
 
 
-def _report_on_group(group: Group, route: Any) -> Report:
+def _report_on_group(group: Group, route: Any, **how: bool) -> Report:
     # A bug beside a refusal is still a bug: the gravest one speaks for all.
-    reports = [report_on(child, route=route) for child in _children(group)]
+    reports = [report_on(child, route=route, **how) for child in _children(group)]
     return max(reports, key=lambda report: report.status >= HTTPStatus.INTERNAL_SERVER_ERROR)
 
 
-def _report_on_http(error: HTTPException) -> Report:
+def _report_on_http(error: HTTPException, *, tell_5xx: bool) -> Report:
     if error.detail == _PARSING_FAILED:
         return Report.of(_unparsed(error))
     if isinstance(error.__context__, MultiPartException):
         return Report.of(standard.MalformedBody())
-    report = report_status(error.status_code)
-    return replace(
-        report,
-        message=_message_of(error) or report.message,
-        details=_details_of(error) or report.details,
-        headers={**report.headers, **(error.headers or {})},
-    )
-
-
-def _message_of(error: HTTPException) -> str | None:
+    report = _as_declared(report_status(error.status_code), error.headers or {})
     # What a developer wrote for a 4xx is for the client. A 5xx often quotes its cause.
-    detail: Any = error.detail
-    told = isinstance(detail, str) and detail not in _PHRASES
-    return detail if told and error.status_code < HTTPStatus.INTERNAL_SERVER_ERROR else None
+    if error.status_code < HTTPStatus.INTERNAL_SERVER_ERROR or tell_5xx:
+        report = _with_text(report, error.detail)
+    return report
 
 
-def _details_of(error: HTTPException) -> list[Any]:
-    detail: Any = error.detail
-    if isinstance(detail, str) or detail is None:
-        return []
-    if error.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return []
-    return cast("list[Any]", detail) if isinstance(detail, list) else [detail]
+def _as_declared(report: Report, headers: Mapping[str, str]) -> Report:
+    # Names of headers have no case: one that was written twice is sent once.
+    given = {name.lower(): value for name, value in headers.items()}
+    code = given.pop("x-error-code", "")
+    known = code if _CODE.fullmatch(code) else report.code
+    return replace(report, code=known, page=report.code, headers=given)
+
+
+def _with_text(report: Report, detail: Any) -> Report:
+    match detail:
+        case None:
+            return report
+        case str() if detail in _phrases(report.status):
+            return report  # what the hosts say where nobody wrote a detail
+        case str():
+            return replace(report, message=detail or report.message)
+        case list():
+            return replace(report, details=cast("list[Any]", detail))
+        case _:
+            return replace(report, details=[detail])
+
+
+def _phrases(status: int) -> tuple[str | None, ...]:
+    return responses.get(status), _RENAMED.get(status)
 
 
 def _unparsed(error: HTTPException) -> Problem:
@@ -143,13 +166,17 @@ def _is_disk_full(error: BaseException) -> bool:
     return isinstance(error, OSError) and error.errno in _DISK_FULL
 
 
-def _invalid(error: RequestValidationError, route: Any) -> Problem:
+def _invalid(error: RequestValidationError, route: Any, *, came: bool) -> Problem:
     errors = error.errors()
-    if any(e["type"] == "json_invalid" for e in errors):
+    if isinstance(error.__cause__, JSONDecodeError):  # of the body, where nothing of ours read it
         return standard.MalformedBody(reason="The body is not valid JSON.")
-    if error.body is None and any(e["type"] == "missing" and e["loc"][0] == "body" for e in errors):
+    if error.body is None and not came and any(_is_missing_body(e) for e in errors):
         return standard.MalformedBody(reason="A body is needed.")
     return standard.ValidationFailed(errors=_field_errors(errors, route))
+
+
+def _is_missing_body(error: Mapping[str, Any]) -> bool:
+    return error["type"] == "missing" and error["loc"][0] == "body"
 
 
 def _field_errors(errors: Any, route: Any) -> list[FieldError]:

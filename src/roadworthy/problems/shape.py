@@ -1,0 +1,270 @@
+"""`Shape`: follow the location of an error through the schema that refused the value.
+
+Pydantic mixes two things in a location: parts of what was sent, and labels of its own,
+which say what of several alternatives refused it. Only the schema tells them apart: a
+part that reaches a union is a label, one that reaches a model is a member.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, TypeAlias, cast
+
+from pydantic_core import SchemaValidator, core_schema
+
+__all__ = ["Part", "Shape", "Step"]
+
+Part: TypeAlias = str | int
+Schema: TypeAlias = Mapping[str, Any]
+Kind: TypeAlias = Literal["field", "index", "label", "key", "unknown", "lost"]
+
+_KEY: Final = "[key]"
+"""What Pydantic says after a name in a dict when the name is wrong, not its value."""
+
+_ORDER: Final[tuple[Kind, ...]] = ("field", "index", "label", "key", "unknown")
+"""Where a part could be several things, the first of these it is."""
+
+_WRAPPED: Final = (
+    *("schema", "arguments_schema", "lax_schema", "strict_schema", "json_schema"),
+    *("python_schema", "steps"),
+)
+"""Where a schema keeps those that read the very same value."""
+
+_SEVERAL: Final = 2
+"""Alternatives that make a union: of one, Pydantic makes none."""
+
+_POSITIONAL: Final = frozenset({"dataclass-args", "named-tuple", "arguments", "arguments-v3"})
+_OBJECTS: Final = _POSITIONAL | {"model-fields", "typed-dict"}
+"""Schemas with fields."""
+
+_OPEN: Final = frozenset({"any", "custom", "function-plain", "function-wrap", "function-before"})
+"""Schemas that may read the value with other schemas, which nobody else sees."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One part of a location, and what it is.
+
+    A `field` of the schema, an `index`, a `label` of Pydantic's, a `key` of a dict; a name
+    that is `unknown` to the model that it stands in; `lost` where the schema does not tell.
+    """
+
+    part: Part
+    kind: Kind
+    fields: tuple[str, ...] = ()
+    """What the model has, where this is unknown to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """What a part may be here, and which schemas read what it leads to."""
+
+    kind: Kind
+    leads_to: tuple[Schema, ...] = ()
+    fields: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Shape:
+    """The schemas that may have read a value: several, where it is read more than once."""
+
+    schemas: tuple[Schema, ...] = ()
+    _definitions: dict[str, Schema] = field(default_factory=dict[str, Schema])
+    _labels: dict[int, str | None] = field(default_factory=dict[int, str | None])
+
+    def walk(self, location: Iterable[Part], *, within: Iterable[Part] = ()) -> Iterator[Step]:
+        """Tell of each part of a location what it is.
+
+        `within` is the way to the value that was read, through the document: there are no
+        labels in it.
+        """
+        schemas: Sequence[Schema] = self.schemas
+        for part in within:
+            nodes = self._unwrapped(schemas, set(), deep=True)
+            step, schemas = self._step([n for n in nodes if len(_choices(n)) < _SEVERAL], part)
+            yield step
+        if within:
+            schemas = list(self._unwrapped(schemas, set(), deep=True))
+        for part in location:
+            step, schemas = self._step(list(self._unwrapped(schemas, set())), part)
+            yield step
+
+    def _step(self, nodes: Sequence[Schema], part: Part) -> tuple[Step, Sequence[Schema]]:
+        places = [place for node in nodes for place in self._places(node, part)]
+        lost: Kind = "index" if isinstance(part, int) else "lost"
+        kind = min((place.kind for place in places), key=_ORDER.index, default=lost)
+        chosen = [place for place in places if place.kind == kind]
+        known = tuple(name for place in chosen for name in place.fields)
+        return Step(part, kind, known), [s for place in chosen for s in place.leads_to]
+
+    def names(self) -> frozenset[str]:
+        """Return the names of all fields, at any depth."""
+        return frozenset(self._names(self.schemas, set()))
+
+    def _unwrapped(
+        self, schemas: Iterable[Schema], seen: set[int], *, deep: bool = False
+    ) -> Iterator[Schema]:
+        """Yield the schemas inside of whatever only wraps them; all of a union's, if `deep`."""
+        for schema in schemas:
+            if id(schema) in seen:
+                continue
+            seen.add(id(schema))
+            yield schema
+            yield from self._unwrapped(self._inner(schema, deep=deep), seen, deep=deep)
+
+    def _inner(self, schema: Schema, *, deep: bool) -> Iterator[Schema]:
+        self._define(schema)
+        if reference := schema.get("schema_ref"):
+            yield from filter(None, [self._definitions.get(reference)])
+        for name in _WRAPPED:
+            yield from _schemas(schema.get(name))
+        choices = _choices(schema)
+        if deep or len(choices) < _SEVERAL:
+            yield from (choice for choice, _ in choices)
+
+    def _define(self, schema: Schema) -> None:
+        for definition in _schemas(schema.get("definitions")):
+            self._definitions[definition["ref"]] = definition
+        if "ref" in schema:
+            self._definitions.setdefault(schema["ref"], schema)
+
+    def _places(self, schema: Schema, part: Part) -> Iterator[_Place]:
+        if len(choices := _choices(schema)) >= _SEVERAL:
+            yield _Place("label", self._chosen(schema, choices, part))
+        elif schema["type"] == "alias":
+            yield from _on_the_way(schema, part)
+        elif schema["type"] in _OBJECTS:
+            yield from _member(schema, part)
+        elif "values_schema" in schema or schema["type"] == "dict":
+            values = ({"type": "alias", "rest": [_KEY], "schema": {"type": "none"}},)
+            yield _Place("key", (*_schemas(schema.get("values_schema")), *values))
+        elif "items_schema" in schema and isinstance(part, int):
+            yield _Place("index", tuple(_schemas(schema["items_schema"])))
+        elif schema["type"] in _OPEN:
+            yield _Place("index" if isinstance(part, int) else "unknown", ({"type": "any"},))
+
+    def _chosen(
+        self, schema: Schema, choices: Sequence[tuple[Schema, Any]], part: Part
+    ) -> tuple[Schema, ...]:
+        fitting = [
+            choice
+            for choice, label in choices
+            if str(part) == (self._label(choice) if label is None else label)
+        ]
+        return tuple(fitting or [choice for choice, _ in choices])
+
+    def _label(self, choice: Schema) -> str | None:
+        """Return what Pydantic calls a choice that nobody has named."""
+        if id(choice) not in self._labels:
+            self._labels[id(choice)] = _title(choice, self._definitions)
+        return self._labels[id(choice)]
+
+    def _names(self, schemas: Iterable[Schema], seen: set[int]) -> Iterator[str]:
+        for schema in self._unwrapped(schemas, seen):
+            for name, inner in _fields(schema):
+                yield from _spellings(name, inner)
+                yield from self._names([inner], seen)
+            below = [schema.get("items_schema"), schema.get("values_schema")]
+            below += [schema.get("extras_schema"), [choice for choice, _ in _choices(schema)]]
+            for inner in below:
+                yield from self._names(_schemas(inner), seen)
+
+
+def _on_the_way(schema: Schema, part: Part) -> Iterator[_Place]:
+    first, *rest = schema["rest"]
+    if part == first:
+        kind: Kind = "label" if part == _KEY else "index" if isinstance(part, int) else "field"
+        yield _Place(kind, (_along(rest, schema["schema"]),))
+
+
+def _member(schema: Schema, part: Part) -> Iterator[_Place]:
+    """Find a part among the fields: by name, or by an alias and the way on from there."""
+    fields = list(_fields(schema))
+    if isinstance(part, int):
+        if schema["type"] in _POSITIONAL and part < len(fields):
+            yield _Place("index", (fields[part][1],))
+        return
+    ways = [(way, inner) for name, inner in fields for way in _ways(name, inner)]
+    leads_to = tuple(_along(way[1:], inner) for way, inner in ways if way[0] == part)
+    if leads_to:
+        yield _Place("field", leads_to)
+    else:
+        known = tuple(_spelling(name, inner) for name, inner in fields)
+        yield _Place("unknown", tuple(_schemas(schema.get("extras_schema"))), known)
+
+
+def _along(rest: Sequence[Part], schema: Schema) -> Schema:
+    return {"type": "alias", "rest": rest, "schema": schema} if rest else schema
+
+
+def _fields(schema: Schema) -> Iterator[tuple[str, Schema]]:
+    if schema["type"] not in _OBJECTS:
+        return
+    fields: Any = schema.get("fields", schema.get("arguments_schema"))
+    if isinstance(fields, Mapping):
+        yield from cast("Mapping[str, Schema]", fields).items()
+    else:
+        yield from ((inner["name"], inner) for inner in cast("Sequence[Schema]", fields))
+
+
+def _ways(name: str, inner: Schema) -> Iterator[Sequence[Part]]:
+    """Yield the ways to a field: its name, and each alias."""
+    yield (name,)
+    alias: Any = inner.get("validation_alias", inner.get("alias"))
+    for way in _listed(alias):
+        yield (way,) if isinstance(way, str) else way
+
+
+def _listed(alias: Any) -> list[Any]:
+    if alias is None:
+        return []
+    if isinstance(alias, str):
+        return [alias]
+    return [alias] if alias and isinstance(alias[0], str) and _is_path(alias) else list(alias)
+
+
+def _is_path(alias: Sequence[Any]) -> bool:
+    return not isinstance(alias[-1], list)
+
+
+def _spellings(name: str, inner: Schema) -> Iterator[str]:
+    yield from (part for way in _ways(name, inner) for part in way if isinstance(part, str))
+
+
+def _spelling(name: str, inner: Schema) -> str:
+    """Return what a client is to write for a field."""
+    first = list(_ways(name, inner))[1:2] or [(name,)]
+    return str(first[0][0])
+
+
+def _choices(schema: Schema) -> list[tuple[Schema, str | None]]:
+    """Return the alternatives and their labels, None where Pydantic makes one."""
+    choices: Any = schema.get("choices")
+    if isinstance(choices, Mapping):
+        return [(choice, _text(tag)) for tag, choice in cast("Mapping[Any, Any]", choices).items()]
+    return [
+        (choice[0], choice[1]) if isinstance(choice, tuple) else (choice, None)
+        for choice in cast("Sequence[Any]", choices or ())
+    ]
+
+
+def _text(tag: Any) -> str:
+    return str(getattr(tag, "value", tag))
+
+
+def _schemas(found: Any) -> Iterator[Schema]:
+    if isinstance(found, Mapping):
+        if isinstance(found.get("type"), str):
+            yield cast("Schema", found)
+    elif isinstance(found, list | tuple):
+        for one in cast("Sequence[Any]", found):
+            yield from _schemas(one)
+
+
+def _title(choice: Schema, definitions: Mapping[str, Schema]) -> str | None:
+    try:
+        whole = core_schema.definitions_schema(
+            cast("Any", choice), cast("Any", list(definitions.values()))
+        )
+        return SchemaValidator(whole).title
+    except Exception:  # no label is known then, and any may be this one's
+        return None
