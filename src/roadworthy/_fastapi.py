@@ -50,6 +50,7 @@ __all__ = [
     "included_routers",
     "is_api_route",
     "is_hooked",
+    "needs_content_type",
     "pace_itself",
     "paces_itself",
     "parameters_of",
@@ -386,6 +387,12 @@ def body_media_type(route: Any) -> str:
     if body is None or isinstance(body.field_info, params.Form):
         return ""
     return str(body.field_info.media_type)
+
+
+def needs_content_type(route: Any) -> bool:
+    """Tell whether JSON without a `Content-Type` is refused: `strict_content_type`."""
+    strict = route.strict_content_type
+    return bool(getattr(strict, "value", strict))  # wrapped where nobody has set it
 
 
 def remake(request: Request, kind: type[R]) -> R:

@@ -73,6 +73,8 @@ class StrictRequest(Request):
     def _declares_json(self) -> bool:
         route = _fastapi.route_of(self.scope)
         sent = self.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if not sent and not _fastapi.needs_content_type(route):
+            return True
         main, _, sub = sent.partition("/")
         return sent == _fastapi.body_media_type(route) or (
             main == "application"

@@ -165,8 +165,8 @@ class Shape:
                 yield from self._names([inner], seen)
             below = [schema.get("items_schema"), schema.get("values_schema")]
             below += [schema.get("extras_schema"), [choice for choice, _ in _choices(schema)]]
-            for inner in below:
-                yield from self._names(_schemas(inner), seen)
+            for held in below:
+                yield from self._names(_schemas(held), seen)
 
 
 def _on_the_way(schema: Schema, part: Part) -> Iterator[_Place]:

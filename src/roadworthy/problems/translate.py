@@ -176,7 +176,7 @@ def _invalid(error: RequestValidationError, route: Any, *, came: bool) -> Proble
 
 
 def _is_missing_body(error: Mapping[str, Any]) -> bool:
-    return error["type"] == "missing" and error["loc"][0] == "body"
+    return bool(error["type"] == "missing" and error["loc"][0] == "body")
 
 
 def _field_errors(errors: Any, route: Any) -> list[FieldError]:
