@@ -14,6 +14,8 @@ from pydantic_core import SchemaValidator, core_schema
 __all__ = ["Part", "Shape", "Step"]
 
 Part: TypeAlias = str | int
+"""A name or an index in a location."""
+
 Schema: TypeAlias = Mapping[str, Any]
 Kind: TypeAlias = Literal["field", "index", "label", "key", "unknown", "lost"]
 
@@ -91,7 +93,8 @@ class Shape:
     def _step(self, nodes: Sequence[Schema], part: Part) -> tuple[Step, Sequence[Schema]]:
         places = [place for node in nodes for place in self._places(node, part)]
         lost: Kind = "index" if isinstance(part, int) else "lost"
-        kind = min((place.kind for place in places), key=_ORDER.index, default=lost)
+        kinds: list[Kind] = [place.kind for place in places]
+        kind = min(kinds, key=_ORDER.index, default=lost)
         chosen = [place for place in places if place.kind == kind]
         known = tuple(name for place in chosen for name in place.fields)
         return Step(part, kind, known), [s for place in chosen for s in place.leads_to]
@@ -253,8 +256,9 @@ def _text(tag: Any) -> str:
 
 def _schemas(found: Any) -> Iterator[Schema]:
     if isinstance(found, Mapping):
-        if isinstance(found.get("type"), str):
-            yield cast("Schema", found)
+        schema = cast("Schema", found)
+        if isinstance(schema.get("type"), str):
+            yield schema
     elif isinstance(found, list | tuple):
         for one in cast("Sequence[Any]", found):
             yield from _schemas(one)
