@@ -137,3 +137,16 @@ def _environment(path: Path, directory: Path) -> dict[str, str]:
     paths = os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH", ""), str(TESTS)]))
     url = f"sqlite:///{path / 'service.db'}"
     return {"PYTHONPATH": paths, "FILES": str(directory), "DATABASE_URL": url}
+
+
+@pytest.fixture(scope="session")
+def kinds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:
+    """A service with a route for each choice of types, in one process for all tests."""
+    from uploads.kinds import Kinds  # which imports from here
+
+    path = tmp_path_factory.mktemp("kinds")
+    environment = _environment(path, path / "files")
+    command = uvicorn_command("uploads.kinds_service:create_app", factory=True)
+    server = Server(command, log=path / "log", env=environment)
+    yield Kinds(server)
+    server.stop()

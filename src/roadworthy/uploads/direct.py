@@ -37,6 +37,7 @@ from roadworthy.uploads.parts import Part
 from roadworthy.uploads.reception import take_in
 from roadworthy.uploads.store import FileMissing, Presigning
 from roadworthy.uploads.stored import Stored
+from roadworthy.uploads.types.declared import essence
 from roadworthy.uploads.upload import Upload
 
 __all__ = ["Direct", "NotUploaded", "Offer", "TicketInvalid"]
@@ -123,7 +124,7 @@ class Direct:
         """
         key, filename, media_type = self._read(ticket, owner)
         files = find(request, self._upload.files)
-        part = Part(self._upload.policy.field, filename, media_type.lower(), {})
+        part = Part(self._upload.policy.field, filename, essence(media_type), {})
         try:
             stored = await take_in(self._upload.policy, files, part, self._pieces(files, key))
         except FileMissing as missing:

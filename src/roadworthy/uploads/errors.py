@@ -1,10 +1,12 @@
 """What an upload can be refused for, beside 413, 415 and 422 `VALIDATION_FAILED`."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Self
 
 from typing_extensions import TypedDict  # Pydantic needs this one before Python 3.12
 
 from roadworthy.problems import Problem, UnsupportedMediaType
+from roadworthy.uploads.types.filetype import FileType
 
 __all__ = [
     "BodyEncoded",
@@ -42,7 +44,33 @@ class FileTypeRefused(UnsupportedMediaType):
 
     code = "UNSUPPORTED_MEDIA_TYPE"
     title = "Unsupported media type"
-    detail = "The file is of no type that is taken here, or of another than it is declared to be."
+    detail = "{message}"
+    details_type = RejectedJson
+    reason: str = "not_taken"
+    message: str = "The file is of none of the types that are taken here."
+
+    @classmethod
+    def none_of(cls, accept: Sequence[FileType]) -> Self:
+        """Make the refusal of bytes that are of none of these types."""
+        message = f"The file is of none of the types that are taken here: {_named(accept)}."
+        return cls(reason="not_taken", message=message)
+
+    @classmethod
+    def contradicted(cls, found: Sequence[FileType]) -> Self:
+        """Make the refusal of bytes that are of these types, and were declared as another."""
+        message = (
+            f"The file is declared to be of another type than it is: {_named(found)}. "
+            "Declare that, or application/octet-stream."
+        )
+        return cls(reason="contradicts", message=message)
+
+    def details(self) -> list[Any]:
+        """Carry the reason, for programs."""
+        return [RejectedJson(reason=self.reason)]
+
+
+def _named(kinds: Sequence[FileType]) -> str:
+    return ", ".join(dict.fromkeys(f"{kind.media_type} ({kind.extension})" for kind in kinds))
 
 
 class BodyEncoded(UnsupportedMediaType):

@@ -14,7 +14,7 @@ from typing import Final
 from roadworthy.problems import PayloadTooLarge, ServiceUnavailable
 from roadworthy.uploads.checks import Scan
 from roadworthy.uploads.digests import Digests
-from roadworthy.uploads.errors import FileRejected, FileTypeRefused
+from roadworthy.uploads.errors import FileRejected
 from roadworthy.uploads.files import Files
 from roadworthy.uploads.held import Held
 from roadworthy.uploads.names import content_disposition, display_name
@@ -23,6 +23,7 @@ from roadworthy.uploads.policy import Policy
 from roadworthy.uploads.store import Batch, Judge, Writing
 from roadworthy.uploads.stored import KiB, Stored
 from roadworthy.uploads.types.filetype import HEAD_BYTES, FileType, Rejected
+from roadworthy.uploads.types.telling import identify
 
 __all__ = [
     "BATCH_BYTES",
@@ -39,8 +40,6 @@ BATCH_BYTES: Final = 256 * KiB
 """How much is gathered for one hop: more saves little time, and is held for each upload."""
 
 _FULL: Final = {errno.ENOSPC, errno.EDQUOT}
-_ANY: Final = frozenset({"", "application/octet-stream"})
-"""What a client declares that does not know."""
 
 
 class Intake:
@@ -164,24 +163,6 @@ class _Judging:
         self.feed(batch)
         self._inspector.finish()
         self._digests.check()
-
-
-def identify(head: bytes, declared: str, accept: tuple[FileType, ...]) -> FileType:
-    """Return what the first bytes say, unless the client says otherwise.
-
-    Of several types it is the narrowest, and of these the first in `accept`.
-
-    Raises:
-        UnsupportedMediaType: 415.
-        FileRejected: 422. There are no bytes.
-    """
-    if not head:
-        raise FileRejected(reason="empty", message="The file is empty.")
-    fitting = [kind for kind in accept if kind.matches(head)]
-    named = fitting if declared in _ANY else [k for k in fitting if k.is_called(declared)]
-    if not named:
-        raise FileTypeRefused
-    return min(named, key=lambda kind: kind.breadth)
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from roadworthy.uploads.delimiter import FirstDelimiter
 from roadworthy.uploads.digests import Digests
 from roadworthy.uploads.encodings import refuse_transfer_encoding
 from roadworthy.uploads.names import disposition
+from roadworthy.uploads.types.declared import essence
 
 __all__ = ["END", "End", "Event", "Multipart", "Part", "Raw", "Reader"]
 
@@ -161,7 +162,7 @@ class Multipart:
             raise FormParserError("a part without a name")
         refuse_transfer_encoding(self._headers)
         content_type = self._headers.get("content-type", "")
-        media_type = content_type.partition(";")[0].strip().lower()
+        media_type = essence(content_type)
         charset = _charset(content_type)
         self._events.append(
             Part(found.name, found.filename, media_type, dict(self._headers), charset)

@@ -36,6 +36,7 @@ from roadworthy.uploads.parts import Multipart, Part, Raw, Reader
 from roadworthy.uploads.policy import Policy
 from roadworthy.uploads.reception import receive
 from roadworthy.uploads.stored import KiB, Stored
+from roadworthy.uploads.types.declared import essence
 from roadworthy.uploads.types.filetype import FileType
 
 __all__ = ["Upload", "refuse_encoded", "require_hook"]
@@ -195,7 +196,7 @@ class Upload:
         _refuse_long(request, self.policy.max_bytes)
         found = disposition(request.headers.get("content-disposition", "").encode("latin-1"))
         filename = found.filename if found else None
-        media_type = _content_type(request).partition(";")[0].strip().lower()
+        media_type = essence(_content_type(request))
         return Raw(Part(self.policy.field, filename, media_type, _headers(request)))
 
     def _one(self, form: Form) -> Stored:

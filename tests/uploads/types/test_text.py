@@ -80,6 +80,8 @@ HEADS = [
         (JSON, b" [ ] \r\n"),
         (JSON, b"{\t}"),
         (JSON, b'["\\ud800", "\\u00e9\\/"]'),
+        (JSON, b"\xef\xbb\xbf" + COMPACT),
+        (NDJSON, b"\xef\xbb\xbf" + LINES),
         (NDJSON, LINES),
         (NDJSON, b'{"a":1}'),
     ],
@@ -254,7 +256,7 @@ def test_json_that_is_cut_anywhere_is_rejected(content):
         b'["a\nb"]',
         b"[1] // no",
         b"[/* no */]",
-        b"\xef\xbb\xbf[1]",
+        b"\xef\xbb\xbf\xef\xbb\xbf[1]",
         b"[\xc2\xa01]",
     ],
 )

@@ -2,22 +2,19 @@
 
 import hashlib
 from datetime import UTC, datetime, timedelta
-from typing import Final
 from urllib.parse import quote
 
 from starlette.requests import Request
 
 from roadworthy.problems import PayloadTooLarge, UnsupportedMediaType
 from roadworthy.uploads.body import declared_length
-from roadworthy.uploads.errors import FileRejected
+from roadworthy.uploads.errors import FileRejected, FileTypeRefused
 from roadworthy.uploads.policy import Policy
 from roadworthy.uploads.resumable.headers import CONTENT_TYPE, metadata_of, number_of
 from roadworthy.uploads.resumable.unfinished import Info
+from roadworthy.uploads.types.declared import essence, is_unknown
 
 __all__ = ["has_body", "hashed", "info_of", "location_of", "max_bytes", "require_content_type"]
-
-_ANY: Final = frozenset({"", "application/octet-stream"})
-"""What a client declares that does not know."""
 
 
 def info_of(request: Request, policy: Policy, *, owner: str, lifetime: timedelta) -> Info:
@@ -79,7 +76,7 @@ def location_of(request: Request, upload_id: str) -> str:
 
 
 def _declared(text: str, policy: Policy) -> str:
-    media_type = text.partition(";")[0].strip().lower()
-    if media_type not in _ANY and not any(kind.is_called(media_type) for kind in policy.accept):
-        raise UnsupportedMediaType
+    media_type = essence(text)
+    if not is_unknown(media_type) and not any(k.is_called(media_type) for k in policy.accept):
+        raise FileTypeRefused.none_of(policy.accept)
     return media_type

@@ -32,6 +32,22 @@ _SHAPE: Final = bytes.maketrans(_OTHERS + b",;\t|\r\n", b"x" * len(_OTHERS) + b"
 """Tells what is a quote, a divider `,`, the end of a row `\\n`, or anything else `x`."""
 
 
+_ALIASES: Final = (
+    "application/csv",
+    "application/x-csv",
+    "text/x-csv",
+    "text/comma-separated-values",  # Android
+    "text/x-comma-separated-values",
+    "text/tab-separated-values",  # IANA: tabs divide here, too
+    "application/vnd.ms-excel",  # what Windows declares where Excel opens such files
+    "application/vnd.msexcel",
+    "application/msexcel",
+    "application/x-msexcel",
+    "application/excel",
+    "text/plain",  # what it is inside
+)
+
+
 def csv_within(*, max_columns: int = MAX_COLUMNS, max_row: int = MAX_ROW) -> FileType:
     """Make a `CSV` with limits of your own: fields and bytes of a row."""
     return FileType(
@@ -39,8 +55,7 @@ def csv_within(*, max_columns: int = MAX_COLUMNS, max_row: int = MAX_ROW) -> Fil
         ".csv",
         looks_like_text,
         lambda: Steps(_Csv(max_columns, max_row).read),
-        # What Windows declares where Excel opens such files.
-        aliases=("application/csv", "application/vnd.ms-excel"),
+        aliases=_ALIASES,
         breadth=1,
     )
 

@@ -18,8 +18,10 @@ A value like this goes into `Upload(accept=...)` beside ours.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Protocol, TypeAlias
+
+from roadworthy.uploads.types.declared import essence, is_among
 
 __all__ = ["HEAD_BYTES", "Data", "FileType", "Inspector", "Rejected"]
 
@@ -80,10 +82,14 @@ class FileType:
     inspector: Callable[[], Inspector]
     """Make what judges one file."""
     aliases: tuple[str, ...] = ()
-    """Other media types that clients declare for it."""
+    """Other media types that clients declare for it; `*` stands for anything: `text/*`."""
     breadth: int = 0
     """Of several types that match, the one with the least is taken: CSV before plain text."""
 
     def is_called(self, media_type: str) -> bool:
-        """Tell whether a declared media type, without parameters, means this type."""
-        return media_type.lower() in {self.media_type, *self.aliases}
+        """Tell whether a declared media type, or range (`image/*`), means this type."""
+        return is_among(essence(media_type), self.media_type, self.aliases)
+
+    def called(self, *aliases: str) -> "FileType":
+        """Return the same type with more names: `TEXT.called("application/sql")`."""
+        return replace(self, aliases=(*self.aliases, *aliases))

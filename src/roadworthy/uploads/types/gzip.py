@@ -24,6 +24,19 @@ _MAX_TEXT: Final = 4096
 _TRAILER: Final = struct.Struct("<II")
 
 
+_ALIASES: Final = (
+    "application/x-gzip",
+    "application/x-gzip-compressed",
+    "application/gzip-compressed",
+    "application/gzipped",
+    "application/x-gunzip",
+    "application/x-tgz",
+    "application/x-gtar",
+    "application/x-compressed-tar",
+    "application/x-compressed",
+)
+
+
 def gzip_within(
     *,
     max_expanded: int = MAX_EXPANDED,
@@ -46,7 +59,7 @@ def gzip_within(
         ".gz",
         lambda head: head.startswith(_MAGIC),
         inspector,
-        aliases=("application/x-gzip", "application/x-tgz", "application/x-compressed-tar"),
+        aliases=_ALIASES,
     )
 
 

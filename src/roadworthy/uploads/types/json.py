@@ -1,10 +1,12 @@
 """JSON (RFC 8259) and lines of it: its grammar, checked without building anything.
 
-One text, whole, in UTF-8 without a byte order mark, and nothing after it; no NaN, no
-comments, no comma too many. Of objects with one key twice, and of surrogates that stand
-alone (half of a pair), the standard says that readers differ; they are taken.
+One text, whole, in UTF-8, and nothing after it; no NaN, no comments, no comma too many. A
+byte order mark in front is passed over, and stays in the file. Of objects with one key
+twice, and of surrogates that stand alone (half of a pair), the standard says that readers
+differ; they are taken.
 """
 
+import codecs
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,8 +14,10 @@ from functools import cache
 from typing import Final, TypeAlias
 
 from roadworthy.uploads.stored import KiB, MiB
+from roadworthy.uploads.types.claims import HiddenPdf
 from roadworthy.uploads.types.filetype import FileType, Rejected
 from roadworthy.uploads.types.reasons import (
+    CONTROL_CHARACTERS,
     MALFORMED,
     TOO_DEEP,
     TOO_LONG,
@@ -21,7 +25,7 @@ from roadworthy.uploads.types.reasons import (
     TRUNCATED,
 )
 from roadworthy.uploads.types.steps import Pushed, Step, Steps
-from roadworthy.uploads.types.text import Utf8, looks_like_text
+from roadworthy.uploads.types.text import Utf8
 
 __all__ = ["JSON", "MAX_DEPTH", "MAX_STRING", "NDJSON", "json_within", "ndjson_within"]
 
@@ -35,7 +39,7 @@ MAX_DIGITS: Final = 1_100
 _SLICE: Final = 32 * KiB
 """What is matched at once: `re` remembers each of a run's values until the run ends."""
 _BEGINS: Final = re.compile(
-    rb"[ \t\r\n]*(?:\{[ \t\r\n]*(?:[\"}]|\Z)"
+    rb"(?:\xef\xbb\xbf)?[ \t\r\n]*(?:\{[ \t\r\n]*(?:[\"}]|\Z)"
     rb"|\[[ \t\r\n]*(?:[\[\]{\"0-9-]|true|false|null|\Z))"
 )
 _CHARS: Final = rb"[^\"\\\x00-\x1f]*+"
@@ -53,6 +57,7 @@ _CLOSERS: Final = {b"{": ord("}"), b"[": ord("]")}
 _COMMA: Final = ord(",")
 _State: TypeAlias = Callable[[bytes, int], int]
 # An escape that is cut: the rest is in the next piece.
+_CONTROLS: Final = bytes(set(range(0x20)) - set(b"\t\n\f\r"))
 _CUT_ESCAPE: Final = re.compile(rb"\\(?:u[0-9A-Fa-f]{0,3})?\Z")
 
 
@@ -107,6 +112,27 @@ def _name(s: bytes) -> bytes:
     return b'"' + _IN_STRING + b'"' + s + b":" + s
 
 
+_LINES: Final = (
+    "application/ndjson",
+    "application/x-ldjson",
+    "application/ldjson",
+    "application/jsonl",
+    "application/x-jsonl",
+    "application/jsonlines",
+    "application/x-jsonlines",
+    "application/json-lines",
+    "application/x-json-lines",
+    "application/stream+json",
+    "application/x-json-stream",
+    "text/x-ndjson",
+    "text/ndjson",
+    "text/jsonl",
+    "text/x-jsonl",
+    "text/jsonlines",
+)
+"""None is registered; each is some tool's."""
+
+
 def json_within(*, max_depth: int = MAX_DEPTH, max_string: int = MAX_STRING) -> FileType:
     """Make a `JSON` with limits of your own: depth, and bytes of a string."""
     return FileType(
@@ -114,7 +140,8 @@ def json_within(*, max_depth: int = MAX_DEPTH, max_string: int = MAX_STRING) -> 
         ".json",
         _begins,
         lambda: Steps(_Json(max_depth, max_string).read),
-        aliases=("text/json",),
+        # `+json` is what structured types end in (RFC 6839 §3.1): GeoJSON, JSON-LD, manifests.
+        aliases=("*/*+json", "text/json", "application/x-json", "text/x-json"),
     )
 
 
@@ -125,13 +152,13 @@ def ndjson_within(*, max_depth: int = MAX_DEPTH, max_string: int = MAX_STRING) -
         ".ndjson",
         _begins,
         lambda: Steps(_Json(max_depth, max_string, lines=True).read),
-        aliases=("application/ndjson", "application/jsonl", "application/x-jsonlines"),
+        aliases=_LINES,
         breadth=1,
     )
 
 
 def _begins(head: bytes) -> bool:
-    return bool(_BEGINS.match(head)) and looks_like_text(head)
+    return _BEGINS.match(head) is not None
 
 
 class _Json:
@@ -144,7 +171,7 @@ class _Json:
     def __init__(self, max_depth: int, max_string: int, *, lines: bool = False) -> None:
         self._grammar = _grammar(rb" \t\r" if lines else rb" \t\r\n")
         self._max_depth, self._max_string = max_depth, max_string
-        self._utf8 = Utf8()
+        self._utf8, self._hidden = Utf8(), HiddenPdf()
         self._open = bytearray()
         """What will close the arrays and objects that are open."""
         self._is_empty = False
@@ -155,11 +182,14 @@ class _Json:
         self._last: _State = self._value if lines else self._after
 
     def read(self, source: Pushed) -> Step[None]:
+        if (yield from source.peek(3)) == codecs.BOM_UTF8:
+            source.use(3)  # which a reader may ignore (RFC 8259, 8.1), and Notepad writes
         most = min(_SLICE, self._max_string)
         while not (yield from source.at_end()):
             piece = source.here[:most].tobytes()
             source.use(len(piece))
             self._utf8.take(piece)
+            self._hidden.feed(piece)
             self._take(piece)
         self._utf8.end()
         self._end()
@@ -281,6 +311,8 @@ class _Json:
             self._next = self._then
             return end + 1
         if end < len(data) and not _CUT_ESCAPE.match(data, end):
+            if data[end] in _CONTROLS:
+                raise Rejected(CONTROL_CHARACTERS, "A string has a control character as it is.")
             raise _malformed()
         return end
 

@@ -20,6 +20,7 @@ from roadworthy.uploads.types.filetype import FileType
 from roadworthy.uploads.types.office_odf import Odf
 from roadworthy.uploads.types.office_opc import Family, Opc
 from roadworthy.uploads.types.steps import Steps
+from roadworthy.uploads.types.zip import ARCHIVES
 from roadworthy.uploads.types.zip_records import LOCAL
 from roadworthy.uploads.types.zip_walk import Contents, Walk, ZipLimits
 
@@ -52,6 +53,23 @@ _SHEETS: Final = Family(
     tables=("xl/worksheets/", "xl/sharedstrings.xml"),
 )
 _SLIDES: Final = Family("ppt/", f"{_OPC}presentationml.presentation.main+xml")
+_OLD: Final = {
+    "word": ("application/msword", "application/vnd.ms-word", "application/x-msword"),
+    "excel": (
+        "application/vnd.ms-excel",
+        "application/vnd.msexcel",
+        "application/msexcel",
+        "application/x-msexcel",
+        "application/excel",
+    ),
+    "powerpoint": (
+        "application/vnd.ms-powerpoint",
+        "application/mspowerpoint",
+        "application/x-mspowerpoint",
+        "application/powerpoint",
+    ),
+}
+"""What systems call them that know the program only."""
 _NAME: Final = re.compile(
     rb"PK\x03\x04.{26}((?:word|xl|ppt|_rels|docProps)/|\[Content_)", re.DOTALL
 )
@@ -65,7 +83,7 @@ def docx_within(
 ) -> FileType:
     """Make a `DOCX` with limits of your own, which are those of `zip_within`."""
     limits = _limits(max_entries, max_expanded, max_ratio)
-    return _opc("wordprocessingml.document", ".docx", _WORD, limits)
+    return _opc("wordprocessingml.document", ".docx", _WORD, limits, "word")
 
 
 def xlsx_within(
@@ -76,7 +94,7 @@ def xlsx_within(
 ) -> FileType:
     """Make an `XLSX` with limits of your own, which are those of `zip_within`."""
     limits = _limits(max_entries, max_expanded, max_ratio)
-    return _opc("spreadsheetml.sheet", ".xlsx", _SHEETS, limits)
+    return _opc("spreadsheetml.sheet", ".xlsx", _SHEETS, limits, "excel")
 
 
 def pptx_within(
@@ -87,7 +105,7 @@ def pptx_within(
 ) -> FileType:
     """Make a `PPTX` with limits of your own, which are those of `zip_within`."""
     limits = _limits(max_entries, max_expanded, max_ratio)
-    return _opc("presentationml.presentation", ".pptx", _SLIDES, limits)
+    return _opc("presentationml.presentation", ".pptx", _SLIDES, limits, "powerpoint")
 
 
 def odt_within(
@@ -124,13 +142,19 @@ def _limits(max_entries: int, max_expanded: int, max_ratio: float) -> ZipLimits:
     return ZipLimits(max_entries=max_entries, max_expanded=max_expanded, max_ratio=max_ratio)
 
 
-def _opc(name: str, extension: str, family: Family, limits: ZipLimits) -> FileType:
+def _opc(name: str, extension: str, family: Family, limits: ZipLimits, old_name: str) -> FileType:
     def matches(head: bytes) -> bool:
         found = _NAME.findall(head) if head.startswith(LOCAL) else []
         folders = [folder for folder in (b"word/", b"xl/", b"ppt/") if folder in found]
         return bool(found) and (not folders or family.folder.encode() in folders)
 
-    return FileType(_OPC + name, extension, matches, _inspector(limits, lambda: Opc(family)))
+    return FileType(
+        _OPC + name,
+        extension,
+        matches,
+        _inspector(limits, lambda: Opc(family)),
+        aliases=(*ARCHIVES, *_OLD[old_name]),
+    )
 
 
 def _odf(name: str, extension: str, limits: ZipLimits) -> FileType:
@@ -145,6 +169,7 @@ def _odf(name: str, extension: str, limits: ZipLimits) -> FileType:
         extension,
         lambda head: first.match(head) is not None,
         _inspector(limits, lambda: Odf(media_type)),
+        aliases=(*ARCHIVES, f"application/x-vnd.oasis.opendocument.{name}"),
     )
 
 

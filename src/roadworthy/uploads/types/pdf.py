@@ -58,6 +58,17 @@ _NAMED: Final = 8 * KiB
 _SPACE: Final = b" \t\r\n\f\0"
 
 
+_ALIASES: Final = (
+    "application/x-pdf",
+    "application/acrobat",
+    "application/nappdf",
+    "application/vnd.pdf",
+    "image/pdf",
+    "text/pdf",
+    "text/x-pdf",
+)
+
+
 def pdf_within(*, max_unpacked: int = 64 * MiB) -> FileType:
     """Make a `PDF` whose object streams may unpack to so many bytes together."""
     return FileType(
@@ -65,7 +76,7 @@ def pdf_within(*, max_unpacked: int = 64 * MiB) -> FileType:
         ".pdf",
         lambda head: _HEADER.match(head) is not None,
         lambda: Alone(_Pdf(max_unpacked), ARCHIVES),
-        aliases=("application/x-pdf",),
+        aliases=_ALIASES,
     )
 
 

@@ -73,7 +73,12 @@ def svg_within(
     refers to them, too.
     """
     return FileType(
-        "image/svg+xml", ".svg", _matches, lambda: _Svg(max_bytes, max_elements, max_drawn)
+        "image/svg+xml",
+        ".svg",
+        _matches,
+        lambda: _Svg(max_bytes, max_elements, max_drawn),
+        # The first two are what it is inside.
+        aliases=("application/xml", "text/xml", "image/svg", "application/svg+xml"),
     )
 
 

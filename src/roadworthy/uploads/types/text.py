@@ -11,6 +11,7 @@ import re
 from typing import Final
 
 from roadworthy.uploads.stored import KiB, MiB
+from roadworthy.uploads.types.claims import HiddenPdf, claims_another_type
 from roadworthy.uploads.types.filetype import FileType, Rejected
 from roadworthy.uploads.types.reasons import (
     CONTROL_CHARACTERS,
@@ -29,32 +30,35 @@ SLICE_BYTES: Final = 64 * KiB
 
 _CONTROLS: Final = bytes(set(range(0x20)) - set(b"\t\n\f\r")) + b"\x7f"
 _C1: Final = re.compile(rb"\xc2[\x80-\x84\x86-\x9f]")
-_UTF16: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-# What else these bytes could be: markup, scripts, and files whose first bytes are letters.
-_CLAIMED: Final = re.compile(
-    rb"(?:\xef\xbb\xbf)?\s*<[A-Za-z!?/]|#!|%!|\{\\rtf|GIF8|BZh|RIFF....(?:WEBP|WAVE|AVI )"
-    rb"|\xff\xd8\xff|\x89PNG|OggS|fLaC|\xfd7zXZ|7z\xbc\xaf",
-    re.DOTALL,
+_ALIASES: Final = (
+    "text/*",  # Markdown, logs, calendars, source code
+    "application/yaml",
+    "application/x-yaml",
+    "application/toml",
+    "application/x-subrip",
+    "application/x-tex",
 )
-_PDF_BYTES: Final = 1024
-"""Readers of PDF search so much for its beginning."""
 
 
 def text_within(*, max_line: int = MAX_LINE) -> FileType:
     """Make a `TEXT` with a limit of your own: bytes of a line."""
     return FileType(
-        "text/plain", ".txt", looks_like_text, lambda: Steps(Text(max_line).read), breadth=2
+        "text/plain",
+        ".txt",
+        looks_like_text,
+        lambda: Steps(Text(max_line).read),
+        aliases=_ALIASES,
+        breadth=2,
     )
 
 
 def looks_like_text(head: bytes) -> bool:
-    """Tell whether a file is text by its first bytes, and nothing more than text.
+    """Tell by its first bytes whether a file may be text, since nothing else begins so.
 
-    One in another encoding is, so that its client is told what is wrong with it.
+    One with control characters, or in another encoding, may be: its client is told what is
+    wrong with it.
     """
-    if _CLAIMED.match(head) or b"%PDF-" in head[:_PDF_BYTES]:
-        return False
-    return head.startswith(_UTF16) or not _has_controls(head)
+    return not claims_another_type(head)
 
 
 class Text:
@@ -62,6 +66,7 @@ class Text:
 
     def __init__(self, max_line: int) -> None:
         self._utf8 = Utf8()
+        self._hidden = HiddenPdf()
         self._max_line = max_line
         self._line = 0
 
@@ -79,6 +84,7 @@ class Text:
         whole = self._utf8.take(piece)
         if _has_controls(whole) or (not whole.isascii() and _C1.search(whole)):
             raise Rejected(CONTROL_CHARACTERS, "The text has control characters.")
+        self._hidden.feed(piece)
         self._measure(piece)
 
     def end(self) -> None:

@@ -17,7 +17,17 @@ from roadworthy.uploads.types.steps import Steps
 from roadworthy.uploads.types.zip_records import END, LOCAL
 from roadworthy.uploads.types.zip_walk import MAX_ENTRIES, MAX_INFLATED, Walk, ZipLimits
 
-__all__ = ["ZIP", "zip_within"]
+__all__ = ["ARCHIVES", "ZIP", "zip_within"]
+
+
+ARCHIVES: Final = (
+    "application/zip",
+    "application/x-zip-compressed",  # Windows
+    "application/x-zip",
+    "application/zip-compressed",
+    "multipart/x-zip",
+)
+"""What a ZIP is called, and what is one inside."""
 
 
 def zip_within(
@@ -44,7 +54,7 @@ def zip_within(
         ".zip",
         lambda head: head.startswith((LOCAL, END)),
         lambda: Steps(Walk(limits).read),
-        aliases=("application/x-zip-compressed", "application/x-zip", "multipart/x-zip"),
+        aliases=ARCHIVES,
         breadth=1,  # documents of offices are archives, too
     )
 
