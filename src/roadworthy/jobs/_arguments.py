@@ -24,6 +24,7 @@ from pydantic_core import PydanticSerializationError, to_json
 from sqlalchemy.ext.asyncio import AsyncSession
 from typing_extensions import TypedDict
 
+from roadworthy.jobs.callables import callee
 from roadworthy.jobs.job import Job
 
 __all__ = ["ArgumentsMistaken", "Injected", "Signature", "signature_of"]
@@ -112,8 +113,8 @@ def signature_of(task: str, function: Callable[..., Any]) -> Signature:
     Raises:
         TypeError: One of them cannot be stored; the text says which and why.
     """
-    hints = _hints(task, function)
-    parameters = inspect.signature(function).parameters.values()
+    hints = _hints(task, callee(function))
+    parameters = _parameters(task, function)
     injected: dict[str, Injected] = {
         p.name: kind for p in parameters if (kind := _injected(hints.get(p.name)))
     }
@@ -122,6 +123,13 @@ def signature_of(task: str, function: Callable[..., Any]) -> Signature:
         _check(task, parameter, hints)
     positional = tuple(p.name for p in stored if p.kind is not inspect.Parameter.KEYWORD_ONLY)
     return Signature(task, _adapter(task, stored, hints), injected, positional)
+
+
+def _parameters(task: str, function: Callable[..., Any]) -> list[inspect.Parameter]:
+    try:
+        return list(inspect.signature(function).parameters.values())
+    except ValueError as error:  # many functions written in C tell nothing of them
+        raise TypeError(f"{task}: {error}. Write a function that calls it, with types.") from error
 
 
 def _hints(task: str, function: Callable[..., Any]) -> dict[str, Any]:

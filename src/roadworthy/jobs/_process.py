@@ -65,6 +65,11 @@ class TookTooLong(TimeoutError):
 class FailedInProcess(Exception):
     """The function raised what cannot be brought here; the text tells what it was."""
 
+    def __init__(self, text: str, kind: str = "FailedInProcess") -> None:
+        super().__init__(text)
+        self.kind = kind
+        """The name of the class that was raised there."""
+
 
 class ChildTraceback(Exception):
     """The `__cause__` of what was raised in a worker process: where, in its own words."""
@@ -399,17 +404,17 @@ def _returned(body: bytearray) -> Outcome:
 
 
 def _raised(body: bytearray) -> Outcome:
-    summary, text, pickled = next(unpack(body))
-    return Outcome(error=_rebuilt(pickled, summary), cause=ChildTraceback(text))
+    kind, summary, text, pickled = next(unpack(body))
+    return Outcome(error=_rebuilt(pickled, kind, summary), cause=ChildTraceback(text))
 
 
-def _rebuilt(pickled: bytes | None, summary: str) -> Exception:
+def _rebuilt(pickled: bytes | None, kind: str, summary: str) -> Exception:
     try:
         error = next(unpack(pickled)) if pickled else None
-    except Exception:  # many exceptions cannot be made from their `args`
+    except BaseException:  # many cannot be made from their `args`, or will not
         error = None
     # SystemExit, KeyboardInterrupt and CancelledError would mean something else here.
-    return error if isinstance(error, Exception) else FailedInProcess(summary)
+    return error if isinstance(error, Exception) else FailedInProcess(summary, kind)
 
 
 def _obituary(code: int) -> str:

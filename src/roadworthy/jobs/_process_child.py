@@ -42,6 +42,8 @@ __all__ = ["kill_group", "main", "may_start_processes", "report"]
 
 _REPORT_SECONDS: Final = 0.1
 _NOTE_CHARACTERS: Final = 1000
+_TELLING_SECONDS: Final = 1.0
+"""For an exception to tell its text, and to be pickled."""
 _STDERR: Final = 2
 _PR_SET_PDEATHSIG: Final = 1
 
@@ -307,8 +309,22 @@ def _returned(call: Callable[[], Any], result: Any) -> tuple[Kind, list[bytes]]:
 
 
 def _raised(error: BaseException) -> tuple[Kind, list[bytes]]:
+    """Return what can be told of an exception, whose own code tells it, in time."""
+    told: list[tuple[str, str, bytes | None]] = []
+    asking = Thread(target=lambda: told.append(_told(error)), daemon=True, name="roadworthy-text")
+    try:
+        asking.start()
+        asking.join(_TELLING_SECONDS)
+    except (MemoryError, RuntimeError):  # there is no memory for a thread
+        told.append(_told(error))
+    name = type(error).__name__
+    untold = (f"{name}: its text does not come: its __str__ does not end.", "", None)
+    return Kind.RAISED, pack((name, *(told[0] if told else untold)))
+
+
+def _told(error: BaseException) -> tuple[str, str, bytes | None]:
     text = "".join(traceback.format_exception(type(error), error, _theirs(error.__traceback__)))
-    return Kind.RAISED, pack((_summary(error), text, _pickled(error)))
+    return _summary(error), text, _pickled(error)
 
 
 def _theirs(tb: TracebackType | None) -> TracebackType | None:
@@ -325,7 +341,7 @@ def _summary(error: BaseException) -> str:
 def _pickled(error: BaseException) -> bytes | None:
     try:
         return pickle.dumps(error)
-    except Exception:  # pickling runs code of the exception's class
+    except BaseException:  # pickling runs code of the exception's class
         return None
 
 

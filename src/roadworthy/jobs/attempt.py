@@ -5,28 +5,23 @@ import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
-from typing import Any, Final, Literal, TypeAlias, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from roadworthy.jobs._arguments import Injected, Signature
-from roadworthy.jobs.job import Host, Job
+from roadworthy.jobs.job import Host, Job, storable_progress
 from roadworthy.jobs.ledger import Claimed
 from roadworthy.jobs.processes import report
+from roadworthy.jobs.returned import call_to_its_end, refuse_unrun
 from roadworthy.jobs.task import Task
 from roadworthy.jobs.tiers import Tiers, TimedOut
 from roadworthy.jobs.work import Work
 
-__all__ = ["FAILURES", "Attempt", "InProcess", "Reason", "given_to", "job_of", "run_there"]
+__all__ = ["Attempt", "InProcess", "Reason", "given_to", "job_of"]
 
 K = TypeVar("K")
 R = TypeVar("R")
-
-FAILURES: Final = (Exception, SystemExit, KeyboardInterrupt)
-"""What code of the application may raise without taking the service along.
-
-Nobody's Ctrl-C is lost by that: uvicorn and `run_worker` have handlers for it.
-"""
 
 Reason: TypeAlias = Literal["cancel", "release", "lost", "late"]
 """Why an attempt is ended from outside."""
@@ -99,7 +94,8 @@ class Attempt:
 
     def progress(self, done: float, note: str) -> None:
         """Keep it for the next time that progress is written down."""
-        first, self.told = self.told is None, (done, note)
+        # It is written in one transaction with what others have done, and may be a process's.
+        first, self.told = self.told is None, storable_progress(done, note)
         if first:
             self._on_progress()
 
@@ -144,19 +140,22 @@ class Attempt:
         scope = asyncio.timeout(timeout.total_seconds() if timeout else None)
         try:
             async with scope:
-                await call()
+                refuse_unrun(self.task.name, await call())
         except TimeoutError:
             if scope.expired():
                 raise TimedOut(f"It took longer than {timeout}.") from None
             raise
 
     async def _on_thread(self, arguments: Mapping[str, Any]) -> None:
-        call = self._call(arguments)
+        given = self._given(arguments, self.job)
+        call = partial(call_to_its_end, self.task.name, self.task.function, **given)
         await self._tiers.in_thread(call, within=self.task.terms.timeout, late=self._late)
 
     async def _on_process(self, arguments: Mapping[str, Any]) -> None:
         given = self._given(arguments, self._job(InProcess()))
-        await self.in_process(partial(run_there, self.task, given))
+        # By its name where that finds the task, or as it is: a partial, or an object.
+        function = self.task if self.task.is_importable else self.task.function
+        await self.in_process(partial(run_there, self.task.name, function, given))
 
     def _call(
         self, arguments: Mapping[str, Any], tx: AsyncSession | None = None
@@ -230,6 +229,7 @@ def given_to(
     return {**arguments, **{name: here[kind] for name, kind in signature.injected.items()}}
 
 
-def run_there(task: Task[...], given: dict[str, Any]) -> None:
+def run_there(name: str, task: Task[...] | Callable[..., object], given: dict[str, Any], /) -> None:
     """Run a task's function in a worker process, and send nothing back."""
-    task.function(**given)
+    function = task.function if isinstance(task, Task) else task
+    call_to_its_end(name, function, **given)

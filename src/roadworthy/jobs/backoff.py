@@ -1,8 +1,12 @@
 """`Backoff`: how long to wait before another attempt."""
 
+import math
 import random
 from dataclasses import dataclass
 from datetime import timedelta
+
+from roadworthy.jobs.calendar import seconds
+from roadworthy.jobs.durations import duration
 
 __all__ = ["Backoff"]
 
@@ -20,6 +24,11 @@ class Backoff:
     most: timedelta = timedelta(minutes=15)
 
     def __post_init__(self) -> None:
+        duration(self.first, "first", example="timedelta(seconds=2)")
+        duration(self.most, "most", example="timedelta(minutes=15)")
+        factor: object = self.factor
+        if not isinstance(factor, int | float) or not math.isfinite(factor):
+            raise ValueError(f"factor is {factor!r}, and has to be a number: factor=3.")
         if self.first < timedelta(0) or self.most < self.first or self.factor < 1:
             raise ValueError(
                 "Backoff needs 0 <= first <= most and factor >= 1, such as "
@@ -30,7 +39,7 @@ class Backoff:
         """Return the wait after attempt number `attempt`, counted from 1."""
         longest = self.most.total_seconds()
         try:
-            seconds = min(longest, self.first.total_seconds() * self.factor ** (attempt - 1))
+            wait = min(longest, self.first.total_seconds() * self.factor ** (attempt - 1))
         except OverflowError:
-            seconds = longest
-        return timedelta(seconds=seconds * random.uniform(0.5, 1))  # noqa: S311 - jitter
+            wait = longest
+        return seconds(wait * random.uniform(0.5, 1))  # noqa: S311 - jitter

@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import Final
 
 from roadworthy.jobs.doorbells import Broker, Doorbell
+from roadworthy.jobs.durations import check_times, duration
 from roadworthy.jobs.hearing import Hearing
 from roadworthy.jobs.hosted import Hosts, NotOpen, Parts
 from roadworthy.jobs.loop import Limits
@@ -48,8 +49,9 @@ class Bounds:
         places = (self.concurrency, self.threads, self.processes, self.transactions)
         if min(*places, *(self.queue_limits or {}).values()) < 1:
             raise ValueError("concurrency, threads, processes, transactions, limits: 1 at least.")
-        if self.lease < timedelta(seconds=1):
-            raise ValueError("A lease is a second or more: heartbeats have to come in time.")
+        check_times(lease=self.lease, poll=self.poll, grace=self.grace)
+        again = "timedelta(seconds=10)"
+        duration(self.again, "again", example=again, above=timedelta(0))
 
     @property
     def limits(self) -> Limits:

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 
+from roadworthy.jobs.durations import check_times
 from roadworthy.jobs.loop import Limits, Loop
 from roadworthy.jobs.work import Work
 
@@ -41,8 +42,7 @@ class Embedded:
         processes = processes or max(1, (os.cpu_count() or 2) - 1)
         if min(concurrency, threads, processes, transactions, *(queue_limits or {}).values()) < 1:
             raise ValueError("concurrency, threads, processes, transactions, limits: 1 at least.")
-        if lease < timedelta(seconds=1):
-            raise ValueError("A lease is a second or more: heartbeats have to come in time.")
+        check_times(lease=lease, poll=poll, grace=grace)
         self._limits = Limits(
             at_a_time={"loop": concurrency, "thread": threads, "cpu": processes},
             transactions=transactions,

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -11,13 +11,15 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Insert, bindparam, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
-from sqlalchemy.orm import Session
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_scoped_session
+from sqlalchemy.orm import Session, scoped_session
 
 from roadworthy.jobs import clock, observe
-from roadworthy.jobs.signals import announce
+from roadworthy.jobs.calendar import earlier
+from roadworthy.jobs.signals import announce, expect
 from roadworthy.jobs.states import State
 from roadworthy.jobs.tables import table
+from roadworthy.jobs.transactions import Async, to_await, to_call
 from roadworthy.problems import request_id
 
 if TYPE_CHECKING:
@@ -78,22 +80,40 @@ class Enqueued:
     """False where a job with the same unique key was there already: it is that one."""
 
 
-async def add(tx: AsyncSession | AsyncConnection, call: Call) -> Enqueued:
-    """Add a job."""
+async def add(tx: Async, call: Call, begun: Callable[[], object]) -> Enqueued:
+    """Add a job; `begun` is called when this is awaited."""
+    begun()
     return await tx.run_sync(add_sync, call)
 
 
-async def enqueue_many(tx: AsyncSession | AsyncConnection, calls: Iterable[Call]) -> list[Enqueued]:
+def enqueue_many(
+    tx: "AsyncSession | AsyncConnection | async_scoped_session[Any]", calls: Iterable[Call]
+) -> Coroutine[Any, Any, list[Enqueued]]:
     """Add many jobs in the transaction `tx`, in as few statements as the driver can.
 
-    await enqueue_many(tx, [remind.call(order_id=id) for id in ids])
+        await enqueue_many(tx, [remind.call(order_id=id) for id in ids])
+
+    Raises:
+        TypeError: `tx` is none to await in, or one of `calls` is no call.
     """
-    return await tx.run_sync(add_all, list(calls))
+    session = to_await(tx, "enqueue_many", "enqueue_many_sync")
+    return _add_many(session, _calls(calls), expect(session, "enqueue_many"))
 
 
-def enqueue_many_sync(tx: Session | Connection, calls: Iterable[Call]) -> list[Enqueued]:
-    """Do the same in a transaction of synchronous SQLAlchemy."""
-    return add_all(tx, list(calls))
+async def _add_many(tx: Async, calls: list[Call], begun: Callable[[], object]) -> list[Enqueued]:
+    begun()
+    return await tx.run_sync(add_all, calls)
+
+
+def enqueue_many_sync(
+    tx: "Session | Connection | scoped_session[Any]", calls: Iterable[Call]
+) -> list[Enqueued]:
+    """Do the same in a transaction of synchronous SQLAlchemy.
+
+    Raises:
+        TypeError: `tx` is none of these, or one of `calls` is no call.
+    """
+    return add_all(to_call(tx, "enqueue_many_sync", "enqueue_many"), _calls(calls))
 
 
 def add_sync(tx: Session | Connection, call: Call) -> Enqueued:
@@ -143,7 +163,22 @@ def new_id(moment: float | None = None) -> str:
 
 def turn_at(run_at: datetime, priority: int) -> datetime:
     """Return the moment from which a job's turn counts: its priority is a head start."""
-    return run_at - timedelta(minutes=priority) if priority else run_at
+    return earlier(run_at, timedelta(minutes=priority)) if priority else run_at
+
+
+def _calls(calls: Iterable[Call]) -> list[Call]:
+    listed = list(calls)
+    others: list[object] = [call for call in listed if not _is_call(call)]
+    if others:
+        raise TypeError(
+            f"enqueue_many takes calls, and not {type(others[0]).__name__}: "
+            "enqueue_many(tx, [remind.call(order_id=id) for id in ids])."
+        )
+    return listed
+
+
+def _is_call(given: object) -> bool:
+    return isinstance(given, Call)
 
 
 def _row(call: Call) -> Row:

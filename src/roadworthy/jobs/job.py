@@ -8,7 +8,9 @@ from typing import ParamSpec, Protocol, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-__all__ = ["GiveUp", "Host", "Job", "TryAgain"]
+from roadworthy.jobs.durations import duration
+
+__all__ = ["GiveUp", "Host", "Job", "TryAgain", "storable_progress"]
 
 K = TypeVar("K")
 P = ParamSpec("P")
@@ -22,11 +24,17 @@ class GiveUp(Exception):
 class TryAgain(Exception):
     """Raise in a task to be run again, after `delay` or the task's back-off.
 
-    It uses an attempt: a task that only waits for something ends one day.
+    It uses an attempt: a task that only waits for something ends one day. A delay beyond
+    the calendar waits until its end, and one below zero not at all.
+
+    Raises:
+        TypeError: `delay` is no timedelta.
     """
 
     def __init__(self, reason: str = "", *, delay: timedelta | None = None) -> None:
         super().__init__(reason)
+        if delay is not None:
+            duration(delay, "delay", example="timedelta(minutes=5)")
         self.delay = delay
 
 
@@ -102,8 +110,7 @@ class Job:
 
     def progress(self, done: float, note: str = "") -> None:
         """Tell how much is done, from 0 to 1; it is written down about once a second."""
-        storable = note.encode(errors="replace").decode().replace("\0", "?")
-        self._host.progress(min(1.0, max(0.0, done)), storable[:200])
+        self._host.progress(*storable_progress(done, note))
 
     def completing(self) -> AbstractAsyncContextManager[AsyncSession]:
         """Open the transaction that completes the job, as the last thing it does.
@@ -129,3 +136,9 @@ class Job:
             MemoryError: It took more than the task's `max_memory`.
         """
         return await self._host.in_process(partial(function, *args, **kwargs))
+
+
+def storable_progress(done: float, note: str) -> tuple[float, str]:
+    """Return how far a job is, as its row can keep it: from 0 to 1, and 200 characters."""
+    storable = note.encode(errors="replace").decode().replace("\0", "?")
+    return min(1.0, max(0.0, float(done))), storable[:200]

@@ -33,6 +33,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from roadworthy.jobs.calendar import earlier, later
 from roadworthy.jobs.moves import in_state, moved
 from roadworthy.jobs.states import TRANSITIONS, State
 from roadworthy.jobs.tables import table, utc, utc_or_none
@@ -139,7 +140,7 @@ class Ledger:
                 "most": limit,
                 "by": self.worker,
                 "now": now,
-                "until": now + self.lease,
+                "until": later(now, self.lease),
             },
         )
         return sorted(map(_claimed, rows), key=lambda job: (job.turn_at, job.id))
@@ -153,9 +154,9 @@ class Ledger:
         self, connection: AsyncConnection, job: Claimed, failure: Failure, *, delay: timedelta
     ) -> bool:
         """Note that an attempt failed, and when the next one is."""
-        run_at = self.now() + delay
-        head_start = job.run_at - job.turn_at
-        values = {"run_at": run_at, "turn_at": run_at - head_start, **_noted(failure), **_FREED}
+        run_at = later(self.now(), delay)
+        turn_at = earlier(run_at, job.run_at - job.turn_at)  # as far before it as ever
+        values = {"run_at": run_at, "turn_at": turn_at, **_noted(failure), **_FREED}
         return await self._move(connection, "again", [job.id], **values) == 1
 
     async def bury(self, connection: AsyncConnection, job: Claimed, failure: Failure) -> bool:
@@ -183,7 +184,7 @@ class Ledger:
         renewed = (
             update(table)
             .where(in_state(State.RUNNING), table.c.worker == self.worker, _among(connection))
-            .values(leased_until=self.now() + self.lease)
+            .values(leased_until=later(self.now(), self.lease))
             .returning(table.c.id, table.c.cancel_requested)
         )
         rows = await connection.execute(renewed, {"ids": _ids(connection, ids)})
@@ -265,6 +266,7 @@ class Ledger:
 _FREED: Final[dict[str, Any]] = {"worker": None, "leased_until": None}
 _ENDED: Final[dict[str, Any]] = {"leased_until": None, "unique_key": None}
 _MAX_TEXT: Final = 4000
+_MAX_CODE: Final = 100
 
 
 def _claimed(row: Row[*tuple[Any, ...]]) -> Claimed:
@@ -275,8 +277,14 @@ def _claimed(row: Row[*tuple[Any, ...]]) -> Claimed:
 
 def _noted(failure: Failure) -> dict[str, Any]:
     # Neither database can store a NUL or half a surrogate pair, and an exception may hold both.
-    text = failure.text[:_MAX_TEXT].encode(errors="backslashreplace").decode().replace("\0", "\\0")
-    return {"error_code": failure.code[:100], "error": text}
+    return {
+        "error_code": _storable(failure.code[:_MAX_CODE])[:_MAX_CODE],
+        "error": _storable(failure.text[:_MAX_TEXT]),
+    }
+
+
+def _storable(text: str) -> str:
+    return text.encode(errors="backslashreplace").decode().replace("\0", "\\0")
 
 
 def _utc() -> datetime:

@@ -12,7 +12,7 @@ import contextvars
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import chain
 from time import monotonic
 from typing import Final, TypeAlias
@@ -43,6 +43,8 @@ _POLL_SQLITE: Final = 0.25
 _POLL_SERVER: Final = 2.0
 _GLANCE: Final = 0.05
 """Seconds between two looks at what is scheduled: a stream of jobs need not pay for it."""
+_OVERDUE: Final = 5.0
+"""Seconds between two looks for ticks that should have come."""
 _REPORT: Final = 1.0
 """Seconds between two times that progress is written down."""
 _CLOSING: Final = 2.0
@@ -120,7 +122,7 @@ class Loop:
         self._stopping = False
         self._look_at = self._looked_at = 0.0
         """When to look at what is scheduled, and when we did, on the monotonic clock."""
-        self._report_at = 0.0
+        self._report_at = self._overdue_at = 0.0
         self._turn = 0
         """Which queue is asked first, so that none is always the last."""
 
@@ -342,9 +344,19 @@ class Loop:
         engine: AsyncEngine = getattr(units, "read_engine", units.engine)
         try:
             async with engine.connect() as db:
-                return bool((await db.execute(_anything, {"now": self._ledger.now()})).scalar())
+                now = self._ledger.now()
+                if (await db.execute(_anything, {"now": now})).scalar():
+                    return True
+                return await self._overdue(db, now)
         except Exception:  # whatever a driver raises: the round will say what it is
             return True
+
+    async def _overdue(self, db: AsyncConnection, now: datetime) -> bool:
+        """Look at schedules now and then: a clock may have jumped, or a host have slept."""
+        if monotonic() < self._overdue_at:
+            return False
+        self._overdue_at = monotonic() + _OVERDUE
+        return await self._ticks.overdue(db, now)
 
     def _poll_seconds(self) -> float:
         if self._limits.poll is not None:

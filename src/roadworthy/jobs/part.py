@@ -12,6 +12,7 @@ from sqlalchemy import inspect
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from roadworthy.jobs import notices, signals, tell
+from roadworthy.jobs.durations import duration
 from roadworthy.jobs.embedded import Embedded
 from roadworthy.jobs.engine import Engine
 from roadworthy.jobs.insert import Call
@@ -54,6 +55,8 @@ class Jobs:
         keep: timedelta = timedelta(days=7),
         keep_dead: timedelta = timedelta(days=90),
     ) -> None:
+        duration(keep, "keep", example="timedelta(days=7)", least=timedelta(0))
+        duration(keep_dead, "keep_dead", example="timedelta(days=90)", least=timedelta(0))
         self._work = Work(
             units=units_of(database),
             tasks=_by_name(tasks),

@@ -16,7 +16,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from roadworthy.jobs import observe, records, tell
 from roadworthy.jobs.alive import Alive
 from roadworthy.jobs.attempt import Reason
+from roadworthy.jobs.calendar import earlier
 from roadworthy.jobs.ledger import Ledger
+from roadworthy.jobs.recording import may_pass
 from roadworthy.jobs.states import State
 from roadworthy.jobs.work import Work
 
@@ -70,7 +72,7 @@ class Pulse:
                     await self._look_after()
                 away = False
             except Exception as error:  # whatever a driver raises: the next beat may succeed
-                tell.away(error, seconds, again=away)
+                tell.away(error, seconds, again=away, because_of_us=not may_pass(error))
                 away = True
             try:
                 async with asyncio.timeout(seconds):
@@ -133,7 +135,7 @@ class Pulse:
             observe.backlog(queue, depth=found.depth, oldest=found.oldest)
 
     async def _sweep(self, state: State, keep: timedelta) -> None:
-        before, removed = self._ledger.now() - keep, 1
+        before, removed = earlier(self._ledger.now(), keep), 1
         while removed:
             async with self._work.units.engine.begin() as db:
                 removed = await self._ledger.sweep(db, state, before)

@@ -22,6 +22,7 @@ from typing import Final, TypeVar
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from roadworthy.jobs import notices, rings
+from roadworthy.jobs.calendar import later
 from roadworthy.jobs.doorbells import Broker, Doorbell
 from roadworthy.jobs.ledger import Ledger, worker_name
 from roadworthy.jobs.pulse import Pulse
@@ -158,7 +159,7 @@ class Relay:
         return self.away is None and any(len(ids) == _MOST for ids in marked.values())
 
     async def _mark(self, db: AsyncConnection) -> dict[Line, list[str]]:
-        until = self._ledger.now() + self._ringing.again
+        until = later(self._ledger.now(), self._ringing.again)
         lines = [line for line in await rings.unmarked(db) if self._wants_more(line)]
         marked = {line: await rings.mark(db, line, until, most=_MOST) for line in lines}
         # Another relay may have been faster.
@@ -217,7 +218,7 @@ class Relay:
     async def _settle_late(self, line: Line, now: datetime, *, kept: bool) -> int:
         async with self._work.units.engine.begin() as db:
             if kept:
-                return await rings.keep(db, line, now, now + self._ringing.again)
+                return await rings.keep(db, line, now, later(now, self._ringing.again))
             return await rings.unmark_late(db, line, now)
 
     async def _measure(self) -> None:

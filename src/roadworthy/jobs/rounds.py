@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final
 
 from roadworthy.jobs import tell
+from roadworthy.jobs.recording import may_pass
 
 __all__ = ["Rounds"]
 
@@ -44,7 +45,8 @@ class Rounds:
             try:
                 await once()
             except Exception as error:  # whatever a driver raises: jobs wait, and we try again
-                tell.away(error, pause, again=pause > _FIRST_PAUSE)
+                again = pause > _FIRST_PAUSE
+                tell.away(error, pause, again=again, because_of_us=not may_pass(error))
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE)
                 self._woken()

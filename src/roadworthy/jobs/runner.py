@@ -3,26 +3,35 @@
 The outcome is recorded before anything else happens to the job, in a move that is
 fenced by its lease. Where the database is away, the runner waits for it as long as
 the engine lives; after that the lease ends, and somebody else runs the job again.
+
+Whatever code of the application raises is a failed attempt of its own job: only what
+cancels the runner itself, and the crash of a test, passes through.
 """
 
 import asyncio
 import inspect
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from time import monotonic
 from typing import Any, Final, Literal, TypeAlias
 
 from opentelemetry.trace import Span
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from roadworthy._internal.running_job import job_id
 from roadworthy.jobs import observe, tell
 from roadworthy.jobs._arguments import signature_of
-from roadworthy.jobs.attempt import FAILURES, Attempt, InProcess, Reason, given_to, job_of
+from roadworthy.jobs.attempt import Attempt, InProcess, Reason, given_to, job_of
+from roadworthy.jobs.backoff import Backoff
+from roadworthy.jobs.durations import duration
+from roadworthy.jobs.failures import Described, describe, passes, run_last
 from roadworthy.jobs.job import GiveUp, TryAgain
 from roadworthy.jobs.ledger import Claimed, Failure, Ledger
+from roadworthy.jobs.recording import Move, Recorder
+from roadworthy.jobs.returned import refuse_unrun
 from roadworthy.jobs.task import Function, Task
 from roadworthy.jobs.tiers import Tiers
 from roadworthy.jobs.work import FailedAttempt, Hook, Work
@@ -35,8 +44,8 @@ Outcome: TypeAlias = Literal[
 ]
 """`succeeded` is still to be noted, `released` still to be given back; the rest is recorded."""
 
-_FIRST_PAUSE: Final = 0.2
-_LONGEST_PAUSE: Final = 5.0
+_PAUSE: Final = 0.2
+"""Seconds between two calls of a task's `on_dead`."""
 _HANDLER_TRIES: Final = 3
 """How often `on_dead` of a task is called before the death is recorded without it."""
 
@@ -59,6 +68,7 @@ class Runner:
     ) -> None:
         self.running: dict[str, Attempt] = {}
         self._work, self._ledger, self._tiers = work, ledger, tiers
+        self._recorder = Recorder(lambda: work.units.engine)
         self._transactions = asyncio.Semaphore(transactions)
         self._on_progress = on_progress
 
@@ -87,6 +97,10 @@ class Runner:
         try:
             with observe.attempt(claimed.task, parent=claimed.trace, attributes=attributes) as span:
                 return await self._observed(claimed, span)
+        except BaseException as error:  # a handler of the log may raise, or a tracer
+            if passes(error):
+                raise
+            return await self._failed_around(claimed, error)
         finally:
             job_id.reset(id_token)
             current_request_id.reset(token)
@@ -109,9 +123,12 @@ class Runner:
             return await self._dead(begun, task, Failure(tell.WORKER_LOST, text), None, span)
         try:
             arguments = _read(task, claimed)
-        except FAILURES as error:  # `upgrade` is the application's, and may raise anything
-            failure = Failure(tell.BAD_ARGUMENTS, str(error))
-            return await self._dead(claimed, task, failure, error, span)
+        except BaseException as error:  # `upgrade` is the application's, and may raise anything
+            if passes(error):
+                raise
+            told = await describe(error)
+            failure = Failure(tell.BAD_ARGUMENTS, told.failure.text)
+            return await self._dead(claimed, task, failure, told.error, span)
         return await self._attempt(claimed, task, arguments, span)
 
     async def _attempt(
@@ -133,7 +150,9 @@ class Runner:
         except LeaseLost:
             tell.lost(claimed)
             return "lost"
-        except FAILURES as error:
+        except BaseException as error:  # whatever it is, it is the failure of this job alone
+            if passes(error):
+                raise
             return await self._failed(attempt, error, span)
         # A thread that was told to stop, and returns, has stopped.
         if attempt.heeded and (outcome := await self._ended_outside(attempt)) is not None:
@@ -178,19 +197,27 @@ class Runner:
     async def _failed(self, attempt: Attempt, error: BaseException, span: Span) -> Outcome:
         claimed, task = attempt.claimed, attempt.task
         if attempt.completed and not isinstance(error, asyncio.CancelledError):
-            tell.failed_after_completion(claimed, error)
+            tell.failed_after_completion(claimed, await describe(error))
         if (outcome := await self._ended_outside(attempt)) is not None:
             return outcome
-        failure = tell.failure_of(error)
+        told = await describe(error)
         if isinstance(error, GiveUp) or claimed.attempts >= task.terms.attempts:
-            return await self._dead(claimed, task, failure, error, span)
-        delay = _delay(task, claimed, error)
-        tell.failed(claimed, task, failure, error, again_in=delay)
-        observe.fail(span, failure.code)
-        await self._record(lambda db: self._ledger.again(db, claimed, failure, delay=delay))
-        failed = _failed_attempt(claimed, task, failure, error, again_in=delay)
+            return await self._dead(claimed, task, told.failure, error, span, told=told)
+        delay = await _delay(task, claimed, error)
+        tell.failed(claimed, task, told, again_in=delay)
+        observe.fail(span, told.failure.code)
+        await self._again(claimed, told.failure, delay)
+        failed = _failed_attempt(claimed, task, told.failure, error, again_in=delay)
         await self._call_hook(self._work.on_failure, failed)
         return "retried"
+
+    async def _again(self, claimed: Claimed, failure: Failure, delay: timedelta) -> None:
+        plain, wait = run_last(failure), Backoff().after(claimed.attempts)
+        await self._record(
+            claimed,
+            lambda db: self._ledger.again(db, claimed, failure, delay=delay),
+            last=lambda db: self._ledger.again(db, claimed, plain, delay=wait),
+        )
 
     async def _dead(
         self,
@@ -199,8 +226,10 @@ class Runner:
         failure: Failure,
         error: BaseException | None,
         span: Span,
+        *,
+        told: Described | None = None,
     ) -> Outcome:
-        tell.dead(claimed, task, failure, error)
+        tell.dead(claimed, task, failure, error if told is None else told.error)
         observe.fail(span, failure.code)
         await self._bury(claimed, task, failure)
         failed = _failed_attempt(claimed, task, failure, error, again_in=None)
@@ -213,7 +242,15 @@ class Runner:
             for _ in range(_HANDLER_TRIES):
                 if await self._bury_with_handler(task.dead_handler, claimed, task, failure):
                     return
-        await self._record(lambda db: self._ledger.bury(db, claimed, failure))
+        await self._bury_plainly(claimed, failure)
+
+    async def _bury_plainly(self, claimed: Claimed, failure: Failure) -> None:
+        plain = run_last(failure)
+        await self._record(
+            claimed,
+            lambda db: self._ledger.bury(db, claimed, failure),
+            last=lambda db: self._ledger.bury(db, claimed, plain),
+        )
 
     async def _bury_with_handler(
         self, handler: Function, claimed: Claimed, task: Task[...], failure: Failure
@@ -223,37 +260,40 @@ class Runner:
             async with self._work.units.begin() as tx:
                 if await self._ledger.bury(await tx.connection(), claimed, failure):
                     await _call_handler(handler, task, claimed, tx)
-        except Exception as error:  # whatever it raises, the job is dead and has to be recorded so
-            tell.handler_failed(claimed, error)
-            await asyncio.sleep(_FIRST_PAUSE)
+        except BaseException as error:  # whatever it raises, the job is dead: that is recorded
+            if passes(error):
+                raise
+            tell.handler_failed(claimed, await describe(error))
+            await asyncio.sleep(_PAUSE)
             return False
         return True
 
     async def _stop(self, claimed: Claimed) -> Outcome:
         failure = Failure("CANCELLED")
-        await self._record(lambda db: self._ledger.stop(db, claimed, failure))
+        await self._record(claimed, lambda db: self._ledger.stop(db, claimed, failure))
         tell.cancelled(claimed)
         return "cancelled"
 
     async def _park(self, claimed: Claimed) -> Outcome:
         tell.parked(claimed)
         failure = Failure("UNKNOWN_TASK")
-        await self._record(lambda db: self._ledger.park(db, claimed, failure))
+        await self._record(claimed, lambda db: self._ledger.park(db, claimed, failure))
         return "parked"
 
-    async def _record(self, move: Callable[[AsyncConnection], Awaitable[object]]) -> None:
-        """Record an outcome; where the database is away, wait for it."""
-        pause = _FIRST_PAUSE
-        while True:
-            try:
-                async with self._work.units.engine.begin() as connection:
-                    await move(connection)
-            except Exception as error:  # whatever a driver raises: without the record it runs twice
-                tell.not_recorded(error, pause, again=pause > _FIRST_PAUSE)
-            else:
-                return
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, _LONGEST_PAUSE)
+    async def _failed_around(self, claimed: Claimed, error: BaseException) -> Outcome:
+        """Record an attempt that failed outside of its task, unless its outcome is recorded."""
+        with suppress(Exception):  # the log may be what has failed
+            tell.failed_around(claimed, error)
+        failure = run_last((await describe(error)).failure)
+        task = self._work.tasks.get(claimed.task)
+        if task is None or claimed.attempts >= task.terms.attempts:
+            await self._bury_plainly(claimed, failure)
+            return "dead"
+        await self._again(claimed, failure, Backoff().after(claimed.attempts))
+        return "retried"
+
+    async def _record(self, claimed: Claimed, move: Move, *, last: Move | None = None) -> None:
+        await self._recorder.record(claimed, move, last=last)
 
     async def _call_hook(self, hook: Hook | None, failed: FailedAttempt) -> None:
         if hook is None:
@@ -262,8 +302,10 @@ class Runner:
             result = hook(failed)
             if inspect.isawaitable(result):
                 await result
-        except FAILURES as caught:  # whatever it is: it must not fail the job once more
-            tell.hook_failed(failed.task, caught)
+        except BaseException as caught:  # whatever it is: it must not fail the job once more
+            if passes(caught):
+                raise
+            tell.hook_failed(failed.task, await describe(caught))
 
 
 def _failed_attempt(
@@ -294,10 +336,17 @@ def _read(task: Task[...], claimed: Claimed) -> dict[str, Any]:
     return task.signature.load(text)
 
 
-def _delay(task: Task[...], claimed: Claimed, error: BaseException) -> timedelta:
-    if isinstance(error, TryAgain) and error.delay is not None:
-        return error.delay
-    return task.terms.backoff.after(claimed.attempts)
+async def _delay(task: Task[...], claimed: Claimed, error: BaseException) -> timedelta:
+    """Return how long to wait, where it is code of the application that says so."""
+    try:
+        asked = error.delay if isinstance(error, TryAgain) else None
+        wait = task.terms.backoff.after(claimed.attempts) if asked is None else asked
+        return duration(wait, "delay", example="timedelta(minutes=5)")
+    except BaseException as wrong:
+        if passes(wrong):
+            raise
+        tell.delay_failed(claimed, await describe(wrong))
+        return Backoff().after(claimed.attempts)
 
 
 async def _call_handler(
@@ -307,4 +356,5 @@ async def _call_handler(
     job = job_of(InProcess(), task, claimed)
     result = handler(**given_to(signature, _read(task, claimed), job=job, tx=tx))
     if inspect.isawaitable(result):
-        await result
+        result = await result
+    refuse_unrun(f"{task.name}.on_dead", result)

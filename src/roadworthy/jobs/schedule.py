@@ -5,7 +5,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-__all__ = ["Cron", "Every", "Schedule"]
+from roadworthy.jobs.calendar import LAST, later
+from roadworthy.jobs.durations import duration
+
+__all__ = ["Cron", "Every", "Schedule", "is_schedule"]
 
 
 _FIELDS: Final = 5
@@ -24,6 +27,16 @@ class Schedule(Protocol):
         ...
 
 
+def is_schedule(given: object) -> bool:
+    """Return whether something can be a schedule: it has `after(moment)` and a text `spec`."""
+    if isinstance(given, type) or not callable(getattr(given, "after", None)):
+        return False
+    try:
+        return isinstance(getattr(given, "spec", None), str)
+    except Exception:  # it is the application's, and no better when the task is run
+        return False
+
+
 @dataclass(frozen=True, slots=True)
 class Every:
     """Run once in each `interval`, counted from midnight of 1970 in UTC.
@@ -34,6 +47,7 @@ class Every:
     interval: timedelta
 
     def __post_init__(self) -> None:
+        duration(self.interval, "interval", example="timedelta(minutes=5)")
         if self.interval < timedelta(seconds=1):
             raise ValueError("Every takes a second or more, such as Every(timedelta(minutes=5)).")
 
@@ -45,7 +59,10 @@ class Every:
     def after(self, moment: datetime) -> datetime:
         """Return the end of the interval that `moment` is in."""
         start = datetime(1970, 1, 1, tzinfo=UTC)
-        return start + ((moment - start) // self.interval + 1) * self.interval
+        try:
+            return later(start, ((moment - start) // self.interval + 1) * self.interval)
+        except OverflowError:  # more than a duration can be
+            return LAST
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,13 +4,16 @@ While an application with `Jobs` is open, one listener on SQLAlchemy's sessions 
 for a mark that enqueueing left. Nothing waits for the engines: they are only woken.
 """
 
+import inspect
+import itertools
 import logging
 from collections.abc import Callable
+from types import FrameType
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias
 from weakref import WeakSet
 
 from sqlalchemy import Connection, TextClause, event, text
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlalchemy.orm import Session, SessionTransaction
 
 if TYPE_CHECKING:
@@ -21,6 +24,7 @@ __all__ = [
     "Listener",
     "Notice",
     "announce",
+    "expect",
     "listen",
     "notice_of",
     "run_after_commit",
@@ -35,6 +39,8 @@ CHANNEL: Final = "roadworthy_jobs"
 _ADDED: Final = "roadworthy.jobs.added"
 _STOPPED: Final = "roadworthy.jobs.stopped"
 _CALLS: Final = "roadworthy.jobs.after_commit"
+_EXPECTED: Final = "roadworthy.jobs.expected"
+_numbers: Final = itertools.count()
 
 
 Notice: TypeAlias = Literal["jobs", "stop"]
@@ -93,19 +99,42 @@ def announce(tx: Session | Connection, connection: Connection, *, stop: bool = F
         event.listen(connection, "commit", _recheck_for if stop else _wake_for)
 
 
+def expect(tx: AsyncSession | AsyncConnection, method: str) -> Callable[[], object]:
+    """Note that a coroutine was made that has to be awaited before `tx` commits.
+
+    It is called by the method that makes it. Call what is returned when it is awaited.
+    """
+    if not isinstance(tx, AsyncSession):
+        return _nothing
+    expected: dict[int, str] = tx.sync_session.info.setdefault(_EXPECTED, {})
+    number = next(_numbers)
+    expected[number] = f"{method}(){_line(inspect.currentframe())}"
+    return lambda: expected.pop(number, None)
+
+
+def _line(frame: FrameType | None) -> str:
+    """Return where the method was called whose frame called that one."""
+    method = frame and frame.f_back
+    caller = method and method.f_back
+    return f" in {caller.f_code.co_filename}, line {caller.f_lineno}" if caller else ""
+
+
+def _nothing() -> None:
+    """Note nothing: a bare connection tells nobody of its commit."""
+
+
 def notice_of(notice: Notice) -> TextClause:
     """Return the statement that tells the processes that listen, once it is committed."""
     return text(f"NOTIFY {CHANNEL}, '{notice}'")
 
 
-def run_after_commit(tx: AsyncSession | Session, call: "Call") -> None:
-    """Have `call` run in this process once `tx` has committed.
+def run_after_commit(session: Session, call: "Call") -> None:
+    """Have `call` run in this process once `session` has committed.
 
     Raises:
         RuntimeError: No `Jobs` that knows the task is open in this process.
     """
     _listener_for(call)
-    session = tx.sync_session if isinstance(tx, AsyncSession) else tx
     session.info.setdefault(_CALLS, []).append((_savepoints(session), call))
 
 
@@ -127,6 +156,18 @@ def _savepoints(session: Session) -> list[SessionTransaction]:
         found.append(here)
         here = here.parent
     return found
+
+
+def _before_commit(session: Session) -> None:
+    if session.in_nested_transaction():
+        return
+    expected: dict[int, str] = session.info.get(_EXPECTED, {})
+    if expected:
+        forgotten = "; ".join(expected.values())
+        raise RuntimeError(
+            f"Nothing was enqueued, because nobody has awaited this before the commit: "
+            f"{forgotten}. Write `await` before it."
+        )
 
 
 def _after_commit(session: Session) -> None:
@@ -160,11 +201,12 @@ def _after_end(session: Session, ended: SessionTransaction) -> None:
     # A flush is a transaction too, in one of these: it ends nothing when it fails. Closing a
     # session rolls back without saying so. A commit has taken the marks before it comes here.
     if ended.parent is None:
-        for mark in (_ADDED, _STOPPED, _CALLS):
+        for mark in (_ADDED, _STOPPED, _CALLS, _EXPECTED):
             session.info.pop(mark, None)
 
 
 _HANDLERS: Final[dict[str, Callable[..., Any]]] = {
+    "before_commit": _before_commit,
     "after_commit": _after_commit,
     "after_soft_rollback": _after_rollback,
     "after_transaction_end": _after_end,

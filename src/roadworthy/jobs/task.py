@@ -8,9 +8,10 @@ await send_confirmation.enqueue(tx, order_id=order.id)  # runs if and only if tx
 
 import inspect
 import re
-from collections.abc import Awaitable, Callable
+import sys
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field, fields
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import (
     Any,
@@ -26,16 +27,19 @@ from typing import (
 )
 
 from sqlalchemy import Connection
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
-from sqlalchemy.orm import Session
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_scoped_session
+from sqlalchemy.orm import Session, scoped_session
 
-from roadworthy.jobs import clock, insert
+from roadworthy.jobs import calendar, clock, insert
 from roadworthy.jobs._arguments import Signature, signature_of
 from roadworthy.jobs.backoff import Backoff
+from roadworthy.jobs.callables import is_async, unrun
+from roadworthy.jobs.durations import duration, moment
 from roadworthy.jobs.insert import Call, Enqueued, Options, Unique
 from roadworthy.jobs.job import Job
-from roadworthy.jobs.schedule import Schedule
-from roadworthy.jobs.signals import run_after_commit
+from roadworthy.jobs.schedule import Schedule, is_schedule
+from roadworthy.jobs.signals import expect, run_after_commit
+from roadworthy.jobs.transactions import session_of, to_await, to_call
 
 __all__ = ["Function", "RunsOn", "Sending", "Task", "Terms", "Upgrade", "task"]
 
@@ -53,7 +57,10 @@ F = TypeVar("F", bound=Function)
 _QUEUE: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _UNIQUE_KEY: Final = re.compile(rf"[^\0\ud800-\udfff]{{1,{insert.MAX_UNIQUE_KEY}}}")
 """What both databases can keep."""
-_MAX_NAME: Final = 200
+_NAME: Final = re.compile(r"[^\0\ud800-\udfff]{1,200}")
+"""What both databases can keep."""
+_MAX_INTEGER: Final = 2**31 - 1
+_MAX_BYTES: Final = 2**62
 _MAX_PRIORITY: Final = 1440
 """A day's head start, in minutes."""
 
@@ -91,39 +98,62 @@ class Sending(Generic[P]):
         target = self._task
         return Call(target, target.signature.dump(args, kwargs), self._options)
 
-    async def enqueue(
-        self, tx: AsyncSession | AsyncConnection, /, *args: P.args, **kwargs: P.kwargs
-    ) -> Enqueued:
+    def enqueue(
+        self,
+        tx: "AsyncSession | AsyncConnection | async_scoped_session[Any]",
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> Coroutine[Any, Any, Enqueued]:
         """Add a job in the transaction `tx`: it runs if and only if that commits.
 
-        One INSERT, without waiting for anybody. The arguments are stored as JSON.
+        Await it. One INSERT, without waiting for anybody. The arguments are stored as JSON.
+        A session that commits while this was not awaited raises, where `Jobs` is open.
 
         Raises:
+            TypeError: `tx` cannot be awaited in; the text says what to write.
             ArgumentsMistaken: The arguments do not fit the task; nothing was written.
         """
-        return await insert.add(tx, self.call(*args, **kwargs))
+        # Not `async def`: the wrong transaction is refused also where nobody awaits.
+        name = self._task.name
+        session = to_await(tx, f"{name}.enqueue", f"{name}.enqueue_sync")
+        call = self.call(*args, **kwargs)
+        return insert.add(session, call, expect(session, f"{name}.enqueue"))
 
     def enqueue_sync(
-        self, tx: Session | Connection, /, *args: P.args, **kwargs: P.kwargs
+        self,
+        tx: "Session | Connection | scoped_session[Any]",
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
     ) -> Enqueued:
         """Do the same in a transaction of synchronous SQLAlchemy.
 
         Raises:
+            TypeError: `tx` is none of these; the text says what to write.
             ArgumentsMistaken: The arguments do not fit the task; nothing was written.
         """
-        return insert.add_sync(tx, self.call(*args, **kwargs))
+        name = self._task.name
+        session = to_call(tx, f"{name}.enqueue_sync", f"{name}.enqueue")
+        return insert.add_sync(session, self.call(*args, **kwargs))
 
     def after_commit(
-        self, tx: AsyncSession | Session, /, *args: P.args, **kwargs: P.kwargs
+        self,
+        tx: "AsyncSession | Session | async_scoped_session[Any] | scoped_session[Any]",
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
     ) -> None:
         """Run the task once in this process after `tx` has committed, unstored.
 
         For what may be lost: a crash loses it, and a failure is logged, not repeated.
 
         Raises:
+            TypeError: `tx` is no session.
             ArgumentsMistaken: The arguments do not fit the task.
         """
-        run_after_commit(tx, self.call(*args, **kwargs))
+        session = session_of(tx, f"{self._task.name}.after_commit")
+        run_after_commit(session, self.call(*args, **kwargs))
 
 
 class Task(Sending[P]):
@@ -131,10 +161,12 @@ class Task(Sending[P]):
 
     def __init__(self, function: Function, *, name: str | None, terms: Terms) -> None:
         super().__init__(self, Options(unique=terms.unique))
+        _refuse_unrun(name or repr(function), function)
         self.function = function
         """The function itself, to be called directly, as in a test."""
-        self.name = name or f"{function.__module__}.{function.__qualname__}"
-        self.__module__, self.__qualname__ = function.__module__, function.__qualname__
+        self.name = _checked_name(_name(function) if name is None else name)
+        self.__module__ = getattr(function, "__module__", None) or "builtins"
+        self.__qualname__ = str(getattr(function, "__qualname__", self.name))
         self.__doc__, self.__wrapped__ = function.__doc__, function
         self.terms = terms
         self.dead_handler: Function | None = None
@@ -146,6 +178,14 @@ class Task(Sending[P]):
     def __reduce__(self) -> str:
         # Pickled by its name, so that a worker process finds its own.
         return self.__qualname__
+
+    @property
+    def is_importable(self) -> bool:
+        """Whether another process finds the task under the name of its function."""
+        found: object = sys.modules.get(self.__module__)
+        for part in self.__qualname__.split("."):
+            found = getattr(found, part, None)
+        return found is self
 
     @cached_property
     def signature(self) -> Signature:
@@ -182,12 +222,14 @@ class Task(Sending[P]):
         with the same `unique_key` is unfinished (with `unique="queued"`: has not begun),
         enqueueing returns that one and adds nothing.
 
+        A delay beyond the calendar waits until its end.
+
         Raises:
             ValueError: An option is out of its range; the text names it.
+            TypeError: An option is of another type, a number for a time say.
         """
-        if unique_key is not None and not _UNIQUE_KEY.fullmatch(unique_key):
-            most = insert.MAX_UNIQUE_KEY
-            raise ValueError(f"unique_key has 1 to {most} characters, and U+0000 is none of them.")
+        if unique_key is not None:
+            _check_key(unique_key)
         _check_terms(
             self.terms.priority if priority is None else priority,
             self.terms.queue if queue is None else queue,
@@ -205,7 +247,11 @@ class Task(Sending[P]):
         """Call `handler` in the transaction that records that a job is dead.
 
         It takes what the task takes: the same arguments, `tx` and `job` where it asks.
+
+        Raises:
+            TypeError: It is none that can be called and has then run.
         """
+        _refuse_unrun(f"{self.name}.on_dead", handler)
         self.dead_handler = handler
         return handler
 
@@ -294,13 +340,44 @@ def task(
     declare = _Declare(name, resolve)
     if function is None:
         return declare
-    if not inspect.isroutine(function):
+    if not callable(function):
         raise TypeError(f"@task takes a function, or keywords only: @task(name={function!r}).")
     return declare(function)
 
 
 def _natural(function: Function) -> RunsOn:
-    return "loop" if inspect.iscoroutinefunction(function) else "thread"
+    return "loop" if is_async(function) else "thread"
+
+
+def _name(function: Function) -> str:
+    """Return the name that a function gives its jobs, or none that is one."""
+    qualname: object = getattr(function, "__qualname__", None)
+    return f"{function.__module__}.{qualname}" if isinstance(qualname, str) else ""
+
+
+def _checked_name(name: object) -> str:
+    if not isinstance(name, str):
+        raise TypeError(f"A task's name is a text, and not {name!r}: @task(name='...').")
+    if not _NAME.fullmatch(name) or "<locals>" in name:
+        raise ValueError(
+            f"A task's jobs are stored under its name, and {name!r} is none that a worker "
+            f"could find. Define it at module level, or give it one: @task(name='...')."
+        )
+    return name
+
+
+def _refuse_unrun(name: str, function: Function) -> None:
+    """Raise where calling a function does nothing yet, or cannot be done."""
+    if inspect.isclass(function) or not callable(function):
+        raise TypeError(
+            f"{name}: {function!r} is no function. Write a `def` or an `async def`, or give an "
+            "object that has `__call__`."
+        )
+    if (kind := unrun(function)) is not None:
+        raise TypeError(
+            f"{name} is a {kind}, because it has a `yield`: calling it does nothing. Write it "
+            "without, and have it do its work to the end."
+        )
 
 
 _KINDS: Final[dict[str, tuple[Callable[[Any], bool], str]]] = {
@@ -320,17 +397,20 @@ _KINDS: Final[dict[str, tuple[Callable[[Any], bool], str]]] = {
         lambda it: it is None or it in get_args(Unique),
         "None, 'queued' or 'unfinished'",
     ),
-    "version": (lambda it: isinstance(it, int) and it >= 1, "1 or more: version=2"),
+    "version": (
+        lambda it: isinstance(it, int) and 1 <= it <= _MAX_INTEGER,
+        f"1 to {_MAX_INTEGER}: version=2",
+    ),
     "upgrade": (
         lambda it: it is None or callable(it),
         "a function: upgrade=lambda version, arguments: {**arguments}",
     ),
     "schedule": (
-        lambda it: it is None or (hasattr(it, "after") and hasattr(it, "spec")),
+        lambda it: it is None or is_schedule(it),
         "Cron('0 3 * * *', zone='Europe/Berlin') or Every(timedelta(minutes=5))",
     ),
     "max_memory": (
-        lambda it: it is None or (isinstance(it, int) and it >= 1),
+        lambda it: it is None or (isinstance(it, int) and 1 <= it <= _MAX_BYTES),
         "bytes, or None for no limit: max_memory=512 * 1024**2",
     ),
 }
@@ -342,32 +422,38 @@ def _check(declared: Task[...]) -> None:
     for name, (fits, what) in _KINDS.items():
         if not fits(value := getattr(terms, name)):
             raise ValueError(f"{declared.name}: {name} is {value!r}, and has to be {what}.")
-    if inspect.iscoroutinefunction(declared.function) != (terms.runs_on == "loop"):
+    if is_async(declared.function) != (terms.runs_on == "loop"):
         kind = "async def" if terms.runs_on == "loop" else "def"
         raise TypeError(f"{declared.name} with runs_on={terms.runs_on!r} has to be a `{kind}`.")
-    if len(declared.name) > _MAX_NAME or "<locals>" in declared.name or not declared.name:
-        raise ValueError(
-            f"A task's jobs are stored under its name, and {declared.name!r} is none that a worker "
-            f"could find. Define it at module level, or give it one: @task(name='...')."
-        )
     _check_terms(terms.priority, terms.queue)
 
 
-def _check_terms(priority: int, queue: str) -> None:
+def _check_terms(priority: object, queue: object) -> None:
+    if not isinstance(priority, int):
+        raise TypeError(f"priority is {priority!r}, and has to be minutes: priority=60.")
     if not -_MAX_PRIORITY <= priority <= _MAX_PRIORITY:
         raise ValueError(f"priority is from -{_MAX_PRIORITY} to {_MAX_PRIORITY} minutes.")
+    if not isinstance(queue, str):
+        raise TypeError(f"queue is {queue!r}, and has to be a name: queue='mails'.")
     if not _QUEUE.fullmatch(queue):
         raise ValueError("queue has 1 to 64 of the characters A-Z a-z 0-9 _ . -")
+
+
+def _check_key(key: object) -> None:
+    if not isinstance(key, str):
+        raise TypeError(f"unique_key is {key!r}, and has to be a text: unique_key='a'.")
+    if not _UNIQUE_KEY.fullmatch(key):
+        most = insert.MAX_UNIQUE_KEY
+        raise ValueError(f"unique_key has 1 to {most} characters, and U+0000 is none of them.")
 
 
 def _moment(delay: timedelta | None, run_at: datetime | None) -> datetime | None:
     if delay is not None and run_at is not None:
         raise ValueError("Give delay or run_at, not both.")
-    if run_at is not None and run_at.tzinfo is None:
-        raise ValueError("run_at needs a time zone: datetime.now(UTC) + timedelta(hours=1).")
     if delay is not None:
-        return clock.now() + delay
-    return None if run_at is None else run_at.astimezone(UTC)
+        wait = duration(delay, "delay", example="timedelta(hours=1)")
+        return calendar.later(clock.now(), wait)
+    return None if run_at is None else calendar.within(moment(run_at, "run_at"))
 
 
 def _required(signature: Signature) -> bool:

@@ -5,17 +5,14 @@ fields of the record (`extra`), and in its text what an operator reads first.
 """
 
 import logging
-import re
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, Final
 
 from roadworthy.jobs import observe
-from roadworthy.jobs.job import GiveUp
+from roadworthy.jobs.failures import Described
 from roadworthy.jobs.ledger import WORKER_LOST, Claimed, Failure
 from roadworthy.jobs.task import Task
-from roadworthy.jobs.tiers import TimedOut
-from roadworthy.problems import Problem
 
 __all__ = [
     "BAD_ARGUMENTS",
@@ -24,45 +21,37 @@ __all__ = [
     "cancelled",
     "crashed",
     "dead",
+    "delay_failed",
     "failed",
     "failed_after_completion",
+    "failed_around",
     "failed_unstored",
-    "failure_of",
     "handler_failed",
     "hook_failed",
     "lost",
     "not_given_back",
     "not_recorded",
     "parked",
+    "recorded_in_other_words",
     "rescued",
+    "schedule_failed",
     "unheard",
 ]
 
 BAD_ARGUMENTS: Final = "BAD_ARGUMENTS"
 """The code of a job whose arguments do not fit its task."""
 
-_CODES: Final[dict[type[BaseException], str]] = {
-    GiveUp: "GAVE_UP",
-    MemoryError: "OUT_OF_MEMORY",
-    TimedOut: "TIMED_OUT",
-}
 _log = logging.getLogger("roadworthy.jobs")
 
 
-def failure_of(error: BaseException) -> Failure:
-    """Return the code of an exception, its class's name in capitals, and its text."""
-    return Failure(_code(error), f"{type(error).__name__}: {error}")
-
-
-def failed(
-    job: Claimed, task: Task[...], failure: Failure, error: BaseException, *, again_in: timedelta
-) -> None:
+def failed(job: Claimed, task: Task[...], told: Described, *, again_in: timedelta) -> None:
     """Log an attempt that will be followed by another."""
+    code = told.failure.code
     _log.warning(
         "%s failed in attempt %d of %d: %s; again in %.1f s",
-        *(job.task, job.attempts, task.terms.attempts, failure.code, again_in.total_seconds()),
-        exc_info=error,
-        extra=_fields(job, failure),
+        *(job.task, job.attempts, task.terms.attempts, code, again_in.total_seconds()),
+        exc_info=told.error,
+        extra=_fields(job, told.failure),
     )
 
 
@@ -76,17 +65,17 @@ def dead(job: Claimed, task: Task[...], failure: Failure, error: BaseException |
     )
 
 
-def failed_after_completion(job: Claimed, error: BaseException) -> None:
+def failed_after_completion(job: Claimed, told: Described) -> None:
     """Log an exception that came when the job was done already."""
     text = "%s raised after job.completing(): the job is done, and is not run again"
-    _log.error(text, job.task, exc_info=error, extra=_fields(job))
+    _log.error(text, job.task, exc_info=told.error, extra=_fields(job))
 
 
-def failed_unstored(job: Claimed, error: BaseException) -> None:
+def failed_unstored(job: Claimed, told: Described) -> None:
     """Log that a task failed after a commit; it is not run again."""
     text = "%s failed after the commit: %s; it is not run again"
-    failure = failure_of(error)
-    _log.error(text, job.task, failure.code, exc_info=error, extra=_fields(job, failure))
+    extra = _fields(job, told.failure)
+    _log.error(text, job.task, told.failure.code, exc_info=told.error, extra=extra)
 
 
 def cancelled(job: Claimed) -> None:
@@ -120,15 +109,33 @@ def rescued(found: Sequence[tuple[str, str, str]]) -> None:
         )
 
 
-def handler_failed(job: Claimed, error: BaseException) -> None:
+def handler_failed(job: Claimed, told: Described) -> None:
     """Log that what was to happen with the death of a job did not."""
     text = "%s: its on_dead failed; after three times the job is dead without it"
-    _log.error(text, job.task, exc_info=error, extra=_fields(job))
+    _log.error(text, job.task, exc_info=told.error, extra=_fields(job))
 
 
-def hook_failed(task: str, error: BaseException) -> None:
+def hook_failed(task: str, told: Described) -> None:
     """Log that a hook failed."""
-    _log.error("on_failure or on_dead of Jobs failed for %s", task, exc_info=error)
+    _log.error("on_failure or on_dead of Jobs failed for %s", task, exc_info=told.error)
+
+
+def delay_failed(job: Claimed, told: Described) -> None:
+    """Log that the back-off of a task does not say how long to wait."""
+    text = "%s: its back-off failed (%s); it waits as Backoff() does"
+    _log.error(text, job.task, told.failure.code, exc_info=told.error, extra=_fields(job))
+
+
+def recorded_in_other_words(job: Claimed, error: BaseException) -> None:
+    """Log that the database takes no outcome as it is, and never will."""
+    text = "%s: its outcome cannot be recorded as it is (%s), and is recorded without its text"
+    _log.error(text, job.task, type(error).__name__, exc_info=error, extra=_fields(job))
+
+
+def schedule_failed(task: str, told: Described) -> None:
+    """Log once that a task has no ticks, because of its schedule."""
+    text = "%s has no tick: its schedule failed (%s); it is asked again every minute"
+    _log.error(text, task, told.failure.text[:200], exc_info=told.error, extra={"task": task})
 
 
 def not_recorded(error: BaseException, pause: float, *, again: bool) -> None:
@@ -137,10 +144,14 @@ def not_recorded(error: BaseException, pause: float, *, again: bool) -> None:
     _log.log(logging.DEBUG if again else logging.WARNING, text, type(error).__name__, pause)
 
 
-def away(error: BaseException, pause: float, *, again: bool = False) -> None:
+def away(
+    error: BaseException, pause: float, *, again: bool = False, because_of_us: bool = False
+) -> None:
     """Log that the table of jobs cannot be read or written; the traceback comes once."""
-    text = "Jobs wait: their table cannot be used (%s); again in %.1f s"
-    _log.warning(text, type(error).__name__, pause, exc_info=None if again else error)
+    why = "a round of their engine failed" if because_of_us else "their table cannot be used"
+    level = logging.ERROR if because_of_us else logging.WARNING
+    text = "Jobs wait: %s (%s); again in %.1f s"
+    _log.log(level, text, why, type(error).__name__, pause, exc_info=None if again else error)
 
 
 def unheard(error: BaseException) -> None:
@@ -152,6 +163,12 @@ def not_given_back(error: BaseException) -> None:
     """Log that jobs stay leased although nobody runs them."""
     text = "Jobs could not be given back; they run again when their leases end"
     _log.warning(text, exc_info=error)
+
+
+def failed_around(job: Claimed, error: BaseException) -> None:
+    """Log that running a job failed outside of its task: the attempt counts as failed."""
+    text = "%s: running its job failed outside of the task (%s)"
+    _log.error(text, job.task, type(error).__name__, extra=_fields(job))
 
 
 def crashed(job: Claimed, error: BaseException) -> None:
@@ -169,13 +186,3 @@ def _fields(job: Claimed, failure: Failure | None = None) -> dict[str, Any]:
         "trace_id": observe.trace_id(),
     }
     return {**fields, "error_code": failure.code} if failure else fields
-
-
-def _code(error: BaseException) -> str:
-    if isinstance(error, Problem):
-        return error.code
-    for kind, code in _CODES.items():
-        if isinstance(error, kind):
-            return code
-    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", type(error).__name__)
-    return words.upper()

@@ -8,7 +8,8 @@ from typing import Final
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from roadworthy.jobs import tell
-from roadworthy.jobs.attempt import FAILURES, Attempt
+from roadworthy.jobs.attempt import Attempt
+from roadworthy.jobs.failures import describe, passes
 from roadworthy.jobs.insert import Call, new_id
 from roadworthy.jobs.ledger import Claimed
 from roadworthy.jobs.tiers import Tiers
@@ -65,8 +66,10 @@ class Unstored:
         )
         try:
             await attempt.run(call.task.signature.load(call.arguments))
-        except FAILURES as error:  # whatever the task raises: there is nobody else to tell
-            tell.failed_unstored(job, error)
+        except BaseException as error:  # whatever the task raises: there is nobody else to tell
+            if passes(error):
+                raise
+            tell.failed_unstored(job, await describe(error))
 
 
 async def _nothing_to_complete(_: AsyncSession) -> None:

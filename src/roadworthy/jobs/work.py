@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from roadworthy.jobs.ledger import Claimed
 from roadworthy.jobs.task import Task
+from roadworthy.jobs.transactions import not_a_database
 
 __all__ = ["FailedAttempt", "Hook", "Units", "Work", "units_of"]
 
@@ -92,7 +93,13 @@ class Work:
 
 
 def units_of(database: Units | AsyncEngine) -> Units:
-    """Return the database itself, or units on a plain engine of SQLAlchemy."""
+    """Return the database itself, or units on a plain engine of SQLAlchemy.
+
+    Raises:
+        TypeError: It is something else; the text says what to write.
+    """
+    if (wrong := not_a_database(database)) is not None:
+        raise TypeError(wrong)
     return _EngineUnits(database) if isinstance(database, AsyncEngine) else database
 
 

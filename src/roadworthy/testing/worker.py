@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeAlias, TypeVar
 from sqlalchemy import select
 
 from roadworthy.jobs import JobRecord, Jobs, State, clock, records, table, tell
+from roadworthy.jobs.failures import Crash
 from roadworthy.jobs.ledger import Claimed, Ledger, worker_name
 from roadworthy.jobs.moves import in_state
 from roadworthy.jobs.runner import Runner
@@ -90,7 +91,7 @@ class Worker:
         self._crash_at = point
         try:
             yield
-        except _Crash:
+        except Crash:
             self._start()
         else:
             raise AssertionError(_not_reached(point))
@@ -102,7 +103,7 @@ class Worker:
 
     def _reach(self, where: str, _: Claimed) -> None:
         if where == self._crash_at:
-            raise _Crash
+            raise Crash
 
     @asynccontextmanager
     async def _runner(self) -> AsyncGenerator[Runner]:
@@ -134,10 +135,6 @@ class Worker:
             queue, runs_on = first
             claimed = await self._ledger.claim(db, queue=queue, runs_on=runs_on, limit=1)
             return claimed[0] if claimed else None
-
-
-class _Crash(BaseException):
-    """The worker dies here: nothing on the way may catch it."""
 
 
 _first = (
