@@ -26,9 +26,8 @@ class Backoff:
     def __post_init__(self) -> None:
         duration(self.first, "first", example="timedelta(seconds=2)")
         duration(self.most, "most", example="timedelta(minutes=15)")
-        factor: object = self.factor
-        if not isinstance(factor, int | float) or not math.isfinite(factor):
-            raise ValueError(f"factor is {factor!r}, and has to be a number: factor=3.")
+        if not _is_finite(self.factor):
+            raise ValueError(f"factor is {self.factor!r}, and has to be a number: factor=3.")
         if self.first < timedelta(0) or self.most < self.first or self.factor < 1:
             raise ValueError(
                 "Backoff needs 0 <= first <= most and factor >= 1, such as "
@@ -43,3 +42,7 @@ class Backoff:
         except OverflowError:
             wait = longest
         return seconds(wait * random.uniform(0.5, 1))  # noqa: S311 - jitter
+
+
+def _is_finite(number: object) -> bool:
+    return isinstance(number, int | float) and math.isfinite(number)
