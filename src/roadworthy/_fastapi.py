@@ -7,7 +7,8 @@ Five things have no public hook (FastAPI 0.165, Starlette 1.10):
 * answering, or running the endpoint again, from inside a dependency: `Answer`, `Again`;
 * reading the body when all else about the request is known to be right, and hearing how it
   ended: `reads_body`, `streams_body`, `check_parameters`, `body_of`, `when_settled`;
-* reading which dependencies and which body a route has: `dependencies_of`, `takes_json`.
+* reading which dependencies and which body a route has: `dependencies_of`, `takes_json`,
+  `tree_of`, and letting one dependency run right behind another: `Companion`, `when_closed`.
 
 Everything else in this library uses documented interfaces only.
 """
@@ -20,14 +21,20 @@ import logging
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias, TypeVar, cast
 
 from fastapi import FastAPI, params
 from fastapi import routing as _routing
 from fastapi._body_limit import wrap_app_with_body_limit
 from fastapi.dependencies import utils as _utils
-from fastapi.dependencies.models import Dependant
-from fastapi.dependencies.utils import request_params_to_args
+from fastapi.dependencies.models import Dependant, _get_computed_scope, _unwrapped_call
+from fastapi.dependencies.utils import (
+    get_dependant,
+    get_typed_return_annotation,
+    get_typed_signature,
+    request_params_to_args,
+)
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute, APIRouter, RouteContext, iter_route_contexts
 from starlette.applications import Starlette
@@ -41,10 +48,13 @@ __all__ = [
     "TELEMETRY",
     "Again",
     "Answer",
+    "Companion",
     "Settle",
+    "annotation_of",
     "body_media_type",
     "body_of",
     "check_parameters",
+    "closes_late",
     "dependencies_of",
     "hook_routes",
     "included_routers",
@@ -57,14 +67,19 @@ __all__ = [
     "reads_body",
     "remake",
     "response_of",
+    "returned_by",
     "route_contexts",
     "route_of",
     "streams_body",
     "takes_json",
     "template_of",
+    "tree_of",
+    "unwrapped",
     "values_of",
+    "when_closed",
     "when_settled",
     "wrap_outermost",
+    "yields",
 ]
 
 log = logging.getLogger("roadworthy")
@@ -73,6 +88,7 @@ Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
 Prepare: TypeAlias = Callable[[Request], Request]
 Settle: TypeAlias = Callable[[Response | None, BaseException | None], Awaitable[None]]
 """What hears how a request ended."""
+Closed: TypeAlias = Callable[[BaseException | None], Awaitable[None]]
 R = TypeVar("R", bound=Request)
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -87,6 +103,8 @@ _RESPONSE: Final = "roadworthy.response"
 _FUNCTION_STACK: Final = "fastapi_function_astack"
 _MARK: Final = "_roadworthy_hooked"
 _READS_BODY: Final = "__roadworthy_reads_body__"
+_COMPANION: Final = "__roadworthy_companion__"
+_CLOSED: Final = "roadworthy.closed"
 _SETTLE: Final = "roadworthy.settle"
 _PACES: Final = "roadworthy.paces"
 
@@ -126,6 +144,64 @@ def reads_body(dependency: F) -> F:
     """
     setattr(dependency, _READS_BODY, True)
     return dependency
+
+
+@dataclass(frozen=True, slots=True)
+class Companion:
+    """A dependency that runs right after another one, wherever a route has that."""
+
+    of: Dependant
+    """What it runs behind."""
+    run: Callable[..., Any]
+    """It takes `request`, and what `of` gives as `session`; its scope is "function"."""
+    apart: str
+    """What is said at the start of a route that asks `of` for one of its own: `{route}`."""
+
+    def declare_on(self, dependency: F) -> F:
+        """Bring the companion to each route that has this dependency."""
+        setattr(dependency, _COMPANION, self)
+        return dependency
+
+
+def when_closed(request: Request, tell: Closed) -> None:
+    """Call `tell(error)` once the function scope has closed, before anything is sent.
+
+    What it raises is the answer, where there was no error.
+    """
+    request.scope.setdefault(_CLOSED, []).append(tell)
+
+
+def tree_of(dependency: params.Depends) -> Dependant:
+    """Return a dependency with all that it depends on, as FastAPI sees them."""
+    call: Any = dependency.dependency
+    return get_dependant(path="/", call=call, scope=dependency.scope)
+
+
+def yields(dependant: Dependant) -> bool:
+    """Tell whether a dependency does something after the endpoint."""
+    return _get_computed_scope(dependant=replace(dependant, scope=None)) is not None
+
+
+def closes_late(dependant: Dependant) -> bool:
+    """Tell whether a dependency does something when the response has been sent."""
+    return yields(dependant) and dependant.scope != "function"
+
+
+def annotation_of(dependant: Dependant, child: Dependant) -> Any:
+    """Return how a dependency annotates the parameter that another one fills, if it does."""
+    parameters = get_typed_signature(cast("Callable[..., Any]", dependant.call)).parameters
+    parameter = parameters.get(child.name or "")
+    return parameter.annotation if parameter is not None else None
+
+
+def returned_by(call: Callable[..., Any]) -> Any:
+    """Return what a dependency is annotated to return, None where that is nothing."""
+    return get_typed_return_annotation(call)
+
+
+def unwrapped(call: Callable[..., Any]) -> Any:
+    """Return what partials and decorators are around."""
+    return _unwrapped_call(call)
 
 
 def check_parameters(request: Request) -> None:
@@ -209,6 +285,7 @@ def _hook(route: APIRoute) -> None:
     def get_hooked_handler() -> Handler:
         here = _effective(route)
         last = _put_last(here.dependant)
+        _accompany(here)
         handler, reads_json = get_handler(), takes_json(here)
         if not reads_json and not last and not _has_function_scope(here):
             return handler  # nothing to do for it, so nothing to pay
@@ -233,6 +310,40 @@ def _put_last(dependant: Dependant) -> bool:
     reads = {id(child): _put_last(child) for child in dependant.dependencies}
     dependant.dependencies.sort(key=lambda child: reads[id(child)])
     return any(reads.values()) or getattr(dependant.call, _READS_BODY, False)
+
+
+def _accompany(route: Any) -> None:
+    """Put companions behind what they accompany."""
+    declared = [getattr(dep.call, _COMPANION, None) for dep in dependencies_of(route)]
+    for companion in declared:
+        if companion is not None:
+            _accompany_all(route.dependant, companion, route.path)
+
+
+def _accompany_all(dependant: Dependant, companion: Companion, path: str) -> None:
+    children = dependant.dependencies
+    for at, child in reversed(list(enumerate(children))):
+        _accompany_all(child, companion, path)
+        behind = children[at + 1].call if at + 1 < len(children) else None
+        if child.call is companion.of.call and behind is not companion.run:
+            _check_shared(child, companion, path)
+            children.insert(at + 1, _behind(child, companion))
+
+
+def _check_shared(child: Dependant, companion: Companion, path: str) -> None:
+    scopes = {_get_computed_scope(dependant=each) for each in (child, companion.of)}
+    if len(scopes) > 1 or not child.use_cache:
+        raise RuntimeError(companion.apart.format(route=path))
+
+
+def _behind(child: Dependant, companion: Companion) -> Dependant:
+    return Dependant(
+        call=companion.run,
+        path=child.path,
+        scope="function",
+        request_param_name="request",
+        dependencies=[replace(child, name="session")],
+    )
 
 
 def _has_function_scope(route: Any) -> bool:
@@ -288,14 +399,23 @@ async def _run_once(handler: Handler, request: Request, scope: Scope) -> Respons
         async with AsyncExitStack() as stack:
             scope[_FUNCTION_STACK] = stack
             scope[_RESPONSE] = await _answer(handler, request)
+    except BaseException as error:
+        await _tell_closed(scope, error)
+        raise
     finally:
         scope[_FUNCTION_STACK] = outer
+    await _tell_closed(scope, None)
     if scope[_RESPONSE] is None:
         raise RuntimeError(
             "A dependency swallowed an exception after its yield. "
             "Re-raise it there: `except Exception: ...; raise`."
         )
     return cast("Response", scope[_RESPONSE])
+
+
+async def _tell_closed(scope: Scope, error: BaseException | None) -> None:
+    for tell in scope.pop(_CLOSED, ()):
+        await tell(error)
 
 
 async def _answer(handler: Handler, request: Request) -> Response:

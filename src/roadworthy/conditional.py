@@ -48,6 +48,7 @@ __all__ = [
     "RequiredIfMatch",
     "Version",
     "etag",
+    "if_match",
     "set_etag",
 ]
 
@@ -153,6 +154,8 @@ class Match:
     any: bool = False
     """True for `*`: any version, so long as there is one."""
     tags: tuple[ETag, ...] = ()
+    weakened: bool = False
+    """True where weak tags count, too: see `if_match`."""
 
     def allows(self, version: Version | None) -> bool:
         """Tell whether a write may change this version; None says that there is none yet."""
@@ -160,7 +163,7 @@ class Match:
             return True
         if version is None:
             return False
-        return self.any or any(tag.same_bytes(etag(version)) for tag in self.tags)
+        return self.any or any(self._is(tag, etag(version)) for tag in self.tags)
 
     def check(self, version: Version | None) -> None:
         """Refuse the request unless it allows this version.
@@ -186,7 +189,14 @@ class Match:
         """
         if not self.given or self.any:
             return None
-        return tuple(_versions(self.tags, read, largest))
+        return tuple(
+            version
+            for tag, version in _versions(self.tags, read, largest)
+            if self._is(tag, etag(version))
+        )
+
+    def _is(self, tag: ETag, current: ETag) -> bool:
+        return tag.same_meaning(current) if self.weakened else tag.same_bytes(current)
 
     def require(self) -> None:
         """Refuse a request without If-Match.
@@ -291,21 +301,35 @@ _IfMatchHeader: TypeAlias = Annotated[
 ]
 
 
-@amends_openapi(_document_etag)
-@problems.raises(PreconditionFailed)
-async def _if_match(request: Request, _header: _IfMatchHeader = None) -> Match:
-    text = _field(request, "if-match")
-    if text is None:
-        return Match()
-    read = _read(text)
-    return Match(given=True, any=read == "*", tags=read if isinstance(read, tuple) else ())
+def if_match(*, required: bool = False, weakened: bool = False) -> Any:
+    """Return a dependency like that of `IfMatch`, with other terms.
 
+        IfMatch = Annotated[Match, if_match(weakened=True)]
 
-@amends_openapi(_document_required)
-@problems.raises(PreconditionRequired)
-async def _required_if_match(match: Annotated[Match, Depends(_if_match)]) -> Match:
-    match.require()
-    return match
+    Where it is `required`, a request without one is answered 428. A proxy that compresses
+    sends `W/"7"` for `"7"`, since the bytes are no longer the same, and RFC 9110 §13.1.1
+    lets such a tag match nothing: each write behind that proxy is 412. With `weakened`, it
+    matches all the same. That is safe where a tag names a version of the resource, as
+    those of `etag` do, and not only some of its bytes.
+    """
+
+    @amends_openapi(_document_etag)
+    @problems.raises(PreconditionFailed)
+    async def match(request: Request, _header: _IfMatchHeader = None) -> Match:
+        text = _field(request, "if-match")
+        if text is None:
+            return Match(weakened=weakened)
+        read = _read(text)
+        tags = read if isinstance(read, tuple) else ()
+        return Match(given=True, any=read == "*", tags=tags, weakened=weakened)
+
+    @amends_openapi(_document_required)
+    @problems.raises(PreconditionRequired)
+    async def required_match(found: Annotated[Match, Depends(match)]) -> Match:
+        found.require()
+        return found
+
+    return Depends(required_match if required else match)
 
 
 # It declares no 412: that is for the routes, mostly PUT, that can answer it.
@@ -324,9 +348,9 @@ async def _if_none_match(request: Request, response: Response) -> NoneMatch:
     )
 
 
-IfMatch: TypeAlias = Annotated[Match, Depends(_if_match)]
+IfMatch: TypeAlias = Annotated[Match, if_match()]
 """Parameter: the If-Match of the request, given or not."""
-RequiredIfMatch: TypeAlias = Annotated[Match, Depends(_required_if_match)]
+RequiredIfMatch: TypeAlias = Annotated[Match, if_match(required=True)]
 """Parameter: the If-Match of the request, which is answered 428 without one."""
 IfNoneMatch: TypeAlias = Annotated[NoneMatch, Depends(_if_none_match)]
 """Parameter: the If-None-Match of the request, given or not."""
@@ -353,12 +377,16 @@ class ConditionalGet:
 
         async def send_changes(message: Message) -> None:
             nonlocal unchanged
+            if unchanged:
+                return  # whatever it is: a 304 has no body, however that would be sent
             if message["type"] == "http.response.start":
-                unchanged = message["status"] == HTTPStatus.OK and _names(tags, message)
-                message = _without_body(message) if unchanged else message
-            elif unchanged and message["type"] == "http.response.body":
-                message = {**message, "body": b""}
-            await send(message)
+                unchanged = _is_successful(message) and _names(tags, message)
+            if not unchanged:
+                await send(message)
+                return
+            # Its end is sent with it: middleware outside has nothing to hold back or to add to.
+            await send(_not_modified(message))
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
 
         await self.app(scope, receive, send_changes)
 
@@ -379,14 +407,22 @@ def _names(tags: tuple[ETag, ...] | str, message: Message) -> bool:
     return False
 
 
-def _without_body(message: Message) -> Message:
-    # What tells of the body is in the 200 that the client has (RFC 9110 §15.4.5).
+def _is_successful(message: Message) -> bool:
+    # A part, too: the condition is judged before the range (RFC 9110 §13.2.2).
+    return bool(HTTPStatus.OK <= message["status"] < HTTPStatus.MULTIPLE_CHOICES)
+
+
+def _not_modified(message: Message) -> Message:
+    # What tells of the body is in the 200 that the client has (RFC 9110 §15.4.5). Other
+    # members of the message, such as `trailers`, promise what will not come.
     headers = [pair for pair in message["headers"] if pair[0].lower() not in _OF_THE_BODY]
-    return {**message, "status": int(HTTPStatus.NOT_MODIFIED), "headers": headers}
+    status = int(HTTPStatus.NOT_MODIFIED)
+    return {"type": "http.response.start", "status": status, "headers": headers}
 
 
 _OF_THE_BODY: Final = frozenset(
     {b"content-length", b"content-type", b"content-encoding", b"content-language"}
+    | {b"content-range", b"transfer-encoding", b"trailer"}
 )
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD"})
 _ETAGC: Final = r"[\x21\x23-\x7e\x80-\xff]*+"
@@ -419,7 +455,9 @@ def _read(text: str) -> tuple[ETag, ...] | str | None:
     return tuple(tags)
 
 
-def _versions(tags: tuple[ETag, ...], read: Callable[[str], V], largest: int) -> Iterator[V]:
+def _versions(
+    tags: tuple[ETag, ...], read: Callable[[str], V], largest: int
+) -> Iterator[tuple[ETag, V]]:
     for tag in tags:
         try:
             version = read(unquote(tag.opaque))
@@ -427,5 +465,5 @@ def _versions(tags: tuple[ETag, ...], read: Callable[[str], V], largest: int) ->
             continue
         # "07" reads as 7, but is not the tag of 7; and no text column holds a NUL.
         storable = abs(version) <= largest if isinstance(version, int) else "%00" not in tag.opaque
-        if storable and tag.same_bytes(etag(version)):
-            yield version
+        if storable:
+            yield tag, version

@@ -18,6 +18,7 @@ from roadworthy.idempotency._errors import (
     IdempotencyKeyRequired,
     IdempotencyKeyReused,
 )
+from roadworthy.idempotency._guard import TransactionEnded
 from roadworthy.idempotency._kept import CannotKeep
 from roadworthy.idempotency._key import Key
 
@@ -29,6 +30,7 @@ __all__ = [
     "IdempotencyKeyRequired",
     "IdempotencyKeyReused",
     "Key",
+    "TransactionEnded",
     "by_authorization",
     "metadata",
     "sweep",

@@ -1,10 +1,12 @@
 """The table of kept answers, and all that is asked of it."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 try:
     import sqlalchemy as sa
+    from sqlalchemy.dialects import postgresql, sqlite
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 except ModuleNotFoundError as error:
     raise ModuleNotFoundError(
@@ -13,7 +15,7 @@ except ModuleNotFoundError as error:
 
 from roadworthy.idempotency._kept import Kept
 
-__all__ = ["find", "forget", "insert", "metadata", "milliseconds", "sweep", "table"]
+__all__ = ["claim", "find", "forget", "keep", "metadata", "milliseconds", "sweep", "table"]
 
 metadata = sa.MetaData()
 """For Alembic, and in tests: `await connection.run_sync(metadata.create_all)`."""
@@ -32,8 +34,16 @@ table = sa.Table(
 """One row for each answer that is kept.
 
 `id` is the SHA-256 of caller, route and key, which are stored nowhere; `expires_at_ms`
-counts milliseconds since 1970 in UTC, so that every database compares it alike.
+counts milliseconds since 1970 in UTC, so that every database compares it alike. `status`
+is 0 while the request runs: nobody else sees such a row, unless what the request wrote
+was committed apart from its answer.
 """
+
+_INSERTS: Final[dict[str, Callable[[sa.Table], postgresql.Insert | sqlite.Insert]]] = {
+    "postgresql": postgresql.insert,
+    "sqlite": sqlite.insert,
+}
+"""Of the databases that can leave a row alone that is there, and say so."""
 
 
 async def find(connection: AsyncConnection, key_id: str) -> sa.Row[Any] | None:
@@ -46,26 +56,37 @@ async def forget(connection: AsyncConnection, key_id: str) -> None:
     await connection.execute(sa.delete(table).where(table.c.id == key_id))
 
 
-async def insert(
-    connection: AsyncConnection,
-    kept: Kept,
-    *,
-    key_id: str,
-    route: str,
-    fingerprint: str,
-    expires: datetime,
-) -> None:
-    """Keep an answer under this key."""
-    row = {
+async def claim(
+    connection: AsyncConnection, key_id: str, *, route: str, fingerprint: str, expires: datetime
+) -> bool:
+    """Write a row without an answer; return whether there was none yet.
+
+    Whatever becomes of the transaction, what it wrote is there only together with this
+    row: even who ends it behind our back does nothing twice.
+    """
+    row: dict[str, Any] = {
         "id": key_id,
         "route": route,
         "fingerprint": fingerprint,
-        "status": kept.status,
-        "headers": kept.headers,
-        "body": kept.body,
+        "status": 0,
+        "headers": [],
+        "body": b"",
         "expires_at_ms": milliseconds(expires),
     }
-    await connection.execute(sa.insert(table), row)
+    insert = _INSERTS.get(connection.dialect.name)
+    if insert is None:
+        if await find(connection, key_id) is not None:
+            return False
+        await connection.execute(sa.insert(table), row)
+        return True
+    result = await connection.execute(insert(table).on_conflict_do_nothing(), row)
+    return result.rowcount == 1
+
+
+async def keep(connection: AsyncConnection, key_id: str, kept: Kept) -> None:
+    """Write the answer into the row of this key."""
+    answer = {"status": kept.status, "headers": kept.headers, "body": kept.body}
+    await connection.execute(sa.update(table).where(table.c.id == key_id), answer)
 
 
 async def sweep(session: AsyncSession, *, now: datetime | None = None, limit: int = 1000) -> int:

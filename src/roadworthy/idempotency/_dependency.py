@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from inspect import isasyncgenfunction, isgeneratorfunction
-from typing import Annotated, Any, Final, TypeAlias, get_args
+from functools import partial
+from typing import Annotated, Any, Final, TypeAlias
 
 from fastapi import Depends, Header, Request, params
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from roadworthy import _fastapi, problems
@@ -20,9 +20,11 @@ from roadworthy.idempotency._errors import (
     IdempotencyKeyReused,
 )
 from roadworthy.idempotency._fingerprint import digest, fingerprint_of
+from roadworthy.idempotency._guard import Guard, TransactionEnded
 from roadworthy.idempotency._kept import REPLAYED, Kept, keep
 from roadworthy.idempotency._key import PATTERN, Key, read_key
 from roadworthy.idempotency._observe import replayed
+from roadworthy.idempotency._sessions import judge, sync_session_of
 from roadworthy.idempotency._turns import Turns, lock
 from roadworthy.problems.declare import amends_openapi
 
@@ -93,7 +95,7 @@ class Idempotency:
         caller: Callable[[Request], str] = by_authorization,
         clock: Callable[[], datetime] = _utc_now,
     ) -> None:
-        _check(session)
+        self._source = judge(session)
         self.session, self.ttl, self.wait, self.max_bytes = session, ttl, wait, max_bytes
         self.caller, self.clock = caller, clock
         self._turns = Turns()
@@ -107,7 +109,7 @@ class Idempotency:
     ) -> AsyncGenerator[_Attempt | None]:
         # This is a dependency of its own so that all waiting for this process, and for
         # the client's body, happens before the session holds a connection.
-        if idempotency_key is None or request.method not in METHODS:
+        if idempotency_key is None or not _counts(request):
             yield None
             return
         key = read_key(", ".join(request.headers.getlist("idempotency-key")))
@@ -119,60 +121,114 @@ class Idempotency:
             yield _Attempt(key, key_id, route, fingerprint, until)
 
     def _claiming(self) -> Callable[..., AsyncGenerator[Key | None]]:
+        guarding = self._guarding()
+
         @problems.raises(IdempotencyKeyInvalid, IdempotencyKeyReused, IdempotencyInProgress)
         async def claim(
             request: Request,
             attempt: Annotated[_Attempt | None, Depends(self._attempt, scope="function")],
             session: Any,
+            guard: Annotated[Guard | None, Depends(guarding, scope="function")],
         ) -> AsyncGenerator[Key | None]:
-            if attempt is None:
+            if attempt is None or guard is None:
                 yield None
                 return
             _check_hooked(request)
             connection = await session.connection()
-            if kept := await self._claim(connection, attempt):
+            guard.watch(connection.sync_connection)
+            if kept := await self._claim(connection, attempt, request):
+                guard.undo()
                 replayed(attempt.route)
                 raise _fastapi.Answer(kept.response())
+            forget = partial(answers.forget, connection, attempt.id)
+            guard.hold(connection.sync_connection, forget)
             yield attempt.key
-            await self._keep(connection, attempt, request)
+            await self._keep(connection, attempt, request, guard)
 
         claim.__annotations__["session"] = self.session
-        return amends_openapi(_document)(claim)
+        # Others may have the session before the key is claimed: whoever looks up the caller.
+        companion = _fastapi.Companion(self._source.dependant, guarding, apart=_APART)
+        return companion.declare_on(amends_openapi(_document)(claim))
 
-    async def _claim(self, connection: AsyncConnection, attempt: _Attempt) -> Kept | None:
+    def _guarding(self) -> Callable[..., AsyncGenerator[Guard | None]]:
+        async def guarding(request: Request, session: Any) -> AsyncGenerator[Guard | None]:
+            if "idempotency-key" not in request.headers or not _counts(request):
+                yield None
+                return
+            guard = Guard(sync_session_of(session))
+            _fastapi.when_closed(request, guard.close)
+            try:
+                yield guard
+                guard.finish()
+            except Exception as error:
+                fault = guard.fault_of(error)
+                guard.undo()
+                if fault is None or fault is error:
+                    raise
+                raise fault from error
+            except BaseException:
+                guard.undo()
+                raise
+
+        guarding.__annotations__["session"] = self.session
+        return guarding
+
+    async def _claim(
+        self, connection: AsyncConnection, attempt: _Attempt, request: Request
+    ) -> Kept | None:
         """Hold the key until the transaction ends; return its answer if there is one."""
         await lock(connection, attempt.id, until=attempt.until)
-        row = await answers.find(connection, attempt.id)
-        if row is None:
+        if await self._write_claim(connection, attempt, request):
             return None
-        if row.expires_at_ms <= answers.milliseconds(self.clock()):
+        row = await answers.find(connection, attempt.id)
+        if row is None or row.expires_at_ms <= answers.milliseconds(self.clock()):
             await answers.forget(connection, attempt.id)
+            await self._write_claim(connection, attempt, request)
             return None
         if row.fingerprint != attempt.fingerprint:
             raise IdempotencyKeyReused
+        if not row.status:
+            raise TransactionEnded(_NO_ANSWER)
         return Kept(row.status, row.headers, row.body)
 
-    async def _keep(self, connection: AsyncConnection, attempt: _Attempt, request: Request) -> None:
-        """Store the answer beside its effects, before they are committed."""
-        response = _fastapi.response_of(request)
-        if response is None or response.status_code >= _FIRST_FAILURE:
-            return
+    async def _write_claim(
+        self, connection: AsyncConnection, attempt: _Attempt, request: Request
+    ) -> bool:
         try:
-            await answers.insert(
+            return await answers.claim(
                 connection,
-                keep(response, max_bytes=self.max_bytes),
-                key_id=attempt.id,
+                attempt.id,
                 route=attempt.route,
                 fingerprint=attempt.fingerprint,
                 expires=self.clock() + self.ttl,
             )
-        except IntegrityError:
+        except DBAPIError as error:
             # The transaction's snapshot is older than the lock (REPEATABLE READ), or there
-            # was no lock: another one was first. Undo, and find its answer in a new run.
-            if request.scope.get(_RAN_AGAIN):
+            # was no lock: another one was first. Find its answer in a new run.
+            if request.scope.get(_RAN_AGAIN) or not _came_second(error):
                 raise
             request.scope[_RAN_AGAIN] = True
             raise _fastapi.Again(pause=0) from None
+
+    async def _keep(
+        self, connection: AsyncConnection, attempt: _Attempt, request: Request, guard: Guard
+    ) -> None:
+        """Store the answer beside its effects, before they are committed."""
+        response = _fastapi.response_of(request)
+        if response is None or response.status_code >= _FIRST_FAILURE:
+            guard.undo()
+            return
+        guard.check()
+        await answers.keep(connection, attempt.id, keep(response, max_bytes=self.max_bytes))
+        guard.release()
+
+
+def _counts(request: Request) -> bool:
+    return request.method in METHODS
+
+
+def _came_second(error: DBAPIError) -> bool:
+    return isinstance(error, IntegrityError) or getattr(error.orig, "sqlstate", "") == "40001"
 
 
 def _requiring(once: Idempotency) -> Callable[..., Any]:
@@ -189,20 +245,6 @@ def _requiring(once: Idempotency) -> Callable[..., Any]:
 def _route(request: Request) -> str:
     path = getattr(_fastapi.route_of(request.scope), "path", request.scope["path"])
     return f"{request.method} {request.scope.get('root_path', '')}{path}"
-
-
-def _check(session: Any) -> None:
-    for found in get_args(session)[1:]:
-        if isinstance(found, params.Depends):
-            call = found.dependency
-            yields = isasyncgenfunction(call) or isgeneratorfunction(call)
-            if yields and found.scope != "function":
-                break
-            return
-    raise TypeError(
-        "Idempotency() takes the session's annotated dependency, which closes before the "
-        'response: Idempotency(Annotated[AsyncSession, Depends(your_session, scope="function")]).'
-    )
 
 
 def _check_hooked(request: Request) -> None:
@@ -225,6 +267,16 @@ def _document_required(operation: dict[str, Any], _schemas: dict[str, Any]) -> N
             parameter["required"] = True
 
 
+_APART: Final = (
+    "{route} takes the session of Idempotency() in another scope, or without the cache: what it "
+    "writes is in another transaction than its key. Use one annotation for all of it: "
+    'Annotated[AsyncSession, Depends(your_session, scope="function")].'
+)
+_NO_ANSWER: Final = (
+    "An earlier request with this Idempotency-Key has committed what it wrote without its "
+    "answer: by SQL of its own, or on the driver's connection. It is not done again. Let the "
+    "session's dependency commit."
+)
 _REPLAYED_HEADER: Final = {
     "description": "`true` where the answer is that of an earlier request with the same key.",
     "schema": {"type": "string", "enum": ["true"]},

@@ -1,0 +1,79 @@
+"""`Call`: the line of a user's code that a library was called from, for an error's text."""
+
+import linecache
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from inspect import currentframe, unwrap
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Any, Final
+
+from greenlet import getcurrent  # type: ignore[import-untyped] # it has no types
+
+__all__ = ["Call", "current_call", "raised_by"]
+
+_LIBRARIES: Final = frozenset({"sqlalchemy", "greenlet", "contextlib", "roadworthy", "sqlmodel"})
+"""Packages between a user's line and ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One line, as `str()` tells it: `await tx.commit()` (shop.py:31, in add_order)."""
+
+    file: str
+    line: int
+    function: str
+    called: str
+    """The function that the line has called."""
+
+    def __str__(self) -> str:
+        text = linecache.getline(self.file, self.line).strip() or f"{self.called}()"
+        return f"`{text}` ({Path(self.file).name}:{self.line}, in {self.function})"
+
+
+def current_call() -> Call | None:
+    """Return the call that we are in, as its user wrote it."""
+    return _first_of_a_user((frame, frame.f_lineno) for frame in _outwards())
+
+
+def raised_by(error: BaseException, functions: Iterable[Callable[..., Any]]) -> Call | None:
+    """Return the call that led to an exception, if one of these functions has raised it."""
+    steps = list(_steps(error.__traceback__))
+    codes = {unwrap(function).__code__ for function in functions}
+    if not steps or steps[-1][0].f_code not in codes:
+        return None
+    return _first_of_a_user(reversed(steps))
+
+
+def _first_of_a_user(places: Iterable[tuple[FrameType, int]]) -> Call | None:
+    called = ""
+    for frame, line in places:
+        if not _is_of_a_library(frame):
+            code = frame.f_code
+            return Call(code.co_filename, line, code.co_name, called)
+        called = frame.f_code.co_name
+    return None
+
+
+def _is_of_a_library(frame: FrameType) -> bool:
+    name: str = frame.f_globals.get("__name__", "")
+    # Wrappers that are made of text at run-time have a name of nobody's file.
+    return name.partition(".")[0] in _LIBRARIES or frame.f_code.co_filename.startswith("<")
+
+
+def _outwards() -> Iterator[FrameType]:
+    """Yield all frames from here, those beyond SQLAlchemy's greenlets too."""
+    greenlet: Any = getcurrent()
+    frame = currentframe()
+    while greenlet is not None:
+        while frame is not None:
+            yield frame
+            frame = frame.f_back
+        greenlet = greenlet.parent
+        frame = None if greenlet is None else greenlet.gr_frame
+
+
+def _steps(traceback: TracebackType | None) -> Iterator[tuple[FrameType, int]]:
+    while traceback is not None:
+        yield traceback.tb_frame, traceback.tb_lineno
+        traceback = traceback.tb_next

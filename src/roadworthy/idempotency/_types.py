@@ -1,0 +1,65 @@
+"""Tell which classes an annotation promises, and whether a session of one can be awaited."""
+
+import inspect
+import types
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Coroutine,
+    Generator,
+    Iterable,
+    Iterator,
+)
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from typing import Annotated, Any, Final, Union, get_args, get_origin
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from roadworthy import _fastapi
+
+__all__ = ["can_await", "given_by", "is_of_no_type", "taken_as"]
+
+_GIVING: Final = frozenset(
+    {AsyncGenerator, AsyncIterator, AsyncIterable, Generator, Iterator, Iterable, Awaitable}
+    | {AbstractAsyncContextManager, AbstractContextManager}
+)
+"""What a dependency is said to return that gives something else."""
+_NOTHING: Final = (Any, types.NoneType, inspect.Parameter.empty)
+"""What looks like a class from here (`Any` is one since Python 3.11), and names none."""
+
+
+def can_await(kind: type) -> bool:
+    """Tell whether a session of this class has a connection that is awaited."""
+    return inspect.iscoroutinefunction(getattr(kind, "connection", None))
+
+
+def is_of_no_type(kind: type) -> bool:
+    """Tell whether a class says nothing: a session may be one, whatever it is."""
+    return issubclass(AsyncSession, kind) or bool(getattr(kind, "_is_protocol", False))
+
+
+def taken_as(annotation: Any) -> tuple[type, ...]:
+    """Return the classes that an annotation names, nothing where it says nothing."""
+    annotation = getattr(annotation, "__value__", annotation)  # of `type Name = ...`
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        return taken_as(get_args(annotation)[0])
+    if origin in {Union, types.UnionType}:
+        return tuple(kind for arm in get_args(annotation) for kind in taken_as(arm))
+    kind = origin or annotation
+    known = isinstance(kind, type) and kind not in _NOTHING
+    return (kind,) if known else ()
+
+
+def given_by(call: Any) -> tuple[type, ...]:
+    """Return the classes of what a dependency gives, as far as it says so."""
+    made = _fastapi.unwrapped(call)
+    if isinstance(made, type):
+        return (made,)
+    annotation = _fastapi.returned_by(call)
+    while get_origin(annotation) in _GIVING | {Coroutine}:
+        given = get_args(annotation)
+        annotation = given[-1] if get_origin(annotation) is Coroutine else given[0]
+    return taken_as(annotation)
