@@ -5,7 +5,7 @@ the response has been sent, and one that cannot be awaited.
 """
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Final, NamedTuple, get_args, get_origin
+from typing import Annotated, Any, Final, NamedTuple, cast, get_args, get_origin
 
 from fastapi import params
 from fastapi.dependencies.models import Dependant
@@ -47,13 +47,16 @@ def sync_session_of(session: Any) -> Session | None:
     Raises:
         TypeError: It cannot be awaited.
     """
-    scoped = isinstance(session, async_scoped_session)
-    here: object = session() if scoped else session
+    here = cast("object", session() if _is_scoped(session) else session)
     if isinstance(here, AsyncSession):
         return here.sync_session
     if not can_await(type(here)):
         raise TypeError(_CANNOT_AWAIT.format(kind=type(here).__name__))
     return None
+
+
+def _is_scoped(session: object) -> bool:
+    return isinstance(session, async_scoped_session)
 
 
 def _declared(session: Any) -> tuple[Any, params.Depends]:
