@@ -4,8 +4,9 @@ import importlib.util
 
 import pytest
 from fastapi import Depends, FastAPI
+from pydantic import BaseModel
 
-from roadworthy import problems
+from roadworthy import limits, problems
 from roadworthy.problems import Problem
 
 
@@ -39,11 +40,13 @@ def test_the_shape_that_is_not_sent_is_not_documented(document):
 
 
 def test_a_route_lists_what_it_its_dependencies_and_the_contract_answer(document):
-    assert statuses(document, "post", "/orders") == {"200", "400", "413", "415", "422", "500"}
-    assert statuses(document, "get", "/stock") == {"200", "409", "500"}
-    assert statuses(document, "get", "/me") == {"200", "401", "422", "500"}
+    assert statuses(document, "post", "/orders") == {
+        *("200", "400", "405", "413", "415", "422", "500")
+    }
+    assert statuses(document, "get", "/stock") == {"200", "405", "409", "500"}
+    assert statuses(document, "get", "/me") == {"200", "401", "405", "422", "500"}
     assert statuses(document, "post", "/v1/orders/{number}") == {
-        *("200", "400", "404", "413", "415", "422", "500")
+        *("200", "400", "404", "405", "413", "415", "422", "500")
     }
     assert codes(document, "get", "/me", "401") == {"NOT_SIGNED_IN"}
 
@@ -140,7 +143,7 @@ def test_routes_added_after_the_first_look_are_documented_too():
     @app.get("/new")
     def new(limit: int) -> None: ...
 
-    assert statuses(app.openapi(), "get", "/new") == {"200", "422", "500"}
+    assert statuses(app.openapi(), "get", "/new") == {"200", "405", "422", "500"}
 
 
 def test_responses_without_install_still_make_a_document():
@@ -155,3 +158,49 @@ def test_responses_without_install_still_make_a_document():
     def root() -> None: ...
 
     assert app.openapi()["paths"]["/"]["get"]["responses"]["410"] == {"description": "Gone"}
+
+
+def test_a_wrong_method_is_documented_with_what_is_allowed(document):
+    answer = document["paths"]["/orders"]["post"]["responses"]["405"]
+
+    assert {"Allow", "X-Error-Code", "X-Request-ID"} == answer["headers"].keys()
+
+
+def test_what_a_user_has_documented_of_a_status_stays_beside_ours():
+    class Mine(BaseModel):
+        reason: str
+
+    app = FastAPI()
+    problems.install(app)
+    header = {"X-Mine": {"schema": {"type": "string"}}}
+
+    @app.get(
+        "/{item_id}",
+        responses={404: {"model": Mine, "description": "No such item.", "headers": header}},
+    )
+    def item(item_id: str) -> None: ...
+
+    answer = app.openapi()["paths"]["/{item_id}"]["get"]["responses"]["404"]
+    assert answer["description"] == "No such item."
+    assert {"X-Mine", "X-Error-Code"} <= answer["headers"].keys()
+    refs = [one["$ref"] for one in answer["content"]["application/json"]["schema"]["anyOf"]]
+    assert [ref.rsplit("/", 1)[1] for ref in refs] == ["Mine", "NotFoundError"]
+    assert set(answer["content"]) == {"application/json", "application/problem+json"}
+
+
+def test_what_a_layer_around_all_routes_answers_is_documented_of_each():
+    app = FastAPI()
+    limits.install(app, at_most=10)
+    problems.install(app)
+
+    @app.get("/plain")
+    def plain() -> None: ...
+
+    @app.get("/probe", responses={503: {"description": "Not so"}})
+    def probe() -> None: ...
+
+    paths = app.openapi()["paths"]
+    told = paths["/plain"]["get"]["responses"]["503"]
+    assert {"X-Error-Code", "Retry-After"} <= told["headers"].keys()
+    assert paths["/probe"]["get"]["responses"]["503"]["description"] == "Not so"
+    assert "content" not in paths["/probe"]["get"]["responses"]["503"]

@@ -9,6 +9,7 @@ from roadworthy import _fastapi
 from roadworthy.limits.layer import Layer
 from roadworthy.limits.terms import Terms
 from roadworthy.problems import Problem, ServiceUnavailable
+from roadworthy.problems.declare import every_route_raises
 
 __all__ = ["install"]
 
@@ -46,7 +47,14 @@ def install(
         body_min_rate=body_min_rate,
         cancel_on_disconnect=cancel_on_disconnect,
     )
+    if at_most is not None or time is not None:
+        every_route_raises(app, *_answers(problem))
     _fastapi.wrap_outermost(app, lambda inner: Layer(inner, terms))
+
+
+def _answers(problem: Callable[[], Problem]) -> tuple[type[Problem], ...]:
+    declared = problem if isinstance(problem, type) else ServiceUnavailable
+    return tuple(dict.fromkeys((ServiceUnavailable, declared)))
 
 
 def _seconds(duration: timedelta | None) -> float | None:

@@ -3,15 +3,27 @@
 from collections.abc import Callable, Iterator
 from typing import Any, Final, TypeVar
 
+from starlette.applications import Starlette
+
 from roadworthy.problems.problem import Problem
 
-__all__ = ["AMENDS", "Documented", "amends_openapi", "declared_by", "raises", "responses"]
+__all__ = [
+    "AMENDS",
+    "Documented",
+    "amends_openapi",
+    "declared_by",
+    "every_route_raises",
+    "raised_by_all",
+    "raises",
+    "responses",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 AMENDS: Final = "__roadworthy_openapi__"
 """Attribute of a dependency that takes part in the documentation of its operations."""
 
+_EVERYWHERE: Final = "roadworthy_raises"
 _RAISES: Final = "__roadworthy_raises__"
 
 
@@ -52,6 +64,17 @@ def amends_openapi(amend: Callable[[dict[str, Any], dict[str, Any]], None]) -> C
         return dependency
 
     return attach
+
+
+def every_route_raises(app: Starlette, *problems: type[Problem]) -> None:
+    """Declare what any route of an application can answer with, because of a layer around it."""
+    known = getattr(app.state, _EVERYWHERE, ())
+    setattr(app.state, _EVERYWHERE, (*known, *problems))
+
+
+def raised_by_all(app: Starlette) -> tuple[type[Problem], ...]:
+    """Return what `every_route_raises` declared."""
+    return getattr(app.state, _EVERYWHERE, ())
 
 
 def declared_by(dependency: object) -> Iterator[type[Problem]]:

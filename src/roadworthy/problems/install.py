@@ -15,8 +15,8 @@ from starlette.types import ASGIApp
 
 from roadworthy import _fastapi
 from roadworthy.problems.answer import Contract, handle
+from roadworthy.problems.documenting import document
 from roadworthy.problems.leftover import Linger, LingeringClose
-from roadworthy.problems.openapi import document
 from roadworthy.problems.outermost import Innermost, Observer, Outermost
 from roadworthy.problems.pages import page
 from roadworthy.problems.report import Spelling
@@ -76,6 +76,8 @@ def _outermost(
     # last: each route before it would cost every request a look.
     app.add_route(f"{contract.types}/{{code}}", page, methods=["GET"], include_in_schema=False)
     for mounted in _mounted(app.routes):
+        if isinstance(mounted, FastAPI):
+            document(mounted)
         if mounted.middleware_stack is None:
             _register(mounted)
     return Outermost(

@@ -14,11 +14,11 @@ from typing_extensions import TypedDict  # Pydantic needs this one before Python
 
 from roadworthy import _fastapi
 from roadworthy.problems import standard
-from roadworthy.problems.declare import AMENDS, Documented, declared_by
+from roadworthy.problems.declare import AMENDS, Documented, declared_by, raised_by_all
 from roadworthy.problems.problem import Problem
 from roadworthy.problems.report import ENVELOPE, PROBLEM_JSON
 
-__all__ = ["document"]
+__all__ = ["amend"]
 
 Schema = dict[str, Any]
 
@@ -30,29 +30,16 @@ _REQUEST_ID: Final[Schema] = {
 }
 
 
-def document(app: FastAPI) -> None:
-    """Amend what `app.openapi()` returns, each time it is made anew."""
-    generate = app.openapi
-    amended: list[Schema] = []
-
-    def openapi() -> Schema:
-        schema = generate()
-        if not amended or amended[0] is not schema:
-            _amend(app, schema)
-            amended[:] = [schema]
-        return schema
-
-    setattr(app, "openapi", openapi)  # noqa: B010 - it is a method
-
-
-def _amend(app: FastAPI, schema: Schema) -> None:
+def amend(app: FastAPI, schema: Schema) -> None:
+    """Amend a document of the application; one that is amended already stays as it is."""
     components: Schema = schema.setdefault("components", {}).setdefault("schemas", {})
+    paths: Schema = schema.setdefault("paths", {})
     for context in _fastapi.route_contexts(app):
         for method in context.methods or ():
-            operation = schema["paths"].get(context.path_format, {}).get(method.lower())
+            operation = paths.get(context.path_format, {}).get(method.lower())
             if operation is not None:
                 _amend_operation(app, context, operation, components)
-    used = str(schema["paths"])
+    used = str(paths)
     for name in _STALE:
         if name in components and f"{_REF}{name}'" not in used:
             del components[name]
@@ -61,15 +48,55 @@ def _amend(app: FastAPI, schema: Schema) -> None:
 def _amend_operation(app: FastAPI, route: Any, operation: Schema, components: Schema) -> None:
     for hook in _hooks(route):
         hook(operation, components)
-    answers: Schema = operation["responses"]
+    _without_twins(operation)
+    answers: Schema = operation.setdefault("responses", {})
     if _REF + "HTTPValidationError" in str(answers.get("422")):
         del answers["422"]
     problems = dict.fromkeys([*_declared(route), *_implied(app, route, operation)])
+    problems |= dict.fromkeys(p for p in raised_by_all(app) if str(p.status) not in answers)
     for status in sorted({problem.status for problem in problems}):
         these = [problem for problem in problems if problem.status == status]
-        answers[str(status)] = _response(these, components)
+        own = None if _is_ours(route, status) else answers.get(str(status))
+        answers[str(status)] = _joined(own, _response(these, components))
     for answer in answers.values():
         answer.setdefault("headers", {}).setdefault("X-Request-ID", _REQUEST_ID)
+
+
+def _without_twins(operation: Schema) -> None:
+    """Leave out parameters that were added once more, where a document is amended again."""
+    parameters = operation.get("parameters")
+    if parameters:
+        named = {(p.get("name"), p.get("in"), p.get("$ref")): p for p in reversed(parameters)}
+        operation["parameters"] = list(named.values())[::-1]
+
+
+def _is_ours(route: Any, status: int) -> bool:
+    answer = route.responses.get(status, route.responses.get(str(status)))
+    return isinstance(answer, Documented)
+
+
+def _joined(own: Schema | None, ours: Schema) -> Schema:
+    """Add our answers to those of the same status that the user has documented."""
+    if own is None:
+        return ours
+    content = {
+        media_type: {
+            **ours["content"].get(media_type, {}),
+            **own.get("content", {}).get(media_type, {}),
+        }
+        for media_type in dict.fromkeys([*own.get("content", {}), *ours["content"]])
+    }
+    for media_type, told in ours["content"].items():
+        theirs = own.get("content", {}).get(media_type, {}).get("schema")
+        content[media_type]["schema"] = _either(theirs, told["schema"])
+    headers = {**ours["headers"], **own.get("headers", {})}
+    return {**ours, **own, "headers": headers, "content": content}
+
+
+def _either(theirs: Schema | None, ours: Schema) -> Schema:
+    choices = [one for schema in (theirs, ours) if schema for one in schema.get("anyOf", [schema])]
+    distinct = [choice for at, choice in enumerate(choices) if choice not in choices[:at]]
+    return distinct[0] if len(distinct) == 1 else {"anyOf": distinct}
 
 
 def _hooks(route: Any) -> Iterator[Callable[[Schema, Schema], None]]:
@@ -94,6 +121,7 @@ def _implied(app: FastAPI, route: Any, operation: Schema) -> Iterator[type[Probl
         yield standard.ValidationFailed
     if "requestBody" in operation:
         yield from _implied_by_body(app, route)
+    yield standard.MethodNotAllowed
     yield standard.InternalError
 
 
@@ -109,10 +137,9 @@ def _implied_by_body(app: FastAPI, route: Any) -> Iterator[type[Problem]]:
 def _response(problems: list[type[Problem]], components: Schema) -> Schema:
     for problem in problems:
         _add_schemas(problem, components)
-    headers: Schema = {
-        "X-Error-Code": {"schema": {"type": "string", "enum": [p.code for p in problems]}}
-    }
-    for name in (name for problem in problems for name in problem.headers or {}):
+    codes = dict.fromkeys(problem.code for problem in problems)
+    headers: Schema = {"X-Error-Code": {"schema": {"type": "string", "enum": list(codes)}}}
+    for name in (name for problem in problems for name in _sent_with(problem)):
         headers[name] = {"schema": {"type": "string"}}
     return {
         "description": " ".join(_sentence(problem) for problem in problems),
@@ -122,6 +149,12 @@ def _response(problems: list[type[Problem]], components: Schema) -> Schema:
             PROBLEM_JSON: {"schema": _any_of(_names(p)[1] for p in problems)},
         },
     }
+
+
+def _sent_with(problem: type[Problem]) -> Iterable[str]:
+    yield from problem.headers or {}
+    if issubclass(problem, standard.MethodNotAllowed):
+        yield "Allow"
 
 
 def _sentence(problem: type[Problem]) -> str:
