@@ -26,7 +26,7 @@ from typing import Any, Final, TypeAlias, TypeVar, cast
 
 from fastapi import FastAPI, params
 from fastapi import routing as _routing
-from fastapi._body_limit import wrap_app_with_body_limit
+from fastapi._body_limit import MAX_BODY_SIZE_SCOPE_KEY, wrap_app_with_body_limit
 from fastapi.dependencies import utils as _utils
 from fastapi.dependencies.models import Dependant, _get_computed_scope, _unwrapped_call
 from fastapi.dependencies.utils import (
@@ -38,9 +38,10 @@ from fastapi.dependencies.utils import (
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute, APIRouter, RouteContext, iter_route_contexts
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, Router
 from starlette.types import ASGIApp, Scope
 
 __all__ = [
@@ -59,7 +60,9 @@ __all__ = [
     "hook_routes",
     "included_routers",
     "is_api_route",
+    "is_application",
     "is_hooked",
+    "is_over_limit",
     "needs_content_type",
     "pace_itself",
     "paces_itself",
@@ -97,6 +100,9 @@ PREPARE: Final = "roadworthy.prepare"
 
 TELEMETRY: Final = "fastapi.telemetry"
 """Scope key: what FastAPI's telemetry knows of the request, None or absent where it is off."""
+
+_LAYERS: Final = 50
+"""Middleware around one application: more than anybody has, and an end for a circle."""
 
 _HOOKED: Final = "roadworthy.hooked"
 _RESPONSE: Final = "roadworthy.response"
@@ -507,6 +513,24 @@ def body_media_type(route: Any) -> str:
     if body is None or isinstance(body.field_info, params.Form):
         return ""
     return str(body.field_info.media_type)
+
+
+def is_application(endpoint: Any) -> bool:
+    """Tell whether this is an application or a router, inside of middleware or not."""
+    for _ in range(_LAYERS):
+        if isinstance(endpoint, Starlette | Router):
+            return True
+        endpoint = getattr(endpoint, "app", None)
+    return False
+
+
+def is_over_limit(scope: Scope) -> bool:
+    """Tell whether the body declares more than the limit that is in force here."""
+    limit, declared = (
+        scope.get(MAX_BODY_SIZE_SCOPE_KEY),
+        Headers(scope=scope).get("content-length", ""),
+    )
+    return limit is not None and declared.isdecimal() and int(declared) > limit
 
 
 def needs_content_type(route: Any) -> bool:

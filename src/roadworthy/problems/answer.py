@@ -81,7 +81,7 @@ class Contract:
 class Call:
     """One request under a contract, shared by all layers of the application."""
 
-    __slots__ = ("broken", "contract", "identity", "logged", "root")
+    __slots__ = ("broken", "contract", "identity", "logged", "own", "root")
 
     def __init__(self, contract: Contract, identity: str, root: str) -> None:
         self.contract, self.identity = contract, identity
@@ -90,6 +90,8 @@ class Call:
         self.logged: BaseException | None = None
         self.broken: Exception | None = None
         """What cut the body short, seen from inside of every middleware."""
+        self.own: int | None = None
+        """The status of an answer that a route or a handler of the application gave."""
 
     def open(self, scope: Scope) -> "Call":
         """Let everything that serves this request find it."""

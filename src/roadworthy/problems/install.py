@@ -52,7 +52,6 @@ def install(
     types = "/" + types.strip("/")
     setattr(app.state, _INSTALLED, True)
     _register(app)
-    app.user_middleware.append(Middleware(Innermost))
     document(app)
     contract = Contract(default=default, types=types, tell_5xx=tell_5xx)
     outermost = partial(_outermost, app=app, contract=contract, observe=observe)
@@ -67,6 +66,8 @@ def is_installed(app: Starlette) -> bool:
 def _register(app: Starlette) -> None:
     for kind in (HTTPException, RequestValidationError, ExceptionGroup, Exception):
         app.exception_handlers[kind] = handle
+    if not any(middleware.cls is Innermost for middleware in app.user_middleware):
+        app.user_middleware.append(Middleware(Innermost))
 
 
 def _outermost(
@@ -87,7 +88,13 @@ def _outermost(
         debug=app.debug,
         observe=observe,
         watchers=tuple(watchers_of(app)),
+        own_crash_handler=_answers_crashes(app) is not handle,
     )
+
+
+def _answers_crashes(app: Starlette) -> Any:
+    found = [h for kind, h in app.exception_handlers.items() if kind in (500, Exception)]
+    return found[-1]  # as Starlette looks for it
 
 
 def _mounted(routes: list[BaseRoute]) -> Iterator[Starlette]:

@@ -64,6 +64,7 @@ class Outermost:
         debug: bool,
         observe: Observer | None,
         watchers: tuple[Watcher, ...] = (),
+        own_crash_handler: bool = False,
     ) -> None:
         self.app = app
         self.contract = contract
@@ -71,6 +72,7 @@ class Outermost:
         self.debug = debug
         self.observe = observe
         self.watchers = watchers
+        self.own_crash_handler = own_crash_handler
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request so that nothing escapes the contract."""
@@ -103,10 +105,12 @@ class Outermost:
 
 
 class Innermost:
-    """The ASGI layer inside of all middleware: it notes what broke the body off.
+    """The ASGI layer inside of all middleware: it notes who answered, and what broke off.
 
-    `BaseHTTPMiddleware` ends a body that failed half-way as if it were whole, and
-    raises only then: by that time the client has been told that nothing is missing.
+    What comes from further in is the application's own answer, text or not; what comes
+    from further out is a middleware's. `BaseHTTPMiddleware` ends a body that failed
+    half-way as if it were whole, and raises only then: by that time the client has been
+    told that nothing is missing.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -114,12 +118,29 @@ class Innermost:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve, and let `Outermost` know before any middleware that this failed."""
+        call, here = call_of(scope), scope.get("app")
+        if call is None:
+            return await self.app(scope, receive, send)
+
+        async def noting(message: Message) -> None:
+            if message["type"] == "http.response.start" and message["status"] >= FIRST_ERROR:
+                _note(call, scope, message["status"], here)
+            await send(message)
+
         try:
-            await self.app(scope, receive, send)
+            await self.app(scope, receive, noting)
         except Exception as error:  # passed on
-            if call := call_of(scope):
-                call.broken = error
+            call.broken = error
             raise
+
+
+def _note(call: Call, scope: Scope, status: int, here: Any) -> None:
+    """Note an answer as the application's own, unless a layer of it gave that."""
+    if scope.get("app") is not here or _fastapi.is_application(scope.get("endpoint")):
+        return  # a mounted application: what it says itself, its own innermost layer has noted
+    if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE and _fastapi.is_over_limit(scope):
+        return  # FastAPI's limit of a route, which is inside of all middleware
+    call.own = status
 
 
 class _Exchange(Call):
@@ -200,8 +221,10 @@ class _Exchange(Call):
             await self._break_off(self.broken)
 
     async def _start(self, message: Message) -> None:
-        self.broken = None
         status = self.status = message["status"]
+        if self.broken is not None and self.outermost.own_crash_handler:
+            self.own = status
+        self.broken = None
         headers = self.headers = _single_lines(message.get("headers", ()))
         if status >= FIRST_ERROR:
             await self._start_error(message, status)
@@ -226,6 +249,8 @@ class _Exchange(Call):
         """Tell an answer of the framework or of middleware from one of the contract."""
         if self.outermost.debug and status == HTTPStatus.INTERNAL_SERVER_ERROR:
             return False  # Starlette's traceback page
+        if self.own == status:
+            return False  # a route or a handler of the user's says so, and means it
         return not self._has(b"x-error-code") and self._media_type() in (b"", b"text/plain")
 
     def _has(self, header: bytes) -> bool:
