@@ -26,7 +26,7 @@ from typing import Any, Final, TypeAlias, TypeVar, cast
 
 from fastapi import FastAPI, params
 from fastapi import routing as _routing
-from fastapi._body_limit import MAX_BODY_SIZE_SCOPE_KEY, wrap_app_with_body_limit
+from fastapi._body_limit import wrap_app_with_body_limit
 from fastapi.dependencies import utils as _utils
 from fastapi.dependencies.models import Dependant, _get_computed_scope, _unwrapped_call
 from fastapi.dependencies.utils import (
@@ -39,6 +39,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute, APIRouter, RouteContext, iter_route_contexts
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
+from starlette.middleware.body_limit import MAX_BODY_SIZE_SCOPE_KEY
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Router

@@ -7,9 +7,8 @@ one that amends what that returns.
 """
 
 from collections.abc import Callable
-from functools import cache, partial, update_wrapper
-from types import new_class
-from typing import Any, Final
+from functools import partial, update_wrapper
+from typing import Any, Final, cast
 
 from fastapi import FastAPI
 
@@ -31,17 +30,16 @@ def document(app: FastAPI) -> None:
         app.__class__ = _documented(kind)
 
 
-@cache
 def _documented(kind: type[FastAPI]) -> type[FastAPI]:
-    made: Any = new_class(kind.__name__, (kind,))
-    made.__module__, made.__qualname__, made.__doc__ = (
-        kind.__module__,
-        kind.__qualname__,
-        kind.__doc__,
-    )
-    setattr(made, _MARK, True)
-    made.openapi = _Document(kind)
-    return made
+    """Return a class that differs in this alone, and is called the same."""
+    same = {
+        "__module__": kind.__module__,
+        "__qualname__": kind.__qualname__,
+        "__doc__": kind.__doc__,
+    }
+    make: Any = type(kind)
+    made = make(kind.__name__, (kind,), {**same, _MARK: True, "openapi": _Document(kind)})
+    return cast("type[FastAPI]", made)
 
 
 class _Document:

@@ -66,7 +66,7 @@ def is_installed(app: Starlette) -> bool:
 def _register(app: Starlette) -> None:
     for kind in (HTTPException, RequestValidationError, ExceptionGroup, Exception):
         app.exception_handlers[kind] = handle
-    if not any(middleware.cls is Innermost for middleware in app.user_middleware):
+    if not any(cast("Any", middleware.cls) is Innermost for middleware in app.user_middleware):
         app.user_middleware.append(Middleware(Innermost))
 
 

@@ -33,7 +33,7 @@ _REQUEST_ID: Final[Schema] = {
 def amend(app: FastAPI, schema: Schema) -> None:
     """Amend a document of the application; one that is amended already stays as it is."""
     components: Schema = schema.setdefault("components", {}).setdefault("schemas", {})
-    paths: Schema = schema.setdefault("paths", {})
+    paths: dict[str | None, Schema] = schema.setdefault("paths", {})
     for context in _fastapi.route_contexts(app):
         for method in context.methods or ():
             operation = paths.get(context.path_format, {}).get(method.lower())

@@ -93,8 +93,9 @@ class Shape:
     def _step(self, nodes: Sequence[Schema], part: Part) -> tuple[Step, Sequence[Schema]]:
         places = [place for node in nodes for place in self._places(node, part)]
         lost: Kind = "index" if isinstance(part, int) else "lost"
-        kinds: list[Kind] = [place.kind for place in places]
-        kind = min(kinds, key=_ORDER.index, default=lost)
+        found = {place.kind for place in places}
+        ordered: list[Kind] = [known for known in _ORDER if known in found]
+        kind: Kind = ordered[0] if ordered else lost
         chosen = [place for place in places if place.kind == kind]
         known = tuple(name for place in chosen for name in place.fields)
         return Step(part, kind, known), [s for place in chosen for s in place.leads_to]

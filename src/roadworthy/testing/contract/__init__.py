@@ -18,8 +18,7 @@ For stores see `StoreContract`.
 from typing import TYPE_CHECKING, Any
 
 try:
-    import pytest as _  # noqa: PT013 - so that its absence is told once
-    import pytest_asyncio as _  # noqa: F401, F811 - so that its absence is told once
+    import pytest_asyncio as _  # noqa: F401 - it needs pytest; the absence of both is told once
 except ModuleNotFoundError as missing:
     raise ModuleNotFoundError(
         f"roadworthy.testing.contract needs {missing.name}: pip install pytest pytest-asyncio"
