@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import (
     Annotated,
     Any,
@@ -26,6 +27,9 @@ from typing_extensions import TypedDict
 
 from roadworthy.jobs.callables import callee
 from roadworthy.jobs.job import Job
+from roadworthy.jobs.reading import Reader
+from roadworthy.jobs.sameness import same
+from roadworthy.jobs.uniqueness import argument_key
 
 __all__ = ["ArgumentsMistaken", "Injected", "Signature", "signature_of"]
 
@@ -54,6 +58,9 @@ class Signature:
     injected: Mapping[str, Injected]
     positional: tuple[str, ...]
     """Names of the stored parameters that may be passed by position."""
+    reader: Reader
+    defaults: Callable[[], Mapping[str, Any]]
+    """What parameters are where they are left out, as their types have it."""
 
     @property
     def takes_tx(self) -> bool:
@@ -66,15 +73,27 @@ class Signature:
         Raises:
             ArgumentsMistaken: They do not fit the parameters, or JSON.
         """
+        return self._checked(args, kwargs)[1]
+
+    def dump_with_key(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[str, str]:
+        """Return the arguments as JSON, and what is the same for all that equal them.
+
+        Raises:
+            ArgumentsMistaken: They do not fit the parameters, or JSON.
+        """
+        checked, text = self._checked(args, kwargs)
+        return text, argument_key({**self.defaults(), **checked}, text)
+
+    def _checked(
+        self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> tuple[dict[str, Any], str]:
         try:
             checked = self.stored.validate_python(self._named(args, kwargs))
-            text = self.stored.dump_json(checked).decode()
-            self._refuse_what_is_lost(checked, text)
+            return checked, self._written(checked)
         except ValidationError as error:
             raise ArgumentsMistaken(f"{self.task} cannot be enqueued: {_brief(error)}.") from error
         except (PydanticSerializationError, ValueError) as error:
             raise ArgumentsMistaken(f"{self.task} cannot be enqueued: {error}.") from error
-        return text
 
     def load(self, text: str) -> dict[str, Any]:
         """Return the arguments from their JSON.
@@ -82,18 +101,45 @@ class Signature:
         Raises:
             ValidationError: They do not fit the parameters as they are now.
         """
-        return self.stored.validate_json(text)
+        return self.reader.read(text)
+
+    def _written(self, checked: dict[str, Any]) -> str:
+        """Return the JSON that these arguments are read from again.
+
+        It has the names of fields. Where an alias is the name of another field, that would
+        be read as the other one, so then it has the aliases.
+        """
+        text = self._json(checked, by_alias=False)
+        try:
+            self._refuse_what_is_lost(checked, text)
+        except ValueError as error:
+            aliased = self._json(checked, by_alias=True)
+            if aliased == text:
+                raise
+            try:
+                self._refuse_what_is_lost(checked, aliased)
+            except ValueError:
+                raise error from None
+            return aliased
+        return text
+
+    def _json(self, checked: dict[str, Any], *, by_alias: bool) -> str:
+        return self.stored.dump_json(checked, round_trip=True, by_alias=by_alias).decode()
 
     def _refuse_what_is_lost(self, checked: dict[str, Any], text: str) -> None:
         if _NUL.search(text):  # PostgreSQL's jsonb, by which people look at arguments, has none
             raise ValueError("the character U+0000 cannot be stored as JSON")
         # In untyped values and in models of their own config, NaN was written as null.
         if any(word in text for word in ("null", "NaN", "Infinity")):
-            as_they_are = self.stored.dump_python(checked)
+            as_they_are = self.stored.dump_python(checked, round_trip=True, by_alias=False)
             plain = to_json(as_they_are, inf_nan_mode="constants", serialize_unknown=True)
             json.loads(plain, parse_constant=_refuse_constant)
         if (received := self.load(text)) != checked:
-            changed = ", ".join(name for name in checked if received.get(name) != checked[name])
+            changed = ", ".join(
+                name for name in checked if not same(checked[name], received.get(name))
+            )
+            if not changed:
+                return
             raise ValueError(f"{changed} would not be the same when it is read from JSON again")
 
     def _named(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
@@ -122,7 +168,24 @@ def signature_of(task: str, function: Callable[..., Any]) -> Signature:
     for parameter in stored:
         _check(task, parameter, hints)
     positional = tuple(p.name for p in stored if p.kind is not inspect.Parameter.KEYWORD_ONLY)
-    return Signature(task, _adapter(task, stored, hints), injected, positional)
+    adapter = _adapter(task, stored, hints)
+    defaults = cache(lambda: _defaults(stored, hints))
+    return Signature(task, adapter, injected, positional, Reader(adapter), defaults)
+
+
+def _defaults(stored: list[inspect.Parameter], hints: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        p.name: _as_its_type_has_it(p.default, hints[p.name])
+        for p in stored
+        if p.default is not inspect.Parameter.empty
+    }
+
+
+def _as_its_type_has_it(default: object, hint: Any) -> object:
+    try:
+        return TypeAdapter(hint).validate_python(default)
+    except Exception:  # Python does not check a default, and neither may its type fit it
+        return default
 
 
 def _parameters(task: str, function: Callable[..., Any]) -> list[inspect.Parameter]:

@@ -69,6 +69,8 @@ class Call:
     task: "Task[...]"
     arguments: str
     options: Options
+    argument_key: str | None = None
+    """The same for all arguments that are equal; of unique tasks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +212,8 @@ def _row(call: Call) -> Row:
 def _unique_key(call: Call) -> str | None:
     if call.options.unique is None:
         return None
-    return call.options.unique_key or sha256(call.arguments.encode()).hexdigest()
+    own = call.options.unique_key or call.argument_key
+    return own or sha256(call.arguments.encode()).hexdigest()
 
 
 def connection_of(tx: Session | Connection) -> Connection:

@@ -95,8 +95,11 @@ class Sending(Generic[P]):
         Raises:
             ArgumentsMistaken: The arguments do not fit the task.
         """
-        target = self._task
-        return Call(target, target.signature.dump(args, kwargs), self._options)
+        signature, options = self._task.signature, self._options
+        if options.unique is None or options.unique_key is not None:
+            return Call(self._task, signature.dump(args, kwargs), options)
+        text, key = signature.dump_with_key(args, kwargs)
+        return Call(self._task, text, options, argument_key=key)
 
     def enqueue(
         self,
