@@ -74,6 +74,7 @@ __all__ = [
     "returned_by",
     "route_contexts",
     "route_of",
+    "stop_measuring",
     "streams_body",
     "takes_json",
     "template_of",
@@ -538,6 +539,19 @@ def needs_content_type(route: Any) -> bool:
     """Tell whether JSON without a `Content-Type` is refused: `strict_content_type`."""
     strict = route.strict_content_type
     return bool(getattr(strict, "value", strict))  # wrapped where nobody has set it
+
+
+def stop_measuring(app: Starlette, into: Callable[[Any], bool]) -> bool:
+    """Turn off FastAPI's own metrics of requests where they go `into` what measures already.
+
+    `into(provider)` is asked of the meters that FastAPI was given, None for those of the
+    process. Return whether they were on.
+    """
+    config: Any = getattr(app, "_telemetry", None)
+    if config is None or not config["metrics"] or not into(config["meter_provider"]):
+        return False
+    config["metrics"] = False
+    return True
 
 
 def remake(request: Request, kind: type[R]) -> R:

@@ -55,7 +55,8 @@ class Lifespan(Protocol):
 def lifespan(*parts: AbstractAsyncContextManager[object]) -> Lifespan:
     """Open `parts` from left to right, and close them from right to left.
 
-    At start-up, once the last lifespan of the application has opened its parts,
+    An application can be started again, as tests do with one that stands in a module: each
+    start opens them anew. Once the last lifespan of the application has opened its parts,
     every route's dependencies are checked.
 
     Raises:
@@ -87,6 +88,29 @@ def needs(*kinds: type[object]) -> Callable[[F], F]:
     return declare
 
 
+def _openable(part: AbstractAsyncContextManager[object]) -> AbstractAsyncContextManager[object]:
+    """Return a part as it was made, where it opens once by itself.
+
+    What a function under `@asynccontextmanager` returns is used up by its first start; the
+    standard library can make it anew, as it does where such a function is a decorator.
+    """
+    remake = getattr(part, "_recreate_cm", None)
+    if remake is None or not hasattr(part, "gen"):
+        return part
+    try:
+        return cast("AbstractAsyncContextManager[object]", remake())
+    except AttributeError:
+        raise RuntimeError(
+            f"{_name_of(part)} opens once, and has been opened already. Give lifespan() one "
+            f"that nobody has entered: lifespan({_name_of(part)}(...))."
+        ) from None
+
+
+def _name_of(part: Any) -> str:
+    frame = getattr(part.gen, "ag_code", None)
+    return getattr(frame, "co_name", type(part).__name__)
+
+
 class _Lifespan:
     def __init__(self, parts: tuple[AbstractAsyncContextManager[object], ...]) -> None:
         self.parts = parts
@@ -97,7 +121,7 @@ class _Lifespan:
         opened = _opened(app)
         async with AsyncExitStack() as stack:
             for part in self.parts:
-                entered = await stack.enter_async_context(part)
+                entered = await stack.enter_async_context(_openable(part))
                 here = part if entered is None else entered
                 opened.append(here)
                 stack.callback(opened.remove, here)

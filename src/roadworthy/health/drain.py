@@ -37,15 +37,17 @@ class Drain:
         self._began_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._theirs: Any = None
+        self._stopped = True
 
     def start(self) -> None:
         """Take the signal. Call it in the event loop, once the server has its handlers."""
         self._loop = asyncio.get_running_loop()
+        self.draining, self._timer = False, None  # it may be started again
         if threading.current_thread() is not threading.main_thread():
             return  # only the main thread hears of signals: a test, or an embedded server
         theirs = signal.getsignal(signal.SIGTERM)
         if callable(theirs):
-            self._theirs = theirs
+            self._theirs, self._stopped = theirs, False
             signal.signal(signal.SIGTERM, self._hear)
 
     def stop(self) -> None:
@@ -54,9 +56,14 @@ class Drain:
             self._timer.cancel()
         if self._theirs is not None and signal.getsignal(signal.SIGTERM) == self._hear:
             signal.signal(signal.SIGTERM, self._theirs)
-        self._theirs = None
+            self._theirs = None
+        self._stopped = True
 
     def _hear(self, number: int, frame: FrameType | None) -> None:
+        if self._stopped:  # another application has taken the signal after us, and stops after us
+            if self._theirs is not None:
+                self._theirs(number, frame)
+            return
         self.draining = self.draining or self._begins()
         self._loop.call_soon_threadsafe(self._go_on, number)
 

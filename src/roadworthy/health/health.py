@@ -148,6 +148,7 @@ class Health:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self.started = False
         self._drain.stop()
         await asyncio.gather(*(prober.stop() for prober in self._probers.values()))
         self._shared.close()

@@ -44,6 +44,9 @@ class Prober:
 
     def start(self, place: Place | None = None) -> None:
         """Begin to ask; in `place` are the answers of the other workers."""
+        # What was known when the application stopped says nothing of this start.
+        self.standing, self.first = Standing(self.check), asyncio.Event()
+        self._run, self._heard_at = None, -math.inf
         self._place = place
         self._loop = asyncio.create_task(self._go_on(), name=f"health: {self.check.name}")
 

@@ -45,12 +45,12 @@ class Watchdog:
 
     def start(self) -> None:
         """Begin to tick."""
+        self._lags.clear()
         self._due = monotonic() + _TICK
         self._task = asyncio.create_task(self._tick(), name="health: event loop")
-        self._stopped.clear()
-        watch = threading.Thread(
-            target=self._watch, args=(threading.get_ident(),), daemon=True, name="health"
-        )
+        self._stopped = threading.Event()  # a thread of the start before may not be gone
+        arguments = threading.get_ident(), self._stopped
+        watch = threading.Thread(target=self._watch, args=arguments, daemon=True, name="health")
         watch.start()
 
     async def stop(self) -> None:
@@ -72,9 +72,9 @@ class Watchdog:
             self._due = now + _TICK
             observe.lagged(self.lag)
 
-    def _watch(self, thread: int) -> None:
+    def _watch(self, thread: int, stopped: threading.Event) -> None:
         told = 0.0
-        while not self._stopped.wait(_TICK):
+        while not stopped.wait(_TICK):
             due = self._due
             if monotonic() - due > _BLOCKED and told != due:
                 told = due

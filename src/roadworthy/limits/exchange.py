@@ -42,6 +42,7 @@ class Exchange:
         "_forward",
         "_left",
         "_loop",
+        "_outer",
         "_problem",
         "_receive",
         "_received",
@@ -53,10 +54,13 @@ class Exchange:
         "_watch",
         "_whole",
         "ended",
+        "owner",
         "refusal",
     )
 
-    def __init__(self, terms: Terms, scope: Scope, receive: Receive, forward: Send) -> None:
+    def __init__(
+        self, terms: Terms, scope: Scope, receive: Receive, forward: Send, *, owner: object = None
+    ) -> None:
         self._terms, self._scope, self._receive, self._forward = terms, scope, receive, forward
         self._loop = asyncio.get_running_loop()
         self._task: asyncio.Task[Any] | None = asyncio.current_task()
@@ -72,6 +76,8 @@ class Exchange:
         self._left = False
         self.refusal: Problem | None = None
         """What it was cancelled for, unless its client left."""
+        self.owner = owner
+        self._outer = exchange_of(scope)  # of the same application, or of one around it
         scope[_KEY] = self
         if self._watch:
             self._watch_if_whole()
@@ -83,14 +89,22 @@ class Exchange:
 
     def close(self) -> None:
         """Let go of the scope: a cycle would leave each request to the garbage collector."""
-        del self._scope[_KEY]
+        if self._outer is None:
+            del self._scope[_KEY]
+        else:
+            self._scope[_KEY] = self._outer
         if isinstance(self._watch, _Watch):
             self._watch.stop()
 
     def limit(self, seconds: float, problem: _MakeProblem | None) -> None:
-        """Give this request another time, counted from its head."""
+        """Give this request another time, counted from its head.
+
+        It replaces that of the application; one around that has its own say.
+        """
         self._problem = problem or self._problem
         self._deadline = self._began + seconds + self._waited
+        if self._outer is not None and self._outer.owner is self.owner:
+            self._outer.limit(seconds, problem)
 
     def watch(self) -> None:
         """Cancel this request when its client leaves."""

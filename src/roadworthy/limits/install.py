@@ -34,6 +34,9 @@ def install(
     seconds, is answered 408. Uploads have terms of their own. With `cancel_on_disconnect`,
     a request whose client leaves is cancelled, too.
 
+    Applications that are mounted may have limits of their own: whoever's time is over first
+    answers. So may one that is given limits twice; `time_limit` on a route replaces both.
+
     Probes that `Health.install` answers are under no limit, if that is called afterwards.
 
     Raises:
@@ -49,7 +52,7 @@ def install(
     )
     if at_most is not None or time is not None:
         every_route_raises(app, *_answers(problem))
-    _fastapi.wrap_outermost(app, lambda inner: Layer(inner, terms))
+    _fastapi.wrap_outermost(app, lambda inner: Layer(inner, terms, owner=app))
 
 
 def _answers(problem: Callable[[], Problem]) -> tuple[type[Problem], ...]:

@@ -24,8 +24,8 @@ _SOON: Final = 1
 class Layer:
     """The ASGI layer that cancels what is over its time, and turns away the surplus."""
 
-    def __init__(self, app: ASGIApp, terms: Terms) -> None:
-        self.app, self.terms = app, terms
+    def __init__(self, app: ASGIApp, terms: Terms, *, owner: object = None) -> None:
+        self.app, self.terms, self.owner = app, terms, owner
         self._running: set[Exchange] = set()
         self._looks = False
 
@@ -36,7 +36,7 @@ class Layer:
         if self.terms.at_most is not None and len(self._running) >= self.terms.at_most:
             observe.shed()
             return await _answer(ServiceUnavailable(retry_after=_SOON), scope, receive, send)
-        exchange = Exchange(self.terms, scope, receive, send)
+        exchange = Exchange(self.terms, scope, receive, send, owner=self.owner)
         self._running.add(exchange)
         if not self._looks:
             self._look_again()

@@ -71,6 +71,10 @@ class Providers:
         meter = self.meter or NoOpMeterProvider()
         return RequestWatcher(meter.get_meter("roadworthy.requests"), self.guard, untold)
 
+    def measures_for(self, provider: MeterProvider | None) -> bool:
+        """Tell whether these meters are the ones here; None stands for those of the process."""
+        return self.meter is not None and (provider or metrics.get_meter_provider()) is self.meter
+
     def register(self) -> None:
         """Make them the process's, for jobs and databases, unless it has some already."""
         if self.meter is not None and not isinstance(metrics.get_meter_provider(), MeterProvider):

@@ -11,7 +11,7 @@ the other workers of the same server, where it has several.
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
@@ -19,8 +19,10 @@ from typing import TYPE_CHECKING, Any, Final
 from fastapi import APIRouter, FastAPI, Request, Response, params
 from fastapi.telemetry import TelemetryConfig
 from fastapi.utils import generate_unique_id
+from starlette.applications import Starlette
+from starlette.routing import BaseRoute, Host, Mount
 
-from roadworthy import problems
+from roadworthy import _fastapi, problems
 from roadworthy.lifespan import lifespan
 from roadworthy.observability.redaction import Redaction
 
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 __all__ = ["Telemetry"]
 
 _FLUSH_SECONDS: Final = 5.0
+_INSTALLED: Final = "roadworthy_telemetry"
 
 _log = logging.getLogger("roadworthy.observability")
 
@@ -123,13 +126,26 @@ class Telemetry:
         Requests are measured where `problems.install` puts the application under its
         contract: that layer alone knows how they ended.
         `path=None` answers nothing; `dependencies` say who may ask. The route is not in
-        the documentation.
+        the documentation. Where the application was made without `options()`, FastAPI's own
+        metrics of requests are turned off, so that none is counted twice, and that is logged.
 
         Raises:
-            RuntimeError: At start-up, where `problems.install(app)` is missing.
+            RuntimeError: `app` has telemetry already; or at start-up, where
+                `problems.install(app)` is missing.
         """
+        if hasattr(app.state, _INSTALLED):
+            raise RuntimeError(
+                "This application has telemetry already, and would count each request twice. "
+                "Call Telemetry.install(app) once, with all that it needs."
+            )
+        setattr(app.state, _INSTALLED, True)
         self._providers.register()  # now: what opens before us has things to tell, too
-        router = APIRouter(lifespan=lifespan(self, _under_contract(app)))
+        if _fastapi.stop_measuring(app, self._providers.measures_for):
+            _log.warning(
+                "FastAPI's own metrics of requests are off, since Telemetry measures them. "
+                "Write FastAPI(telemetry=telemetry.options())."
+            )
+        router = APIRouter(lifespan=lifespan(self, self._measured_once(app)))
         if path is not None and self._providers.meter is not None:
             router.add_api_route(
                 path,
@@ -188,18 +204,27 @@ class Telemetry:
             raise problems.ServiceUnavailable from error
         return Response(text, media_type=_media_type(open_metrics=wanted))
 
+    @asynccontextmanager
+    async def _measured_once(self, app: FastAPI) -> AsyncGenerator[None]:
+        """Look that somebody tells the watcher, and nobody else measures: a part, for the start."""
+        if not problems.is_installed(app):
+            raise RuntimeError(
+                "Requests are measured by the error contract: add problems.install(app)."
+            )
+        for mounted in _mounted(app.routes):
+            _fastapi.stop_measuring(mounted, self._providers.measures_for)
+        yield
+
     def _is_untold(self, scope: MutableMapping[str, Any]) -> bool:
         return scope.get("path") in self._untold
 
 
-@asynccontextmanager
-async def _under_contract(app: FastAPI) -> AsyncGenerator[None]:
-    """Look that somebody tells the watcher; this is a part, so that it happens at start-up."""
-    if not problems.is_installed(app):
-        raise RuntimeError(
-            "Requests are measured by the error contract: add problems.install(app)."
-        )
-    yield
+def _mounted(routes: Iterable[BaseRoute]) -> Iterator[Starlette]:
+    for route in routes:
+        inner: Any = getattr(route, "app", None) if isinstance(route, Mount | Host) else None
+        if isinstance(inner, Starlette):
+            yield inner
+            yield from _mounted(inner.routes)
 
 
 def _providers(redact: Iterable[str], resource: Mapping[str, str]) -> "Providers":
