@@ -53,7 +53,7 @@ def text_within(*, max_line: int = MAX_LINE) -> FileType:
 
 
 def looks_like_text(head: bytes) -> bool:
-    """Tell by its first bytes whether a file may be text, since nothing else begins so.
+    """Tell by its first bytes whether a file may be text.
 
     One with control characters, or in another encoding, may be: its client is told what is
     wrong with it.
