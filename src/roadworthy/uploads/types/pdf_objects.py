@@ -1,4 +1,4 @@
-"""Unpack the streams of a PDF that hold objects (ISO 32000-2, 7.5.7).
+"""Unpack the streams of a PDF that hold objects (ISO 32000-2, 7.5.7)."""
 
 import re
 import zlib
