@@ -51,6 +51,8 @@ def test_schemathesis_finds_nothing(depot: Any, tmp_path: Path) -> None:
         ("patch /inventory/{item_id}", {"EMPTY_PATCH", "ITEM_NOT_FOUND", "PATCH_TEST_FAILED"}),
         ("patch /inventory/{item_id}", {"PRECONDITION_FAILED", "VALIDATION_FAILED"}),
         ("delete /inventory/{item_id}", {"ITEM_NOT_FOUND", "PRECONDITION_FAILED"}),
+        ("delete /inventory/{item_id}", {"PRECONDITION_REQUIRED", "METHOD_NOT_ALLOWED"}),
+        ("patch /inventory/{item_id}", {"PRECONDITION_REQUIRED", "METHOD_NOT_ALLOWED"}),
         ("post /orders", {"INSUFFICIENT_STOCK", "ITEM_NOT_FOUND", "VALIDATION_FAILED"}),
         ("post /orders", {"IDEMPOTENCY_KEY_INVALID", "IDEMPOTENCY_KEY_REUSED"}),
         ("post /orders", {"IDEMPOTENCY_IN_PROGRESS"}),
@@ -87,10 +89,19 @@ def test_the_errors_of_an_operation_are_documented(
 @pytest.mark.parametrize(
     ("operation", "status", "headers"),
     [
-        ("post /orders", "201", {"X-Job-ID", "X-Request-ID"}),
+        ("post /inventory", "201", {"Location", "ETag", "X-Request-ID"}),
+        ("patch /inventory/{item_id}", "200", {"ETag"}),
+        ("get /inventory/{item_id}", "304", {"ETag"}),
+        ("post /orders", "201", {"X-Job-ID", "Location", "Idempotent-Replayed"}),
+        ("post /orders", "503", {"Retry-After"}),
+        ("post /orders", "409", {"Retry-After"}),
+        ("post /orders", "405", {"Allow", "X-Error-Code"}),
+        ("post /archives", "201", {"Location", "ETag"}),
+        ("patch /archives/resumable/{upload_id}", "204", {"Location"}),
+        ("get /reports/financial.csv", "503", {"Retry-After"}),
         ("post /users/{user_id}/actions", "200", {"X-Job-ID"}),
         ("get /orders/{order_id}/invoice", "200", {"ETag"}),
-        ("post /documents", "201", {"X-Job-ID"}),
+        ("post /documents", "201", {"X-Job-ID", "Location", "ETag"}),
         ("get /documents/{document_id}", "200", {"ETag"}),
         ("get /documents/{document_id}/content", "200", {"ETag", "Content-Disposition"}),
         ("get /documents/{document_id}/content", "206", {"Content-Range"}),
@@ -105,6 +116,20 @@ def test_the_headers_of_an_operation_are_documented(
     operations = client.get("/openapi.json").json()["paths"][path]
 
     assert headers <= set(operations[method]["responses"][status]["headers"])
+
+
+def test_every_operation_has_a_tag_a_summary_and_a_code_for_a_wrong_method(
+    client: httpx.Client,
+) -> None:
+    paths = client.get("/openapi.json").json()["paths"]
+
+    for path, operations in paths.items():
+        for method, operation in operations.items():
+            assert operation["tags"], (method, path)
+            assert operation["summary"], (method, path)
+            assert "405" in operation["responses"], (method, path)
+    tags = [operation["tags"] for path in paths.values() for operation in path.values()]
+    assert all(len(names) == 1 for names in tags)
 
 
 def test_an_invoice_is_documented_as_a_pdf(client: httpx.Client) -> None:

@@ -95,7 +95,7 @@ def create_app(chosen: Settings) -> FastAPI:
     app.include_router(documents.adding(policies.documents(max_bytes=chosen.uploads.max_bytes)))
     large = policies.archives(max_bytes=chosen.archives.max_bytes)
     app.include_router(archives.adding(large))
-    app.include_router(archives.resuming(large))
+    app.include_router(archives.resuming(large), tags=["archives"])
     for domain in (inventory, orders, reports, users, documents, archives, jobs):
         app.include_router(domain.router)
     return app

@@ -162,7 +162,7 @@ def _sentence(problem: type[Problem]) -> str:
 
 
 def _any_of(names: Iterable[str]) -> Schema:
-    refs = [{"$ref": _REF + name} for name in names]
+    refs = [{"$ref": _REF + name} for name in dict.fromkeys(names)]
     return refs[0] if len(refs) == 1 else {"anyOf": refs}
 
 

@@ -7,13 +7,14 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Request, Response, status
 
+from depot import headers
 from depot.documents import downloads, keeping
 from depot.documents.models import Document
 from depot.documents.policies import ARCHIVES
 from depot.documents.problems import DocumentNotFound
 from depot.jobs import header
 from roadworthy import problems
-from roadworthy.conditional import IfMatch, IfNoneMatch, set_etag
+from roadworthy.conditional import IfMatch, IfNoneMatch, PreconditionRequired, set_etag
 from roadworthy.database import ReadLatest, Tx
 from roadworthy.lifespan import find
 from roadworthy.uploads import Files, Stored, Upload
@@ -32,7 +33,11 @@ def adding(archives: Upload) -> APIRouter:
     """Return the endpoint that adds an archive, of what `archives` takes."""
     made = APIRouter(prefix="/archives", tags=["archives"])
 
-    @made.post("", status_code=status.HTTP_201_CREATED)
+    @made.post(
+        "",
+        status_code=status.HTTP_201_CREATED,
+        responses=headers.documented(status.HTTP_201_CREATED, "Location", "ETag"),
+    )
     async def add_archive(
         file: Annotated[Stored, archives.file], tx: Tx, response: Response
     ) -> Document:
@@ -48,9 +53,12 @@ def adding(archives: Upload) -> APIRouter:
 def resuming(archives: Upload) -> APIRouter:
     """Return the endpoints that take the same archives by tus."""
     resumable = Resumable(archives, path="/archives/resumable")
-    resumable.router.tags = ["archives"]
 
-    @resumable.router.patch("/{upload_id}", status_code=status.HTTP_204_NO_CONTENT)
+    @resumable.router.patch(
+        "/{upload_id}",
+        status_code=status.HTTP_204_NO_CONTENT,
+        responses=headers.documented(status.HTTP_204_NO_CONTENT, "Location"),
+    )
     async def go_on_with_archive(
         upload_id: str, file: Annotated[Stored, resumable.file], tx: Tx, response: Response
     ) -> None:
@@ -87,8 +95,8 @@ async def read_archive_content(archive_id: str, request: Request, read: ReadLate
     "/{archive_id}",
     status_code=status.HTTP_204_NO_CONTENT,
     responses={
-        **header.documented(status.HTTP_204_NO_CONTENT),
-        **problems.responses(DocumentNotFound),
+        **headers.documented(status.HTTP_204_NO_CONTENT, header.NAME),
+        **problems.responses(DocumentNotFound, PreconditionRequired),
     },
 )
 async def delete_archive(archive_id: str, match: IfMatch, tx: Tx, response: Response) -> None:

@@ -4,6 +4,7 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Request, Response, status
 
+from depot import headers
 from depot.documents import downloads, keeping
 from depot.documents.models import Document
 from depot.documents.policies import ARCHIVES, DOCUMENTS
@@ -12,7 +13,7 @@ from depot.documents.tasks import make_thumbnail
 from depot.jobs import header
 from depot.problems import NotReady
 from roadworthy import problems
-from roadworthy.conditional import IfMatch, IfNoneMatch, set_etag
+from roadworthy.conditional import IfMatch, IfNoneMatch, PreconditionRequired, set_etag
 from roadworthy.database import ReadLatest, Tx
 from roadworthy.lifespan import find
 from roadworthy.uploads import Files, Stored, Upload
@@ -33,7 +34,7 @@ def adding(documents: Upload) -> APIRouter:
     @made.post(
         "",
         status_code=status.HTTP_201_CREATED,
-        responses=header.documented(status.HTTP_201_CREATED),
+        responses=headers.documented(status.HTTP_201_CREATED, header.NAME, "Location", "ETag"),
     )
     async def add_document(
         file: Annotated[Stored, documents.file], tx: Tx, response: Response
@@ -93,8 +94,8 @@ async def read_thumbnail(document_id: str, request: Request, read: ReadLatest) -
     "/{document_id}",
     status_code=status.HTTP_204_NO_CONTENT,
     responses={
-        **header.documented(status.HTTP_204_NO_CONTENT),
-        **problems.responses(DocumentNotFound),
+        **headers.documented(status.HTTP_204_NO_CONTENT, header.NAME),
+        **problems.responses(DocumentNotFound, PreconditionRequired),
     },
 )
 async def delete_document(document_id: str, match: IfMatch, tx: Tx, response: Response) -> None:

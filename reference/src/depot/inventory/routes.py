@@ -5,14 +5,20 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response, status
 from sqlalchemy.exc import IntegrityError
 
-from depot import times
+from depot import headers, times
 from depot.cursor import Cursor
 from depot.inventory import items
 from depot.inventory.models import Item, ItemPage, NewItem
 from depot.inventory.problems import ItemExists, ItemNotFound
 from depot.inventory.rows import ItemRow
 from roadworthy import patching, problems
-from roadworthy.conditional import IfMatch, IfNoneMatch, RequiredIfMatch, set_etag
+from roadworthy.conditional import (
+    IfMatch,
+    IfNoneMatch,
+    PreconditionRequired,
+    RequiredIfMatch,
+    set_etag,
+)
 from roadworthy.database import Read, ReadLatest, Tx
 from roadworthy.patching import AnyPatch, Patch
 
@@ -20,14 +26,24 @@ __all__ = ["guarded", "require_if_match", "router"]
 
 router = APIRouter(prefix="/inventory", tags=["inventory"])
 guarded = APIRouter(prefix="/inventory", tags=["inventory"])
-"""What changes an item that is there: the service may want If-Match for it."""
+"""What changes an item that is there: the service may want If-Match for it.
+
+Its document tells of 428 either way: clients are made of one, and meet each configuration.
+"""
 
 
 async def require_if_match(match: RequiredIfMatch) -> None:
     """Refuse a change that does not say which version it is meant for (428)."""
 
 
-@router.post("", status_code=status.HTTP_201_CREATED, responses=problems.responses(ItemExists))
+@router.post(
+    "",
+    status_code=status.HTTP_201_CREATED,
+    responses={
+        **headers.documented(status.HTTP_201_CREATED, "Location", "ETag"),
+        **problems.responses(ItemExists),
+    },
+)
 async def add_item(item: NewItem, tx: Tx, response: Response) -> Item:
     """Add an item, with the id that is given or a new one."""
     now = times.now()
@@ -63,7 +79,7 @@ async def read_item(item_id: str, none_match: IfNoneMatch, read: ReadLatest) -> 
     return Item.model_validate(row)
 
 
-@guarded.patch("/{item_id}", responses=problems.responses(ItemNotFound))
+@guarded.patch("/{item_id}", responses=problems.responses(ItemNotFound, PreconditionRequired))
 async def change_item(
     item_id: str,
     patch: Annotated[Patch[Item], AnyPatch],
@@ -85,7 +101,7 @@ async def change_item(
 @guarded.delete(
     "/{item_id}",
     status_code=status.HTTP_204_NO_CONTENT,
-    responses=problems.responses(ItemNotFound),
+    responses=problems.responses(ItemNotFound, PreconditionRequired),
 )
 async def delete_item(item_id: str, match: IfMatch, tx: Tx) -> None:
     """Delete an item; orders and the ledger keep what was sold of it."""

@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Response, status
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from depot import times
+from depot import headers, times
 from depot.inventory.problems import ItemNotFound
 from depot.jobs import header
 from depot.orders.models import NewOrder, Order
@@ -31,7 +31,7 @@ once = Idempotency(Tx, ttl=timedelta(hours=24))
     "",
     status_code=status.HTTP_201_CREATED,
     responses={
-        **header.documented(status.HTTP_201_CREATED),
+        **headers.documented(status.HTTP_201_CREATED, header.NAME, "Location"),
         **problems.responses(ItemNotFound, InsufficientStock),
     },
     dependencies=[once.key],

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
-from depot import times
+from depot import headers, times
 from depot.cursor import Cursor
 from depot.jobs import header
 from depot.users import log
@@ -20,7 +20,9 @@ router = APIRouter(prefix="/users", tags=["users"])
 once = Idempotency(Tx, ttl=timedelta(hours=24))
 
 
-@router.post("/{user_id}/actions", responses=header.documented(200), dependencies=[once.key])
+@router.post(
+    "/{user_id}/actions", responses=headers.documented(200, header.NAME), dependencies=[once.key]
+)
 async def add_action(user_id: UserId, new: NewAction, tx: Tx, response: Response) -> Completed:
     """Accept what a user did; a job writes it into the audit log, however slow that is."""
     job = await record_action.enqueue(tx, user_id=user_id, action=new.action, at=times.now())
