@@ -204,3 +204,37 @@ def test_what_a_layer_around_all_routes_answers_is_documented_of_each():
     assert {"X-Error-Code", "Retry-After"} <= told["headers"].keys()
     assert paths["/probe"]["get"]["responses"]["503"]["description"] == "Not so"
     assert "content" not in paths["/probe"]["get"]["responses"]["503"]
+
+
+def test_a_model_or_another_problem_of_the_same_name_keeps_its_own_schema():
+    class NotFoundError(BaseModel):
+        mine: int
+
+    def named_conflict(members: type) -> type[Problem]:
+        return type("Conflict", (Problem,), {"status": 409, "__annotations__": {"n": members}})
+
+    app = FastAPI()
+    problems.install(app)
+
+    @app.get("/a/{n}", responses=problems.responses(named_conflict(int)))
+    def first(n: int) -> NotFoundError: ...
+
+    @app.get("/b/{n}", responses=problems.responses(problems.Conflict))
+    def second(n: int) -> None: ...
+
+    document = app.openapi()
+    schemas = document["components"]["schemas"]
+    assert set(schemas["NotFoundError"]["properties"]) == {"mine"}
+    described = [
+        resolve(
+            document, document["paths"][path]["get"]["responses"][status]["content"][kind]["schema"]
+        )
+        for path, status in (("/a/{n}", "404"), ("/a/{n}", "409"), ("/b/{n}", "409"))
+        for kind in ("application/json",)
+    ]
+    assert all(set(schema["properties"]) == {"error"} for schema in described)
+    details = [schema["properties"]["error"]["properties"]["details"] for schema in described]
+    assert [set(d.get("items", {}).get("properties", {})) for d in details[1:]] == [
+        {"n"},
+        {"pointer", "in", "code", "message"},
+    ]

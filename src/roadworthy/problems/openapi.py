@@ -6,6 +6,8 @@ dependencies and the contract itself can answer with.
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from copy import deepcopy
+from functools import lru_cache
 from typing import Any, Final
 
 from fastapi import FastAPI
@@ -135,8 +137,7 @@ def _implied_by_body(app: FastAPI, route: Any) -> Iterator[type[Problem]]:
 
 
 def _response(problems: list[type[Problem]], components: Schema) -> Schema:
-    for problem in problems:
-        _add_schemas(problem, components)
+    schemas = [_add_schemas(problem, components) for problem in problems]
     codes = dict.fromkeys(problem.code for problem in problems)
     headers: Schema = {"X-Error-Code": {"schema": {"type": "string", "enum": list(codes)}}}
     for name in (name for problem in problems for name in _sent_with(problem)):
@@ -145,8 +146,8 @@ def _response(problems: list[type[Problem]], components: Schema) -> Schema:
         "description": " ".join(_sentence(problem) for problem in problems),
         "headers": headers,
         "content": {
-            ENVELOPE: {"schema": _any_of(_names(p)[0] for p in problems)},
-            PROBLEM_JSON: {"schema": _any_of(_names(p)[1] for p in problems)},
+            ENVELOPE: {"schema": _any_of(envelope for envelope, _ in schemas)},
+            PROBLEM_JSON: {"schema": _any_of(problem_json for _, problem_json in schemas)},
         },
     }
 
@@ -166,46 +167,65 @@ def _any_of(names: Iterable[str]) -> Schema:
     return refs[0] if len(refs) == 1 else {"anyOf": refs}
 
 
-def _names(problem: type[Problem]) -> tuple[str, str]:
-    name = problem.__name__.removesuffix("Error").removesuffix("Problem")
-    return f"{name}Error", f"{name}Problem"
-
-
-def _add_schemas(problem: type[Problem], components: Schema) -> None:
-    envelope, problem_json = _names(problem)
-    if envelope in components:
-        return
+def _add_schemas(problem: type[Problem], components: Schema) -> tuple[str, str]:
+    """Describe both spellings of a problem; return what they are called."""
     details: Schema = {"type": "array", **_items(problem, components)}
-    code: Schema = {"const": problem.code, "type": "string"}
-    request_id: Schema = {"type": "string"}
-    components[envelope] = _object(
+    name = problem.__name__.removesuffix("Error").removesuffix("Problem")
+    return (
+        _put(f"{name}Error", _envelope(problem, details), components, problem.__module__),
+        _put(f"{name}Problem", _problem_json(problem, details), components, problem.__module__),
+    )
+
+
+def _put(name: str, schema: Schema, components: Schema, module: str) -> str:
+    """Add a schema under its name, or under a longer one where a twin or a model has that."""
+    if components.setdefault(name, schema) == schema:
+        return name
+    longer = f"{module.replace('.', '__')}__{name}"  # as FastAPI names its own twins
+    components.setdefault(longer, schema)
+    return longer
+
+
+def _envelope(problem: type[Problem], details: Schema) -> Schema:
+    return _object(
         error=_object(
-            code=code,
+            code={"const": problem.code, "type": "string"},
             message={"type": "string"},
             path={"type": "string"},
-            request_id=request_id,
+            request_id={"type": "string"},
             details=details,
         )
     )
-    components[problem_json] = _object(
+
+
+def _problem_json(problem: type[Problem], details: Schema) -> Schema:
+    return _object(
         type={"type": "string", "format": "uri-reference"},
         title={"type": "string"},
         status={"const": problem.status, "type": "integer"},
         detail={"type": "string"},
         instance={"type": "string"},
-        code=code,
-        request_id=request_id,
+        code={"const": problem.code, "type": "string"},
+        request_id={"type": "string"},
         errors=details,
     )
 
 
 def _items(problem: type[Problem], components: Schema) -> Schema:
-    kind = _details_type(problem)
-    if kind is None:
+    kind: Any = problem  # its instances have no hash, but it has one
+    schema = deepcopy(_details_schema(kind))  # a document may be changed by its owner
+    if schema is None:
         return {"maxItems": 0}
-    schema = TypeAdapter(kind).json_schema(mode="serialization", ref_template=_REF + "{model}")
     components.update(schema.pop("$defs", {}))
     return {"items": schema}
+
+
+@lru_cache(maxsize=1024)
+def _details_schema(problem: Any) -> Schema | None:
+    kind = _details_type(problem)
+    if kind is None:
+        return None
+    return TypeAdapter(kind).json_schema(mode="serialization", ref_template=_REF + "{model}")
 
 
 def _details_type(problem: type[Problem]) -> Any:
