@@ -127,6 +127,11 @@ class PrivatePostgres:
         self._command = [binary, "-D", self._folder / "data", "-p", str(port), "-k", folder, "-F"]
         self.start()
 
+    @property
+    def certificate(self) -> Path:
+        """Its certificate, which vouches for itself; only where it encrypts."""
+        return self._folder / "data" / "server.crt"
+
     def start(self) -> None:
         """Start it, for the first time or again, and wait until it answers."""
         with (self._folder / "log").open("ab") as log:
@@ -175,9 +180,13 @@ class PrivatePostgres:
 
 
 @contextmanager
-def private_postgres() -> Iterator[PrivatePostgres]:
-    """Start a server from installed binaries, or from Debian's; it is ended afterwards."""
-    with _private_server(_binaries() or _install()) as server:
+def private_postgres(*, tls: bool = False) -> Iterator[PrivatePostgres]:
+    """Start a server from installed binaries, or from Debian's; it is ended afterwards.
+
+    With `tls` it encrypts, with a certificate for `localhost` that vouches for itself, and lets
+    the role `ann` in with the password `geheim` only.
+    """
+    with _private_server(_binaries() or _install(), tls=tls) as server:
         yield server
 
 
@@ -200,13 +209,15 @@ def streaming_replica(primary: PrivatePostgres) -> Iterator[PrivatePostgres]:
 
 
 @contextmanager
-def _private_server(binaries: Path) -> Iterator[PrivatePostgres]:
+def _private_server(binaries: Path, *, tls: bool) -> Iterator[PrivatePostgres]:
     # Not under pytest's folder: another user must be able to reach it.
     with tempfile.TemporaryDirectory(prefix="roadworthy-pg-") as folder:
         user = _unprivileged_user()
         if user:
             shutil.chown(folder, user)
         _initdb(binaries / "initdb", Path(folder, "data"), user)
+        if tls:
+            _encrypt(Path(folder, "data"), user)
         server = PrivatePostgres(binaries / "postgres", folder, _free_port(), user)
         try:
             yield server
@@ -227,6 +238,22 @@ def _initdb(binary: Path, data: Path, user: str | None) -> None:
     done = subprocess.run(command, capture_output=True, text=True, user=user, cwd="/", check=False)
     if done.returncode:
         raise Unavailable(f"initdb failed: {done.stderr.strip()[-300:]}")
+
+
+def _encrypt(data: Path, user: str | None) -> None:
+    key, certificate = data / "server.key", data / "server.crt"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
+    command += ["-keyout", str(key), "-out", str(certificate), "-subj", "/CN=localhost"]
+    command += ["-addext", "subjectAltName=DNS:localhost"]
+    subprocess.run(command, check=True, capture_output=True, timeout=60)
+    for path in (key, certificate):
+        if user:
+            shutil.chown(path, user)
+    key.chmod(0o600)
+    with (data / "postgresql.conf").open("a") as settings:
+        settings.write("ssl = on\n")
+    access = data / "pg_hba.conf"
+    access.write_text(f"host all ann all scram-sha-256\n{access.read_text()}")
 
 
 def _unprivileged_user() -> str | None:

@@ -16,7 +16,7 @@ from depot.schema import SchemaMismatch
 from depot.serving import CannotListen
 from depot.settings import Settings, SettingsMistaken
 from depot.stopping import Grace
-from roadworthy.database import Database
+from roadworthy.database import Database, reason
 from roadworthy.uploads import Files
 
 __all__ = ["app", "main"]
@@ -123,8 +123,7 @@ def _with_database(chosen: Settings, use: Callable[[Database], Awaitable[None]])
         _fail(str(error))
     except Exception as error:  # whatever a driver raises, an operator wants one line
         log.debug("the database cannot be used", exc_info=True)
-        reason = str(error).partition("\n")[0] or type(error).__name__
-        _fail(f"DEPOT_DATABASE__URL: the database cannot be used: {reason}")
+        _fail(f"DEPOT_DATABASE__URL: the database cannot be used: {reason(error)}")
 
 
 def _try_files(chosen: Settings) -> None:
@@ -136,8 +135,8 @@ def _try_files(chosen: Settings) -> None:
         asyncio.run(run())
     except Exception as error:  # whatever a store raises, an operator wants one line
         log.debug("files cannot be kept", exc_info=True)
-        reason = str(error).partition("\n")[0] or type(error).__name__
-        _fail(f"DEPOT_FILES__URL: files cannot be kept there: {reason}")
+        why = str(error).partition("\n")[0] or type(error).__name__
+        _fail(f"DEPOT_FILES__URL: files cannot be kept there: {why}")
 
 
 def _fail(*lines: str) -> NoReturn:

@@ -1,6 +1,7 @@
 """Which database a command is about, and how what goes wrong with it is told."""
 
 import asyncio
+import logging
 import os
 from argparse import SUPPRESS, ArgumentParser, Namespace
 from collections.abc import Awaitable, Callable
@@ -8,11 +9,10 @@ from pathlib import Path
 from typing import Final
 
 from sqlalchemy import Table, inspect
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.engine import URL
 
 from roadworthy.cli.parsing import Mistake
-from roadworthy.database import Database
+from roadworthy.database import Database, reason
 
 __all__ = ["VARIABLE", "add_option", "run_on"]
 
@@ -41,31 +41,27 @@ def run_on(
     if not url:
         raise Mistake(f"Name the database: {_SAY}.")
     database = _database(url, writes=writes)
+    # What it logs is what is told below, in one line.
+    logging.getLogger("roadworthy.database").addHandler(logging.NullHandler())
     try:
         return asyncio.run(_use(database, table, use))
     except (Mistake, BrokenPipeError):
         raise
     except Exception as error:  # whatever a driver raises, an operator wants one line
         raise Mistake(
-            f"{_shown(url)} cannot be used: {_reason(error)}. If it is another one, name that by "
+            f"{database.url} cannot be used: {reason(error)}. If it is another one, name that by "
             f"--database or {VARIABLE}."
         ) from error
 
 
 def _database(url: str, *, writes: bool) -> Database:
-    _refuse_to_create(_parsed(url))
     try:
         # Who only reads need not wait for SQLite's writer, which "full" asks for at the start.
-        return Database(url, synchronous="full" if writes else "normal")
+        database = Database(url, synchronous="full" if writes else "normal")
     except (ModuleNotFoundError, ValueError) as error:
-        raise Mistake(str(error)) from error
-
-
-def _parsed(url: str) -> URL:
-    try:
-        return make_url(url)
-    except (ArgumentError, ValueError):  # their texts may show the password
-        raise Mistake(f"That is no URL of a database. Give {_SAY}.") from None
+        raise Mistake(f"{error} Give {_SAY}.") from error
+    _refuse_to_create(database.url)
+    return database
 
 
 def _refuse_to_create(url: URL) -> None:
@@ -87,13 +83,3 @@ async def _use(database: Database, table: Table, use: Callable[[Database], Await
                 "Its tables are in roadworthy.tables.metadata."
             )
         return await use(database)
-
-
-def _shown(url: str) -> str:
-    return make_url(url).render_as_string(hide_password=True)
-
-
-def _reason(error: BaseException) -> str:
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return str(error).partition("\n")[0].rstrip(". ") or type(error).__name__

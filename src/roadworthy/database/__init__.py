@@ -17,6 +17,7 @@ except ModuleNotFoundError as missing:
         "roadworthy.database needs SQLAlchemy: pip install 'roadworthy[database]'"
     ) from missing
 
+from roadworthy.database.connecting import reason
 from roadworthy.database.dependencies import Read, ReadLatest, Tx, transaction
 from roadworthy.database.errors import StatementFailed, UnitClosed
 from roadworthy.database.part import Database
@@ -30,5 +31,6 @@ __all__ = [
     "Tx",
     "UnitClosed",
     "on_commit",
+    "reason",
     "transaction",
 ]

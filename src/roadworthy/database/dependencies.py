@@ -10,7 +10,7 @@ from starlette.requests import HTTPConnection
 
 from roadworthy import _fastapi
 from roadworthy.database import observe
-from roadworthy.database.errors import FAILURES, may_succeed_again
+from roadworthy.database.errors import FAILURES, is_stale_statement, may_succeed_again
 from roadworthy.database.part import Database
 from roadworthy.database.unit import Unit, raise_for
 from roadworthy.lifespan import find, needs
@@ -23,6 +23,10 @@ _TRIES: Final = "roadworthy.tries"
 _FIRST_PAUSE: Final = 0.01
 _LONGEST_PAUSE: Final = 0.5
 _ERROR: Final = 400
+_SAFE: Final = {"GET", "HEAD", "OPTIONS", "QUERY"}
+"""Methods that ask for no change (RFC 9110 §9.2.1): who gets no answer asks again."""
+_STALE_ATTEMPTS: Final = 3
+"""How often such a request runs whose statements were prepared before a migration."""
 
 
 def transaction(
@@ -71,8 +75,13 @@ def _read(*, replica: bool) -> Any:
         _require_hook(connection)
         database = find(connection, Database)
         unit = database.open_unit(_Place(connection), read_only=True, replica=replica)
-        async with unit.lend() as lent:
-            yield lent
+        try:
+            yield unit.session
+        except BaseException as error:
+            await unit.abandon()
+            _retry(connection, error, 1)
+            raise_for(error)
+            raise
         await unit.abandon()  # what was read is known: a connection that is lost now is no error
 
     return Depends(read, scope="function")
@@ -147,6 +156,8 @@ async def _end(connection: HTTPConnection, unit: Unit, attempts: int) -> None:
 
 def _retry(connection: HTTPConnection, error: BaseException, attempts: int) -> None:
     tries = connection.scope.get(_TRIES, 1)
+    if connection.scope.get("method") in _SAFE and is_stale_statement(error):
+        attempts = max(attempts, _STALE_ATTEMPTS)
     if tries < attempts and may_succeed_again(error):
         connection.scope[_TRIES] = tries + 1
         observe.retried(error)

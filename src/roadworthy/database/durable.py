@@ -36,6 +36,11 @@ class Durable:
         """Tell whether a sync is under way that others wait for."""
         return self._task is not None
 
+    @property
+    def failed(self) -> bool:
+        """Tell whether a sync has failed: what the disk has kept is unknown since then."""
+        return self._failure is not None
+
     @contextmanager
     def promised(self) -> Generator[None]:
         """Count a commit as pending."""

@@ -9,31 +9,25 @@ from datetime import timedelta
 from typing import Any, Final
 
 from sqlalchemy import NullPool, event, exc
-from sqlalchemy.engine import URL, Connection, ExceptionContext, make_url
+from sqlalchemy.engine import URL, Connection, ExceptionContext
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from roadworthy.database import observe, pooled
+from roadworthy.database.connecting import LonePool, WaitingPool
 from roadworthy.database.errors import StatementFailed
+from roadworthy.database.postgresql import Terms, arguments_for
 from roadworthy.database.replica import Replica
+from roadworthy.database.sessions import watch_sessions
 from roadworthy.database.sqlite import Sqlite, Synchronous
+from roadworthy.database.statements import run_stale_again
 
-__all__ = ["Engines", "Options", "driver_url"]
+__all__ = ["Engines", "Options"]
 
 _FAILED: Final = "roadworthy.failed"
 _MAX_WRITERS: Final = 256
 """Write transactions that may queue on SQLite: they share one real connection."""
 
-_DRIVERS: Final = {
-    "sqlite": ("sqlite+aiosqlite", "aiosqlite", "sqlite"),
-    "sqlite+aiosqlite": ("sqlite+aiosqlite", "aiosqlite", "sqlite"),
-    "postgres": ("postgresql+asyncpg", "asyncpg", "postgresql"),
-    "postgresql": ("postgresql+asyncpg", "asyncpg", "postgresql"),
-    "postgresql+asyncpg": ("postgresql+asyncpg", "asyncpg", "postgresql"),
-    "postgresql+psycopg": ("postgresql+psycopg", "psycopg", "postgresql"),
-}
-_GRACE: Final = 5.0
-"""Seconds that the client waits longer than the server's own statement timeout."""
 _REPLICA_SECONDS: Final = 2.0
 """How long a replica may take to let a reader in who could ask the primary."""
 _CLOSING: Final = 2.0
@@ -50,35 +44,9 @@ class Options:
     synchronous: Synchronous
     connect_args: Mapping[str, Any]
     echo: bool
-    replica: URL | None
-    behind_pooler: bool
-
-    @property
-    def statement_milliseconds(self) -> int:
-        """The statement timeout as PostgreSQL takes it."""
-        return int(self.statement_timeout.total_seconds() * 1000)
-
-
-def driver_url(url: str | URL) -> URL:
-    """Return the URL with the driver to use.
-
-    Raises:
-        ValueError: The URL names a database or a driver that is not supported.
-        ModuleNotFoundError: The driver is not installed.
-    """
-    parsed = make_url(url)
-    if parsed.drivername not in _DRIVERS:
-        raise ValueError(
-            f"Database takes sqlite:///file.db or postgresql://host/name, not "
-            f"{parsed.drivername}://. Drivers that may be named: {', '.join(_DRIVERS)}."
-        )
-    name, module, extra = _DRIVERS[parsed.drivername]
-    try:
-        __import__(module)
-    except ModuleNotFoundError as missing:
-        wanted = module if module == "psycopg" else f"'roadworthy[{extra}]'"
-        raise ModuleNotFoundError(f"{name}:// needs {module}: pip install {wanted}") from missing
-    return parsed.set(drivername=name)
+    primary: Terms | None
+    """Of PostgreSQL only."""
+    replica: Terms | None
 
 
 class Engines:
@@ -88,8 +56,8 @@ class Engines:
     read: AsyncEngine
     lone: AsyncEngine
 
-    def __init__(self, url: URL, options: Options) -> None:
-        self.url, self.options = url, options
+    def __init__(self, url: URL, options: Options, *, name: str | None = None) -> None:
+        self.url, self.options, self._name = url, options, name
         self.sqlite: Sqlite | None = None
         self.replica: Replica | None = None
 
@@ -99,10 +67,10 @@ class Engines:
         Raises:
             sqlite3.OperationalError: The file cannot be opened.
         """
-        if self.url.get_backend_name() == "sqlite":
+        if self.options.primary is None:
             await self._open_sqlite()
         else:
-            self._open_postgresql()
+            self._open_postgresql(self.options.primary)
         observe.watch(self)
 
     async def close(self) -> None:
@@ -138,36 +106,29 @@ class Engines:
             self.url, poolclass=NullPool, async_creator=sqlite.connect_reader
         )
 
-    def _open_postgresql(self) -> None:
-        arguments = _postgresql_arguments(self.url, self.options)
+    def _open_postgresql(self, terms: Terms) -> None:
+        arguments = arguments_for(terms)
         size = self.options.pool_size
         self.write = self._engine(pool="main", pool_size=size, connect_args=arguments)
         self.read = self.write.execution_options(postgresql_readonly=True)
-        self.lone = create_async_engine(self.url, poolclass=NullPool, connect_args=arguments)
-        engines = [self.write, self.lone]
-        event.listen(self.write.sync_engine, "do_connect", _connect)
-        event.listen(self.lone.sync_engine, "do_connect", _connect)
+        self.lone = _lone(self.url, arguments)
+        for engine in (self.write, self.lone):
+            _prepare(engine, terms)
         if self.options.replica is not None:
             self.replica = self._replica(self.options.replica, arguments)
-            engines.append(self.replica.whole)
-        for engine in engines:
-            self._prepare_postgresql(engine)
 
-    def _replica(self, url: URL, arguments: dict[str, Any]) -> Replica:
-        name = "timeout" if url.get_driver_name() == "asyncpg" else "connect_timeout"
-        given = {**arguments, name: min(arguments[name], _REPLICA_SECONDS)}
+    def _replica(self, terms: Terms, primary: dict[str, Any]) -> Replica:
+        arguments, url = arguments_for(terms), terms.address.url
+        name = "timeout" if terms.address.driver == "asyncpg" else "connect_timeout"
+        arguments[name] = min(arguments[name], _REPLICA_SECONDS)
         size = self.options.pool_size
-        engine = self._engine(url, pool="replica", pool_size=size, connect_args=given)
-        lone = create_async_engine(url, poolclass=NullPool, connect_args=given)
-        event.listen(lone.sync_engine, "do_connect", _connect)
-        return Replica(engine, lone, primary=self.url, arguments=arguments)
-
-    def _prepare_postgresql(self, engine: AsyncEngine) -> None:
-        if self.url.get_driver_name() == "asyncpg":
-            if not isinstance(engine.pool, NullPool):
-                event.listen(engine.sync_engine, "checkout", _refuse_closed, insert=True)
-        elif self.options.behind_pooler:
-            pooled.limit_each_transaction(engine, self.options.statement_milliseconds)
+        engine = self._engine(url, pool="replica", pool_size=size, connect_args=arguments)
+        lone = _lone(url, arguments)
+        # First what the driver calls a lost connection: that is when it is away.
+        replica = Replica(engine, lone, primary=primary)
+        for one in (engine, lone):
+            _prepare(one, terms, replica=True)
+        return replica
 
     def _engine(
         self,
@@ -179,7 +140,7 @@ class Engines:
     ) -> AsyncEngine:
         engine = create_async_engine(
             url or self.url,
-            poolclass=AsyncAdaptedQueuePool if pool is None else observe.Pool,
+            poolclass=AsyncAdaptedQueuePool if pool is None else WaitingPool,
             pool_size=pool_size,
             max_overflow=0,
             pool_timeout=self.options.max_wait.total_seconds(),
@@ -188,7 +149,7 @@ class Engines:
             **arguments,
         )
         if isinstance(engine.pool, observe.Pool) and pool is not None:
-            engine.pool.label = pool
+            engine.pool.label = pool if self._name is None else f"{self._name}.{pool}"
         _watch(engine)
         return engine
 
@@ -213,9 +174,6 @@ def _idle(engine: AsyncEngine) -> int:
 
 
 def _sqlite(url: URL, options: Options) -> Sqlite:
-    query = {name: value for name, value in url.query.items() if name != "uri"}
-    if query:
-        raise ValueError(f"sqlite:// takes no {', '.join(query)} in its URL: use connect_args.")
     path = url.database or ":memory:"
     return Sqlite(
         path,
@@ -227,27 +185,21 @@ def _sqlite(url: URL, options: Options) -> Sqlite:
     )
 
 
-def _postgresql_arguments(url: URL, options: Options) -> dict[str, Any]:
-    seconds = options.max_wait.total_seconds()
-    if url.get_driver_name() == "asyncpg":
-        return _asyncpg_arguments(options, seconds)
-    given = {"connect_timeout": max(2, int(seconds))}
-    if options.behind_pooler:
-        return {**given, **pooled.psycopg_arguments(), **options.connect_args}
-    setting = f"-c statement_timeout={options.statement_milliseconds}"
-    return {**given, "options": setting, **options.connect_args}
+def _lone(url: URL, arguments: dict[str, Any]) -> AsyncEngine:
+    return create_async_engine(url, poolclass=LonePool, connect_args=arguments)
 
 
-def _asyncpg_arguments(options: Options, seconds: float) -> dict[str, Any]:
-    given = dict(options.connect_args)
-    milliseconds = options.statement_milliseconds
-    # A pooler takes no settings with a connection, which is none of the server's.
-    ours = {} if options.behind_pooler else {"statement_timeout": str(milliseconds)}
-    server = {**ours, **given.pop("server_settings", {})}
-    most = options.statement_timeout.total_seconds() + _GRACE
-    more = pooled.asyncpg_arguments(milliseconds) if options.behind_pooler else {}
-    known = {"timeout": seconds, "command_timeout": most, "server_settings": server}
-    return {**known, **more, **given}
+def _prepare(engine: AsyncEngine, terms: Terms, *, replica: bool = False) -> None:
+    """Have sessions of PostgreSQL judged, and given our terms where the driver cannot."""
+    pooled_here = not isinstance(engine.pool, NullPool)
+    watch_sessions(engine.sync_engine, read_only=terms.read_only, replica=replica)
+    if pooled_here and not terms.behind_pooler:
+        run_stale_again(engine.sync_engine)
+    if engine.dialect.driver == "asyncpg":
+        if pooled_here:
+            event.listen(engine.sync_engine, "checkout", _refuse_closed, insert=True)
+    elif terms.behind_pooler:
+        pooled.set_for_each_transaction(engine, terms.settings)
 
 
 def _watch(engine: AsyncEngine) -> None:
@@ -282,14 +234,6 @@ def _refuse_after_failure(connection: Connection) -> None:
 def _forget_failure(connection: Connection, *_: object) -> None:
     if not connection.invalidated:
         connection.info.pop(_FAILED, None)
-
-
-def _connect(dialect: Any, _: object, arguments: list[Any], options: dict[str, Any]) -> Any:
-    """Connect, and tell a server that is not there from a file that is not there."""
-    try:
-        return dialect.connect(*arguments, **options)
-    except (OSError, TimeoutError) as error:
-        raise dialect.loaded_dbapi.OperationalError("cannot connect") from error
 
 
 def _refuse_closed(connection: Any, _: object, __: object) -> None:

@@ -6,6 +6,7 @@
 | not-null or check violation                | 422 `ValidationFailed`, likewise    |
 | too long, out of range, not storable       | 422 `ValidationFailed`, likewise    |
 | away, full of clients, locked, timed out   | 503 `ServiceUnavailable`            |
+| this session cannot, another one may       | 503 likewise (see `sessions`)       |
 | no room on the disk                        | 507 `InsufficientStorage`           |
 
 Anything else (wrong SQL, a missing table) is a bug and stays one: 500.
@@ -20,6 +21,7 @@ from typing import Any, Final
 from sqlalchemy import exc
 from sqlalchemy.orm.exc import StaleDataError
 
+from roadworthy.database.sessions import is_stale
 from roadworthy.problems import (
     Conflict,
     FieldError,
@@ -29,7 +31,14 @@ from roadworthy.problems import (
     ValidationFailed,
 )
 
-__all__ = ["FAILURES", "StatementFailed", "UnitClosed", "may_succeed_again", "problem_for"]
+__all__ = [
+    "FAILURES",
+    "StatementFailed",
+    "UnitClosed",
+    "is_stale_statement",
+    "may_succeed_again",
+    "problem_for",
+]
 
 _log = logging.getLogger("roadworthy.database")
 
@@ -57,11 +66,15 @@ _REFUSALS = {
     "23502": "not_null",
     "23514": "check",
     "22001": "too_long",
+    "54000": "too_long",
     "22003": "out_of_range",
     "22008": "out_of_range",
 }
-_AWAY = ("08", "53", "57", "55P03", "40", "25P03")
-"""Classes of SQLSTATE that pass: connection, resources, operator, lock, rollback, idle."""
+_AWAY = ("080", "53", "57", "55P03", "40", "25P03", "25P04")
+"""Classes of SQLSTATE that pass: connection, resources, operator, lock, rollback, timeouts.
+
+Not 08P01: the program and the server do not understand one another. Nor 54: its own limits.
+"""
 
 _AGAIN = ("40001", "40P01")
 _DISK_FULL = "53100"
@@ -110,7 +123,7 @@ def problem_for(error: BaseException) -> Problem | None:
     if not isinstance(error, exc.DBAPIError):
         return None
     state = _sqlstate(error)
-    problem = _by_state(error, state) if state else _by_text(error)
+    problem = _by_state(error, state) if state else _without_state(error)
     if problem is None and error.connection_invalidated:
         return ServiceUnavailable()
     return problem
@@ -125,6 +138,11 @@ def may_succeed_again(error: BaseException) -> bool:
     return error.connection_invalidated or _sqlstate(error) in _AGAIN
 
 
+def is_stale_statement(error: BaseException) -> bool:
+    """Tell whether a statement was refused that was prepared before the schema changed."""
+    return isinstance(error, exc.DBAPIError) and error.orig is not None and is_stale(error.orig)
+
+
 def _by_state(error: exc.DBAPIError, state: str) -> Problem | None:
     if state == _DISK_FULL:
         return _disk_full()
@@ -137,18 +155,27 @@ def _by_state(error: exc.DBAPIError, state: str) -> Problem | None:
     return ServiceUnavailable() if state.startswith(_AWAY) else None
 
 
-def _by_text(error: exc.DBAPIError) -> Problem | None:
-    text = str(error.orig)
+def _without_state(error: exc.DBAPIError) -> Problem | None:
+    if isinstance(error.orig, sqlite3.Error) and (found := _by_text(error, str(error.orig))):
+        return found
+    # What asyncpg cannot encode is a ValueError: no server has seen it.
+    if isinstance(error, exc.DataError) or isinstance(_cause(error), ValueError):
+        return ValidationFailed(errors=_fields("not_storable", _argument_column(error)))
+    return Conflict() if isinstance(error, exc.IntegrityError) else None
+
+
+def _by_text(error: exc.DBAPIError, text: str) -> Problem | None:
+    """Judge an error of SQLite, whose texts say more than its codes, in one language only."""
     for words, code in _SQLITE.items():
         if words in text:
             return _refusal(error, code, text)
     if _SQLITE_FULL in text:
         return _disk_full()
-    if isinstance(error, exc.DataError) or "invalid input for query argument" in text:
-        return ValidationFailed(errors=_fields("not_storable", _argument_column(error)))
-    if isinstance(error, exc.IntegrityError):
-        return Conflict()
-    return ServiceUnavailable() if _is_away(error, text) else None
+    # Wrong SQL is operational too.
+    away = isinstance(error, exc.OperationalError) and any(
+        words in text.lower() for words in _SQLITE_AWAY
+    )
+    return ServiceUnavailable() if away else None
 
 
 def _refusal(error: exc.DBAPIError, code: str, text: str) -> Problem:
@@ -162,14 +189,6 @@ def _refusal(error: exc.DBAPIError, code: str, text: str) -> Problem:
 def _disk_full() -> Problem:
     _log.critical("The disk of the database is full.")
     return InsufficientStorage()
-
-
-def _is_away(error: exc.DBAPIError, text: str) -> bool:
-    if not isinstance(error, exc.OperationalError):
-        return False
-    # SQLite calls wrong SQL operational too; the others' servers would have sent a state.
-    on_sqlite = isinstance(error.orig, sqlite3.Error)
-    return not on_sqlite or any(words in text.lower() for words in _SQLITE_AWAY)
 
 
 def _fields(code: str, columns: Iterable[str]) -> list[FieldError]:
@@ -186,8 +205,8 @@ def _sqlstate(error: exc.DBAPIError) -> str:
 def _refused_columns(error: exc.DBAPIError, code: str) -> list[str]:
     if column := _reported(error, "column_name"):
         return [column]
-    if code == "check":
-        return _mentioned(error, _reported(error, "constraint_name"))
+    if rule := _reported(error, "constraint_name"):  # of a check, or of an index
+        return _mentioned(error, rule)
     return _argument_column(error)
 
 
@@ -251,5 +270,9 @@ def _reported(error: exc.DBAPIError, name: str) -> str:
 
 
 def _sources(error: exc.DBAPIError) -> list[Any]:
-    orig: Any = error.orig
-    return [getattr(orig, "diag", None), orig, getattr(orig, "__cause__", None)]
+    return [getattr(error.orig, "diag", None), error.orig, _cause(error)]
+
+
+def _cause(error: exc.DBAPIError) -> BaseException | None:
+    """Return the driver's own exception, where SQLAlchemy has put another one around it."""
+    return None if error.orig is None else error.orig.__cause__

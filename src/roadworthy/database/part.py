@@ -6,6 +6,7 @@ import logging
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from types import TracebackType
 from typing import Any
 from weakref import WeakSet
@@ -14,10 +15,14 @@ from sqlalchemy import text
 from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 
-from roadworthy.database.engines import Engines, Options, driver_url
+from roadworthy._internal.durations import check_duration, check_size
+from roadworthy.database.engines import Engines, Options
+from roadworthy.database.postgresql import terms_of
 from roadworthy.database.replica import lag
 from roadworthy.database.sqlite import Synchronous
 from roadworthy.database.unit import Unit, raise_for
+from roadworthy.database.urls import Address, address_of
+from roadworthy.problems import ServiceUnavailable
 
 __all__ = ["Database"]
 
@@ -59,17 +64,33 @@ class Database:
         connect_args: Mapping[str, Any] | None = None,
         replica: str | URL | None = None,
         behind_pooler: bool = False,
+        name: str | None = None,
     ) -> None:
-        self._url = driver_url(url)
+        check_duration("max_wait", max_wait, above_zero=True)
+        check_duration("statement_timeout", statement_timeout)
+        check_duration("drain", drain)
+        check_size("pool_size", pool_size)
+        primary = address_of(url)
+        terms = partial(
+            terms_of,
+            max_wait=max_wait,
+            statement_timeout=statement_timeout,
+            connect_args=connect_args or {},
+            behind_pooler=behind_pooler,
+        )
+        self.url = primary.url
+        """With the driver's name, and without options; as text it hides the password."""
+        self.name = name
+        """What tells it from other databases of the application, where there are any."""
         self._options = Options(
-            pool_size=pool_size,
+            pool_size=min(pool_size, int(primary.options.get("connection_limit", pool_size))),
             max_wait=max_wait,
             statement_timeout=statement_timeout,
             synchronous=synchronous,
             connect_args=connect_args or {},
             echo=echo,
-            replica=None if replica is None else _replica_url(self._url, replica),
-            behind_pooler=behind_pooler,
+            primary=terms(primary) if primary.is_postgresql else None,
+            replica=None if replica is None else terms(_replica(primary, replica), replica=True),
         )
         self._drain = drain.total_seconds()
         self._session_class = session_class
@@ -78,12 +99,12 @@ class Database:
         self._idle = asyncio.Event()
 
     def __repr__(self) -> str:
-        return f"Database({self._url.render_as_string(hide_password=True)!r})"
+        return f"Database({self.url.render_as_string(hide_password=True)!r})"
 
     async def __aenter__(self) -> "Database":
         if self._engines is not None:
             raise RuntimeError("This Database is open already. Make one for each application.")
-        engines = Engines(self._url, self._options)
+        engines = Engines(self.url, self._options, name=self.name)
         await engines.open()
         self._engines = engines
         self._idle = asyncio.Event()
@@ -129,7 +150,7 @@ class Database:
     @property
     def can_listen(self) -> bool:
         """Whether a connection hears of PostgreSQL's notices: none of a pooler does."""
-        return not self._options.behind_pooler
+        return self._options.primary is None or not self._options.primary.behind_pooler
 
     def read(
         self, *, session: type[AsyncSession] | None = None, replica: bool = False
@@ -144,14 +165,21 @@ class Database:
         """
         return self._reading(_caller(), session, replica)
 
-    async def ping(self) -> None:
+    async def ping(self, *, writes: bool = False) -> None:
         """Return if the database answers, on a connection of its own.
+
+        `writes=True` expects a node that takes writes: after a failover, a server that reads
+        only is alive, and of no use to who has to write. Of SQLite it expects that this
+        process may still write: not after a sync that failed.
 
         Raises:
             Problem: 503: it does not.
         """
         async with self.apart() as connection:
-            await connection.execute(text("SELECT 1"))
+            if not writes:
+                await connection.execute(text("SELECT 1"))
+            elif not await _takes_writes(connection, self._opened):
+                raise ServiceUnavailable
 
     async def ping_replica(self, *, max_lag: timedelta = timedelta(seconds=10)) -> str | None:
         """Return a reason if the replica is late or is none; a check of health.
@@ -259,14 +287,21 @@ class Database:
         await _let_others_in()
 
 
-def _replica_url(primary: URL, url: str | URL) -> URL:
-    found = driver_url(url)
-    if found.drivername != primary.drivername or primary.get_backend_name() != "postgresql":
+def _replica(primary: Address, url: str | URL) -> Address:
+    found = address_of(url)
+    if not primary.is_postgresql or found.url.drivername != primary.url.drivername:
         raise ValueError(
-            f"A replica is of a PostgreSQL database, with the same driver: {primary.drivername} "
-            f"and {found.drivername} do not go together."
+            "A replica is of a PostgreSQL database, with the same driver: "
+            f"{primary.url.drivername} and {found.url.drivername} do not go together."
         )
     return found
+
+
+async def _takes_writes(connection: AsyncConnection, engines: Engines) -> bool:
+    if engines.sqlite is not None:
+        await connection.execute(text("SELECT 1"))
+        return engines.sqlite.may_write
+    return bool(await connection.scalar(text("SHOW transaction_read_only")) == "off")
 
 
 async def _let_others_in() -> None:

@@ -10,7 +10,6 @@ from time import monotonic
 from typing import Any, Final
 
 from sqlalchemy import event, exc
-from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.sql import text
 
@@ -31,19 +30,18 @@ _LAG: Final = text(
 
 
 class Replica:
-    """The engines of a replica; `primary` is asked in its place."""
+    """The engines of a replica; the primary, by its arguments, is asked in its place."""
 
     def __init__(
         self,
         engine: AsyncEngine,
         lone: AsyncEngine,
         *,
-        primary: URL,
-        arguments: Mapping[str, Any],
+        primary: Mapping[str, Any],
     ) -> None:
         self.whole, self.lone = engine, lone
         self.engine = engine.execution_options(postgresql_readonly=True)
-        self._primary, self._arguments = primary, arguments
+        self._primary = primary
         self._away_until = 0.0
         event.listen(engine.sync_engine, "do_connect", self._connect)
         event.listen(engine.sync_engine, "checkout", self._check_out)
@@ -66,8 +64,7 @@ class Replica:
         except (OSError, TimeoutError, dialect.loaded_dbapi.Error) as error:
             self._is_away(error)
             record.info[_STRAY] = "new"
-            others, theirs = dialect.create_connect_args(self._primary)
-            return dialect.connect(*others, **{**theirs, **self._arguments})
+            return dialect.connect(**self._primary)
         record.info[_STRAY] = None
         return connection
 

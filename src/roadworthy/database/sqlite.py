@@ -72,6 +72,11 @@ class Sqlite:
         """Tell whether there is no file: one connection then serves readers too."""
         return self.path in {"", ":memory:"} or "mode=memory" in self.path
 
+    @property
+    def may_write(self) -> bool:
+        """Tell whether this process still writes: not once a sync has failed."""
+        return self.durable is None or not self.durable.failed
+
     async def open(self) -> None:
         """Open the writer, and the WAL file where syncing it is on us."""
         try:

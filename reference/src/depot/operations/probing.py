@@ -38,7 +38,7 @@ def health(settings: Settings, db: Database, files: Files, engine: Engine) -> He
         drain=timedelta(seconds=settings.drain_seconds),
         token=token.get_secret_value() if token else None,
     )
-    found.add("database", db.ping, interval=_OFTEN)
+    found.add("database", partial(db.ping, writes=True), interval=_OFTEN)
     found.add("schema", partial(schema.check, db), interval=_SELDOM, after=["database"])
     found.add("jobs", _backlog(db), interval=_SELDOM, critical=False, after=["database"])
     if settings.database.replica_url is not None:

@@ -1,0 +1,187 @@
+"""`Address`: what a URL says of a database, in SQLAlchemy's form or in libpq's.
+
+Hosted PostgreSQL hands out libpq's: several hosts with ports of their own, and options
+after the question mark. No message of this module repeats a password.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import parse_qsl, unquote
+
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from roadworthy.database.libpq import checked
+
+__all__ = ["Address", "address_of"]
+
+DRIVERS: Final = {
+    "sqlite": ("sqlite+aiosqlite", "aiosqlite", "sqlite"),
+    "sqlite+aiosqlite": ("sqlite+aiosqlite", "aiosqlite", "sqlite"),
+    "postgres": ("postgresql+asyncpg", "asyncpg", "postgresql"),
+    "postgresql": ("postgresql+asyncpg", "asyncpg", "postgresql"),
+    "postgresql+asyncpg": ("postgresql+asyncpg", "asyncpg", "postgresql"),
+    "postgresql+psycopg": ("postgresql+psycopg", "psycopg", "postgresql"),
+}
+"""A URL's scheme: the one of SQLAlchemy, the module of the driver, and our extra for that."""
+
+Host = tuple[str, int | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """Where a database is and how it is reached, without the options in the URL."""
+
+    url: URL
+    """With the driver's name; without options, which may hold passwords as well."""
+    hosts: tuple[Host, ...] = ()
+    """Hosts of PostgreSQL in the order in which they are tried; none: the driver's own."""
+    options: Mapping[str, str]
+    """What the URL says beyond that, by libpq's names, checked for this driver."""
+
+    def __str__(self) -> str:
+        return self.url.render_as_string(hide_password=True)
+
+    @property
+    def is_postgresql(self) -> bool:
+        """Whether there is a server, and not a file of SQLite."""
+        return self.url.get_backend_name() == "postgresql"
+
+    @property
+    def driver(self) -> str:
+        """The name of the driver: asyncpg, psycopg or aiosqlite."""
+        return self.url.get_driver_name()
+
+
+def address_of(url: str | URL) -> Address:
+    """Return what a URL says.
+
+    Raises:
+        ValueError: The URL names a database, a driver or an option that is not supported.
+        ModuleNotFoundError: The driver is not installed.
+    """
+    parsed, hosts = _parsed(url)
+    name = _driver(parsed)
+    if parsed.get_backend_name() != "postgresql":
+        return Address(url=_of_sqlite(parsed.set(drivername=name)), options={})
+    return _of_postgresql(parsed.set(drivername=name), hosts)
+
+
+def _parsed(url: str | URL) -> tuple[URL, str | None]:
+    """Return the URL, and libpq's list of hosts where it has one: SQLAlchemy knows none."""
+    if isinstance(url, URL):
+        return url, None
+    before, mark, query = url.partition("?")
+    scheme, _, rest = before.partition("://")
+    place, slash, path = rest.partition("/")
+    who, at, hosts = place.rpartition("@")
+    several = "," in hosts and not scheme.startswith("sqlite")
+    if several:
+        before = f"{scheme}://{who}{at}{slash}{path}"
+    try:
+        parsed = make_url(before)
+    except (ArgumentError, ValueError):  # their texts may show a part of the password
+        raise ValueError(
+            "That is no URL of a database: write sqlite:///file.db or "
+            "postgresql://user:password@host:5432/name. In a user or a password, write "
+            "%40 for @, %2F for /, %3A for : and %23 for #."
+        ) from None
+    if mark:
+        parsed = parsed.set(query=_query(query))
+    return parsed, hosts if several else None
+
+
+def _query(text: str) -> dict[str, tuple[str, ...] | str]:
+    found: dict[str, tuple[str, ...]] = {}
+    for name, value in parse_qsl(text, keep_blank_values=True):
+        found[name] = (*found.get(name, ()), value)
+    return {name: values[0] if len(values) == 1 else values for name, values in found.items()}
+
+
+def _driver(url: URL) -> str:
+    if url.drivername not in DRIVERS:
+        raise ValueError(
+            f"Database takes sqlite:///file.db or postgresql://host/name, not "
+            f"{url.drivername}://. Drivers that may be named: {', '.join(DRIVERS)}."
+        )
+    name, module, extra = DRIVERS[url.drivername]
+    try:
+        __import__(module)
+    except ModuleNotFoundError as missing:
+        wanted = module if module == "psycopg" else f"'roadworthy[{extra}]'"
+        raise ModuleNotFoundError(f"{name}:// needs {module}: pip install {wanted}") from missing
+    return name
+
+
+def _of_sqlite(url: URL) -> URL:
+    if unknown := [name for name in url.query if name != "uri"]:
+        raise ValueError(f"sqlite:// takes no {', '.join(unknown)} in its URL: use connect_args.")
+    return url
+
+
+def _of_postgresql(url: URL, listed: str | None) -> Address:
+    options = dict(url.query)
+    hosts = _hosts(listed, options) or (((url.host, url.port),) if url.host else ())
+    given = checked(_single(options), driver=url.get_driver_name())
+    host, port = _shown(hosts)
+    url = URL.create(
+        url.drivername,
+        username=given.pop("user", url.username),
+        password=given.pop("password", None) or url.password,
+        host=host,
+        port=port,
+        database=given.pop("dbname", None) or url.database,
+    )
+    return Address(url=url, hosts=hosts, options=given)
+
+
+def _hosts(listed: str | None, options: dict[str, tuple[str, ...] | str]) -> tuple[Host, ...]:
+    """Take the hosts out of the options, or else out of the list before the path."""
+    given, ports = options.pop("host", None), options.pop("port", None)
+    if given is not None:
+        return _with_ports(_each(given), _each(ports) if ports else [])
+    return _with_ports(listed.split(","), []) if listed is not None else ()
+
+
+def _each(value: tuple[str, ...] | str) -> list[str]:
+    values = (value,) if isinstance(value, str) else value
+    return [one for many in values for one in many.split(",")]
+
+
+def _with_ports(hosts: list[str], ports: list[str]) -> tuple[Host, ...]:
+    """Return each host with its port: its own, else the one in its place, else the only one."""
+    if len(ports) not in {0, 1, len(hosts)}:
+        raise ValueError(f"The URL has {len(hosts)} hosts and {len(ports)} ports.")
+    ports = ports if len(ports) == len(hosts) else (ports or [""]) * len(hosts)
+    return tuple(_host(host, port) for host, port in zip(hosts, ports, strict=True))
+
+
+def _host(text: str, port: str) -> Host:
+    host = unquote(text)
+    if host.startswith("["):  # IPv6: its colons are no port's
+        host, _, own = host[1:].partition("]")
+        own = own.removeprefix(":")
+    elif host.startswith("/"):
+        own = ""
+    else:
+        host, _, own = host.partition(":")
+    number = own or port
+    if not host or (number and not number.isdecimal()):
+        raise ValueError("The URL's hosts are a list like host1:5432,host2:5432.")
+    return host, int(number) if number else None
+
+
+def _single(options: Mapping[str, tuple[str, ...] | str]) -> dict[str, str]:
+    twice = [name for name, value in options.items() if not isinstance(value, str)]
+    if twice:
+        raise ValueError(f"The URL says {' and '.join(twice)} more than once.")
+    return {name: value for name, value in options.items() if isinstance(value, str)}
+
+
+def _shown(hosts: tuple[Host, ...]) -> tuple[str | None, int | None]:
+    """Return host and port of a URL for people: the drivers are given the list."""
+    if len(hosts) == 1:
+        return hosts[0]
+    named = (host if port is None else f"{host}:{port}" for host, port in hosts)
+    return ",".join(named) or None, None
