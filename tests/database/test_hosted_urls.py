@@ -189,8 +189,10 @@ async def test_of_several_hosts_the_one_that_will_do_is_taken(url):
     for several in (
         f"{driver}://postgres@127.0.0.1:{closed},{there}/{name}",
         f"{driver}://postgres@/{name}?host=127.0.0.1:{closed}&host={there}",
-        f"{driver}://postgres@/{name}?host=127.0.0.1,{parts.host}&port={closed},"
-        f"{parts.port or 5432}&target_session_attrs=primary",
+        (
+            f"{driver}://postgres@/{name}?host=127.0.0.1,{parts.host}&port={closed},"
+            f"{parts.port or 5432}&target_session_attrs=primary"
+        ),
     ):
         async with Database(several) as db, db.begin() as tx:
             assert await tx.scalar(text("SELECT current_database()")) == name

@@ -16,7 +16,12 @@ from faults.site import Site
 from faults.stacks import Stack
 from support.clock import FalseClock
 from support.objects import ObjectServer, private_object_server
-from support.postgres import PrivatePostgres, database_on, private_postgres
+from support.postgres import (
+    PrivatePostgres,
+    database_on,
+    private_postgres,
+    synchronous_standby,
+)
 from support.private_brokers import PrivateBroker, private_rabbitmq, private_redis
 from support.proxy import Proxy
 
@@ -123,6 +128,17 @@ def scene_of(fault: Fault, stack: Stack, servers: Servers, folder: Path) -> Iter
             url = true_url = f"sqlite:///{folder}/depot.db"
             # One machine has one clock.
             environment |= broken
+        elif "failover" in fault.needs:
+            primary = enter(private_postgres())
+            standby = enter(synchronous_standby(primary))
+            hosts = f"127.0.0.1:{primary.port},127.0.0.1:{standby.port}"
+            driver = "+psycopg" if "psycopg" in fault.needs else ""
+            url = f"postgresql{driver}://postgres@{hosts}/postgres"
+            both = hosts.replace(",", "&host=")
+            true_url = (
+                f"postgresql://postgres@/postgres?host={both}&target_session_attrs=read-write"
+            )
+            parts |= {"_postgres": primary, "_standby": standby}
         else:
             true_url = enter(database_on(servers.postgres.url))
             network = enter(Proxy(servers.postgres.port))

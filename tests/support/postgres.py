@@ -25,6 +25,7 @@ __all__ = [
     "private_postgres",
     "server_url",
     "streaming_replica",
+    "synchronous_standby",
 ]
 
 PLACES = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/opt/homebrew/opt/postgresql*/bin")
@@ -206,6 +207,22 @@ def streaming_replica(primary: PrivatePostgres) -> Iterator[PrivatePostgres]:
             yield server
         finally:
             server.stop()
+
+
+@contextmanager
+def synchronous_standby(primary: PrivatePostgres) -> Iterator[PrivatePostgres]:
+    """Start a standby that has each commit before the primary acknowledges that."""
+    with streaming_replica(primary) as standby:
+        with psycopg.connect(primary.url, autocommit=True) as admin:
+            admin.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
+            admin.execute("SELECT pg_reload_conf()")
+            deadline = time.monotonic() + 30
+            asked = "SELECT FROM pg_stat_replication WHERE sync_state = 'sync'"
+            while admin.execute(asked).fetchone() is None:
+                if time.monotonic() > deadline:
+                    raise Unavailable("the standby did not become synchronous")
+                time.sleep(0.05)
+        yield standby
 
 
 @contextmanager

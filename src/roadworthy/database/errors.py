@@ -139,7 +139,7 @@ def may_succeed_again(error: BaseException) -> bool:
 
 
 def is_stale_statement(error: BaseException) -> bool:
-    """Tell whether a statement was refused that was prepared before the schema changed."""
+    """Tell whether a statement was prepared before the schema changed."""
     return isinstance(error, exc.DBAPIError) and error.orig is not None and is_stale(error.orig)
 
 

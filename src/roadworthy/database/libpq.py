@@ -1,4 +1,4 @@
-"""What may stand after the question mark of a URL of PostgreSQL, and what a driver makes of it.
+"""What the options in a URL of PostgreSQL may be, and what a driver makes of them.
 
 The names are libpq's, whose documentation says what each does:
 https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS
@@ -88,7 +88,7 @@ _ELSEWHERE: Final[Mapping[str, str]] = {
 
 
 def checked(options: Mapping[str, str], *, driver: str) -> dict[str, str]:
-    """Return the options of a URL by libpq's names, if the driver can do what they say.
+    """Return the options of a URL by libpq's names, if the driver can do them.
 
     Raises:
         ValueError: One is unknown, has a value that it does not take, or asks for what this

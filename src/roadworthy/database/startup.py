@@ -1,4 +1,4 @@
-"""`options` of a URL, as the server reads them: `-c name=value` and `--name=value`."""
+"""`options` of a URL as the server reads them: `-c name=value`, `--name=value`."""
 
 import re
 from collections.abc import Mapping
@@ -57,7 +57,7 @@ def quoted(identifier: str) -> str:
 
 
 def milliseconds(time: timedelta, name: str) -> int:
-    """Return a duration as the server takes it; what is shorter than one of them is one.
+    """Return a duration in whole milliseconds, as the server takes it: at least one.
 
     Raises:
         ValueError: The server has no such duration.

@@ -1,4 +1,4 @@
-"""Run a statement again whose plan is out of date, where nothing can have been done before.
+"""Run a statement again whose plan is out of date, where nothing was done before.
 
 A driver keeps statements prepared. When a migration changes what one of them returns, the
 server refuses it, once on each connection. What was the first statement of its transaction

@@ -56,6 +56,18 @@ def _silent(scene: Scene) -> None:
     scene.network.restore()
 
 
+def _promoted(scene: Scene) -> None:
+    """The old primary refuses writes, then dies; its standby becomes the primary."""
+    with psycopg.connect(scene.postgres.url, autocommit=True) as admin:
+        admin.execute("ALTER SYSTEM SET default_transaction_read_only = on")
+        admin.execute("SELECT pg_reload_conf()")
+    time.sleep(1.5)
+    scene.postgres.kill()
+    time.sleep(1)
+    with psycopg.connect(scene.standby.url, autocommit=True) as admin:
+        admin.execute("SELECT pg_promote()")
+
+
 _ALL: Final = ("postgresql", "celery_rabbitmq", "celery_redis", "rq_redis")
 _ONE: Final = ("postgresql",)
 
@@ -88,6 +100,24 @@ FAULTS: Final = (
         happen=_full,
         on=_ALL,
         hurts_database=True,
+    ),
+    Fault(
+        name="failover",
+        text="primary fenced off, then killed; its synchronous standby promoted (asyncpg)",
+        happen=_promoted,
+        on=_ALL,
+        usually_on=_ONE,
+        hurts_database=True,
+        needs=frozenset({"failover"}),
+    ),
+    Fault(
+        name="failover_psycopg",
+        text="primary fenced off, then killed; its synchronous standby promoted (psycopg)",
+        happen=_promoted,
+        on=_ONE,
+        usually_on=_ONE,
+        hurts_database=True,
+        needs=frozenset({"failover", "psycopg"}),
     ),
     Fault(
         name="network_cut",

@@ -27,6 +27,7 @@ class Scene:
     engine: sa.Engine
     """A way to the database that no fault is on."""
     _postgres: PrivatePostgres | None = None
+    _standby: PrivatePostgres | None = None
     _network: Proxy | None = None
     _broker: PrivateBroker | None = None
     _objects: ObjectServer | None = None
@@ -37,6 +38,12 @@ class Scene:
     def postgres(self) -> PrivatePostgres:
         assert self._postgres is not None
         return self._postgres
+
+    @property
+    def standby(self) -> PrivatePostgres:
+        """What follows the other one, and has each commit before that is acknowledged."""
+        assert self._standby is not None
+        return self._standby
 
     @property
     def network(self) -> Proxy:
@@ -81,7 +88,8 @@ class Fault:
     hurts_database: bool = False
     """Then a commit may have happened although the client was told of an error."""
     needs: frozenset[str] = frozenset()
-    """`objects`, `clock`, `disk`, `two versions`: what makes its scene another than usual."""
+    """What makes its scene another than usual: `objects`, `clock`, `disk`, `two versions`,
+    `failover`, `psycopg`."""
     large_files: bool = False
     unnoticed: bool = False
     """Whether no client may see an error of it."""
