@@ -9,7 +9,7 @@ from roadworthy.jobs.states import FINISHED, TRANSITIONS, WAITING, State
 from support.source import REPOSITORY
 
 PAGE = REPOSITORY / "docs" / "explanation" / "jobs.md"
-MOVERS = ("ledger", "records")
+MOVERS = ("ledger", "records", "admission")
 WRITERS = ("ledger", "moves")
 """Who writes the column; the others ask `moved` for the statement."""
 
@@ -48,7 +48,7 @@ def test_the_documentation_has_every_state():
 
 
 def test_every_state_can_be_reached():
-    begins = {State.SCHEDULED, State.QUEUED}
+    begins = {State.SCHEDULED, State.QUEUED, State.BLOCKED}
 
     assert begins | {move.target for move in TRANSITIONS.values()} == set(State)
 
@@ -79,8 +79,9 @@ def test_every_transition_is_made_somewhere():
     for module in MOVERS:
         text = source(module)
         made |= set(re.findall(r"""TRANSITIONS\["(\w+)"\]""", text))
+        made |= set(re.findall(r"""\btarget_of\(\s*"(\w+)\"""", text))
         made |= set(re.findall(r"""\bmoved\(\s*"(\w+)\"""", text))
-        made |= set(re.findall(r"""_move\(\s*connection,\s*"(\w+)\"""", text))
+        made |= set(re.findall(r"""_(?:move|fail)\(\s*connection,\s*"(\w+)\"""", text))
 
     assert made == set(TRANSITIONS)
 
@@ -105,7 +106,8 @@ def test_no_move_names_its_target_by_itself(module):
     written = written_by(module)
 
     assert written
-    assert all(re.fullmatch(r"(TRANSITIONS\['\w+'\]|transition)\.target", it) for it in written)
+    table = r"TRANSITIONS\['\w+'\]\.target|target_of\((move|'\w+')\)"
+    assert all(re.fullmatch(table, it) for it in written)
 
 
 @pytest.mark.parametrize("module", ["loop", "pulse", "runner", "attempt", "part", "ticks"])

@@ -13,14 +13,14 @@ from roadworthy.cli import database
 from roadworthy.cli.parsing import Mistake, count
 from roadworthy.cli.text import age, as_json, moment, printable, table, tell, write
 from roadworthy.database import Database
-from roadworthy.jobs import JobRecord, State, Stats
+from roadworthy.jobs import AttemptRecord, JobRecord, State, Stats
 
 __all__ = ["add_to"]
 
 Command: TypeAlias = Callable[[Database, Namespace], Awaitable[int]]
 Change: TypeAlias = Callable[[Any, str], Awaitable[bool]]
 
-_STATES: Final = [state.value for state in State]
+_STATES: Final = [*(state.value for state in State), "retrying"]
 _BATCH: Final = 100
 """Jobs that one transaction retries: on SQLite, everybody else's writes wait for it."""
 _PRIVATE: Final = ("arguments", "error")
@@ -44,6 +44,19 @@ def add_to(parser: ArgumentParser) -> None:
     _add_json(add("stats", _stats, "count the jobs of each state, and what waits in each queue"))
     _add_retry(add("retry", _retry, "queue dead, cancelled or parked jobs again", writes=True))
     _add_ids(add("cancel", _cancel, "cancel jobs that wait, stop those that run", writes=True))
+    _add_of_application(commands)
+
+
+def _add_of_application(commands: Any) -> None:
+    """Add the commands that import an application; the others need nothing of it."""
+    from roadworthy.cli import enqueue, work  # noqa: PLC0415 - they import what serves probes
+
+    for name, add_to_one, does in (
+        ("enqueue", enqueue.add_to, "add a job of an application"),
+        ("work", work.add_to, "run the jobs of an application until SIGTERM or Ctrl+C"),
+        ("alive", work.add_alive_to, "tell whether a worker lives, by its --alive-file"),
+    ):
+        add_to_one(commands.add_parser(name, help=does, description=f"{does.capitalize()}."))
 
 
 def _add_filters(parser: ArgumentParser) -> None:
@@ -87,8 +100,7 @@ async def _call(command: Command, chosen: Namespace, db: Database) -> int:
 
 
 async def _list(db: Database, chosen: Namespace) -> int:
-    state = State(chosen.state) if chosen.state else None
-    found = await _browse(db, chosen, state=state, queue=chosen.queue)
+    found = await _browse(db, chosen, state=chosen.state, queue=chosen.queue)
     _write_records(found, _LISTED, chosen)
     return 0 if found else 1
 
@@ -107,10 +119,14 @@ async def _dead(db: Database, chosen: Namespace) -> int:
 async def _show(db: Database, chosen: Namespace) -> int:
     async with db.read_engine.connect() as connection:
         record = await jobs.get(connection, chosen.id)
+        attempts = await jobs.attempts(connection, chosen.id)
     if record is None:
         tell(f"There is no job {printable(chosen.id)}. Type: roadworthy jobs list")
         return 1
-    write(as_json(_whole(record)) if chosen.json else _described(record))
+    if chosen.json:
+        write(as_json({**_whole(record), "history": [_attempt(each) for each in attempts]}))
+    else:
+        write(f"{_described(record)}{_told_of(attempts)}")
     return 0
 
 
@@ -240,6 +256,34 @@ def _plain(value: Any) -> Any:
 def _described(record: JobRecord) -> str:
     names = {**_whole(record), "arguments": record.arguments, "progress": _progress(record)}
     return "\n".join(f"{name:<14} {_value(value)}" for name, value in names.items())
+
+
+def _attempt(attempt: AttemptRecord) -> dict[str, Any]:
+    return {name: _plain(value) for name, value in asdict(attempt).items()}
+
+
+def _told_of(attempts: Sequence[AttemptRecord]) -> str:
+    """Return the attempts, each with its times, its worker and how it ended."""
+    if not attempts:
+        return ""
+    rows = [
+        (*(str(each.attempt), moment(each.began_at), moment(each.ended_at)), *_ended(each))
+        for each in attempts
+    ]
+    listed = table(("attempt", "began", "ended", "worker", "outcome"), rows)
+    traced = [each for each in attempts if each.error or each.traceback]
+    return f"\n\n{listed}" + "".join(_trace(each) for each in traced)
+
+
+def _ended(attempt: AttemptRecord) -> tuple[str, str]:
+    succeeded = "-" if attempt.ended_at is None else "succeeded"
+    return attempt.worker or "-", attempt.error_code or succeeded
+
+
+def _trace(attempt: AttemptRecord) -> str:
+    lines = [*(attempt.error or "").splitlines(), *(attempt.traceback or "").splitlines()]
+    told = "".join(f"\n    {printable(line)}".rstrip() for line in lines)
+    return f"\n\nattempt {attempt.attempt}{told}"
 
 
 def _value(value: object) -> str:

@@ -29,8 +29,10 @@ from roadworthy.jobs._arguments import ArgumentsMistaken
 from roadworthy.jobs.backoff import Backoff
 from roadworthy.jobs.embedded import Embedded
 from roadworthy.jobs.engine import Engine
+from roadworthy.jobs.history import AttemptRecord, attempts
 from roadworthy.jobs.insert import Call, Enqueued, enqueue_many, enqueue_many_sync
 from roadworthy.jobs.job import GiveUp, Job, TryAgain
+from roadworthy.jobs.limits import Limit
 from roadworthy.jobs.part import Jobs
 from roadworthy.jobs.records import (
     JobRecord,
@@ -52,6 +54,7 @@ from roadworthy.jobs.worker import run_worker
 
 __all__ = [
     "ArgumentsMistaken",
+    "AttemptRecord",
     "Backoff",
     "Call",
     "Cron",
@@ -64,6 +67,7 @@ __all__ = [
     "Job",
     "JobRecord",
     "Jobs",
+    "Limit",
     "QueueStats",
     "Sending",
     "State",
@@ -71,6 +75,7 @@ __all__ = [
     "Task",
     "TryAgain",
     "Work",
+    "attempts",
     "browse",
     "cancel",
     "enqueue_many",

@@ -15,7 +15,7 @@ from queue import SimpleQueue
 from threading import Lock, Thread
 from typing import Any, Final, TypeVar, cast
 
-from roadworthy.jobs import _process_child, _process_wire
+from roadworthy.jobs import _process_child, _process_wire, traces
 from roadworthy.jobs._process_child import kill_group
 from roadworthy.jobs._process_wire import (
     CannotPickle,
@@ -27,6 +27,7 @@ from roadworthy.jobs._process_wire import (
     unpack,
     write_frame,
 )
+from roadworthy.jobs.traces import ToldElsewhere
 
 __all__ = [
     "Boot",
@@ -71,8 +72,12 @@ class FailedInProcess(Exception):
         """The name of the class that was raised there."""
 
 
-class ChildTraceback(Exception):
+class ChildTraceback(ToldElsewhere):
     """The `__cause__` of what was raised in a worker process: where, in its own words."""
+
+    def __init__(self, text: str, trace: str) -> None:
+        super().__init__(text)
+        self.trace = trace
 
     def __str__(self) -> str:
         return f'\n"""\n{self.args[0]}"""'
@@ -351,14 +356,15 @@ def _command(stdout: int) -> list[str]:
     data = spawn.get_preparation_data("")
     program = _PROGRAM.format(
         path=data["sys_path"],
-        modules=[(module.__name__, module.__file__) for module in (_process_wire, _process_child)],
+        modules=[(module.__name__, module.__file__) for module in _LOADED],
         parent=os.getpid(),
         stdout=stdout,
     )
     return [*command[: command.index("-c")], "-c", program]
 
 
-# It loads two files and not the packages around them, which take most of a second and 60 MiB.
+_LOADED: Final = (traces, _process_wire, _process_child)
+# Not the packages around them, which take most of a second and 60 MiB.
 _PROGRAM: Final = """
 import sys
 from importlib.util import module_from_spec, spec_from_file_location
@@ -404,8 +410,8 @@ def _returned(body: bytearray) -> Outcome:
 
 
 def _raised(body: bytearray) -> Outcome:
-    kind, summary, text, pickled = next(unpack(body))
-    return Outcome(error=_rebuilt(pickled, kind, summary), cause=ChildTraceback(text))
+    kind, summary, text, trace, pickled = next(unpack(body))
+    return Outcome(error=_rebuilt(pickled, kind, summary), cause=ChildTraceback(text, trace))
 
 
 def _rebuilt(pickled: bytes | None, kind: str, summary: str) -> Exception:

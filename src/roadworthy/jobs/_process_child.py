@@ -37,6 +37,7 @@ from roadworthy.jobs._process_wire import (
     unpack,
     write_frame,
 )
+from roadworthy.jobs.traces import trace_of
 
 __all__ = ["kill_group", "main", "may_start_processes", "report"]
 
@@ -310,7 +311,7 @@ def _returned(call: Callable[[], Any], result: Any) -> tuple[Kind, list[bytes]]:
 
 def _raised(error: BaseException) -> tuple[Kind, list[bytes]]:
     """Return what can be told of an exception, whose own code tells it, in time."""
-    told: list[tuple[str, str, bytes | None]] = []
+    told: list[tuple[str, str, str, bytes | None]] = []
     asking = Thread(target=lambda: told.append(_told(error)), daemon=True, name="roadworthy-text")
     try:
         asking.start()
@@ -318,13 +319,13 @@ def _raised(error: BaseException) -> tuple[Kind, list[bytes]]:
     except (MemoryError, RuntimeError):  # there is no memory for a thread
         told.append(_told(error))
     name = type(error).__name__
-    untold = (f"{name}: its text does not come: its __str__ does not end.", "", None)
+    untold = (f"{name}: its text does not come: its __str__ does not end.", "", "", None)
     return Kind.RAISED, pack((name, *(told[0] if told else untold)))
 
 
-def _told(error: BaseException) -> tuple[str, str, bytes | None]:
+def _told(error: BaseException) -> tuple[str, str, str, bytes | None]:
     text = "".join(traceback.format_exception(type(error), error, _theirs(error.__traceback__)))
-    return _summary(error), text, _pickled(error)
+    return _summary(error), text, trace_of(error), _pickled(error)
 
 
 def _theirs(tb: TracebackType | None) -> TracebackType | None:

@@ -8,7 +8,11 @@ from roadworthy.jobs.durations import check_times
 from roadworthy.jobs.loop import Limits, Loop
 from roadworthy.jobs.work import Work
 
-__all__ = ["Embedded"]
+__all__ = ["Embedded", "NoHeartbeat"]
+
+
+class NoHeartbeat(RuntimeError):
+    """The heartbeat of an engine does not reach the table of jobs."""
 
 
 class Embedded:
@@ -67,6 +71,18 @@ class Embedded:
         loop, self._loop = self._loop, None
         if loop is not None:
             await loop.stop()
+
+    async def ping(self) -> None:
+        """Return if the heartbeat reaches the table, for a health check.
+
+        Raises:
+            NoHeartbeat: It has not for longer than a lease: others may run the jobs of here.
+        """
+        if self._loop is None:
+            raise NoHeartbeat("No jobs are run here: no Jobs with this engine is open.")
+        if self._loop.silence > self._limits.lease:
+            seconds = self._loop.silence.total_seconds()
+            raise NoHeartbeat(f"The heartbeat has not reached the table for {seconds:.0f} s.")
 
     def wake(self) -> None:
         """Look for jobs now."""

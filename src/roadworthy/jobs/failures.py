@@ -17,6 +17,7 @@ from roadworthy.jobs.job import GiveUp
 from roadworthy.jobs.ledger import Failure
 from roadworthy.jobs.processes import FailedInProcess
 from roadworthy.jobs.tiers import TimedOut
+from roadworthy.jobs.traces import trace_of
 from roadworthy.problems import Problem
 
 __all__ = ["Crash", "Described", "describe", "passes", "run_last"]
@@ -65,16 +66,17 @@ async def describe(error: BaseException) -> Described:
     name = _name(error)
     text = _text(error) if _is_plain(error) else await _text_in_time(error)
     if text is not None:
-        return Described(Failure(_code(error, name), f"{name}: {text}"), error)
+        return Described(Failure(_code(error, name), f"{name}: {text}", _trace(error)), error)
     told = f"{name}: its text does not come: its __str__, or that of its cause, does not end."
     stands_in = Untold(told).with_traceback(error.__traceback__)
-    return Described(Failure(_code(error, name), told), stands_in)
+    return Described(Failure(_code(error, name), told, _trace(error)), stands_in)
 
 
 def run_last(failure: Failure) -> Failure:
     """Return a failure that any database can record, where the one that was is refused."""
     code = failure.code if re.fullmatch(r"[A-Z0-9_]{1,100}", failure.code) else "FAILED"
-    return Failure(code, "How it failed could not be recorded; the log has it.")
+    text = "How it failed could not be recorded; the log has it."
+    return Failure(code, text, attempted=failure.attempted)
 
 
 def _in_a_task() -> bool:
@@ -88,6 +90,13 @@ def _name(error: BaseException) -> str:
     with suppress(Exception):  # a metaclass may have an idea of its own
         return str(type(error).__name__)
     return "BaseException"
+
+
+def _trace(error: BaseException) -> str | None:
+    try:
+        return trace_of(error)
+    except Exception:  # what a trace is made of may be properties of the application's
+        return None
 
 
 def _code(error: BaseException, name: str) -> str:

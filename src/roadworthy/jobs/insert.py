@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_scoped_s
 from sqlalchemy.orm import Session, scoped_session
 
 from roadworthy.jobs import clock, observe
-from roadworthy.jobs.calendar import earlier
+from roadworthy.jobs.calendar import earlier, later
 from roadworthy.jobs.signals import announce, expect
 from roadworthy.jobs.states import State
 from roadworthy.jobs.tables import table
@@ -60,6 +60,7 @@ class Options:
     unique: Unique | None = None
     priority: int | None = None
     queue: str | None = None
+    expires: timedelta | datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,8 @@ class Call:
     options: Options
     argument_key: str | None = None
     """The same for all arguments that are equal; of unique tasks."""
+    limit_key: str | None = None
+    """What its limit counts it by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +196,7 @@ def _row(call: Call) -> Row:
         "task": call.task.name,
         "version": terms.version,
         "arguments": call.arguments,
-        "state": State.SCHEDULED if run_at > now else State.QUEUED,
+        "state": _first_state(run_at > now, call.limit_key),
         "queue": options.queue or terms.queue,
         "runs_on": terms.runs_on,
         "priority": priority,
@@ -206,7 +209,22 @@ def _row(call: Call) -> Row:
         "unique_until": options.unique,
         "request_id": request_id(),
         "trace": observe.traceparent(),
+        "expires_at": _expires_at(call, run_at),
+        "limit_key": call.limit_key,
     }
+
+
+def _first_state(later: bool, limit_key: str | None) -> State:
+    if later:
+        return State.SCHEDULED
+    return State.QUEUED if limit_key is None else State.BLOCKED
+
+
+def _expires_at(call: Call, run_at: datetime) -> datetime | None:
+    expires = call.options.expires or call.task.terms.expires
+    if not isinstance(expires, timedelta):
+        return expires
+    return later(run_at, expires)
 
 
 def _unique_key(call: Call) -> str | None:

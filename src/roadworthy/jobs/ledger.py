@@ -19,6 +19,7 @@ from sqlalchemy import (
     Row,
     String,
     Text,
+    and_,
     any_,
     bindparam,
     case,
@@ -33,15 +34,22 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from roadworthy.jobs import history
 from roadworthy.jobs.calendar import earlier, later
-from roadworthy.jobs.moves import in_state, moved
+from roadworthy.jobs.history import storable
+from roadworthy.jobs.moves import in_state, moved, target_of
 from roadworthy.jobs.states import TRANSITIONS, State
-from roadworthy.jobs.tables import table, utc, utc_or_none
+from roadworthy.jobs.tables import attempts, table, utc, utc_or_none
+from roadworthy.jobs.traces import MAX_TRACE
 
-__all__ = ["WORKER_LOST", "Claimed", "Failure", "Ledger", "worker_name"]
+__all__ = ["EXPIRED", "RELEASED", "WORKER_LOST", "Claimed", "Failure", "Ledger", "worker_name"]
 
 WORKER_LOST: Final = "WORKER_LOST"
 """The code of a job whose worker died."""
+RELEASED: Final = "RELEASED"
+"""The code of an attempt that its worker gave back, because that one stopped."""
+EXPIRED: Final = "EXPIRED"
+"""The code of a job that nobody began in time."""
 _PROMOTED: Final = 5000
 """Jobs whose time has come, queued by one statement: the rest follow in the next."""
 _SWEPT: Final = 1000
@@ -62,6 +70,8 @@ class Claimed:
     turn_at: datetime
     request_id: str | None
     trace: str | None
+    expired: bool = False
+    """Whether nobody has begun it in time."""
 
 
 _NAMES: Final = tuple(field.name for field in fields(Claimed))
@@ -70,10 +80,13 @@ _TIMES: Final = ("run_at", "turn_at")
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """How an attempt failed: a code for clients, and a text for operators."""
+    """How an attempt failed: a code for clients, a text and a trace for operators."""
 
     code: str
     text: str = ""
+    traceback: str | None = None
+    attempted: bool = True
+    """Whether the task was run: a job may also be given up before that."""
 
 
 def worker_name() -> str:
@@ -157,27 +170,43 @@ class Ledger:
         run_at = later(self.now(), delay)
         turn_at = earlier(run_at, job.run_at - job.turn_at)  # as far before it as ever
         values = {"run_at": run_at, "turn_at": turn_at, **_noted(failure), **_FREED}
-        return await self._move(connection, "again", [job.id], **values) == 1
+        return await self._fail(connection, "again", job, failure, **values)
 
     async def bury(self, connection: AsyncConnection, job: Claimed, failure: Failure) -> bool:
         """Note that a job is dead."""
         values = {"attempts": job.attempts, "finished_at": self.now(), **_noted(failure), **_ENDED}
-        return await self._move(connection, "bury", [job.id], **values) == 1
+        if failure.code == EXPIRED:  # nothing has begun, and no rate counts it
+            values["started_at"] = None
+        return await self._fail(connection, "bury", job, failure, **values)
 
     async def stop(self, connection: AsyncConnection, job: Claimed, failure: Failure) -> bool:
         """Note that a job was cancelled as it ran."""
         values = {"finished_at": self.now(), **_noted(failure), **_ENDED}
-        return await self._move(connection, "stop", [job.id], **values) == 1
+        return await self._fail(connection, "stop", job, failure, **values)
 
     async def park(self, connection: AsyncConnection, job: Claimed, failure: Failure) -> bool:
         """Put a job aside until a worker knows its task; no attempt is used."""
         values = {"attempts": table.c.attempts - 1, **_noted(failure), **_FREED}
         return await self._move(connection, "park", [job.id], **values) == 1
 
-    async def release(self, connection: AsyncConnection, ids: Collection[str]) -> int:
-        """Give jobs back that did not end; no attempt is used."""
+    async def release(
+        self, connection: AsyncConnection, ids: Collection[str], *, begun: Collection[str] = ()
+    ) -> int:
+        """Give jobs back that did not end; no attempt is used. Those that had `begun` are noted."""
         values = {"attempts": table.c.attempts - 1, **_FREED}
-        return await self._move(connection, "release", ids, **values)
+        released = moved("release").where(table.c.worker == self.worker, _among(connection))
+        rows = await connection.execute(
+            released.values(**values).returning(*_KEPT), {"ids": _ids(connection, ids)}
+        )
+        back = rows.all()
+        failure = Failure(RELEASED, "Its worker stopped, and gave it back.")
+        ended = [
+            self._attempt(row, failure, attempt=row.attempts + 1, worker=self.worker)
+            for row in back
+            if row.id in begun
+        ]
+        await history.add(connection, ended)
+        return len(back)
 
     async def beat(self, connection: AsyncConnection, ids: Collection[str]) -> dict[str, bool]:
         """Extend our leases; return which are still ours, and whether to cancel each."""
@@ -226,9 +255,14 @@ class Ledger:
             moved("rescue")
             .where(ended, ~_among(connection))
             .values(error_code=WORKER_LOST, error=None, leased_until=None)
-            .returning(table.c.id, table.c.task, table.c.worker)
+            .returning(*_KEPT, table.c.task, table.c.worker)
         )
-        rows = await connection.execute(lost, {"ids": _ids(connection, mine)})
+        rows = (await connection.execute(lost, {"ids": _ids(connection, mine)})).all()
+        failure = Failure(WORKER_LOST)
+        kept = [
+            self._attempt(row, failure, attempt=row.attempts, worker=row.worker) for row in rows
+        ]
+        await history.add(connection, kept)
         return [(row.id, row.task, row.worker) for row in rows]
 
     async def promote(self, connection: AsyncConnection) -> datetime | None:
@@ -251,7 +285,12 @@ class Ledger:
     async def sweep(self, connection: AsyncConnection, state: State, before: datetime) -> int:
         """Remove jobs that ended before a time, a thousand at most; return how many."""
         old = select(table.c.id).where(in_state(state), table.c.finished_at < before).limit(_SWEPT)
-        return (await connection.execute(delete(table).where(table.c.id.in_(old)))).rowcount
+        swept = delete(table).where(table.c.id.in_(old)).returning(table.c.id)
+        ids = (await connection.execute(swept)).scalars().all()
+        if connection.dialect.name == "sqlite":  # where it may not be told to cascade
+            kept = delete(attempts).where(_among(connection, attempts.c.job_id))
+            await connection.execute(kept, {"ids": _ids(connection, ids)})
+        return len(ids)
 
     async def _move(
         self, connection: AsyncConnection, move: str, ids: Collection[str], **values: Any
@@ -262,7 +301,45 @@ class Ledger:
         )
         return result.rowcount
 
+    async def _fail(
+        self,
+        connection: AsyncConnection,
+        move: str,
+        job: Claimed,
+        failure: Failure,
+        **values: Any,
+    ) -> bool:
+        """Move a job whose attempt came to nothing, and keep the attempt."""
+        statement = moved(move).where(table.c.worker == self.worker, _this)
+        statement = statement.values(**values).returning(*_KEPT)
+        row = (await connection.execute(statement, {"of_id": job.id})).first()
+        if row is None:
+            return False
+        if failure.attempted:
+            kept = self._attempt(row, failure, attempt=job.attempts, worker=self.worker)
+            await history.add(connection, [kept])
+            await history.forget(connection, job.id, job.attempts)
+        return True
 
+    def _attempt(
+        self, row: Row[*tuple[Any, ...]], failure: Failure, *, attempt: int, worker: str | None
+    ) -> history.Ended:
+        now, trace = self.now(), failure.traceback
+        return history.Ended(
+            job_id=row.id,
+            attempt=attempt,
+            began_at=now if row.started_at is None else utc(row.started_at),
+            ended_at=now,
+            worker=worker,
+            **_noted(failure),
+            traceback=None if trace is None else storable(trace, MAX_TRACE),
+            limit_key=row.limit_key,
+        )
+
+
+_KEPT: Final = (table.c.id, table.c.attempts, table.c.started_at, table.c.limit_key)
+"""What is read of a row whose attempt is kept."""
+_this = table.c.id == bindparam("of_id", type_=String)
 _FREED: Final[dict[str, Any]] = {"worker": None, "leased_until": None}
 _ENDED: Final[dict[str, Any]] = {"leased_until": None, "unique_key": None}
 _MAX_TEXT: Final = 4000
@@ -272,31 +349,29 @@ _MAX_CODE: Final = 100
 def _claimed(row: Row[*tuple[Any, ...]]) -> Claimed:
     values: dict[str, Any] = dict(zip(_NAMES, row, strict=True))
     values |= {name: utc(values[name]) for name in _TIMES}
+    values["expired"] = bool(values["expired"])
     return Claimed(**values)
 
 
 def _noted(failure: Failure) -> dict[str, Any]:
-    # Neither database can store a NUL or half a surrogate pair, and an exception may hold both.
     return {
-        "error_code": _storable(failure.code[:_MAX_CODE])[:_MAX_CODE],
-        "error": _storable(failure.text[:_MAX_TEXT]),
+        "error_code": storable(failure.code, _MAX_CODE)[:_MAX_CODE],
+        "error": storable(failure.text, _MAX_TEXT),
     }
-
-
-def _storable(text: str) -> str:
-    return text.encode(errors="backslashreplace").decode().replace("\0", "\\0")
 
 
 def _utc() -> datetime:
     return datetime.now(UTC)
 
 
-def _among(connection: AsyncConnection) -> ColumnElement[bool]:
+def _among(
+    connection: AsyncConnection, column: ColumnElement[str] = table.c.id
+) -> ColumnElement[bool]:
     # One text for any number of ids, so that the statement is prepared once.
     if connection.dialect.name == "postgresql":
-        return table.c.id == any_(bindparam("ids", type_=ARRAY(String)))
+        return column == any_(bindparam("ids", type_=ARRAY(String)))
     listed = text("SELECT value FROM json_each(:ids)")
-    return table.c.id.in_(listed.bindparams(bindparam("ids", type_=Text)))
+    return column.in_(listed.bindparams(bindparam("ids", type_=Text)))
 
 
 def _ids(connection: AsyncConnection, ids: Collection[str]) -> Any:
@@ -317,6 +392,12 @@ _due = (
     # A common table expression, because PostgreSQL may run a subquery more than once.
     .cte("due")
 )
+_expired = and_(
+    # A job without a limit of time costs one look at a null.
+    table.c.expires_at.is_not(None),
+    table.c.expires_at <= bindparam("now"),
+    table.c.attempts == 1,
+)
 _claim = (
     update(table)
     .where(table.c.id.in_(select(_due.c.id)))
@@ -330,7 +411,7 @@ _claim = (
         progress_note=None,
         unique_key=case((table.c.unique_until == "queued", null()), else_=table.c.unique_key),
     )
-    .returning(*(table.c[name] for name in _NAMES))
+    .returning(*(table.c[name] for name in _NAMES if name != "expired"), _expired)
 )
 _ready = (
     select(table.c.id)
@@ -341,9 +422,7 @@ _ready = (
     .cte("ready")
 )
 _promote = (
-    update(table)
-    .where(table.c.id.in_(select(_ready.c.id)))
-    .values(state=TRANSITIONS["promote"].target)
+    update(table).where(table.c.id.in_(select(_ready.c.id))).values(state=target_of("promote"))
 )
 _next_due = select(func.min(table.c.run_at)).where(in_state(State.SCHEDULED))
 _unpark = moved("unpark").where(

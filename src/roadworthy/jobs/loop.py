@@ -21,6 +21,7 @@ from sqlalchemy import bindparam, exists, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from roadworthy.jobs import notices, tell
+from roadworthy.jobs.admission import Admission, anything_blocked
 from roadworthy.jobs.alive import Alive
 from roadworthy.jobs.attempt import Reason
 from roadworthy.jobs.ledger import Claimed, Ledger, worker_name
@@ -107,6 +108,9 @@ class Loop:
             only_mine=only_mine,
         )
         self._ticks = Ticks(work.tasks.values())
+        self._admission = Admission(work.tasks.values())
+        self._place_is_free = self._has_blocked = False
+        """Whether a job with a limit has ended here, and whether others were seen to wait."""
         # A thread or a process takes longer to start than a claim does.
         self._rooms: dict[RunsOn, Room] = {
             tier: Room(places, ahead=tier == "loop") for tier, places in limits.at_a_time.items()
@@ -118,6 +122,8 @@ class Loop:
         self._given_back: list[str] = []
         self._noting: list[str] = []
         """Those of both that a transaction is noting down: until it ends, they are ours."""
+        self._cut_short: set[str] = set()
+        """Those of the latter that had begun: their attempts are noted."""
         self._rounds = Rounds(woken=self.wake)
         self._stopping = False
         self._look_at = self._looked_at = 0.0
@@ -130,6 +136,11 @@ class Loop:
     def has_room(self) -> bool:
         """Whether there is a free place on every tier."""
         return not self._stopping and all(room.free for room in self._rooms.values())
+
+    @property
+    def silence(self) -> timedelta:
+        """How long ago the last heartbeat reached the table."""
+        return timedelta(seconds=monotonic() - self._pulse.beaten_at)
 
     async def start(self) -> None:
         """Begin; where nobody else can be alive, with the jobs that the dead left behind."""
@@ -157,10 +168,17 @@ class Loop:
         else:
             self.wake()
 
-    def wake(self) -> None:
-        """Look for jobs now."""
+    def _is_limited(self, job: Claimed) -> bool:
+        task = self._work.tasks.get(job.task)
+        return task is not None and task.terms.limit is not None
+
+    def _wake_rooms(self) -> None:
         for room in self._rooms.values():
             room.may_wait = True
+
+    def wake(self) -> None:
+        """Look for jobs now."""
+        self._wake_rooms()
         self._look_by(max(monotonic(), self._looked_at + _GLANCE))
         self._rounds.news.set()
 
@@ -211,6 +229,8 @@ class Loop:
                 await self._settle(db, done, back)
                 if look:
                     await self._look(db)
+                elif self._place_is_free:
+                    await self._admit(db)
                 self._turn += 1
                 for runs_on, number in wanted.items():
                     claimed[runs_on] = []
@@ -220,6 +240,7 @@ class Loop:
             raise
         finally:
             self._noting = []
+        self._cut_short.difference_update(back)
         for runs_on, jobs in claimed.items():
             self._rooms[runs_on].may_wait |= len(jobs) == wanted[runs_on]
             self._rooms[runs_on].ahead.extend(jobs)
@@ -243,7 +264,7 @@ class Loop:
         if done:
             await self._ledger.succeed(db, done)
         if back:
-            await self._ledger.release(db, back)
+            await self._ledger.release(db, back, begun=self._cut_short)
         if self._to_report():
             await self._ledger.report(db, self._runner.told())
             self._report_at = monotonic() + _REPORT
@@ -251,13 +272,20 @@ class Loop:
     async def _look(self, db: AsyncConnection) -> None:
         """Queue what is due, and know when the next is."""
         self._looked_at, self._look_at = monotonic(), math.inf
-        times = [
-            await self._ledger.promote(db),
-            await self._ticks.pass_(db, self._ledger.now()),
-        ]
-        soonest = min((time for time in times if time is not None), default=None)
-        if soonest is not None:
-            wait = (soonest - self._ledger.now()).total_seconds()
+        self._look_then(await self._ledger.promote(db))
+        self._look_then(await self._ticks.pass_(db, self._ledger.now()))
+        await self._admit(db)
+
+    async def _admit(self, db: AsyncConnection) -> None:
+        """Queue what limits let run, and know when that may be more."""
+        needed = self._admission.needed or self._has_blocked
+        self._place_is_free = self._has_blocked = False
+        if needed:
+            self._look_then(await self._admission.pass_(db, self._ledger.now()))
+
+    def _look_then(self, moment: datetime | None) -> None:
+        if moment is not None:
+            wait = (moment - self._ledger.now()).total_seconds()
             self._look_by(monotonic() + max(0.0, wait))
 
     def _look_by(self, moment: float) -> None:
@@ -312,6 +340,9 @@ class Loop:
         room.free += 1
         room.note(monotonic() - begun.at)
         room.may_wait |= begun.claimed.queue in self._limits.queue_limits
+        if self._is_limited(begun.claimed):
+            self._place_is_free = True
+            self._wake_rooms()
         outcome = _outcome(begun)
         twice = id_ in self._twice
         self._twice.discard(id_)
@@ -319,6 +350,8 @@ class Loop:
             self._done.append(id_)
         elif outcome == "released" or (twice and outcome != "completed"):
             self._given_back.append(id_)
+            if outcome == "released":
+                self._cut_short.add(id_)
         elif outcome == "retried":
             self._look_by(self._looked_at + _GLANCE)
         self._begin_some(begun.runs_on)
@@ -345,7 +378,8 @@ class Loop:
         try:
             async with engine.connect() as db:
                 now = self._ledger.now()
-                if (await db.execute(_anything, {"now": now})).scalar():
+                self._has_blocked = await anything_blocked(db)
+                if self._has_blocked or (await db.execute(_anything, {"now": now})).scalar():
                     return True
                 return await self._overdue(db, now)
         except Exception:  # whatever a driver raises: the round will say what it is
@@ -380,6 +414,7 @@ class Loop:
         for id_, begun in self._begun.items():
             begun.task.cancel()
             self._given_back.append(id_)
+            self._cut_short.add(id_)
         try:
             async with asyncio.timeout(_CLOSING):
                 await self._round()

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Update, literal_column, update
+from sqlalchemy import ColumnElement, Update, case, literal_column, update
 
 from roadworthy.jobs.states import TRANSITIONS, State
 from roadworthy.jobs.tables import table
 
-__all__ = ["in_state", "moved"]
+__all__ = ["in_state", "moved", "target_of"]
 
 
 def in_state(*states: State) -> ColumnElement[bool]:
@@ -20,5 +20,13 @@ def in_state(*states: State) -> ColumnElement[bool]:
 
 def moved(move: str) -> Update:
     """Return the UPDATE that makes a move, of every job that can make it."""
-    transition = TRANSITIONS[move]
-    return update(table).where(in_state(*transition.source)).values(state=transition.target)
+    return update(table).where(in_state(*TRANSITIONS[move].source)).values(state=target_of(move))
+
+
+def target_of(move: str) -> Any:
+    """Return the value of the state after a move: a job with a limit asks for its place anew."""
+    target = TRANSITIONS[move].target
+    if target is not State.QUEUED or move == "admit":
+        return target
+    blocked = TRANSITIONS["admit"].source[0]
+    return case((table.c.limit_key.is_(None), target.value), else_=blocked.value)

@@ -3,12 +3,12 @@
 import asyncio
 import contextvars
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
+from contextlib import contextmanager
 from datetime import timedelta
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
-from sqlalchemy import inspect
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from roadworthy.jobs import notices, signals, tell
@@ -16,12 +16,14 @@ from roadworthy.jobs.durations import duration
 from roadworthy.jobs.embedded import Embedded
 from roadworthy.jobs.engine import Engine
 from roadworthy.jobs.insert import Call
-from roadworthy.jobs.tables import table
+from roadworthy.jobs.tables import lacking
 from roadworthy.jobs.task import Task
 from roadworthy.jobs.unstored import Unstored
 from roadworthy.jobs.work import Hook, Units, Work, units_of
 
 __all__ = ["Jobs"]
+
+K = TypeVar("K")
 
 _NOTICE = 0.02
 """Seconds between two notices to other processes: one tells of many jobs."""
@@ -57,6 +59,8 @@ class Jobs:
     ) -> None:
         duration(keep, "keep", example="timedelta(days=7)", least=timedelta(0))
         duration(keep_dead, "keep_dead", example="timedelta(days=90)", least=timedelta(0))
+        tasks = tuple(tasks)
+        _check_limits(tasks, keep)
         self._work = Work(
             units=units_of(database),
             tasks=_by_name(tasks),
@@ -66,7 +70,8 @@ class Jobs:
             keep=keep,
             keep_dead=keep_dead,
         )
-        self._engine: Engine | None = (engine or Embedded()) if run else None
+        self._to_run: Engine = engine or Embedded()
+        self._engine: Engine | None = self._to_run if run else None
         self._unstored = Unstored(self._work)
         self._to_tell = set[signals.Notice]()
         self._told = asyncio.Event()
@@ -81,6 +86,55 @@ class Jobs:
     def work(self) -> Work:
         """What an engine is given: the database, the tasks, the parts and the hooks."""
         return self._work
+
+    def with_engine(self, engine: Engine | None = None) -> "Jobs":
+        """Return the same as a `Jobs` that runs: for a worker, where the server has `run=False`.
+
+        By `engine`, or by the one that this was made with.
+        """
+        work = self._work
+        return Jobs(
+            work.units,
+            tasks=self.tasks,
+            parts=work.parts,
+            engine=engine or self._to_run,
+            on_failure=work.on_failure,
+            on_dead=work.on_dead,
+            keep=work.keep,
+            keep_dead=work.keep_dead,
+        )
+
+    @contextmanager
+    def override(self, kind: type[K], part: object) -> Generator[None]:
+        """Have tasks find `part` where they ask for a `kind`, meanwhile: for tests.
+
+            with jobs.override(Mailer, FakeMailer()):
+                await Worker(jobs).run_due()
+
+        Raises:
+            LookupError: There is no such part, so no task could ask for it.
+        """
+        self._work.find(kind)
+        before = dict(self._work.overrides)
+        self._work.overrides[kind] = part
+        try:
+            yield
+        finally:
+            self._work.overrides.clear()
+            self._work.overrides.update(before)
+
+    async def ping(self) -> None:
+        """Return if jobs are run here, or rung for; a check of health.
+
+            health.add("jobs", jobs.ping, critical=False, shared=False)
+
+        Raises:
+            Exception: Whatever the engine's own `ping` raises; that of `Embedded` raises
+                NoHeartbeat where its heartbeat has not reached the table for a lease.
+        """
+        ask = getattr(self._engine, "ping", None)
+        if ask is not None:
+            await ask()
 
     async def __aenter__(self) -> Self:
         """Begin to run jobs.
@@ -163,14 +217,26 @@ class Jobs:
     async def _check_table(self) -> None:
         try:
             async with self._work.units.engine.connect() as connection:
-                there = await connection.run_sync(lambda db: inspect(db).has_table(table.name))
+                missing = await connection.run_sync(lacking)
         except Exception:  # whatever a driver raises: the database is away, and jobs wait for it
             return
-        if not there:
+        if missing is not None:
             raise RuntimeError(
-                f"The database has no table {table.name}. Add roadworthy.tables.metadata to "
-                "target_metadata in migrations/env.py and make a migration; without Alembic: "
-                "`async with db.engine.begin() as c: await c.run_sync(metadata.create_all)`."
+                f"The database has no {missing}. Add roadworthy.tables.metadata to "
+                "target_metadata in migrations/env.py and make a migration: `alembic revision "
+                "--autogenerate -m jobs`, then `alembic upgrade head`; for a new "
+                "database without Alembic: `async with db.engine.begin() as c: "
+                "await c.run_sync(metadata.create_all)`."
+            )
+
+
+def _check_limits(tasks: Iterable[Task[...]], keep: timedelta) -> None:
+    for task in tasks:
+        limit = task.terms.limit
+        if limit is not None and limit.rate is not None and limit.per > keep:
+            raise ValueError(
+                f"{task.name}: its limit counts what began in the last {limit.per}, and "
+                f"Jobs(keep={keep!r}) forgets it before. Keep jobs for longer."
             )
 
 

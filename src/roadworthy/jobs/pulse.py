@@ -54,6 +54,8 @@ class Pulse:
         self._now = asyncio.Event()
         self._count_at = 0.0
         self._sweep_at = 0.0
+        self.beaten_at = monotonic()
+        """When the last heartbeat reached the table, on the monotonic clock."""
         self.queues = _queues_of(work)
         """Every queue that there is a task or a job of."""
 
@@ -89,6 +91,7 @@ class Pulse:
             held = await self._ledger.beat(db, mine) if mine else {}
             dead = await self._dead(db)
             found = not self._only_mine and await self._queue_again(db, mine, dead)
+        self.beaten_at = monotonic()
         if self._alive is not None:
             self._alive.forget(dead)
         self._end(mine, held)

@@ -71,6 +71,10 @@ class JobRecord:
     """The last exception's class and text: not for clients."""
     progress: float | None
     progress_note: str | None
+    expires_at: datetime | None = None
+    """The time from which on nobody begins it any more."""
+    limit_key: str | None = None
+    """Jobs of one key share a limit."""
 
     @property
     def status(self) -> Status:
@@ -112,15 +116,20 @@ async def get(session: Here, id: str) -> JobRecord | None:  # noqa: A002 - the f
 async def browse(
     session: Here,
     *,
-    state: State | None = None,
+    state: State | Literal["retrying"] | None = None,
     task: str | None = None,
     queue: str | None = None,
     limit: int = 50,
     before: str | None = None,
 ) -> list[JobRecord]:
-    """Return jobs, the newest first; `before` is the id to go on from."""
+    """Return jobs, the newest first; `before` is the id to go on from.
+
+    `"retrying"` is no state: these wait, and have been tried before.
+    """
     query = select(*_COLUMNS).order_by(table.c.id.desc()).limit(limit)
-    if state is not None:
+    if state == "retrying":
+        query = query.where(in_state(*WAITING), table.c.attempts > 0)
+    elif state is not None:
         query = query.where(in_state(State(state)))  # it is written into the statement
     if task is not None:
         query = query.where(table.c.task == task)
@@ -143,6 +152,7 @@ async def retry(session: Here, id: str) -> bool:  # noqa: A002
     turn = turn_at(now, record.priority)
     fresh = {"attempts": 0, "run_at": now, "turn_at": turn, "finished_at": None}
     fresh["leased_until"] = None  # of a doorbell from before it was cancelled
+    fresh["expires_at"] = None  # somebody wants it now, however late it is
     queued = await session.run_sync(
         _change, moved("retry").where(table.c.id == id).values(cancel_requested=False, **fresh)
     )

@@ -22,6 +22,7 @@ from typing import Final, TypeVar
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from roadworthy.jobs import notices, rings
+from roadworthy.jobs.admission import Admission
 from roadworthy.jobs.calendar import later
 from roadworthy.jobs.doorbells import Broker, Doorbell
 from roadworthy.jobs.ledger import Ledger, worker_name
@@ -76,6 +77,7 @@ class Relay:
         self._ledger = Ledger(worker=worker_name(), lease=ringing.lease, clock=work.clock)
         self._pulse = Pulse(work, self._ledger, begun=list, end=_nobody, woken=self.wake)
         self._ticks = Ticks(work.tasks.values())
+        self._admission = Admission(work.tasks.values())
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="roadworthy-broker")
         self._rounds = Rounds(woken=self.wake)
         self._look_at = self._late_at = 0.0
@@ -174,6 +176,7 @@ class Relay:
         times = [
             await self._ledger.promote(db),
             await self._ticks.pass_(db, self._ledger.now()),
+            await self._admission.look(db, self._ledger.now()),
         ]
         soonest = min((time for time in times if time is not None), default=None)
         # A worker that repeats a job tells nobody of its time: so we look with every poll.

@@ -117,17 +117,20 @@ class Runner:
         task = self._work.tasks.get(claimed.task)
         if task is None or not self._work.knows(claimed.task, claimed.version):
             return await self._park(claimed)
+        if claimed.expired:
+            return await self._expired(claimed, task, span)
         if claimed.attempts > task.terms.attempts:
             begun = replace(claimed, attempts=claimed.attempts - 1)
             text = f"It was begun {begun.attempts} times, and its worker died the last time."
-            return await self._dead(begun, task, Failure(tell.WORKER_LOST, text), None, span)
+            failure = Failure(tell.WORKER_LOST, text, attempted=False)
+            return await self._dead(begun, task, failure, None, span)
         try:
             arguments = _read(task, claimed)
         except BaseException as error:  # `upgrade` is the application's, and may raise anything
             if passes(error):
                 raise
             told = await describe(error)
-            failure = Failure(tell.BAD_ARGUMENTS, told.failure.text)
+            failure = replace(told.failure, code=tell.BAD_ARGUMENTS)
             return await self._dead(claimed, task, failure, told.error, span)
         return await self._attempt(claimed, task, arguments, span)
 
@@ -235,6 +238,17 @@ class Runner:
         failed = _failed_attempt(claimed, task, failure, error, again_in=None)
         for hook in (self._work.on_failure, self._work.on_dead):
             await self._call_hook(hook, failed)
+        return "dead"
+
+    async def _expired(self, claimed: Claimed, task: Task[...], span: Span) -> Outcome:
+        """Give up a job that nobody has begun in time: no attempt has failed."""
+        waiting = replace(claimed, attempts=0)
+        failure = Failure(tell.EXPIRED, "Nobody began it before it expired.", attempted=False)
+        tell.expired(waiting)
+        observe.fail(span, failure.code)
+        await self._bury(waiting, task, failure)
+        failed = _failed_attempt(waiting, task, failure, None, again_in=None)
+        await self._call_hook(self._work.on_dead, failed)
         return "dead"
 
     async def _bury(self, claimed: Claimed, task: Task[...], failure: Failure) -> None:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from roadworthy.jobs.calendar import LAST, later
@@ -72,20 +72,28 @@ class Cron:
     Five fields: minute, hour, day of the month, month, day of the week; names,
     ranges, steps, `L` and `#` as in Debian's cron. When the clocks change, a fixed
     time that does not exist runs just after, and one that exists twice runs once.
+
+    Where both days are restricted, either is enough, as in cron: `0 0 13 * FRI` is each
+    13th and each Friday. With `days="and"` both have to fit, as in Celery's `crontab`:
+    Friday the 13th. Where one of the two begins with `*`, both have to fit in any case.
     """
 
     expression: str
     zone: str = "UTC"
+    days: Literal["or", "and"] = "or"
 
     def __post_init__(self) -> None:
         if len(self.expression.split()) != _FIELDS:  # cronsim takes seconds, too
             raise self._never()
+        if self.days not in {"or", "and"}:
+            raise ValueError(f"days is {self.days!r}, and has to be 'or', as in cron, or 'and'.")
         self.after(datetime.now(UTC))
 
     @property
     def spec(self) -> str:
         """`0 3 * * * Europe/Berlin`."""
-        return f"{self.expression} {self.zone}"
+        joined = "" if self.days == "or" else " days=and"
+        return f"{self.expression} {self.zone}{joined}"
 
     def after(self, moment: datetime) -> datetime:
         """Return the first time after `moment`, in UTC.
@@ -101,7 +109,9 @@ class Cron:
             raise ModuleNotFoundError(needs) from missing
         try:
             local = moment.astimezone(ZoneInfo(self.zone))
-            times = (time.astimezone(UTC) for time in cronsim.CronSim(self.expression, local))
+            simulated = cronsim.CronSim(self.expression, local)
+            simulated.day_and = simulated.day_and or self.days == "and"
+            times = (time.astimezone(UTC) for time in simulated)
             # In the hour that comes twice, it begins with the first one, which is over.
             return next(time for time in times if time > moment)
         except (ZoneInfoNotFoundError, ValueError) as error:

@@ -25,6 +25,8 @@ class State(StrEnum):
     CANCELLED = "cancelled"
     PARKED = "parked"
     """No worker so far knows its task; the first that does will queue it."""
+    BLOCKED = "blocked"
+    """Is due, and waits for a place under the limit of its task."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,7 @@ class Transition:
     why: str
 
 
-WAITING: Final = (State.SCHEDULED, State.QUEUED, State.PARKED)
+WAITING: Final = (State.SCHEDULED, State.QUEUED, State.PARKED, State.BLOCKED)
 """States in which a job waits and nobody runs it."""
 
 FINISHED: Final = (State.SUCCEEDED, State.DEAD, State.CANCELLED)
@@ -44,6 +46,7 @@ FINISHED: Final = (State.SUCCEEDED, State.DEAD, State.CANCELLED)
 
 TRANSITIONS: Final[dict[str, Transition]] = {
     "promote": Transition((State.SCHEDULED,), State.QUEUED, "its time has come"),
+    "admit": Transition((State.BLOCKED,), State.QUEUED, "there is a place under its limit"),
     "claim": Transition((State.QUEUED,), State.RUNNING, "a worker takes it, with a lease"),
     "succeed": Transition((State.RUNNING,), State.SUCCEEDED, "it returned"),
     "again": Transition((State.RUNNING,), State.SCHEDULED, "it failed and has attempts left"),
@@ -58,4 +61,7 @@ TRANSITIONS: Final[dict[str, Transition]] = {
         (State.DEAD, State.CANCELLED, State.PARKED), State.QUEUED, "somebody wants it once more"
     ),
 }
-"""Every transition by its name. An enqueued job begins as scheduled or queued."""
+"""Every transition by its name. An enqueued job begins as scheduled, queued or blocked.
+
+A job with a limit is blocked where another is queued, but for `admit`.
+"""

@@ -6,18 +6,21 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Connection,
     DateTime,
     Float,
+    ForeignKey,
     Index,
     Integer,
     MetaData,
     String,
     Table,
     Text,
+    inspect,
     text,
 )
 
-__all__ = ["metadata", "schedules", "table", "utc", "utc_or_none"]
+__all__ = ["attempts", "lacking", "metadata", "schedules", "table", "utc", "utc_or_none"]
 
 
 def utc(moment: datetime) -> datetime:
@@ -64,8 +67,31 @@ table = Table(
     Column("error", Text),
     Column("progress", Float),
     Column("progress_note", String(200)),
+    Column("expires_at", _Time),
+    Column("limit_key", String(200)),
 )
 """One row a job: the truth, whatever carries the news of it."""
+
+attempts = Table(
+    "roadworthy_job_attempts",
+    metadata,
+    Column(
+        "job_id",
+        String(36),
+        ForeignKey("roadworthy_jobs.id", ondelete="CASCADE"),
+        primary_key=True,
+    ),
+    Column("id", String(36), primary_key=True),
+    Column("attempt", Integer, nullable=False),
+    Column("began_at", _Time, nullable=False),
+    Column("ended_at", _Time, nullable=False),
+    Column("worker", String(100)),
+    Column("error_code", String(100), nullable=False),
+    Column("error", Text),
+    Column("traceback", Text),
+    Column("limit_key", String(200)),
+)
+"""One row an attempt that came to nothing; the row of the job has the one that succeeded."""
 
 schedules = Table(
     "roadworthy_job_schedules",
@@ -78,11 +104,24 @@ schedules = Table(
 """One row a scheduled task: whoever moves `next_at` enqueues the job of that tick."""
 
 
-def _partial(name: str, state: str, *columns: str) -> None:
+def lacking(connection: Connection) -> str | None:
+    """Return the first table or column that a database lacks, or None."""
+    inspector = inspect(connection)
+    for wanted in metadata.sorted_tables:
+        if not inspector.has_table(wanted.name):
+            return f"table {wanted.name}"
+        there = {column["name"] for column in inspector.get_columns(wanted.name)}
+        for column in wanted.columns:
+            if column.name not in there:
+                return f"column {wanted.name}.{column.name}"
+    return None
+
+
+def _partial(name: str, rows: str, *columns: str, of: Table = table) -> None:
     # An index over the rows of one state stays as small as that state is, however
     # many finished jobs the table keeps: claims cost the same at a million rows.
-    condition = text(state)
-    picked = [table.c[column] for column in columns]
+    condition = text(rows)
+    picked = [of.c[column] for column in columns]
     Index(name, *picked, sqlite_where=condition, postgresql_where=condition)
 
 
@@ -92,6 +131,22 @@ _partial("ix_roadworthy_jobs_running", "state = 'running'", "leased_until")
 _partial("ix_roadworthy_jobs_parked", "state = 'parked'", "task")
 _partial("ix_roadworthy_jobs_dead", "state = 'dead'", "finished_at")
 _partial("ix_roadworthy_jobs_done", "state IN ('succeeded', 'cancelled')", "finished_at")
+_partial("ix_roadworthy_jobs_blocked", "state = 'blocked'", "limit_key", "turn_at", "id")
+_partial(
+    "ix_roadworthy_jobs_expiring", "state = 'blocked' AND expires_at IS NOT NULL", "expires_at"
+)
+_partial(
+    "ix_roadworthy_jobs_admitted",
+    "limit_key IS NOT NULL AND state IN ('queued', 'running')",
+    "limit_key",
+)
+_partial("ix_roadworthy_jobs_started", "limit_key IS NOT NULL", "limit_key", "started_at")
+_partial(
+    "ix_roadworthy_job_attempts_began",
+    "limit_key IS NOT NULL",
+    *("limit_key", "began_at"),
+    of=attempts,
+)
 
 Index(
     "uq_roadworthy_jobs_unique",

@@ -9,7 +9,7 @@ await send_confirmation.enqueue(tx, order_id=order.id)  # runs if and only if tx
 import inspect
 import re
 import sys
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -37,6 +37,7 @@ from roadworthy.jobs.callables import is_async, unrun
 from roadworthy.jobs.durations import duration, moment
 from roadworthy.jobs.insert import Call, Enqueued, Options, Unique
 from roadworthy.jobs.job import Job
+from roadworthy.jobs.limits import Limit
 from roadworthy.jobs.schedule import Schedule, is_schedule
 from roadworthy.jobs.signals import expect, run_after_commit
 from roadworthy.jobs.transactions import session_of, to_await, to_call
@@ -80,6 +81,8 @@ class Terms:
     upgrade: Upgrade | None = None
     schedule: Schedule | None = None
     max_memory: int | None = 1024**3
+    expires: timedelta | None = None
+    limit: Limit | None = None
 
 
 class Sending(Generic[P]):
@@ -95,11 +98,12 @@ class Sending(Generic[P]):
         Raises:
             ArgumentsMistaken: The arguments do not fit the task.
         """
-        signature, options = self._task.signature, self._options
+        task, options = self._task, self._options
         if options.unique is None or options.unique_key is not None:
-            return Call(self._task, signature.dump(args, kwargs), options)
-        text, key = signature.dump_with_key(args, kwargs)
-        return Call(self._task, text, options, argument_key=key)
+            text, key = task.signature.dump(args, kwargs), None
+        else:
+            text, key = task.signature.dump_with_key(args, kwargs)
+        return Call(task, text, options, argument_key=key, limit_key=task.limit_key(text))
 
     def enqueue(
         self,
@@ -204,6 +208,8 @@ class Task(Sending[P]):
                 "on the event loop. Write `async def`, and call the slow part with "
                 "`await job.in_process(...)` or `asyncio.to_thread(...)`."
             )
+        if self.terms.limit is not None:
+            _check_limit(self.name, self.terms.limit, self._named(signature))
         if self.terms.schedule is not None and _required(signature):
             raise TypeError(f"{self.name} has a schedule: its parameters need defaults.")
         return signature
@@ -216,6 +222,7 @@ class Task(Sending[P]):
         unique_key: str | None = None,
         priority: int | None = None,
         queue: str | None = None,
+        expires: timedelta | datetime | None = None,
     ) -> Sending[P]:
         """Return the task with other terms for one job.
 
@@ -223,7 +230,8 @@ class Task(Sending[P]):
 
         It runs no earlier than `run_at`, or `delay` from now. While a job of this task
         with the same `unique_key` is unfinished (with `unique="queued"`: has not begun),
-        enqueueing returns that one and adds nothing.
+        enqueueing returns that one and adds nothing. Where nobody has begun it by `expires`,
+        a moment or a time from when it is due, it is not run: it is dead, with `EXPIRED`.
 
         A delay beyond the calendar waits until its end.
 
@@ -243,8 +251,23 @@ class Task(Sending[P]):
             unique=self.terms.unique or ("unfinished" if unique_key else None),
             priority=priority,
             queue=queue,
+            expires=_expiry(expires, _moment(delay, run_at)),
         )
         return Sending(self, chosen)
+
+    def limit_key(self, arguments: str) -> str | None:
+        """Return what a job with these arguments, as they are stored, is counted by."""
+        limit, signature = self.terms.limit, self.signature
+        if limit is None:
+            return None
+        named = self._named(signature)
+        defaults = {name: it.default for name, it in named.items() if it.default is not it.empty}
+        return limit.key_of(self.name, {**defaults, **signature.load(arguments)})
+
+    def _named(self, signature: Signature) -> dict[str, inspect.Parameter]:
+        """Return the parameters that are arguments of a job."""
+        parameters = inspect.signature(self.function).parameters
+        return {name: it for name, it in parameters.items() if name not in signature.injected}
 
     def on_dead(self, handler: F) -> F:
         """Call `handler` in the transaction that records that a job is dead.
@@ -304,6 +327,8 @@ def task(
     upgrade: Upgrade | None = None,
     schedule: Schedule | None = None,
     max_memory: int | None = ...,
+    expires: timedelta | None = None,
+    limit: Limit | None = None,
 ) -> _Declare: ...
 def task(
     function: Function | None = None,
@@ -325,7 +350,8 @@ def task(
     that ask for it. `unique="unfinished"` keeps one unfinished job for equal arguments,
     `"queued"` one that has not begun. `version` is raised when the parameters change in a
     way that old jobs do not fit; `upgrade(version, arguments)` then turns theirs into
-    today's. `schedule` enqueues it by the clock.
+    today's. `schedule` enqueues it by the clock. A job that nobody has begun `expires` after
+    it was due is not run. `limit` bounds how many of a key run at a time, or begin in a time.
 
     Raises:
         ValueError: A term is out of its range; the text names it.
@@ -412,6 +438,14 @@ _KINDS: Final[dict[str, tuple[Callable[[Any], bool], str]]] = {
         lambda it: it is None or is_schedule(it),
         "Cron('0 3 * * *', zone='Europe/Berlin') or Every(timedelta(minutes=5))",
     ),
+    "expires": (
+        lambda it: it is None or (isinstance(it, timedelta) and it > timedelta(0)),
+        "a time from when a job is due, or None: expires=timedelta(minutes=10)",
+    ),
+    "limit": (
+        lambda it: it is None or isinstance(it, Limit),
+        "a Limit: limit=Limit(concurrency=1, key=lambda user_id: user_id)",
+    ),
     "max_memory": (
         lambda it: it is None or (isinstance(it, int) and 1 <= it <= _MAX_BYTES),
         "bytes, or None for no limit: max_memory=512 * 1024**2",
@@ -448,6 +482,28 @@ def _check_key(key: object) -> None:
     if not _UNIQUE_KEY.fullmatch(key):
         most = insert.MAX_UNIQUE_KEY
         raise ValueError(f"unique_key has 1 to {most} characters, and U+0000 is none of them.")
+
+
+def _check_limit(name: str, limit: Limit, named: Iterable[str]) -> None:
+    if unknown := limit.unknown_of(tuple(named)):
+        raise TypeError(
+            f"{name}: the key of its limit takes {', '.join(unknown)}, and the arguments of the "
+            f"task are {', '.join(named) or 'none'}. Name one of these: key=lambda ..."
+        )
+
+
+def _expiry(
+    expires: timedelta | datetime | None, run_at: datetime | None
+) -> timedelta | datetime | None:
+    if expires is None:
+        return None
+    if not isinstance(expires, datetime):
+        example = "timedelta(minutes=10)"
+        return duration(expires, "expires", example=example, above=timedelta(0))
+    until = calendar.within(moment(expires, "expires"))
+    if until <= (run_at or clock.now()):
+        raise ValueError("expires is before the job is due: nobody could ever run it.")
+    return until
 
 
 def _moment(delay: timedelta | None, run_at: datetime | None) -> datetime | None:

@@ -11,17 +11,19 @@ from typing import Any, Final
 
 from roadworthy.jobs import observe
 from roadworthy.jobs.failures import Described
-from roadworthy.jobs.ledger import WORKER_LOST, Claimed, Failure
+from roadworthy.jobs.ledger import EXPIRED, WORKER_LOST, Claimed, Failure
 from roadworthy.jobs.task import Task
 
 __all__ = [
     "BAD_ARGUMENTS",
+    "EXPIRED",
     "WORKER_LOST",
     "away",
     "cancelled",
     "crashed",
     "dead",
     "delay_failed",
+    "expired",
     "failed",
     "failed_after_completion",
     "failed_around",
@@ -63,6 +65,12 @@ def dead(job: Claimed, task: Task[...], failure: Failure, error: BaseException |
         exc_info=error,
         extra=_fields(job, failure),
     )
+
+
+def expired(job: Claimed) -> None:
+    """Log that a job is not run, because nobody has begun it in time."""
+    text = "%s has expired: nobody began it in time, so it is not run; `roadworthy jobs show %s`"
+    _log.warning(text, job.task, job.id, extra=_fields(job, Failure(EXPIRED)))
 
 
 def failed_after_completion(job: Claimed, told: Described) -> None:

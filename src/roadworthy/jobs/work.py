@@ -3,9 +3,9 @@
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Protocol, TypeAlias, TypeVar, runtime_checkable
+from typing import Protocol, TypeAlias, TypeVar, cast, runtime_checkable
 
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
@@ -72,6 +72,9 @@ class Work:
     checkpoint: Callable[[str, Claimed], None] = lambda where, job: None
     """Called where a crash would matter, so that tests can have one there."""
 
+    overrides: dict[type[object], object] = field(default_factory=dict[type[object], object])
+    """What tests have tasks find instead, by the type that they ask for."""
+
     def knows(self, task: str, version: int) -> bool:
         """Tell whether a job of this task and version can be run here."""
         known = self.tasks.get(task)
@@ -83,6 +86,8 @@ class Work:
         Raises:
             LookupError: There is none; its text has the line of code to add.
         """
+        if kind in self.overrides:
+            return cast("K", self.overrides[kind])
         for part in (self.units, *self.parts):
             if isinstance(part, kind):
                 return part

@@ -29,6 +29,7 @@ from roadworthy.jobs import (
     GiveUp,
     Job,
     Jobs,
+    Limit,
     Task,
     TryAgain,
     run_worker,
@@ -42,6 +43,7 @@ __all__ = [
     "TASKS",
     "Greeting",
     "Moment",
+    "a_few_a_second",
     "add_up",
     "bury",
     "complete",
@@ -52,11 +54,13 @@ __all__ = [
     "eat_memory",
     "effects",
     "fail",
+    "fail_on_a_processor",
     "fail_until_allowed",
     "give_up",
     "greet",
     "metadata",
     "note",
+    "one_a_name",
     "one_queued",
     "one_unfinished",
     "report",
@@ -139,6 +143,12 @@ async def fail(job: Job, log: str) -> None:
 async def bury(tx: AsyncSession, log: str) -> None:
     """Note in the transaction that records the death that there was one."""
     await _add_effect(tx, "buried")
+
+
+@task(name="contract.fail_on_cpu", runs_on="cpu", attempts=1)
+def fail_on_a_processor(log: str) -> None:
+    """Fail in a process."""
+    raise ValueError("a secret")
 
 
 @task(name="contract.give_up")
@@ -238,6 +248,20 @@ async def one_unfinished(log: str) -> None:
     await _until_allowed(log, "go")
 
 
+@task(name="contract.one_a_name", limit=Limit(concurrency=1, key=lambda name: name))
+async def one_a_name(log: str, name: str) -> None:
+    """Run for a moment."""
+    _write(log, f"{name} began")
+    await asyncio.sleep(5 * _LOOK)
+    _write(log, f"{name} ended")
+
+
+@task(name="contract.a_few_a_second", limit=Limit(rate=2, per=timedelta(seconds=1)))
+async def a_few_a_second(log: str) -> None:
+    """Note that it ran."""
+    _write(log, "ran")
+
+
 @task(name="contract.use_a_thread")
 def use_a_thread(log: str) -> None:
     """Note whether this is the main thread, and which process it is."""
@@ -292,7 +316,8 @@ TASKS: Final[tuple[Task[...], ...]] = (
     *(note, fail, give_up, try_again, fail_until_allowed, write, complete, die, greet),
     *(take_too_long, take_too_long_on_a_processor, report, tell_who_asked, eat_memory),
     *(wait, wait_with_tx, wait_on_a_thread, wait_on_a_processor, one_queued, one_unfinished),
-    *(use_a_thread, use_a_processor, use_a_process),
+    *(use_a_thread, use_a_processor, use_a_process, fail_on_a_processor),
+    *(one_a_name, a_few_a_second),
 )
 """The tasks of the contract but for those that have a schedule."""
 

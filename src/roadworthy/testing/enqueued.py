@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 
 from roadworthy.jobs import Call, State, Task, table
 from roadworthy.jobs.insert import Options
-from roadworthy.jobs.tables import utc
+from roadworthy.jobs.tables import utc, utc_or_none
 from roadworthy.jobs.work import Units
 
 __all__ = ["EnqueuedJob", "assert_enqueued", "enqueued"]
@@ -35,11 +35,14 @@ class EnqueuedJob:
     """None also once it no longer counts."""
     request_id: str | None
     state: State
+    expires_at: datetime | None = None
 
     def __str__(self) -> str:
         options = [f"queue={self.queue!r}", f"priority={self.priority}", f"run_at={self.run_at}"]
         if self.unique_key is not None:
             options.append(f"unique_key={self.unique_key!r}")
+        if self.expires_at is not None:
+            options.append(f"expires_at={self.expires_at}")
         return f"{_call_text(self.task, self.arguments)} with {', '.join(options)}; {self.state}"
 
 
@@ -79,7 +82,7 @@ _COLUMNS: Final = tuple(
     table.c[name]
     for name in (
         *("id", "task", "arguments", "queue", "priority", "run_at", "unique_key"),
-        *("request_id", "state"),
+        *("request_id", "state", "expires_at"),
     )
 )
 
@@ -97,7 +100,7 @@ async def _reading(where: Where) -> AsyncGenerator[AsyncSession | AsyncConnectio
 
 def _job(row: Row[*tuple[Any, ...]], task: Task[...] | None) -> EnqueuedJob:
     load = json.loads if task is None else task.signature.load
-    id_, name, arguments, queue, priority, run_at, unique_key, request_id, state = row
+    id_, name, arguments, queue, priority, run_at, unique_key, request_id, state, expires_at = row
     return EnqueuedJob(
         id=id_,
         task=name,
@@ -108,6 +111,7 @@ def _job(row: Row[*tuple[Any, ...]], task: Task[...] | None) -> EnqueuedJob:
         unique_key=unique_key,
         request_id=request_id,
         state=State(state),
+        expires_at=utc_or_none(expires_at),
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeAlias, TypeVar
 from sqlalchemy import select
 
 from roadworthy.jobs import JobRecord, Jobs, State, clock, records, table, tell
+from roadworthy.jobs.admission import Admission
 from roadworthy.jobs.failures import Crash
 from roadworthy.jobs.ledger import Claimed, Ledger, worker_name
 from roadworthy.jobs.moves import in_state
@@ -42,6 +43,7 @@ class Worker:
         self._work = replace(jobs.work, clock=clock.now, checkpoint=self._reach)
         self._engine = jobs.work.units
         self._ticks = Ticks(jobs.tasks)
+        self._admission = Admission(jobs.tasks)
         self._crash_at: Point | None = None
         self.lease = lease
         self._start()
@@ -129,6 +131,7 @@ class Worker:
             await self._ledger.unpark(db, self._work.knows)
             await self._ledger.promote(db)
             await self._ticks.pass_(db, self._ledger.now())
+            await self._admission.look(db, self._ledger.now())
             first = (await db.execute(_first)).first()
             if first is None:
                 return None

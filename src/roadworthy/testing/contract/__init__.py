@@ -25,6 +25,8 @@ except ModuleNotFoundError as missing:
     ) from missing
 
 from roadworthy.testing.contract.crashes import Crashes
+from roadworthy.testing.contract.history import History
+from roadworthy.testing.contract.limits import Limits
 from roadworthy.testing.contract.order import Order
 from roadworthy.testing.contract.outcomes import Outcomes
 from roadworthy.testing.contract.schedules import Schedules
@@ -33,10 +35,20 @@ from roadworthy.testing.contract.tiers import Tiers
 if TYPE_CHECKING:
     from roadworthy.testing.contract.store import StoreContract
 
-__all__ = ["Crashes", "EngineContract", "Order", "Outcomes", "Schedules", "StoreContract", "Tiers"]
+__all__ = [
+    "Crashes",
+    "EngineContract",
+    "History",
+    "Limits",
+    "Order",
+    "Outcomes",
+    "Schedules",
+    "StoreContract",
+    "Tiers",
+]
 
 
-class EngineContract(Outcomes, Crashes, Order, Schedules, Tiers):
+class EngineContract(Outcomes, Crashes, Order, Schedules, Tiers, History, Limits):
     """Every test that an engine has to pass."""
 
 

@@ -1,0 +1,98 @@
+"""`Limit`: how many jobs of a key run at a time, and how many begin in a time."""
+
+import inspect
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from hashlib import sha256
+from typing import Any, Final
+
+__all__ = ["MAX_LIMIT_KEY", "Limit"]
+
+MAX_LIMIT_KEY: Final = 200
+"""Characters; longer keys are stored as their hash."""
+_MAX_RATE: Final = 10_000
+_MAX_PER: Final = timedelta(days=1)
+_NOT_PLAIN: Final = str.maketrans({"%": "%25", ":": "%3A"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """Bound how many jobs run at a time, and how many begin in a time, in all workers together.
+
+        @task(limit=Limit(concurrency=1, key=lambda account_id: account_id))
+        async def sync(account_id: str) -> None: ...
+
+        @task(limit=Limit(rate=10, per=timedelta(seconds=1)))
+        async def ask_partner(order_id: str) -> None: ...
+
+    At most `concurrency` jobs of one key run at a time, and at most `rate` of them begin
+    in any time as long as `per`; attempts after a failure count as well. `key` is called with
+    those arguments of the task that it names, when a job is enqueued: jobs of equal keys share
+    the limit, and where it returns None there is none. Without a `key`, all jobs of the task
+    share it. Tasks whose limits have one `name` share it, too: an account with somebody, say.
+
+    Raises:
+        ValueError: Something is out of its range; the text names it.
+    """
+
+    concurrency: int | None = None
+    rate: int | None = None
+    per: timedelta = timedelta(minutes=1)
+    key: Callable[..., object] | None = None
+    name: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.concurrency is None and self.rate is None:
+            raise ValueError("Limit(concurrency=1), Limit(rate=10, per=timedelta(minutes=1)).")
+        _check_number("concurrency", self.concurrency, most=1_000_000)
+        _check_number("rate", self.rate, most=_MAX_RATE)
+        if not isinstance(self.per, timedelta) or not timedelta(0) < self.per <= _MAX_PER:
+            raise ValueError("per is a time of a day at most: per=timedelta(minutes=1).")
+        if self.key is not None and not callable(self.key):
+            raise ValueError("key is a function of the task's arguments: key=lambda user_id: ...")
+        if self.name is not None and not 0 < len(self.name) <= MAX_LIMIT_KEY:
+            raise ValueError(f"name has 1 to {MAX_LIMIT_KEY} characters.")
+
+    def unknown_of(self, parameters: Collection[str]) -> list[str]:
+        """Return the parameters of `key` that a task has no argument for."""
+        return [] if self.key is None else [n for n in _named(self.key) if n not in parameters]
+
+    def key_of(self, task: str, arguments: Mapping[str, Any]) -> str | None:
+        """Return what a job with these arguments is counted by; None where it has no limit."""
+        found: object = ""
+        if self.key is not None:
+            found = self.key(**_given(self.key, arguments))
+        return None if found is None else _stored(self.name or task, str(found))
+
+
+def _check_number(name: str, value: int | None, *, most: int) -> None:
+    if value is None:
+        return
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
+        raise ValueError(f"{name} is {value!r}, and has to be from 1 to {most}: {name}=1.")
+
+
+def _given(key: Callable[..., object], arguments: Mapping[str, Any]) -> dict[str, Any]:
+    if _takes_all(key):
+        return dict(arguments)
+    return {name: arguments[name] for name in _named(key) if name in arguments}
+
+
+def _takes_all(key: Callable[..., object]) -> bool:
+    kinds = {parameter.kind for parameter in inspect.signature(key).parameters.values()}
+    return inspect.Parameter.VAR_KEYWORD in kinds
+
+
+def _named(key: Callable[..., object]) -> list[str]:
+    several = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
+    parameters = inspect.signature(key).parameters.values()
+    return [parameter.name for parameter in parameters if parameter.kind not in several]
+
+
+def _stored(name: str, key: str) -> str:
+    plain = f"{name.translate(_NOT_PLAIN)}:{key}"
+    if len(plain) <= MAX_LIMIT_KEY and plain.isprintable():
+        return plain
+    digest = sha256(plain.encode(errors="surrogatepass")).hexdigest()
+    return f"{digest}:{sha256(name.encode(errors='surrogatepass')).hexdigest()[:16]}"
