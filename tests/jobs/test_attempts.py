@@ -33,7 +33,7 @@ async def fail(what: str) -> None:
     if what == "give up":
         raise GiveUp(SECRET)
     if what == "odd":
-        raise RuntimeError("\0 \ud800")
+        raise RuntimeError("a\0b")
     if what == "late":
         raise TryAgain
 
@@ -113,7 +113,8 @@ async def test_a_text_that_no_database_can_store_is_kept_in_another_spelling(db)
     id_ = await run(db, fail.call("odd"))
 
     [attempt, _] = await told(db, id_)
-    assert attempt.error == "RuntimeError: \\0 \\ud800"
+    assert attempt.error == "RuntimeError: a\\0b"
+    assert history.storable("\ud800", 10) == "\\ud800"
 
 
 async def test_the_attempts_before_a_success_are_kept_and_it_is_told_as_the_last(db):
@@ -189,7 +190,7 @@ async def test_where_sqlite_does_not_cascade_they_are_removed_too(tmp_path):
     ("statement", "lacks"),
     [
         ("DROP TABLE roadworthy_job_attempts", "table roadworthy_job_attempts"),
-        ("ALTER TABLE roadworthy_jobs DROP COLUMN expires_at", "column roadworthy_jobs.expires_at"),
+        ("ALTER TABLE roadworthy_jobs DROP COLUMN progress", "column roadworthy_jobs.progress"),
     ],
 )
 async def test_a_database_from_before_is_refused_with_what_to_type(db, statement, lacks):

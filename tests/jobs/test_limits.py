@@ -476,9 +476,8 @@ async def test_an_engine_buries_what_has_expired(db, database_url):
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"expires": timedelta(0)}, "expires is more than no time"),
-        ({"expires": timedelta(seconds=-1)}, "expires is more than no time"),
-        ({"expires": 60}, "timedelta\\(minutes=10\\)"),
+        ({"expires": timedelta(0)}, "expires is .* has to be more than"),
+        ({"expires": timedelta(seconds=-1)}, "expires is .* has to be more than"),
         ({"expires": datetime(2030, 1, 1)}, "time zone"),  # noqa: DTZ001 - that is the mistake
         ({"expires": datetime(2020, 1, 1, tzinfo=UTC)}, "nobody could ever run it"),
         (
