@@ -1,6 +1,7 @@
 """`roadworthy jobs enqueue`, `work` and `alive`, in processes of their own, for an application."""
 
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -48,6 +49,14 @@ def shop(database_url: str, tmp_path: Path) -> Path:
     engine.dispose()
     (tmp_path / "shop.py").write_text(SHOP.replace("URL", repr(database_url)))
     return tmp_path
+
+
+@pytest.fixture
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
 
 
 def command(*words: str) -> list[str]:
