@@ -14,6 +14,15 @@ PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3 python; d
 # Show what a command printed only where it failed.
 quietly = $(1) > $(VENV)/output.log 2>&1 || { cat $(VENV)/output.log; exit 1; }
 
+# An environment beside .venv, made once: $(call fresh,folder,what to install).
+fresh = test -x $(1)/bin/pytest || { $(PYTHON) -m venv --clear $(1) && \
+	$(1)/bin/python -m pip install -q --no-input $(2); }
+# The whole suite in such an environment, saying what it ran on.
+tested = $(1)/bin/python -m pip install -q --no-input --no-deps --no-build-isolation -e . \
+	$(addprefix -e ,$(REFERENCE)) && $(1)/bin/python -m pip list 2>/dev/null | \
+	grep -iE '^(fastapi|starlette|pydantic|sqlalchemy) ' && $(1)/bin/python -m pytest -n 2 $(ARGS)
+UV = $(shell command -v uv || echo $(VENV)/bin/uv)
+
 export PORT ?= 8000
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
@@ -21,7 +30,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 # Tests start hundreds of processes: where a machine forbids .pyc files, each compiles everything.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup run test faults contract check format lint types mypy pyright imports docs reference bench lock
+.PHONY: help setup run test faults contract latest lowest peers check format lint types mypy pyright imports docs reference bench lock
 .NOTPARALLEL:
 
 help: ## list these words
@@ -54,6 +63,24 @@ faults: setup ## fail everything under load, and write benchmarks/results/faults
 contract: setup ## ask Depot's tests of each engine for jobs, on PostgreSQL
 	@for stack in celery-rabbitmq celery-redis rq; do \
 		echo "$$stack"; $(PY) -m pytest -n 2 reference/tests --depot-on $$stack $(ARGS) || exit 1; done
+
+latest: setup ## run the tests on the newest FastAPI, Starlette, Pydantic and SQLAlchemy there are
+	@$(call fresh,.venv-latest,-r requirements-dev.txt --require-hashes)
+	@.venv-latest/bin/python -m pip install -q --upgrade --pre fastapi starlette pydantic sqlalchemy
+	@$(call tested,.venv-latest)
+
+lowest: setup ## run the tests on the lowest versions that pyproject.toml allows (needs uv)
+	@$(call fresh,.venv-lowest,-r requirements-dev.txt --require-hashes)
+	@$(UV) pip compile pyproject.toml --all-extras --resolution lowest-direct --python-version 3.11 \
+		--no-header --no-annotate --no-emit-index-url --quiet --output-file .venv-lowest/floors.txt
+	@.venv-lowest/bin/python -m pip install -q -r .venv-lowest/floors.txt
+	@$(call tested,.venv-lowest)
+
+peers: ## run FastAPI's own tests under our parts; FASTAPI=path/to/checkout or STARLETTE=...
+	@test -n "$(FASTAPI)$(STARLETTE)" || { echo "Type: make peers FASTAPI=path/to/checkout" >&2; exit 1; }
+	@$(call fresh,.venv-peers,-r requirements-peers.txt --require-hashes)
+	@.venv-peers/bin/python tests/peers/run.py \
+		$(if $(FASTAPI),--fastapi "$(FASTAPI)",--starlette "$(STARLETTE)") $(ARGS)
 
 check: lint types imports docs ## everything that needs no running: style, types, layers, links
 
@@ -90,13 +117,15 @@ bench: setup ## print one table for each script in benchmarks/
 PINNED := --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --no-header --no-annotate --quiet
 lock: ## pin what pyproject.toml asks for; ARGS=--upgrade takes newer releases
-	@uv=$$(command -v uv || echo $(VENV)/bin/uv); $$uv --version >/dev/null && \
-	$$uv pip compile pyproject.toml $(addsuffix /pyproject.toml,$(REFERENCE)) \
+	@$(UV) --version >/dev/null && \
+	$(UV) pip compile pyproject.toml $(addsuffix /pyproject.toml,$(REFERENCE)) \
 		--group pyproject.toml:dev --all-extras --no-emit-package roadworthy \
 		$(PINNED) --output-file requirements-dev.txt $(ARGS) && \
-	$$uv pip compile --group pyproject.toml:bench --constraint requirements-dev.txt \
+	$(UV) pip compile --group pyproject.toml:bench --constraint requirements-dev.txt \
 		$(PINNED) --output-file requirements-bench.txt $(ARGS) && \
-	$$uv pip compile reference/pyproject.toml --extra fast --no-emit-package roadworthy \
+	$(UV) pip compile pyproject.toml --group pyproject.toml:peers --constraint requirements-dev.txt \
+		--no-emit-package roadworthy $(PINNED) --output-file requirements-peers.txt $(ARGS) && \
+	$(UV) pip compile reference/pyproject.toml --extra fast --no-emit-package roadworthy \
 		--constraint requirements-dev.txt $(PINNED) --output-file deploy/requirements.txt && \
-	echo hatchling | $$uv pip compile - --constraint requirements-dev.txt \
+	echo hatchling | $(UV) pip compile - --constraint requirements-dev.txt \
 		$(PINNED) --output-file deploy/requirements-build.txt
