@@ -111,7 +111,7 @@ def _health(app: Any) -> None:
 def _telemetry(app: Any) -> None:
     from roadworthy.observability import Telemetry
 
-    Telemetry("peers").install(app)
+    Telemetry().install(app)
 
 
 def _lifespan(app: Any) -> None:

@@ -46,7 +46,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--fastapi", help="a checkout of FastAPI")
     parser.add_argument("--starlette", help="a checkout of Starlette")
     parser.add_argument("--parts", default=ALL, help=f"what to install, by default {ALL}")
-    parser.add_argument("--keep", help="a folder for what clients were answered; its plain run is used again")
+    parser.add_argument(
+        "--keep", help="a folder for what clients were answered; its plain run is used again"
+    )
     parser.add_argument("arguments", nargs="*", help="for pytest: narrows both runs")
     return parser.parse_args()
 

@@ -24,6 +24,10 @@ _ECHO: Final = 1.0
 """Seconds in which a second SIGTERM is the first one: sent to the group, and by the parent."""
 
 
+_SETTLED: Final = 1.0
+"""Seconds after which a server has set its handlers."""
+
+
 class Drain:
     """Wrap the handler of SIGTERM that the server has set; SIGINT goes straight to it.
 
@@ -37,6 +41,7 @@ class Drain:
         self._began_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._theirs: Any = None
+        self._ours: Any = None
         self._stopped = True
 
     def start(self) -> None:
@@ -46,15 +51,41 @@ class Drain:
         if threading.current_thread() is not threading.main_thread():
             return  # only the main thread hears of signals: a test, or an embedded server
         theirs = signal.getsignal(signal.SIGTERM)
-        if callable(theirs):
-            self._theirs, self._stopped = theirs, False
-            signal.signal(signal.SIGTERM, self._hear)
+        if _can_be_held(theirs):
+            self._take(theirs, self._hear)
+        elif callable(theirs):
+            self._overhear()
+        else:  # hypercorn sets its handler only once the application has started
+            self._timer = self._loop.call_later(_SETTLED, self._overhear)
+
+    def _overhear(self) -> None:
+        """Hear of SIGTERM beside a server that ends at once, so that streams end at least."""
+        self._timer = None
+        theirs = signal.getsignal(signal.SIGTERM)
+        log.warning(
+            "SIGTERM ends this server at once: drain=%g s has no effect. Serve with uvicorn, "
+            "or let whoever stops the process take it out of the balancer first "
+            "(Kubernetes: a preStop sleep).",
+            self.seconds,
+        )
+        if callable(theirs):  # hypercorn's workers hear nothing: their parent does
+            self._take(theirs, self._end_now)
+            signal.siginterrupt(signal.SIGTERM, False)
+
+    def _take(self, theirs: Any, ours: Callable[[int, FrameType | None], None]) -> None:
+        self._theirs, self._ours, self._stopped = theirs, ours, False
+        signal.signal(signal.SIGTERM, ours)
+
+    def _end_now(self, number: int, frame: FrameType | None) -> None:
+        if not self._stopped:
+            self.draining = True
+            self._loop.call_soon_threadsafe(self._end_streams)
 
     def stop(self) -> None:
         """Give the signal back."""
         if self._timer is not None:
             self._timer.cancel()
-        if self._theirs is not None and signal.getsignal(signal.SIGTERM) == self._hear:
+        if self._theirs is not None and signal.getsignal(signal.SIGTERM) == self._ours:
             signal.signal(signal.SIGTERM, self._theirs)
             self._theirs = None
         self._stopped = True
@@ -91,3 +122,16 @@ class Drain:
             server.should_exit = True  # uvicorn: an orderly end, whose exit code is 0
         elif self._theirs is not None:
             self._theirs(number, None)
+
+
+def _can_be_held(handler: Any) -> bool:
+    """Return whether wrapping this handler of SIGTERM holds the signal back.
+
+    An event loop hears of signals by itself, whatever handler Python has: hypercorn, granian
+    and gunicorn's own ASGI worker register theirs with the loop, and begin to end at once.
+    """
+    owner = getattr(handler, "__self__", None)
+    of_a_loop = isinstance(owner, asyncio.AbstractEventLoop) or (
+        getattr(handler, "__module__", None) == "asyncio.unix_events"
+    )
+    return callable(handler) and not of_a_loop
