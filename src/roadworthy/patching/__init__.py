@@ -15,11 +15,12 @@ from pydantic import BaseModel
 from roadworthy.patching import _openapi
 from roadworthy.patching._body import AnyPatch, MergePatch, PatchBody, advertise
 from roadworthy.patching._change import Change, apply
-from roadworthy.patching._derive import derive
+from roadworthy.patching._entity import is_patch
 from roadworthy.patching._errors import EmptyPatch, PatchTestFailed
-from roadworthy.patching._members import ReadOnly
+from roadworthy.patching._fields import ReadOnly
 from roadworthy.patching._merge import merge
-from roadworthy.patching._model import Patch, is_patch, parse
+from roadworthy.patching._patch import Patch
+from roadworthy.patching._read import parse
 
 __all__ = [
     "AnyPatch",
@@ -42,5 +43,5 @@ def openapi(entity: type[BaseModel], body: PatchBody = MergePatch) -> dict[str, 
     """Return the `openapi_extra=` of a route, for want of `problems.install`."""
     kind: Any = entity
     return _openapi.inline(
-        kind if is_patch(kind) else derive(kind), body.media_types, allow_empty=body.allow_empty
+        kind if is_patch(kind) else Patch[kind], body.media_types, allow_empty=body.allow_empty
     )

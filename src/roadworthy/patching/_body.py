@@ -13,9 +13,11 @@ from typing import Any, Final
 from fastapi import Request, Response, params
 
 from roadworthy.patching import _observe
+from roadworthy.patching._entity import is_patch
 from roadworthy.patching._errors import EmptyPatch, PatchTestFailed
-from roadworthy.patching._model import Patch, from_operations, is_patch, names_in, read
 from roadworthy.patching._openapi import JSON, JSON_PATCH_JSON, MERGE_PATCH_JSON, document
+from roadworthy.patching._patch import Patch
+from roadworthy.patching._read import from_operations, names_in, read
 from roadworthy.problems import (
     FieldError,
     MalformedBody,

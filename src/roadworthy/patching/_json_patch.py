@@ -7,19 +7,22 @@ from pydantic import BaseModel
 
 from roadworthy._internal.read_json import MAX_DEPTH, Json
 from roadworthy.patching._errors import PatchTestFailed
-from roadworthy.patching._members import Member, is_model, members_of
-from roadworthy.patching._model import Document, Operations
+from roadworthy.patching._merging import laid_over
+from roadworthy.patching._parts import Moved, Parts
+from roadworthy.patching._patch import Operations
+from roadworthy.patching._rebuilt import rebuilt, replacing
+from roadworthy.patching._shown import Leaf, ShownObject, plain, same_json, shown
 from roadworthy.problems import FieldError, ValidationFailed
 
 try:
     import jsonpatch
-    from jsonpointer import JsonPointer, JsonPointerException
+    from jsonpointer import EndOfList, JsonPointer, JsonPointerException
 except ModuleNotFoundError as error:
     raise ModuleNotFoundError(
         "JSON Patch needs the jsonpatch library: pip install 'roadworthy[json-patch]'"
     ) from error
 
-__all__ = ["check", "document_after"]
+__all__ = ["check", "operated_on"]
 
 MAX_COPIED: Final = 1 << 20
 """Characters that all copies and moves of one patch may carry together."""
@@ -74,36 +77,61 @@ def _is_pointer(text: Json) -> bool:
     return True
 
 
-def document_after(operations: Operations, current: BaseModel) -> Document:
-    """Return the merge-patch document that has the same effect on `current`.
+def operated_on(operations: Operations, current: BaseModel) -> Parts:
+    """Return the parts of the outcome: what operations sent, what they moved, what is kept.
 
     Raises:
         PatchTestFailed: 409. A `test` does not hold.
         ValidationFailed: 422. An operation has no place to work on.
     """
-    before = current.model_dump(mode="json", by_alias=True)
-    after: Json = current.model_dump(mode="json", by_alias=True)
+    after: Any = shown(current)
     budget = MAX_COPIED
     for index, operation in enumerate(operations):
         budget -= _carried(index, operation, after)
         if budget < 0:
             raise _refused(f"/{index}", "too_long", "Input should copy less")
         after = _step(index, operation, after)
-    if not isinstance(after, dict):
+    if not isinstance(after, ShownObject) or after.value is not current:
         raise _refused("", "dict_type", "The outcome should be an object")
-    return _difference(type(current), before, after)
+    outcome = rebuilt(after)
+    return cast("Parts", laid_over(current, {}) if isinstance(outcome, Moved) else outcome)
 
 
-def _step(index: int, operation: Mapping[str, Any], document: Json) -> Json:
+def _step(index: int, operation: Mapping[str, Any], document: Any) -> Any:
     try:
-        return cast("Json", jsonpatch.JsonPatch([dict(operation)]).apply(document, in_place=True))
-    except jsonpatch.JsonPatchTestFailed as error:
-        raise PatchTestFailed from error
-    except (jsonpatch.JsonPatchException, JsonPointerException) as error:
-        raise _refused(f"/{index}", "no_such_place", "Input should fit the resource") from error
+        if operation["op"] == "test":
+            return _tested(operation, document)
+        changed = _in_place_of(operation, document)
+        return jsonpatch.JsonPatch([changed]).apply(document, in_place=True)
+    except (jsonpatch.JsonPatchException, JsonPointerException):
+        # The cause may quote what is there.
+        raise _refused(f"/{index}", "no_such_place", "Input should fit the resource") from None
 
 
-def _carried(index: int, operation: Mapping[str, Any], document: Json) -> int:
+def _tested(operation: Mapping[str, Any], document: Any) -> Any:
+    """Compare with what answers show: a guess at what they hide tells nothing."""
+    try:
+        there = JsonPointer(operation["path"]).resolve(document)
+    except JsonPointerException:
+        raise PatchTestFailed from None
+    if isinstance(there, EndOfList) or not same_json(plain(there), operation["value"]):
+        raise PatchTestFailed
+    return document
+
+
+def _in_place_of(operation: Mapping[str, Any], document: Any) -> dict[str, Any]:
+    """Let a new object in place of one that is there keep what answers do not show of that."""
+    if operation["op"] not in {"add", "replace"}:
+        return dict(operation)
+    path = JsonPointer(operation["path"])
+    parent = JsonPointer.from_parts(path.parts[:-1]).resolve(document, None)
+    if operation["op"] == "add" and isinstance(parent, list):
+        return dict(operation)  # it goes in beside what is there
+    there = path.resolve(document, None)
+    return {**operation, "value": replacing(there, operation["value"])}
+
+
+def _carried(index: int, operation: Mapping[str, Any], document: Any) -> int:
     """Measure what an operation takes from one place to another, in characters."""
     source = operation["from"] if operation["op"] in {"copy", "move"} else None
     value = operation.get("value")
@@ -124,48 +152,18 @@ def _extent(value: Any) -> tuple[int, int]:
 
 
 def _length(node: Any) -> int:
+    node = node.shown if isinstance(node, Leaf) else node
     return len(node) + 2 if isinstance(node, str) else 2
 
 
 def _children(node: Any) -> Iterator[Any]:
+    node = node.shown if isinstance(node, Leaf) else node
     if isinstance(node, dict):
         for name, child in cast("dict[str, Any]", node).items():
             yield name
             yield child
     elif isinstance(node, list):
         yield from cast("list[Any]", node)
-
-
-def _difference(entity: Any, before: dict[str, Any], after: dict[str, Any]) -> dict[str, Json]:
-    """Name what changed as a patch would: models by their fields, all else as a whole."""
-    members = {member.output: member for member in members_of(entity).values()}
-    changed: dict[str, Json] = {}
-    for name in {**before, **after}:
-        old, new = before.get(name), after.get(name)
-        if not _same(old, new) or (name in before) != (name in after):
-            member = members.get(name)
-            changed[member.keys[0] if member else name] = _changed(member, old, new)
-    return changed
-
-
-def _changed(member: Member | None, old: Any, new: Any) -> Json:
-    if member and is_model(member.model) and isinstance(old, dict) and isinstance(new, dict):
-        objects = cast("tuple[dict[str, Any], dict[str, Any]]", (old, new))
-        return cast("Json", _difference(member.model, *objects))
-    return cast("Json", new)
-
-
-def _same(old: Any, new: Any) -> bool:
-    # JSON tells 1 from true; Python does not.
-    match old, new:
-        case dict(), dict():
-            one, two = cast("tuple[dict[str, Any], dict[str, Any]]", (old, new))
-            return one.keys() == two.keys() and all(_same(one[k], two[k]) for k in one)
-        case list(), list():
-            left, right = cast("tuple[list[Any], list[Any]]", (old, new))
-            return len(left) == len(right) and all(map(_same, left, right))
-        case _:
-            return isinstance(old, bool) == isinstance(new, bool) and bool(old == new)
 
 
 def _refused(pointer: str, code: str, message: str) -> ValidationFailed:

@@ -1,217 +1,279 @@
-"""How each field of an entity takes part in a patch, read from the entity once."""
+"""How each field of an entity takes part in a patch: one object for each kind of field.
 
-import inspect
-import types
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from functools import cache
-from typing import Annotated, Any, ForwardRef, Literal, TypeAlias, Union, cast, get_args, get_origin
-
-from pydantic import (
-    AliasChoices,
-    BaseModel,
-    BeforeValidator,
-    GetJsonSchemaHandler,
-    PlainValidator,
-    RootModel,
-    TypeAdapter,
-    WrapValidator,
-)
-from pydantic.fields import FieldInfo
-from pydantic_core import CoreSchema
-from typing_extensions import is_typeddict
-
-__all__ = [
-    "Member",
-    "ReadOnly",
-    "adapter_of",
-    "arms_of",
-    "is_model",
-    "is_object",
-    "members_of",
-    "nullable",
-    "plain",
-]
-
-Kind: TypeAlias = Literal["value", "object", "model", "given", "read_only"]
-
-_UNIONS: tuple[Any, ...] = (Union, types.UnionType)
-_READS_INPUT = (BeforeValidator, PlainValidator, WrapValidator)
-_OBJECTS = (Any, object)
-
-
-@dataclass(frozen=True, slots=True)
-class _ReadOnly:
-    """Mark a field as the server's: `created_at: Annotated[datetime, ReadOnly]`."""
-
-    def __get_pydantic_json_schema__(
-        self, schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> dict[str, Any]:
-        return {**handler(schema), "readOnly": True}
-
-
-ReadOnly = _ReadOnly()
-"""Refuse a field in every patch: `id: Annotated[str, ReadOnly]`.
-
-`Field(json_schema_extra={"readOnly": True})` and computed fields mean the same.
+A kind knows what is read of a field before the resource is known, how it is documented,
+and how a subclass of the patch may declare it.
 """
 
+from __future__ import annotations
 
-@dataclass(frozen=True, slots=True)
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache, cached_property
+from typing import Any, Final, NoReturn, cast, get_args
+
+from pydantic import MISSING, BaseModel, BeforeValidator, PlainValidator, WrapValidator
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticCustomError, PydanticOmit, SchemaValidator
+
+from roadworthy.patching._decimals import in_digits
+from roadworthy.patching._fields import Field, Layout, layout_of
+from roadworthy.patching._schemas import Schema, function_of, is_foreign, mapped, standing
+from roadworthy.patching._types import arms_of, bare, is_object, nullable, only_model
+
+__all__ = ["Given", "Member", "Model", "Object", "ReadOnlyField", "Value", "members_of"]
+
+ANY: Final[Schema] = {"type": "any"}
+_READERS: Final = (BeforeValidator, PlainValidator, WrapValidator)
+
+
+@dataclass(frozen=True, eq=False)
 class Member:
-    """One field: its names in a patch, and how what is sent meets what is there."""
+    """One field of an entity, or one that is computed."""
 
     name: str
     keys: tuple[str, ...]
-    """What clients may call it; documentation shows the first."""
-    output: str
-    """What an answer calls it, and so a JSON Patch."""
-    kind: Kind
-    """`value`: replaced. `object`: merged as JSON. `model`: merged field by field.
-    `given`: the entity's own validator reads it, as in a POST. `read_only`: refused."""
-    annotation: Any
-    """The entity's, with its constraints."""
-    model: type[BaseModel] | None = None
+    layout: Layout
+    info: FieldInfo | None
+    field: Field | None
+
+    @property
+    def annotation(self) -> Any:
+        """The entity's."""
+        return Any if self.info is None else self.info.annotation
+
+    @property
+    def node(self) -> Schema:
+        """Its core schema, without a default."""
+        node = ANY if self.field is None else self.field.node
+        return node["schema"] if node["type"] == "default" else node
+
+    # What follows is for each kind to say.
+
+    def shape(self) -> Schema:
+        """Return the node that reads it in a patch, while the resource is not known."""
+        raise NotImplementedError
+
+    def documented(self, handler: Any, nested: Any) -> Any:
+        """Return its JSON schema in a patch; `nested` gives the patch of a model inside."""
+        raise NotImplementedError
+
+    def expected(self, nested: Any) -> list[Any]:
+        """Return the types by which a subclass of the patch may declare it."""
+        return [frozenset(map(bare, arms_of(self.annotation))) | self.ends]
+
+    def line(self) -> str:
+        """Return the line by which a subclass of the patch declares it."""
+        return f"{self.name}: {' | '.join(map(_named, arms_of(self.annotation)))}{self.tail}"
+
+    @property
+    def ends(self) -> frozenset[Any]:
+        """What a declaration adds to the arms of the type."""
+        return frozenset({MISSING, None} if nullable(self.annotation) else {MISSING})
+
+    @property
+    def tail(self) -> str:
+        """The same, as it is written."""
+        return " | MISSING | None" if nullable(self.annotation) else " | MISSING"
+
+
+class Value(Member):
+    """A field that is replaced."""
+
+    def shape(self) -> Schema:
+        """Return what reads its type; the entity's own validators come later, once."""
+        return in_digits(typed(self.node))
+
+    def documented(self, handler: Any, nested: Any) -> Any:
+        """Return the entity's own schema."""
+        return handler(standing(self.node, self.layout.definitions))
+
+
+class Given(Value):
+    """A field whose own validator reads the input, as in a POST."""
+
+    def shape(self) -> Schema:
+        """Return what takes anything."""
+        return ANY
+
+    def expected(self, nested: Any) -> list[Any]:
+        """Return that nothing is known of what the client sent."""
+        return [frozenset({MISSING, top}) for top in (Any, object)]
+
+    def line(self) -> str:
+        """Return a line for any value."""
+        return f"{self.name}: object | MISSING"
+
+
+class Object(Value):
+    """A field that is merged: what an object in it means is known once it meets the other."""
+
+    def shape(self) -> Schema:
+        """Return what takes objects as they are."""
+        return _plain(self._kept_or_typed)
+
+    def _kept_or_typed(self, value: Any) -> Any:
+        return cast("Any", value) if isinstance(value, dict) else self._typed(value)
+
+    def _typed(self, value: Any) -> Any:
+        return self._validator.validate_json(json.dumps(value), strict=True, extra="forbid")
+
+    @cached_property
+    def _validator(self) -> SchemaValidator:
+        definitions = [{**typed(d), "ref": d["ref"]} for d in self.layout.definitions]
+        node = standing(super().shape(), definitions)
+        return SchemaValidator(
+            cast("Any", node), cast("Any", self.layout.config), _use_prebuilt=False
+        )
+
+    def documented(self, handler: Any, nested: Any) -> Any:
+        """Return a schema by which members may be absent, and null removes one."""
+        schema = super().documented(handler, nested)
+        made = dict(handler.resolve_ref_schema(schema))
+        made.pop("required", None)
+        items = made.get("additionalProperties")
+        if isinstance(items, dict) and items:
+            made["additionalProperties"] = {"anyOf": [items, {"type": "null"}]}
+        return made
+
+    def expected(self, nested: Any) -> list[Any]:
+        """Return that objects are as they were sent."""
+        arms = list(arms_of(self.annotation))
+        sent = {bare(dict[str, Any]) if is_object(arm) else bare(arm) for arm in arms}
+        whole = {bare(arm) for arm in arms if arm is Any or bare(arm) is dict}
+        found = [frozenset(sent) | self.ends]
+        return [*found, frozenset(map(bare, arms)) | self.ends] if whole else found
+
+    def line(self) -> str:
+        """Return a line with `dict[str, Any]` for objects."""
+        arms = (
+            "dict[str, Any]" if is_object(arm) else _named(arm) for arm in arms_of(self.annotation)
+        )
+        return f"{self.name}: {' | '.join(arms)}{self.tail}"
+
+
+class Model(Object):
+    """A field that holds a model: its patch is one too."""
+
+    @property
+    def model(self) -> type[BaseModel]:
+        """What the field holds."""
+        return cast("type[BaseModel]", only_model(self.annotation))
+
+    def documented(self, handler: Any, nested: Any) -> Any:
+        """Return the entity's schema with the patch in place of the model."""
+
+        def replaced(node: Schema) -> Schema:
+            if self._is_model(node):
+                return cast("Schema", nested(self))
+            return mapped(node, replaced)
+
+        return handler(standing(replaced(self.node), self.layout.definitions))
+
+    def _is_model(self, node: Schema) -> bool:
+        while node["type"] != "model":
+            if node["type"] == "definition-ref":
+                ref = node["schema_ref"]
+                node = next((d for d in self.layout.definitions if d["ref"] == ref), ANY)
+            elif node["type"].startswith("function-") and "schema" in node:
+                node = node["schema"]
+            else:
+                return False
+        return node["cls"] is self.model
+
+    def expected(self, nested: Any) -> list[Any]:
+        """Return that the model is its patch."""
+        arms = {"model" if arm is self.model else bare(arm) for arm in arms_of(self.annotation)}
+        return [frozenset(arms) | self.ends] if nested else []
+
+    def line(self) -> str:
+        """Return a line with the patch of the model."""
+        return f"{self.name}: Patch[{self.model.__name__}]{self.tail}"
+
+
+class ReadOnlyField(Member):
+    """A field that only the server sets."""
+
+    def shape(self) -> Schema:
+        """Return what refuses anything."""
+        return _plain(_refuse)
+
+    def documented(self, handler: Any, nested: Any) -> Any:
+        """Leave it out of the documentation."""
+        raise PydanticOmit
 
 
 @cache
 def members_of(entity: type[BaseModel]) -> Mapping[str, Member]:
     """Return the members of an entity by field name, those that are computed too."""
-    fields = {name: _member(entity, name, field) for name, field in entity.model_fields.items()}
-    computed = {
-        name: Member(name, (field.alias or name,), field.alias or name, "read_only", Any)
-        for name, field in entity.model_computed_fields.items()
+    layout = layout_of(entity)
+    infos = entity.model_fields
+    members = {
+        name: _kind(entity, field, infos.get(name))(
+            name, field.keys, layout, infos.get(name), field
+        )
+        for name, field in layout.fields.items()
     }
-    return fields | computed
+    computed = {
+        name: ReadOnlyField(name, (found.alias or name,), layout, None, None)
+        for name, found in entity.model_computed_fields.items()
+    }
+    return members | computed
 
 
-def _member(entity: type[BaseModel], name: str, field: FieldInfo) -> Member:
-    annotation: Any = field.annotation
-    if field.discriminator is not None:
-        annotation = Annotated[annotation, FieldInfo(discriminator=field.discriminator)]
-    for item in field.metadata:
-        annotation = Annotated[annotation, item]
-    model = _only_model(field.annotation)
-    kind = _kind(entity, name, field)
-    return Member(
-        name=name,
-        keys=_keys(entity, name, field),
-        output=field.serialization_alias or name,
-        kind=kind,
-        annotation=annotation,
-        model=model if kind == "model" else None,
-    )
+def _kind(entity: type[BaseModel], field: Field, info: FieldInfo | None) -> type[Member]:
+    annotation = Any if info is None else info.annotation
+    if field.server or field.frozen:
+        return ReadOnlyField
+    if _reads_input(entity, field.name, info):
+        return Given
+    if only_model(annotation) is not None:
+        return Model
+    return Object if any(is_object(arm) for arm in arms_of(annotation)) else Value
 
 
-def _kind(entity: type[BaseModel], name: str, field: FieldInfo) -> Kind:
-    if _is_read_only(field):
-        return "read_only"
-    if _reads_input(entity, name) or any(
-        _has_reader(x) for x in (field.annotation, *field.metadata)
-    ):
-        return "given"
-    if _only_model(field.annotation) is not None:
-        return "model"
-    return "object" if any(is_object(arm) for arm in arms_of(field.annotation)) else "value"
-
-
-def _is_read_only(field: FieldInfo) -> bool:
-    extra: Any = field.json_schema_extra
-    marked = isinstance(extra, dict) and cast("dict[str, Any]", extra).get("readOnly") is True
-    return marked or any(isinstance(item, _ReadOnly) for item in field.metadata)
-
-
-def _reads_input(entity: type[BaseModel], name: str) -> bool:
+def _reads_input(entity: type[BaseModel], name: str, info: FieldInfo | None) -> bool:
+    """Return whether a validator of the user's own reads raw values of this field."""
     decorators = entity.__pydantic_decorators__.field_validators.values()
     return any(
         d.info.mode != "after" and (name in d.info.fields or "*" in d.info.fields)
         for d in decorators
-    )
+    ) or any(_has_reader(x) for x in ((info.annotation, *info.metadata) if info else ()))
 
 
 def _has_reader(annotation: Any) -> bool:
-    return isinstance(annotation, _READS_INPUT) or any(
-        _has_reader(part) for part in (*get_args(annotation), *_extras(annotation))
-    )
+    if isinstance(annotation, FieldInfo):
+        return any(map(_has_reader, annotation.metadata))
+    return isinstance(annotation, _READERS) or any(map(_has_reader, get_args(annotation)))
 
 
-def _extras(annotation: Any) -> tuple[Any, ...]:
-    return tuple(annotation.metadata) if isinstance(annotation, FieldInfo) else ()
+def _is_of_a_model(node: Schema) -> bool:
+    """Return whether a function is a model's own validator."""
+    while "schema" in node and node["type"].startswith("function-"):
+        node = node["schema"]
+    return node["type"] in {"model", "dataclass", "model-fields", "dataclass-args"}
 
 
-def _keys(entity: type[BaseModel], name: str, field: FieldInfo) -> tuple[str, ...]:
-    alias = field.validation_alias
-    choices = alias.choices if isinstance(alias, AliasChoices) else [alias]
-    named = [choice for choice in choices if isinstance(choice, str)]
-    config = entity.model_config
-    by_name = config.get("validate_by_name") or config.get("populate_by_name")
-    if not config.get("validate_by_alias", True):
-        return (name,)
-    return (*named, name) if by_name or not named else tuple(named)
+def typed(node: Schema) -> Schema:
+    """Return a node that reads the types, and runs no function of the user's own."""
+    if "function" in node and is_foreign(function_of(node)):
+        if node["type"] == "function-after" or _is_of_a_model(node):
+            return typed(node["schema"])
+        return ANY
+    made = mapped(node, typed)
+    if made["type"] in {"model", "dataclass"}:
+        made = {**made, "custom_init": False} if made["type"] == "model" else made
+        made.pop("post_init", None)
+    return made
 
 
-def plain(annotation: Any) -> Any:
-    """Return a type without its `Annotated` and its alias."""
-    while True:
-        if get_origin(annotation) is Annotated:
-            annotation = get_args(annotation)[0]
-        elif hasattr(annotation, "__value__"):  # `type X = ...`
-            annotation = annotation.__value__
-        elif hasattr(annotation, "__supertype__"):  # NewType
-            annotation = annotation.__supertype__
-        else:
-            return annotation
+def _plain(function: Any) -> Schema:
+    return {"type": "function-plain", "function": {"type": "no-info", "function": function}}
 
 
-def arms_of(annotation: Any) -> Iterator[Any]:
-    """Yield the members of a union, `None` left out; of another type, itself."""
-    annotation = plain(annotation)
-    if get_origin(annotation) in _UNIONS:
-        for arm in get_args(annotation):
-            yield from arms_of(arm)
-    elif annotation is not types.NoneType:
-        yield annotation
+def _refuse(_: Any) -> NoReturn:
+    raise PydanticCustomError("read_only", "This field is read-only")
 
 
-def nullable(annotation: Any) -> bool:
-    """Tell whether a type takes `None`."""
-    annotation = plain(annotation)
-    if get_origin(annotation) in _UNIONS:
-        return any(nullable(arm) for arm in get_args(annotation))
-    return annotation is None or annotation is types.NoneType
-
-
-def is_model(kind: Any) -> bool:
-    """Tell whether a type is a model with fields."""
-    return (
-        isinstance(kind, type) and issubclass(kind, BaseModel) and not issubclass(kind, RootModel)
-    )
-
-
-def _only_model(annotation: Any) -> type[BaseModel] | None:
-    objects = [arm for arm in arms_of(annotation) if is_model(arm) or is_object(arm)]
-    alone = len(objects) == 1 and is_model(objects[0])
-    return cast("type[BaseModel]", objects[0]) if alone else None
-
-
-def is_object(kind: Any) -> bool:
-    """Tell whether values of a type can be JSON objects."""
-    if kind in _OBJECTS or is_typeddict(kind):
-        return True
-    origin: Any = get_origin(kind) or kind
-    if not inspect.isclass(origin):
-        return isinstance(kind, ForwardRef)
-    return issubclass(origin, (Mapping, BaseModel)) or hasattr(origin, "__dataclass_fields__")
-
-
-@cache
-def _adapter(annotation: Any) -> TypeAdapter[Any]:
-    return TypeAdapter(annotation)
-
-
-def adapter_of(member: Member) -> TypeAdapter[Any]:
-    """Return what validates a whole value of this member, alone."""
-    try:
-        return _adapter(member.annotation)
-    except TypeError:  # some metadata cannot be hashed
-        return TypeAdapter(member.annotation)
+def _named(kind: Any) -> str:
+    return kind.__name__ if type(kind) is type else str(kind).replace("typing.", "")

@@ -3,7 +3,7 @@
 import json
 from typing import Any, Final, cast
 
-from roadworthy.patching._model import Patch
+from roadworthy.patching._patch import Patch
 
 __all__ = ["JSON", "JSON_PATCH_JSON", "MERGE_PATCH_JSON", "document", "inline"]
 

@@ -1,0 +1,164 @@
+"""Tell what a JSON Patch left in its place, what it moved, and what it sent."""
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from pydantic import RootModel
+
+from roadworthy.patching._fields import Field, Layout, has_fields, layout_of
+from roadworthy.patching._merging import keep, kept_key
+from roadworthy.patching._parts import ABSENT, Items, Kept, Moved, Parts, Refused
+from roadworthy.patching._shown import Leaf, ShownArray, ShownObject, plain, same
+from roadworthy.patching._stored import without_hidden
+from roadworthy.patching._write import json_key
+
+__all__ = ["rebuilt", "replacing"]
+
+
+def rebuilt(piece: Any) -> Any:
+    """Return what validation gets for a piece of the outcome."""
+    match piece:
+        case Leaf() if piece.value is ABSENT:
+            made = piece.shown
+        case Leaf() | ShownObject() | ShownArray() if same(piece, piece):
+            made = Moved(piece.value, plain(piece), hidden=piece.hidden)
+        case ShownObject():
+            made = _changed(piece, piece.value)
+        case ShownArray():
+            made = _items(piece)
+        case dict():
+            made = _sent_object(cast("dict[str, Any]", piece))
+        case list():
+            made = _sent_array(cast("list[Any]", piece))
+        case _:
+            made = piece
+    return made
+
+
+def _changed(piece: ShownObject, value: Any) -> Any:
+    if isinstance(value, RootModel):
+        inside = _changed(piece, cast("Any", value).root)
+        return inside.of(value) if isinstance(inside, Parts) else inside
+    if has_fields(value):
+        return _fields(piece, value)
+    return _members(piece, cast("Mapping[Any, Any]", value))
+
+
+def _fields(piece: ShownObject, value: Any) -> Parts:
+    layout, parts = layout_of(type(value)), Parts(value)
+    for key, item in piece.items():
+        was = piece.first.get(key)
+        if was is None or not same(item, was):
+            _put(parts, layout, key, rebuilt(item))
+    for key in piece.first.keys() - piece.keys():
+        _remove(parts, layout, key, replaced=piece.replaced)
+    keep(parts, layout.values_of(value))
+    parts.instead = _instead(piece, parts)
+    return parts
+
+
+def _put(parts: Parts, layout: Layout, key: str, value: Any) -> None:
+    field = layout.by_output.get(key) or layout.by_key.get(key)
+    if field is None:
+        parts.put(key, Refused())
+    elif _is_read_only(field):
+        parts.put(field.keys[0], Refused(), field.name)
+    else:
+        parts.put(key if key in field.keys else field.keys[0], value, field.name)
+
+
+def _remove(parts: Parts, layout: Layout, key: str, *, replaced: bool) -> None:
+    field = layout.by_output.get(key)
+    if field is not None and replaced and not _is_read_only(field):
+        parts.names.add(field.name)  # its default comes in
+    elif field is None and replaced and key in layout.computed:
+        pass  # nobody sends what is computed
+    else:
+        _put(parts, layout, key, None)
+
+
+def _is_read_only(field: Field) -> bool:
+    return field.server or field.frozen
+
+
+def _instead(piece: ShownObject, parts: Parts) -> Any:
+    if piece.replaced:
+        return lambda: plain(piece)
+    sent = {key: plain(piece.get(key)) for key in piece if key not in piece.first}
+    sent |= {
+        key: plain(piece.get(key))
+        for key, was in piece.first.items()
+        if key not in piece or not same(piece[key], was)
+    }
+    return lambda: without_hidden(parts, sent)
+
+
+def _members(piece: ShownObject, value: Mapping[Any, Any]) -> Parts:
+    parts = Parts(value)
+    there = {json_key(key): (kept_key(key), item) for key, item in value.items()}
+    for key, item in piece.items():
+        was = piece.first.get(key)
+        if was is not None and same(item, was):
+            parts[there[key][0]] = Kept(there[key][1])
+        elif key in there:
+            parts.put(there[key][0], rebuilt(item))
+        else:
+            parts.put(key, rebuilt(item))
+    return parts
+
+
+def _items(piece: ShownArray) -> Items:
+    first = {id(was.origin): index for index, was in enumerate(piece.first)}
+    value = piece.value.root if isinstance(piece.value, RootModel) else piece.value
+    stays = isinstance(value, tuple)  # each place of a tuple may have a type of its own
+    items: list[Any] = []
+    for index, item in enumerate(piece):
+        before = first.get(id(getattr(item, "origin", None)))
+        in_place = before is not None and (not stays or before == index)
+        unchanged = in_place and same(item, piece.first[cast("int", before)])
+        items.append(Kept(item.value) if unchanged else rebuilt(item))
+    return Items(items, piece.value)
+
+
+def _sent_object(document: dict[str, Any]) -> Any:
+    if not any(map(_holds_pieces, document.values())):
+        return document
+    parts = Parts()
+    for key, item in document.items():
+        parts.put(key, rebuilt(item))
+    return parts
+
+
+def _sent_array(document: list[Any]) -> Any:
+    if not any(map(_holds_pieces, document)):
+        return document
+    return Items([rebuilt(item) for item in document])
+
+
+def _holds_pieces(item: Any) -> bool:
+    match item:
+        case Leaf() | ShownObject() | ShownArray():
+            return True
+        case dict():
+            return any(map(_holds_pieces, cast("dict[str, Any]", item).values()))
+        case list():
+            return any(map(_holds_pieces, cast("list[Any]", item)))
+        case _:
+            return False
+
+
+def replacing(target: Any, value: Any) -> Any:
+    """Return what comes of an object with fields where a whole new one is sent for it.
+
+    What answers do not show is not lost: the client cannot have sent it.
+    """
+    if not (isinstance(target, ShownObject) and isinstance(value, dict)):
+        return value
+    if not has_fields(target.value):
+        return value
+    pieces: dict[str, Any] = {}
+    for key, item in cast("dict[str, Any]", value).items():
+        was = target.first.get(key)
+        kept = was is not None and same(item, was)
+        pieces[key] = was if kept else replacing(was, item)
+    return target.with_pieces(pieces, replaced=True)
