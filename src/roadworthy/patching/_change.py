@@ -11,9 +11,10 @@ from typing import Any, Generic, TypeAlias, TypeVar, cast
 
 from pydantic import BaseModel, ValidationError
 
+from roadworthy.patching._choices import MARK
 from roadworthy.patching._entity import entity_of
 from roadworthy.patching._fields import layout_of
-from roadworthy.patching._join import MARK, join
+from roadworthy.patching._join import join
 from roadworthy.patching._merging import laid_over
 from roadworthy.patching._parts import Parts
 from roadworthy.patching._patch import Patch, document_of, operations_of

@@ -42,7 +42,8 @@ def _create(entity: type[BaseModel], base: AnyPatchType) -> AnyPatchType:
         "defer_build": False,
         "field_title_generator": entity.model_config.get("field_title_generator"),
     }
-    kind: Any = create_model(
+    make: Any = create_model  # mypy and pyright want a base that they know
+    kind: Any = make(
         f"{entity.__name__}Patch",
         __base__=type("Patch", (base,), {"model_config": config, "__module__": __name__}),
         __module__=entity.__module__,
@@ -88,7 +89,11 @@ class _Documented:
 
     def __get_pydantic_json_schema__(self, _: CoreSchema, handler: GetJsonSchemaHandler) -> Any:
         around = _Around(handler, _OPEN.get())
-        return self.member.documented(around, lambda m: around.patch(self.nested(m)))
+
+        def patch_of(member: Model) -> Any:
+            return around.patch(self.nested(member))
+
+        return self.member.documented(around, patch_of)
 
 
 class _Around:

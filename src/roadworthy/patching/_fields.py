@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, cast
+from typing import Any, cast, get_type_hints
 
 from pydantic import BaseModel, RootModel, Secret, SecretStr, TypeAdapter
 from pydantic.fields import FieldInfo
@@ -18,6 +18,8 @@ __all__ = [
     "Field",
     "Layout",
     "ReadOnly",
+    "class_of",
+    "extras_of",
     "has_fields",
     "is_read_only",
     "layout_of",
@@ -102,12 +104,12 @@ class Layout:
 @per_class
 def layout_of(kind: type[Any]) -> Layout:
     """Return what the core schema of a model or dataclass says."""
-    schema, definitions = _schema_of(kind), []
+    schema, definitions = _schema_of(kind), list[Schema]()
     if schema["type"] == "definitions":
-        schema, definitions = schema["schema"], schema["definitions"]
+        schema, definitions = schema["schema"], cast("list[Schema]", schema["definitions"])
     model = _find(schema, definitions, ("model", "dataclass"))
     inside = _find(model["schema"], definitions, ("model-fields", "dataclass-args"))
-    config = model.get("config") or {}
+    config = cast("Schema", model.get("config") or {})
     fields = {name: _field(kind, name, node, config) for name, node in _nodes(inside)}
     return Layout(
         kind=kind,
@@ -192,8 +194,6 @@ def _info(kind: type[Any], name: str) -> FieldInfo | None:
 
 
 def _annotation(kind: type[Any], name: str) -> Any:
-    from typing import get_type_hints  # noqa: PLC0415 - only for dataclasses of the standard library
-
     try:
         return get_type_hints(kind, include_extras=True)[name]
     except NameError:
@@ -235,6 +235,17 @@ def _shows_otherwise(node: Schema) -> bool:
     if node.get("serialization_exclude") or node.get("serialization_exclude_if"):
         return True
     return bool(shown) and (secret(node) or is_foreign(shown.get("function", print)))
+
+
+def class_of(value: Any) -> type[Any]:
+    """Return the class of any value."""
+    return cast("type[Any]", type(value))
+
+
+def extras_of(value: Any) -> dict[str, Any]:
+    """Return what a model keeps beside its fields."""
+    found: Any = getattr(value, "model_extra", None)
+    return cast("dict[str, Any]", found or {})
 
 
 def has_fields(value: Any) -> bool:

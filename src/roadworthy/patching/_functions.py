@@ -15,7 +15,7 @@ from typing import Any, Final, cast
 
 from pydantic_core import PydanticOmit, PydanticUseDefault
 
-from roadworthy.patching._parts import ABSENT, Given, Items, Kept, Parts
+from roadworthy.patching._parts import ABSENT, Given, Items, Kept, Parts, copied
 from roadworthy.patching._schemas import Schema, function_of, is_foreign, wrap
 from roadworthy.patching._stored import as_input, stored
 
@@ -56,7 +56,7 @@ def after(node: Schema, inside: Schema) -> Schema:
 
 def _restored(result: Any, kept: dict[Any, Any]) -> Any:
     if not isinstance(result, dict):
-        return result
+        return cast("Any", result)
     pairs = cast("dict[Any, Any]", result).items()
     return {key: kept.get(key, item) for key, item in pairs}
 
@@ -86,10 +86,17 @@ def around(node: Schema, inside: Schema) -> Schema:
 
     def read(value: Any, handler: Callable[[Any], Any], *info: Any) -> Any:
         if not _joins(value):
-            return call(_raw(value), lambda made: handler(Given(made)), *info)
+            return call(_raw(value), _given_to(handler), *info)
         return _around(call, value, handler, info)
 
     return wrap(read, inside, info=_wants_info(node))
+
+
+def _given_to(handler: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def inner(made: Any) -> Any:
+        return handler(Given(made))
+
+    return inner
 
 
 def _around(call: Any, value: Any, handler: Callable[[Any], Any], info: tuple[Any, ...]) -> Any:
@@ -111,7 +118,7 @@ def _around(call: Any, value: Any, handler: Callable[[Any], Any], info: tuple[An
     if isinstance(result, dict) and isinstance(value, Parts) and isinstance(made[-1], dict):
         outcome = cast("dict[Any, Any]", made[-1])
         return _restored(result, {k: v for k, v in outcome.items() if str(k) not in value.sent})
-    return result
+    return cast("Any", result)
 
 
 def plain(node: Schema) -> Schema:
@@ -161,8 +168,9 @@ def _adopted(value: Any, whole: Any, changed: Any) -> Any:
     if type(value) is not Parts or not isinstance(changed, dict) or not isinstance(whole, dict):
         return value
     made, found = value.of(value.current), cast("dict[str, Any]", changed)
+    before = cast("dict[str, Any]", whole)
     for key in value.sent & found.keys():
-        if found[key] != whole.get(key):
+        if found[key] != before.get(key):
             made[key] = Given(found[key])
     return made
 
@@ -198,10 +206,7 @@ class Ruled:
 def _ask(rule: Any, value: Any, info: Any, sent: set[str]) -> None:
     watched = _Watched(info.data or {}, sent)
     try:
-        rule(
-            copy.deepcopy(value) if isinstance(value, list | dict | set) else value,
-            _Info(info, watched),
-        )
+        rule(copied(value), _Info(info, watched))
     except _REFUSALS:
         if watched.looked:
             raise

@@ -5,31 +5,17 @@ lets `Kept` values pass. So the order of fields, rules over several of them, def
 unions and places of errors are Pydantic's; only what was sent is read.
 """
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any, Final, cast
 
-from pydantic import BaseModel, ValidationError
-from pydantic_core import PydanticCustomError, SchemaValidator
+from pydantic_core import SchemaValidator
 
 from roadworthy.patching import _functions as functions
-from roadworthy.patching._decimals import in_digits
-from roadworthy.patching._fields import Layout, has_fields, layout_of, own_keys
-from roadworthy.patching._parts import (
-    ABSENT,
-    Given,
-    Hidden,
-    Items,
-    Kept,
-    KeptKey,
-    Moved,
-    New,
-    Parts,
-    Refused,
-    copied,
-)
+from roadworthy.patching._choices import MARK, Choice, Fits, Which
+from roadworthy.patching._fields import layout_of, own_keys
+from roadworthy.patching._objects import Anything, Object, Root
+from roadworthy.patching._places import Key, Place, Text, pruned
 from roadworthy.patching._schemas import (
     Schema,
     anywhere,
@@ -41,10 +27,7 @@ from roadworthy.patching._schemas import (
     wrap,
 )
 
-__all__ = ["MARK", "join"]
-
-MARK: Final = "\0"
-"""Before the names of places that are none of the document's, such as arms of a union."""
+__all__ = ["join"]
 
 
 def join(kind: type[Any], parts: Any) -> Any:
@@ -87,20 +70,20 @@ class _Joined:
         if node["type"] == "default":  # fields look for it in their own node
             return {**node, "schema": self.place(node["schema"])}
         inside = self(node) if anywhere(node, _can_hold_parts) else node
-        return wrap(_Place(node, self.config, self.definitions), inside)
+        return wrap(Place(node, self.config, self.definitions), inside)
 
     # --- objects ---
 
     def _model(self, node: Schema) -> Schema:
         kind = node["cls"]
         if node.get("root_model"):
-            return wrap(_Root(kind), {**mapped(node, self._within(node)), "custom_init": False})
+            return wrap(Root(kind), {**mapped(node, self._within(node)), "custom_init": False})
         made = mapped(node, self._within(node))
         made["custom_init"] = False  # it would be given what is kept, in no form it knows
-        return wrap(_Object(kind), made)
+        return wrap(Object(kind, join), made)
 
     def _dataclass(self, node: Schema) -> Schema:
-        return wrap(_Object(node["cls"]), mapped(node, self._within(node)))
+        return wrap(Object(node["cls"], join), mapped(node, self._within(node)))
 
     def _within(self, node: Schema) -> Callable[[Schema], Schema]:
         return replace(self, config=node.get("config") or {}).place
@@ -138,21 +121,24 @@ class _Joined:
             name: {**field, "schema": inside.place(field["schema"])}
             for name, field in node["fields"].items()
         }
-        return _pruned({**node, "fields": fields, "extra_behavior": "forbid"})
+        return pruned({**node, "fields": fields, "extra_behavior": "forbid"})
 
     def _dict(self, node: Schema) -> Schema:
         made = mapped(node, self.place)
         if keys := node.get("keys_schema"):
-            made["keys_schema"] = wrap(_Key(keys, self.config, self.definitions), keys)
-        return _pruned(made)
+            made["keys_schema"] = wrap(Key(keys, self.config, self.definitions), keys)
+        return pruned(made)
 
     def _any(self, node: Schema) -> Schema:
-        return {"type": "function-plain", "function": {"type": "no-info", "function": _resolved}}
+        return {
+            "type": "function-plain",
+            "function": {"type": "no-info", "function": Anything(join)},
+        }
 
     # --- choices ---
 
     def _union(self, node: Schema) -> Schema:
-        arms = [arm[0] if isinstance(arm, tuple) else arm for arm in node["choices"]]
+        arms = [_arm(choice) for choice in cast("list[Any]", node["choices"])]
         raw = {**node, "choices": [(self.place(arm), f"{MARK}{i}") for i, arm in enumerate(arms)]}
         return self._choice(node, arms, raw)
 
@@ -161,14 +147,14 @@ class _Joined:
         return self._choice(node, arms, mapped(node, self.place))
 
     def _choice(self, node: Schema, arms: list[Schema], raw: Schema) -> Schema:
-        fitting = [_Fits(arm, self.definitions) for arm in arms]
+        fitting = [Fits(arm, self.definitions) for arm in arms]
         choices = {f"{MARK}{i}": self.place(arm) for i, arm in enumerate(arms)}
         whole = {
             "type": "tagged-union",
-            "discriminator": _Which(fitting).arm,
+            "discriminator": Which(fitting).arm,
             "choices": {**choices, f"{MARK}raw": raw},
         }
-        return wrap(_Choice(_Place(node, self.config, self.definitions)), whole)
+        return wrap(Choice(Place(node, self.config, self.definitions)), whole)
 
     # --- functions of the user's own ---
 
@@ -187,7 +173,12 @@ class _Joined:
     def _json(self, node: Schema) -> Schema:
         if "schema" not in node:
             return node
-        return wrap(_Text(_Place(node, self.config, self.definitions)), self.place(node["schema"]))
+        return wrap(Text(Place(node, self.config, self.definitions)), self.place(node["schema"]))
+
+
+def _arm(choice: Any) -> Schema:
+    """Return an arm of a union without the name that errors give it."""
+    return cast("Schema", choice[0] if isinstance(choice, tuple) else choice)
 
 
 _HOLDERS: Final = frozenset(
@@ -198,282 +189,3 @@ _HOLDERS: Final = frozenset(
 
 def _can_hold_parts(node: Schema) -> bool:
     return node["type"] in _HOLDERS or ("function" in node and is_foreign(function_of(node)))
-
-
-@dataclass(frozen=True, eq=False)
-class _Place:
-    """Decides what becomes of one value."""
-
-    node: Schema
-    config: Schema
-    definitions: list[Schema]
-
-    def __call__(self, value: Any, handler: Callable[[Any], Any]) -> Any:
-        kind = type(value)
-        if kind is Kept:
-            return copied(value.value)
-        if kind is Parts or kind is Items:
-            return handler(value)
-        if kind is Moved:
-            return self._moved(value, handler)
-        if kind is Refused:
-            raise PydanticCustomError("read_only", "This field is read-only")
-        if kind is Given:
-            return self.validator.validate_python(value.value)
-        if not self.stands_alone or (kind is New and value.has_nulls()):
-            return handler(value)
-        return self.fresh(value)
-
-    def _moved(self, value: Moved, handler: Callable[[Any], Any]) -> Any:
-        if isinstance(value.value, BaseModel):
-            try:
-                return handler(value)
-            except ValidationError:
-                pass
-        if value.hidden:
-            raise PydanticCustomError("hidden", _HIDDEN)
-        return self(value.shown, handler)
-
-    def fresh(self, value: Any) -> Any:
-        """Return what the entity makes of JSON, read strictly."""
-        try:
-            text = json.dumps(value, default=_hide)
-        except (TypeError, ValueError) as error:
-            if isinstance(error.__cause__ or error, PydanticCustomError):
-                raise
-            return self.validator.validate_python(value)  # a validator made it
-        return self.validator.validate_json(text, strict=True, extra="forbid")
-
-    @cached_property
-    def validator(self) -> SchemaValidator:
-        """What validates the value, alone."""
-        node = standing(in_digits(self.node), [in_digits(d) for d in self.definitions])
-        return SchemaValidator(cast("Any", node), cast("Any", self.config), _use_prebuilt=False)
-
-    @cached_property
-    def stands_alone(self) -> bool:
-        """True where neither other fields nor a validator of raw input has a say."""
-        return not anywhere(standing(self.node, self.definitions), functions.reads_more)
-
-
-_HIDDEN: Final = "What answers do not show cannot be read at another place"
-
-
-def _hide(value: Any) -> Any:
-    if isinstance(value, Hidden):
-        raise PydanticCustomError("hidden", _HIDDEN)
-    raise TypeError
-
-
-@dataclass(frozen=True, eq=False)
-class _Object:
-    """Joins parts of a model or dataclass with the object that is there."""
-
-    kind: type[Any]
-
-    def __call__(self, value: Any, handler: Callable[[Any], Any]) -> Any:
-        if type(value) is Moved:
-            if type(value.value) is self.kind:
-                return value.value
-            raise PydanticCustomError("model_type", "Input should be another kind of object")
-        if type(value) is not Parts:
-            return handler(value)
-        current = value.current
-        if current is not ABSENT and not isinstance(current, self.kind):
-            raise PydanticCustomError("model_type", "Input should be another kind of object")
-        if current is not ABSENT and type(current) is not self.kind:
-            return join(type(current), value)  # a subclass stays what it is
-        return _finished(handler, value, layout_of(self.kind))
-
-
-def _finished(handler: Callable[[Any], Any], parts: Parts, layout: Layout) -> Any:
-    known = layout.by_key
-    extras = {k: p.value for k, p in parts.items() if k not in known and type(p) is Kept}
-    for key in extras:
-        parts = parts.of(parts.current) if key in parts else parts
-        del parts[key]
-    made = handler(parts)
-    current = parts.current
-    if isinstance(made, BaseModel) and isinstance(current, BaseModel):
-        # What was set is what was set before, and what was sent.
-        object.__setattr__(
-            made, "__pydantic_fields_set__", current.__pydantic_fields_set__ | parts.names
-        )
-        if current.__pydantic_extra__ is not None:
-            object.__setattr__(made, "__pydantic_extra__", copied(extras))
-    mapper: Any = getattr(layout.kind, "__mapper__", None)
-    return made if mapper is None else _mapped(made, mapper)
-
-
-def _mapped(made: Any, mapper: Any) -> Any:
-    """Return the same as an object that an ORM knows, in no session (a table of SQLModel)."""
-    row: Any = mapper.class_manager.new_instance()
-    for name, value in vars(made).items():
-        if name in type(made).model_fields:
-            setattr(row, name, value)
-    object.__setattr__(row, "__pydantic_fields_set__", set(made.__pydantic_fields_set__))
-    return row
-
-
-@dataclass(frozen=True, eq=False)
-class _Root:
-    kind: type[Any]
-
-    def __call__(self, value: Any, handler: Callable[[Any], Any]) -> Any:
-        if type(value) is Moved:
-            if type(value.value) is self.kind:
-                return value.value
-            raise PydanticCustomError("model_type", "Input should be another kind of object")
-        if type(value) in {Parts, Items} and isinstance(value.current, self.kind):
-            return handler(value.of(cast("Any", value.current).root))
-        return handler(value)
-
-
-@dataclass(frozen=True, eq=False)
-class _Key:
-    """Keeps the keys that a mapping has, and reads new ones from their spelling."""
-
-    node: Schema
-    config: Schema
-    definitions: list[Schema]
-
-    def __call__(self, value: Any, handler: Callable[[Any], Any]) -> Any:
-        if type(value) is KeptKey:
-            return value.key
-        if self.node["type"] == "str" or not isinstance(value, str):
-            return handler(value)
-        return self.validator.validate_strings(cast("Any", value))
-
-    @cached_property
-    def validator(self) -> SchemaValidator:
-        """What reads a key that is no text."""
-        node = standing(self.node, self.definitions)
-        return SchemaValidator(cast("Any", node), cast("Any", self.config))
-
-
-@dataclass(frozen=True, eq=False)
-class _Fits:
-    """Whether a value that is there could stand in one arm of a union."""
-
-    node: Schema
-    definitions: list[Schema]
-
-    def __call__(self, current: Any) -> bool:
-        return self.validator.isinstance_python(current)
-
-    @cached_property
-    def validator(self) -> SchemaValidator:
-        """What only looks at types."""
-        node = standing(
-            _looked_at(self.node), [{**_looked_at(d), "ref": d["ref"]} for d in self.definitions]
-        )
-        return SchemaValidator(cast("Any", node), cast("Any", {"strict": True}))
-
-
-def _looked_at(node: Schema) -> Schema:
-    match node["type"]:
-        case "model" | "dataclass":
-            return {"type": "is-instance", "cls": node["cls"]}
-        case "function-after":
-            return (
-                _looked_at(node["schema"]) if is_foreign(function_of(node)) else _other_look(node)
-            )
-        case "function-before" | "function-wrap" | "function-plain" if is_foreign(
-            function_of(node)
-        ):
-            return {"type": "any"}
-        case "json":
-            return _looked_at(node["schema"]) if "schema" in node else {"type": "any"}
-        case _:
-            return _other_look(node)
-
-
-def _other_look(node: Schema) -> Schema:
-    made = mapped(node, _looked_at)
-    made.pop("ref", None)
-    return made
-
-
-@dataclass(frozen=True, eq=False)
-class _Which:
-    """Names the arm of a union that a part joins."""
-
-    fitting: list[_Fits]
-
-    def arm(self, value: Any) -> str:
-        """Return the name of the arm that fits what is there."""
-        current = value.value if type(value) is Moved else getattr(value, "current", ABSENT)
-        if current is not ABSENT and type(value) in {Parts, Items, Moved}:
-            for index, fits in enumerate(self.fitting):
-                if fits(current):
-                    return f"{MARK}{index}"
-        return f"{MARK}raw"
-
-
-@dataclass(frozen=True, eq=False)
-class _Choice:
-    """Tries what the value is now, then what the outcome could be instead."""
-
-    place: _Place
-
-    def __call__(self, value: Any, handler: Callable[[Any], Any]) -> Any:
-        if type(value) not in {Parts, Items} or value.instead is None:
-            return handler(value)
-        try:
-            return handler(value)
-        except ValidationError as first:
-            try:
-                return self.place(value.instead(), handler)
-            except ValidationError as second:
-                raise (second if self.place.node["type"] == "tagged-union" else first) from None
-
-
-@dataclass(frozen=True, eq=False)
-class _Text:
-    """Reads JSON from text where it was sent, and joins parts with what text once held."""
-
-    place: _Place
-
-    def __call__(self, value: Any, handler: Callable[[Any], Any]) -> Any:
-        if type(value) in {Parts, Items, Moved}:
-            return handler(value)
-        return self.place.fresh(value)
-
-
-def _pruned(node: Schema) -> Schema:
-    def prune(value: Any, handler: Callable[[Any], Any]) -> Any:
-        if type(value) is New:
-            value = New({key: item for key, item in value.items() if item is not None})
-        return handler(value)
-
-    return wrap(prune, node)
-
-
-def _resolved(value: Any) -> Any:
-    """Return plain values for parts, where anything may stand."""
-    match value:
-        case Kept():
-            return copied(value.value)
-        case Moved() | Hidden():
-            if isinstance(value, Hidden) or value.hidden:
-                raise PydanticCustomError("hidden", _HIDDEN)
-            return value.shown
-        case dict() | list():
-            return _resolved_inside(cast("Any", value))
-        case _:
-            return value
-
-
-def _resolved_inside(value: Any) -> Any:
-    match value:
-        case New():
-            return {k: _resolved(v) for k, v in value.items() if v is not None}
-        case Parts() if has_fields(value.current):
-            return join(type(value.current), value)
-        case Parts():
-            items = cast("Mapping[str, Any]", value).items()
-            return {k.key if type(k) is KeptKey else k: _resolved(v) for k, v in items}
-        case Items():
-            return [_resolved(item) for item in cast("list[Any]", value)]
-        case _:
-            return value

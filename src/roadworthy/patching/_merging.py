@@ -5,7 +5,7 @@ from typing import Any, cast
 
 from pydantic import RootModel
 
-from roadworthy.patching._fields import has_fields, layout_of
+from roadworthy.patching._fields import class_of, extras_of, has_fields, layout_of
 from roadworthy.patching._parts import ABSENT, Kept, KeptKey, New, Parts, Refused, copied
 from roadworthy.patching._stored import without_hidden
 from roadworthy.patching._write import json_key
@@ -29,7 +29,7 @@ def laid_over(current: Any, sent: Any) -> Any:
 
 
 def _fields(current: Any, sent: dict[str, Any]) -> Parts:
-    layout = layout_of(type(current))
+    layout = layout_of(class_of(current))
     found = layout.values_of(current)
     parts = Parts(current)
     for key, value in sent.items():
@@ -47,11 +47,11 @@ def _fields(current: Any, sent: dict[str, Any]) -> Parts:
 
 def keep(parts: Parts, found: Mapping[str, Any]) -> None:
     """Keep the fields of an object that were not sent, and members that it has no field for."""
-    layout = layout_of(type(parts.current))
+    layout = layout_of(class_of(parts.current))
     for name, value in found.items():
         if name not in parts.names:
             parts[layout.fields[name].keys[0]] = Kept(value, parts)
-    for name, value in (getattr(parts.current, "model_extra", None) or {}).items():
+    for name, value in extras_of(parts.current).items():
         parts.setdefault(name, Kept(value))
 
 

@@ -4,7 +4,7 @@ Validators see these in place of plain JSON. What is `Kept` passes them untouche
 """
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, cast
 
 __all__ = [
     "ABSENT",
@@ -116,7 +116,7 @@ class Items(list[Any]):
 
 def copied(value: Any) -> Any:
     """Return a value whose plain containers are not those of the entity as it was."""
-    kind: Any = type(value)
+    kind: Any = cast("Any", type(value))
     if kind is dict:
         return {key: copied(item) for key, item in value.items()}
     if kind is list:

@@ -69,7 +69,7 @@ class _Reading:
 
     def _found(self, kind: type[Patch[Any]], body: bytes, loc: Loc) -> dict[str, Any]:
         try:
-            return cast("Any", _reader(kind).validate_json(body, strict=True, extra="forbid"))
+            return dict(_reader(kind).validate_json(body, strict=True, extra="forbid"))
         except ValidationError as error:
             told: Any = error.errors(include_url=False, include_input=False)
             self.errors += field_errors(told, names=self.names, within=loc)

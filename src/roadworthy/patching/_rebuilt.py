@@ -5,7 +5,7 @@ from typing import Any, cast
 
 from pydantic import RootModel
 
-from roadworthy.patching._fields import Field, Layout, has_fields, layout_of
+from roadworthy.patching._fields import Field, Layout, class_of, has_fields, layout_of
 from roadworthy.patching._merging import keep, kept_key
 from roadworthy.patching._parts import ABSENT, Items, Kept, Moved, Parts, Refused
 from roadworthy.patching._shown import Leaf, ShownArray, ShownObject, plain, same
@@ -45,7 +45,7 @@ def _changed(piece: ShownObject, value: Any) -> Any:
 
 
 def _fields(piece: ShownObject, value: Any) -> Parts:
-    layout, parts = layout_of(type(value)), Parts(value)
+    layout, parts = layout_of(class_of(value)), Parts(value)
     for key, item in piece.items():
         was = piece.first.get(key)
         if was is None or not same(item, was):
@@ -109,7 +109,8 @@ def _members(piece: ShownObject, value: Mapping[Any, Any]) -> Parts:
 
 def _items(piece: ShownArray) -> Items:
     first = {id(was.origin): index for index, was in enumerate(piece.first)}
-    value = piece.value.root if isinstance(piece.value, RootModel) else piece.value
+    value: Any = piece.value
+    value = cast("Any", value).root if isinstance(value, RootModel) else value
     stays = isinstance(value, tuple)  # each place of a tuple may have a type of its own
     items: list[Any] = []
     for index, item in enumerate(piece):
@@ -117,7 +118,7 @@ def _items(piece: ShownArray) -> Items:
         in_place = before is not None and (not stays or before == index)
         unchanged = in_place and same(item, piece.first[cast("int", before)])
         items.append(Kept(item.value) if unchanged else rebuilt(item))
-    return Items(items, piece.value)
+    return Items(items, cast("Any", piece).value)
 
 
 def _sent_object(document: dict[str, Any]) -> Any:
@@ -153,9 +154,9 @@ def replacing(target: Any, value: Any) -> Any:
     What answers do not show is not lost: the client cannot have sent it.
     """
     if not (isinstance(target, ShownObject) and isinstance(value, dict)):
-        return value
+        return cast("Any", value)
     if not has_fields(target.value):
-        return value
+        return cast("Any", value)
     pieces: dict[str, Any] = {}
     for key, item in cast("dict[str, Any]", value).items():
         was = target.first.get(key)

@@ -61,8 +61,8 @@ def _mapped(child: Any, change: Change) -> Any:
             return {k: _mapped(v, change) for k, v in cast("dict[Any, Any]", child).items()}
         case list():
             return [_mapped(item, change) for item in cast("list[Any]", child)]
-        case (dict() as arm, label):  # of a union, with the name that errors give it
-            return (change(cast("Schema", arm)), label)
+        case (dict(), label):  # of a union, with the name that errors give it
+            return (change(cast("tuple[Schema, Any]", child)[0]), label)
         case _:
             return child
 

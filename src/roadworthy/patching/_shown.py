@@ -12,7 +12,7 @@ from typing import Any, TypeAlias, cast
 from pydantic import BaseModel, RootModel
 from pydantic_core import to_jsonable_python
 
-from roadworthy.patching._fields import has_fields, layout_of
+from roadworthy.patching._fields import class_of, extras_of, has_fields, layout_of
 from roadworthy.patching._parts import ABSENT
 from roadworthy.patching._write import SECRETS, json_key
 
@@ -78,7 +78,7 @@ Node: TypeAlias = Leaf | ShownObject | ShownArray
 
 def shown(current: BaseModel) -> ShownObject:
     """Return what answers show of a resource; what they cannot show is left out."""
-    names = layout_of(type(current)).values_of(current)  # loads what an ORM has not loaded
+    names = layout_of(class_of(current)).values_of(current)  # loads what an ORM has not loaded
     node = _tied(_dumped(current, names), current)
     return node if isinstance(node, ShownObject) else ShownObject({}, current, hidden=True)
 
@@ -93,7 +93,8 @@ def _dumped(current: BaseModel, names: Mapping[str, Any]) -> Any:
 
 def _dumped_one_by_one(dump: Any, current: Any, names: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for name in (*names, *type(current).model_computed_fields):
+    computed = cast("Mapping[str, Any]", class_of(current).model_computed_fields)
+    for name in (*names, *computed):
         with suppress(Exception):  # as above: this one cannot be shown
             found |= dump(current, mode="json", by_alias=True, include={name}, warnings="none")
     return found
@@ -131,10 +132,8 @@ def _tied_object(json: dict[str, Any], value: Any) -> Node:
 
 
 def _tied_fields(json: dict[str, Any], value: Any) -> ShownObject:
-    layout = layout_of(type(value))
-    found = layout.values_of(value) | {
-        f"+{k}": v for k, v in (getattr(value, "model_extra", None) or {}).items()
-    }
+    layout = layout_of(class_of(value))
+    found = layout.values_of(value) | {f"+{k}": v for k, v in extras_of(value).items()}
     pieces: dict[str, Any] = {}
     for key, item in json.items():
         field = layout.by_output.get(key)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, cast
 
-from roadworthy.patching._fields import Field, has_fields, layout_of
+from roadworthy.patching._fields import Field, class_of, has_fields, layout_of
 from roadworthy.patching._parts import Given, Hidden, Items, Kept, Moved, New, Parts
 from roadworthy.patching._write import SECRETS, json_key, written, written_field
 
@@ -36,14 +36,14 @@ def _part(parts: Parts, key: str) -> Any:
     part = parts[key]
     field = _field(parts, key)
     if type(part) is Kept and field is not None:
-        return written_field(type(parts.current), field.name, part.value)
+        return written_field(class_of(parts.current), field.name, part.value)
     return as_input(part)
 
 
 def _field(parts: Parts, key: str) -> Field | None:
     if not has_fields(parts.current):
         return None
-    return layout_of(type(parts.current)).by_key.get(key)
+    return layout_of(class_of(parts.current)).by_key.get(key)
 
 
 def without_hidden(parts: Parts, sent: Mapping[str, Any]) -> New:
@@ -59,17 +59,19 @@ def _shown(parts: Parts, key: str) -> Any:
         return _opened(parts[key].value)
     if field.hidden:
         return Hidden()
-    return written_field(type(parts.current), field.name, parts[key].value)
+    return written_field(class_of(parts.current), field.name, parts[key].value)
 
 
 def _open(current: Any, key: str) -> Any:
     """Return the input form of what stood where something was sent."""
     if has_fields(current):
-        layout = layout_of(type(current))
+        layout = layout_of(class_of(current))
         field = layout.by_key.get(key)
         if field is None or field.hidden:
             return None
-        return written_field(type(current), field.name, layout.values_of(current).get(field.name))
+        return written_field(
+            class_of(current), field.name, layout.values_of(current).get(field.name)
+        )
     found = {json_key(k): v for k, v in cast("Mapping[Any, Any]", current).items()}
     return _opened(found.get(key))
 
@@ -77,12 +79,12 @@ def _open(current: Any, key: str) -> Any:
 def _opened(value: Any) -> Any:
     """Return the input form of a value, with hidden fields of objects inside marked."""
     if has_fields(value):
-        layout = layout_of(type(value))
+        layout = layout_of(class_of(value))
         found = layout.values_of(value)
         return {
             field.keys[0]: Hidden()
             if field.hidden
-            else written_field(type(value), name, found[name])
+            else written_field(class_of(value), name, found[name])
             for name, field in layout.fields.items()
             if name in found
         }

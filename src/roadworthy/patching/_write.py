@@ -22,7 +22,7 @@ from pydantic_core import (
     to_jsonable_python,
 )
 
-from roadworthy.patching._fields import layout_of, own_key, own_keys, secret
+from roadworthy.patching._fields import class_of, extras_of, layout_of, own_key, own_keys, secret
 from roadworthy.patching._schemas import Schema, is_foreign, mapped, per_class, standing
 
 __all__ = ["SECRETS", "NotWritable", "column", "json_key", "written", "written_field"]
@@ -69,7 +69,7 @@ def written_field(kind: type[Any], name: str, value: Any) -> Any:
 def written(value: Any) -> Any:
     """Return the JSON of any value, as its own type reads it."""
     if isinstance(value, BaseModel) or _is_dataclass(value):
-        kind = type(value)
+        kind = class_of(value)
         if isinstance(value, RootModel):
             return written_field(kind, "root", cast("Any", value).root)
         layout = layout_of(kind)
@@ -78,7 +78,7 @@ def written(value: Any) -> Any:
             field.keys[0]: written_field(kind, name, found[name])
             for name, field in layout.fields.items()
             if name in found
-        } | written(getattr(value, "model_extra", None) or {})
+        } | written(extras_of(value))
     if isinstance(value, SECRETS):
         return written(cast("Any", value).get_secret_value())
     if isinstance(value, Mapping):
@@ -187,7 +187,7 @@ class _Written:
         return {"type": "bytes", "serialization": _plain(_Bytes(mode, self.place))}
 
     def _model(self, node: Schema) -> Schema:
-        kind, config = node["cls"], node.get("config") or {}
+        kind, config = node["cls"], cast("Schema", node.get("config") or {})
         inside = dataclasses.replace(self, config=config, place=kind.__name__)
         made = mapped(node, inside)
         made["config"] = _config(config)

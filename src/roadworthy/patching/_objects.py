@@ -1,0 +1,124 @@
+"""Join parts of a patch with the object that is there: a model, a dataclass, a root model."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias, cast
+
+from pydantic import BaseModel
+from pydantic_core import PydanticCustomError
+
+from roadworthy.patching._fields import Layout, class_of, has_fields, layout_of
+from roadworthy.patching._parts import (
+    ABSENT,
+    Hidden,
+    Items,
+    Kept,
+    KeptKey,
+    Moved,
+    New,
+    Parts,
+    copied,
+)
+from roadworthy.patching._places import HIDDEN
+
+__all__ = ["Anything", "Object", "Root"]
+
+Join: TypeAlias = Callable[[type[Any], Any], Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Object:
+    """Joins parts of a model or dataclass with the object that is there."""
+
+    kind: type[Any]
+    join: Join
+
+    def __call__(self, value: Any, handler: Callable[[Any], Any]) -> Any:
+        if type(value) is Moved:
+            if type(value.value) is self.kind:
+                return value.value
+            raise PydanticCustomError("model_type", "Input should be another kind of object")
+        if type(value) is not Parts:
+            return handler(value)
+        current = value.current
+        if current is not ABSENT and not isinstance(current, self.kind):
+            raise PydanticCustomError("model_type", "Input should be another kind of object")
+        if current is not ABSENT and type(current) is not self.kind:
+            return self.join(class_of(current), value)  # a subclass stays what it is
+        return _finished(handler, value, layout_of(self.kind))
+
+
+def _finished(handler: Callable[[Any], Any], parts: Parts, layout: Layout) -> Any:
+    known = layout.by_key
+    extras = {k: p.value for k, p in parts.items() if k not in known and type(p) is Kept}
+    for key in extras:
+        parts = parts.of(parts.current) if key in parts else parts
+        del parts[key]
+    made = handler(parts)
+    current = parts.current
+    if isinstance(made, BaseModel) and isinstance(current, BaseModel):
+        # What was set is what was set before, and what was sent.
+        object.__setattr__(
+            made, "__pydantic_fields_set__", current.__pydantic_fields_set__ | parts.names
+        )
+        if current.__pydantic_extra__ is not None:
+            object.__setattr__(made, "__pydantic_extra__", copied(extras))
+    mapper: Any = getattr(layout.kind, "__mapper__", None)
+    return made if mapper is None else _mapped(made, mapper)
+
+
+def _mapped(made: Any, mapper: Any) -> Any:
+    """Return the same as an object that an ORM knows, in no session (a table of SQLModel)."""
+    row: Any = mapper.class_manager.new_instance()
+    for name, value in layout_of(class_of(made)).values_of(made).items():
+        setattr(row, name, value)
+    object.__setattr__(row, "__pydantic_fields_set__", set(made.__pydantic_fields_set__))
+    return row
+
+
+@dataclass(frozen=True, eq=False)
+class Root:
+    kind: type[Any]
+
+    def __call__(self, value: Any, handler: Callable[[Any], Any]) -> Any:
+        if type(value) is Moved:
+            if type(value.value) is self.kind:
+                return value.value
+            raise PydanticCustomError("model_type", "Input should be another kind of object")
+        if type(value) in {Parts, Items} and isinstance(value.current, self.kind):
+            return handler(value.of(value.current.root))
+        return handler(value)
+
+
+@dataclass(frozen=True, eq=False)
+class Anything:
+    """Makes plain values of parts, where anything may stand."""
+
+    join: Join
+
+    def __call__(self, value: Any) -> Any:
+        match value:
+            case Kept():
+                return copied(value.value)
+            case Moved() | Hidden():
+                if isinstance(value, Hidden) or value.hidden:
+                    raise PydanticCustomError("hidden", HIDDEN)
+                return value.shown
+            case dict() | list():
+                return self._inside(cast("Any", value))
+            case _:
+                return value
+
+    def _inside(self, value: Any) -> Any:
+        match value:
+            case New():
+                return {k: self(v) for k, v in value.items() if v is not None}
+            case Parts() if has_fields(value.current):
+                return self.join(class_of(value.current), value)
+            case Parts():
+                items = cast("Mapping[str, Any]", value).items()
+                return {k.key if type(k) is KeptKey else k: self(v) for k, v in items}
+            case Items():
+                return [self(item) for item in cast("list[Any]", value)]
+            case _:
+                return value

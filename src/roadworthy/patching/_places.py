@@ -1,0 +1,138 @@
+"""Decide, at each place of an entity, what becomes of the value that validation meets there."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final, cast
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import PydanticCustomError, SchemaValidator
+
+from roadworthy.patching._decimals import in_digits
+from roadworthy.patching._fields import class_of
+from roadworthy.patching._functions import reads_more
+from roadworthy.patching._parts import (
+    Given,
+    Hidden,
+    Items,
+    Kept,
+    KeptKey,
+    Moved,
+    New,
+    Parts,
+    Refused,
+    copied,
+)
+from roadworthy.patching._schemas import Schema, anywhere, standing, wrap
+
+__all__ = ["HIDDEN", "Key", "Place", "Text", "pruned"]
+
+HIDDEN: Final = "What answers do not show cannot be read at another place"
+
+
+@dataclass(frozen=True, eq=False)
+class Place:
+    """Decides what becomes of one value."""
+
+    node: Schema
+    config: Schema
+    definitions: list[Schema]
+
+    def __call__(self, value: Any, handler: Callable[[Any], Any]) -> Any:
+        kind = class_of(value)
+        if kind is Kept:
+            return copied(value.value)
+        if kind is Parts or kind is Items:
+            return handler(value)
+        if kind is Moved:
+            return self._moved(value, handler)
+        if kind is Refused:
+            raise PydanticCustomError("read_only", "This field is read-only")
+        if kind is Given:
+            return self.validator.validate_python(value.value)
+        if not self.stands_alone or (kind is New and value.has_nulls()):
+            return handler(value)
+        return self.fresh(value)
+
+    def _moved(self, value: Moved, handler: Callable[[Any], Any]) -> Any:
+        if isinstance(value.value, BaseModel):
+            try:
+                return handler(value)
+            except ValidationError:
+                pass
+        if value.hidden:
+            raise PydanticCustomError("hidden", HIDDEN)
+        return self(value.shown, handler)
+
+    def fresh(self, value: Any) -> Any:
+        """Return what the entity makes of JSON, read strictly."""
+        try:
+            text = json.dumps(value, default=_hide)
+        except (TypeError, ValueError) as error:
+            if isinstance(error.__cause__ or error, PydanticCustomError):
+                raise
+            return self.validator.validate_python(value)  # a validator made it
+        return self.validator.validate_json(text, strict=True, extra="forbid")
+
+    @cached_property
+    def validator(self) -> SchemaValidator:
+        """What validates the value, alone."""
+        node = standing(in_digits(self.node), [in_digits(d) for d in self.definitions])
+        return SchemaValidator(cast("Any", node), cast("Any", self.config), _use_prebuilt=False)
+
+    @cached_property
+    def stands_alone(self) -> bool:
+        """True where neither other fields nor a validator of raw input has a say."""
+        return not anywhere(standing(self.node, self.definitions), reads_more)
+
+
+def _hide(value: Any) -> Any:
+    if isinstance(value, Hidden):
+        raise PydanticCustomError("hidden", HIDDEN)
+    raise TypeError
+
+
+@dataclass(frozen=True, eq=False)
+class Text:
+    """Reads JSON from text where it was sent, and joins parts with what text once held."""
+
+    place: Place
+
+    def __call__(self, value: Any, handler: Callable[[Any], Any]) -> Any:
+        if type(value) in {Parts, Items, Moved}:
+            return handler(value)
+        return self.place.fresh(value)
+
+
+@dataclass(frozen=True, eq=False)
+class Key:
+    """Keeps the keys that a mapping has, and reads new ones from their spelling."""
+
+    node: Schema
+    config: Schema
+    definitions: list[Schema]
+
+    def __call__(self, value: Any, handler: Callable[[Any], Any]) -> Any:
+        if type(value) is KeptKey:
+            return value.key
+        if self.node["type"] == "str" or not isinstance(value, str):
+            return handler(value)
+        return self.validator.validate_strings(cast("Any", value))
+
+    @cached_property
+    def validator(self) -> SchemaValidator:
+        """What reads a key that is no text."""
+        node = standing(self.node, self.definitions)
+        return SchemaValidator(cast("Any", node), cast("Any", self.config))
+
+
+def pruned(node: Schema) -> Schema:
+    """Return a node that leaves null out of an object that a merge patch brings anew."""
+
+    def prune(value: Any, handler: Callable[[Any], Any]) -> Any:
+        if type(value) is New:
+            value = New({key: item for key, item in value.items() if item is not None})
+        return handler(value)
+
+    return wrap(prune, node)
