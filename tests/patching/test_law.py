@@ -12,11 +12,11 @@ from functools import cache
 from typing import Any
 
 import pytest
-import zoo
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
+from patching import zoo
 from roadworthy import patching
 from roadworthy.patching import Patch, PatchTestFailed
 from roadworthy.patching._json_patch import check

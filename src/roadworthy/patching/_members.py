@@ -21,7 +21,16 @@ from roadworthy.patching._fields import Field, Layout, layout_of
 from roadworthy.patching._schemas import Schema, function_of, is_foreign, mapped, standing
 from roadworthy.patching._types import arms_of, bare, is_object, nullable, only_model
 
-__all__ = ["Given", "Member", "Model", "Object", "ReadOnlyField", "Value", "members_of"]
+__all__ = [
+    "Given",
+    "Member",
+    "Model",
+    "Object",
+    "ReadOnlyField",
+    "Value",
+    "members_inside",
+    "members_of",
+]
 
 ANY: Final[Schema] = {"type": "any"}
 _READERS: Final = (BeforeValidator, PlainValidator, WrapValidator)
@@ -221,10 +230,28 @@ def members_of(entity: type[BaseModel]) -> Mapping[str, Member]:
     return members | computed
 
 
+@cache
+def members_inside(entity: type[BaseModel]) -> Mapping[str, Member]:
+    """Return the same for a model inside: a new one takes values of its frozen fields too."""
+    layout, infos = layout_of(entity), entity.model_fields
+    born = {
+        name: _kind_of_value(entity, field, infos.get(name))(
+            name, field.keys, layout, infos.get(name), field
+        )
+        for name, field in layout.fields.items()
+        if field.frozen and not field.server
+    }
+    return {**members_of(entity), **born}
+
+
 def _kind(entity: type[BaseModel], field: Field, info: FieldInfo | None) -> type[Member]:
-    annotation = Any if info is None else info.annotation
     if field.server or field.frozen:
         return ReadOnlyField
+    return _kind_of_value(entity, field, info)
+
+
+def _kind_of_value(entity: type[BaseModel], field: Field, info: FieldInfo | None) -> type[Member]:
+    annotation = Any if info is None else info.annotation
     if _reads_input(entity, field.name, info):
         return Given
     if only_model(annotation) is not None:

@@ -14,7 +14,7 @@ from roadworthy._internal.read_json import Json
 from roadworthy.patching._decimals import in_digits
 from roadworthy.patching._entity import NESTED, entity_of
 from roadworthy.patching._fields import layout_of
-from roadworthy.patching._members import Member, Model, members_of, typed
+from roadworthy.patching._members import Member, Model, members_inside, members_of, typed
 from roadworthy.patching._patch import Document, Operations, Patch
 from roadworthy.patching._schemas import Schema, standing
 from roadworthy.problems import FieldError, Names, ValidationFailed, field_errors, names_of
@@ -59,7 +59,7 @@ class _Reading:
         self.errors: list[FieldError] = []
 
     def patch(self, kind: type[P], document: Document, body: bytes, loc: Loc = ()) -> P:
-        members, values = _by_key(kind), dict[str, Any]()
+        members, values = _by_key(kind, bool(loc)), dict[str, Any]()
         for key, value in self._found(kind, body, loc).items():
             member = members[key]
             if member.name in values:
@@ -69,7 +69,7 @@ class _Reading:
 
     def _found(self, kind: type[Patch[Any]], body: bytes, loc: Loc) -> dict[str, Any]:
         try:
-            return dict(_reader(kind).validate_json(body, strict=True, extra="forbid"))
+            return dict(_reader(kind, bool(loc)).validate_json(body, strict=True, extra="forbid"))
         except ValidationError as error:
             told: Any = error.errors(include_url=False, include_input=False)
             self.errors += field_errors(told, names=self.names, within=loc)
@@ -104,17 +104,17 @@ def _nested(kind: type[Patch[Any]], member: Model) -> type[Patch[Any]]:
 
 
 @cache
-def _by_key(kind: type[Patch[Any]]) -> dict[str, Member]:
-    members = members_of(entity_of(kind)).values()
+def _by_key(kind: type[Patch[Any]], inside: bool) -> dict[str, Member]:
+    members = (members_inside if inside else members_of)(entity_of(kind)).values()
     return {key: member for member in members for key in member.keys}
 
 
 @cache
-def _reader(kind: type[Patch[Any]]) -> SchemaValidator:
+def _reader(kind: type[Patch[Any]], inside: bool) -> SchemaValidator:
     layout = layout_of(entity_of(kind))
     fields: Schema = {
         key: {"type": "typed-dict-field", "required": False, "schema": member.shape()}
-        for key, member in _by_key(kind).items()
+        for key, member in _by_key(kind, inside).items()
     }
     node: Schema = {"type": "typed-dict", "fields": fields, "extra_behavior": "forbid"}
     definitions = [{**in_digits(typed(d)), "ref": d["ref"]} for d in layout.definitions]
