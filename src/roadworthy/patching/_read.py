@@ -137,8 +137,7 @@ def from_operations(kind: type[P], operations: Operations) -> P:
 def names_in(kind: type[Patch[Any]]) -> Names:
     """Return the names that may stand in a pointer: the entity's own, hidden ones too."""
     entity = entity_of(kind)
-    whole, part = names_of(entity), names_of(kind)
     layout = layout_of(entity)
     own = {key for member in members_of(entity).values() for key in member.keys}
     own |= set(layout.by_output)
-    return Names(whole.fields | part.fields | own, whole.labels | part.labels)
+    return names_of(entity) | Names(frozenset(own))
