@@ -134,7 +134,7 @@ def plain(node: Schema) -> Schema:
         if isinstance(result, dict) and isinstance(value, Parts):
             kept = {getattr(k, "key", k): v.value for k, v in value.items() if type(v) is Kept}
             return _restored(result, kept)
-        return result
+        return cast("Any", result)
 
     return wrap(read, {"type": "any"}, info=_wants_info(node))
 

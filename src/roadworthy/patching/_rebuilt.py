@@ -156,7 +156,7 @@ def replacing(target: Any, value: Any) -> Any:
     if not (isinstance(target, ShownObject) and isinstance(value, dict)):
         return cast("Any", value)
     if not has_fields(target.value):
-        return cast("Any", value)
+        return value
     pieces: dict[str, Any] = {}
     for key, item in cast("dict[str, Any]", value).items():
         was = target.first.get(key)
