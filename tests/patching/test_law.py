@@ -24,7 +24,8 @@ from roadworthy.patching._read import from_operations
 from roadworthy.patching._write import column
 from roadworthy.problems import ValidationFailed
 
-EXAMPLES = int(os.environ.get("LAW_EXAMPLES", "300"))
+EXAMPLES = int(os.environ.get("LAW_EXAMPLES", "200"))
+pytestmark = pytest.mark.timeout(120 + EXAMPLES)
 law = settings(
     max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), database=None
 )
@@ -288,4 +289,5 @@ def test_what_answers_hide_stays_hidden(data):
         patch = from_operations(Patch[at.kind], check([operation], at_most=1))
         with pytest.raises((PatchTestFailed, ValidationFailed)) as caught:
             patching.apply(patch, current)
-        assert secret not in json.dumps([str(e) for e in getattr(caught.value, "errors", [])])
+        told = json.dumps([str(error) for error in getattr(caught.value, "errors", [])])
+        assert len(secret) < 4 or secret not in told

@@ -4,7 +4,7 @@ import re
 from decimal import Decimal
 from typing import Any, Final, cast
 
-from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+from pydantic_core import CoreSchema, PydanticCustomError, PydanticKnownError, core_schema
 
 from roadworthy.patching._schemas import Schema, anywhere, mapped
 
@@ -31,7 +31,7 @@ def _decimal(value: Any) -> Any:
         return Decimal(value)
     if isinstance(value, int | float) and not isinstance(value, bool):
         return Decimal(str(value))
-    return value
+    raise PydanticKnownError("decimal_type")
 
 
 _MESSAGE: Final = "Input should be a valid decimal, written in digits"
