@@ -499,3 +499,13 @@ def test_an_empty_body_is_malformed_where_one_is_needed(client, path, content):
     answer = client.post(path, content=content, headers={"Content-Type": "application/json"})
 
     assert (answer.status_code, answer.headers["x-error-code"]) == (400, "MALFORMED_BODY")
+
+
+def test_the_hint_is_of_the_arm_that_refused():
+    told = errors_of({"kind": "cat", "lives": 1, "sped": 1}, Cat | Dog)
+
+    messages = {error.message for error in told if error.pointer == "/sped"}
+    assert messages == {
+        "Extra inputs are not permitted",
+        'Extra inputs are not permitted; did you mean "speed"?',
+    }

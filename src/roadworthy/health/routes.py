@@ -27,7 +27,7 @@ _OURS: Final[dict[str, Any]] = {"generate_unique_id_function": generate_unique_i
 """The application's function is written for routes that the application has."""
 
 _Verbose = Annotated[str | None, Query(description="Name the checks, whatever they say.")]
-_Exclude = Annotated[list[str] | None, Query(description="Leave these checks out.")]
+_Exclude = Annotated[list[str], Query(default_factory=list, description="Leave these checks out.")]
 
 
 def router(health: "Health") -> APIRouter:
@@ -48,9 +48,7 @@ def _probe(health: "Health", answer: Answer) -> Callable[..., Any]:
 
 
 def _add_readiness(routes: APIRouter, health: "Health") -> None:
-    async def ready(
-        request: Request, verbose: _Verbose = None, exclude: _Exclude = None
-    ) -> Response:
+    async def ready(request: Request, exclude: _Exclude, verbose: _Verbose = None) -> Response:
         """Answer whether requests should be sent here."""
         return readyz(health, Asked(request.scope))
 
