@@ -150,11 +150,14 @@ async def _retry(db: Database, chosen: Namespace) -> int:
 
 
 async def _retry_dead(db: Database, task: str | None) -> int:
-    retried = 0
+    retried, held = 0, 0
     async for ids in _dead_ids(db, task):
         async with db.engine.begin() as connection:
-            retried += sum([await jobs.retry(connection, id_) for id_ in ids])
+            done = sum([await jobs.retry(connection, id_) for id_ in ids])
+        retried, held = retried + done, held + len(ids) - done
     write(f"{retried} of the dead jobs are queued.")
+    if held:
+        tell(f"{held} stay dead, because another job has their unique key now.")
     return 0 if retried else 1
 
 
@@ -184,13 +187,24 @@ async def _change(db: Database, ids: Sequence[str], change: Change, done: str, r
         # A connection and not a session: its commit tells PostgreSQL's listeners.
         async with db.engine.begin() as connection:
             changed = await change(connection, id_)
-            there = changed or await jobs.get(connection, id_) is not None
+            why = "" if changed else await _why_not(connection, id_, change, refusal)
         if changed:
             write(f"{id_} {done}.")
             continue
         refused += 1
-        tell(f"{printable(id_)} {refusal if there else 'is no job here'}; nothing was changed.")
+        tell(f"{printable(id_)} {why}; nothing was changed.")
     return 1 if refused else 0
+
+
+async def _why_not(connection: AsyncConnection, id_: str, change: Change, refusal: str) -> str:
+    """Return why a job could not be changed."""
+    record = await jobs.get(connection, id_)
+    if record is None:
+        return "is no job here"
+    holder = await jobs.key_holder(connection, id_) if change is jobs.retry else None
+    if holder in {None, id_} or record.state not in TRANSITIONS["retry"].source:
+        return refusal
+    return f"is not queued, because job {holder} has its unique key now"
 
 
 async def _browse(db: Database, chosen: Namespace, **filters: Any) -> list[JobRecord]:

@@ -190,7 +190,7 @@ def _row(call: Call) -> Row:
     now = clock.now()
     terms, options = call.task.terms, call.options
     priority = terms.priority if options.priority is None else options.priority
-    run_at = options.run_at or now
+    run_at, key = options.run_at or now, _unique_key(call)
     return {
         "id": new_id(),
         "task": call.task.name,
@@ -205,8 +205,9 @@ def _row(call: Call) -> Row:
         "enqueued_at": now,
         "run_at": run_at,
         "cancel_requested": False,
-        "unique_key": _unique_key(call),
+        "unique_key": key,
         "unique_until": options.unique,
+        "unique_of": key,
         "request_id": request_id(),
         "trace": observe.traceparent(),
         "expires_at": _expires_at(call, run_at),

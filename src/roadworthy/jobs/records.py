@@ -6,10 +6,12 @@ record = await jobs.get(session, job_id)
 await jobs.retry(tx, job_id)
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
-from typing import Any, Final, Literal, TypeAlias, cast
+from functools import wraps
+from typing import Any, Concatenate, Final, Literal, ParamSpec, TypeAlias, TypeVar, cast
 
 from sqlalchemy import (
     Connection,
@@ -19,6 +21,7 @@ from sqlalchemy import (
     select,
     update,
 )
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlalchemy.orm import Session
 
@@ -28,6 +31,7 @@ from roadworthy.jobs.moves import in_state, moved
 from roadworthy.jobs.signals import announce
 from roadworthy.jobs.states import TRANSITIONS, WAITING, State
 from roadworthy.jobs.tables import table, utc, utc_or_none
+from roadworthy.jobs.transactions import to_await
 
 __all__ = [
     "JobRecord",
@@ -37,10 +41,14 @@ __all__ = [
     "browse",
     "cancel",
     "get",
+    "key_holder",
     "retry",
     "stats",
     "waiting",
 ]
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 Status: TypeAlias = Literal["queued", "running", "retrying", "succeeded", "dead", "cancelled"]
 """Where a job stands, in words for clients."""
@@ -107,12 +115,26 @@ _NAMES: Final = tuple(field.name for field in fields(JobRecord))
 _COLUMNS: Final = tuple(table.c[name] for name in _NAMES)
 
 
+def _checked(
+    ask: Callable[Concatenate[Here, P], Coroutine[Any, Any, R]],
+) -> Callable[Concatenate[Here, P], Coroutine[Any, Any, R]]:
+    """Have a function refuse what cannot be awaited in, also where nobody awaits it."""
+
+    @wraps(ask)
+    def checked(session: Here, /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
+        return ask(to_await(session, f"jobs.{ask.__name__}"), *args, **kwargs)
+
+    return checked
+
+
+@_checked
 async def get(session: Here, id: str) -> JobRecord | None:  # noqa: A002 - the field's word
     """Return the job of this id, or None."""
     rows = await _fetch(session, select(*_COLUMNS).where(table.c.id == id))
     return _record(rows[0]) if rows else None
 
 
+@_checked
 async def browse(
     session: Here,
     *,
@@ -140,11 +162,14 @@ async def browse(
     return [_record(row) for row in await _fetch(session, query)]
 
 
+@_checked
 async def retry(session: Here, id: str) -> bool:  # noqa: A002
-    """Queue a dead, cancelled or parked job again; tell whether it was one.
+    """Queue a dead, cancelled or parked job again; tell whether that was done.
 
     It has all its attempts before it, and its priority is a head start before what is
-    enqueued now. It runs if and only if the transaction of `session` commits.
+    enqueued now. It runs if and only if the transaction of `session` commits. A job with
+    a unique key takes that again; where another job has it by now, nothing is queued, and
+    `key_holder` says which job that is.
     """
     record, now = await get(session, id), clock.now()
     if record is None:
@@ -153,12 +178,21 @@ async def retry(session: Here, id: str) -> bool:  # noqa: A002
     fresh = {"attempts": 0, "run_at": now, "turn_at": turn, "finished_at": None}
     fresh["leased_until"] = None  # of a doorbell from before it was cancelled
     fresh["expires_at"] = None  # somebody wants it now, however late it is
-    queued = await session.run_sync(
-        _change, moved("retry").where(table.c.id == id).values(cancel_requested=False, **fresh)
-    )
-    return queued == 1
+    again = moved("retry").where(table.c.id == id).values(cancel_requested=False, **fresh)
+    return await session.run_sync(_retry, id, again)
 
 
+@_checked
+async def key_holder(session: Here, id: str) -> str | None:  # noqa: A002
+    """Return the id of the job that has the unique key of this one: another one, or itself.
+
+    None where the key is free, or the job has none.
+    """
+    found = await _fetch(session, _holder_of(id))
+    return found[0].id if found else None
+
+
+@_checked
 async def cancel(session: Here, id: str) -> bool:  # noqa: A002
     """Cancel a job that waits, or stop one that runs; tell whether there was one.
 
@@ -171,6 +205,7 @@ async def cancel(session: Here, id: str) -> bool:  # noqa: A002
     return await session.run_sync(_change, running.values(cancel_requested=True), stop=True) == 1
 
 
+@_checked
 async def stats(session: Here) -> Stats:
     """Count the jobs of each state, and what waits in each queue."""
     states = await _fetch(session, select(table.c.state, func.count()).group_by(table.c.state))
@@ -180,6 +215,7 @@ async def stats(session: Here) -> Stats:
     )
 
 
+@_checked
 async def waiting(session: Here, now: datetime | None = None) -> dict[str, QueueStats]:
     """Return what is due in each queue, where something is: cheap enough for a check."""
     rows = await _fetch(session, _waiting)
@@ -199,6 +235,29 @@ _waiting = (
 
 async def _fetch(session: Here, query: Select[*tuple[Any, ...]]) -> list[Any]:
     return await session.run_sync(lambda tx: list(connection_of(tx).execute(query)))
+
+
+def _holder_of(id_: str) -> Select[*tuple[Any, ...]]:
+    mine, holder = table.alias("mine"), table.alias("holder")
+    same_key = (holder.c.task == mine.c.task) & (holder.c.unique_key == mine.c.unique_of)
+    return select(holder.c.id).select_from(mine.join(holder, same_key)).where(mine.c.id == id_)
+
+
+def _retry(tx: Session | Connection, id_: str, again: Update) -> bool:
+    connection = connection_of(tx)
+    holder = connection.execute(_holder_of(id_)).scalar()
+    if holder is not None and holder != id_:
+        return False
+    try:
+        # On PostgreSQL a refused statement would end the transaction; SQLite has one writer.
+        with connection.begin_nested() if _has_savepoints(connection) else nullcontext():
+            return _change(tx, again.values(unique_key=table.c.unique_of)) == 1
+    except IntegrityError:  # another job took the key at the same moment
+        return False
+
+
+def _has_savepoints(connection: Connection) -> bool:
+    return connection.dialect.name == "postgresql"
 
 
 def _change(tx: Session | Connection, change: Update, *, stop: bool = False) -> int:

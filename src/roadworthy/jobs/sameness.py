@@ -28,10 +28,10 @@ def same(sent: object, received: object) -> bool:
     if (fields := members(sent)) is not None:
         return _same_mappings(fields, members(received) or {})
     if isinstance(sent, _LISTS):
-        return _same_lists(list(sent), list(cast("list[object]", received)))
+        return _same_lists(*(list(cast("list[object]", one)) for one in (sent, received)))
     if isinstance(sent, _SETS):
-        others = cast("set[object]", received)
-        return {_hashable(one) for one in sent} == {_hashable(one) for one in others}
+        ours, theirs = cast("set[object]", sent), cast("set[object]", received)
+        return {_hashable(one) for one in ours} == {_hashable(one) for one in theirs}
     return bool(sent == received)
 
 

@@ -61,6 +61,7 @@ table = Table(
     Column("cancel_requested", Boolean, nullable=False),
     Column("unique_key", String(200)),
     Column("unique_until", String(16)),
+    Column("unique_of", String(200)),  # its key also when that counts no more: for `retry`
     Column("request_id", String(128)),
     Column("trace", String(100)),
     Column("error_code", String(100)),

@@ -1,4 +1,4 @@
-"""Keep the attempts of jobs, the time until which they may begin, and what limits them."""
+"""Keep the attempts of jobs, until when they may begin, what limits them, and their keys."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -51,6 +51,7 @@ def upgrade() -> None:
     """Add them; processes of the version before go on, and leave the new columns empty."""
     op.add_column("roadworthy_jobs", sa.Column("expires_at", _time, nullable=True))
     op.add_column("roadworthy_jobs", sa.Column("limit_key", sa.String(200), nullable=True))
+    op.add_column("roadworthy_jobs", sa.Column("unique_of", sa.String(200), nullable=True))
     op.create_table(
         "roadworthy_job_attempts",
         sa.Column("job_id", sa.String(36), nullable=False),
@@ -78,5 +79,5 @@ def downgrade() -> None:
     for name, table, *_ in _indexes:
         if table == "roadworthy_jobs":
             op.drop_index(name, table_name=table)
-    for column in ("limit_key", "expires_at"):
+    for column in ("unique_of", "limit_key", "expires_at"):
         op.drop_column("roadworthy_jobs", column)
