@@ -1,5 +1,7 @@
 """A job that is queued again takes its unique key again, or says who has it."""
 
+import asyncio
+
 import pytest
 from sqlalchemy import update
 
@@ -128,3 +130,24 @@ class TestRetry:
 
 
 _nobody = jobs.table.select().with_only_columns(jobs.table.c.id).where(jobs.table.c.id == "")
+
+
+class TestCommandLine:
+    async def test_of_several_dead_ones_one_comes_back_and_the_command_goes_on(
+        self, database_url, capsys
+    ):
+        from roadworthy.cli import main
+
+        async with database(database_url) as db:
+            ids = []
+            for user in (1, 1, 2):
+                ids.append((await enqueue(db, sync, user)).id)
+                await put(db, ids[-1], State.DEAD)
+        command = ["jobs", "--database", database_url]
+        assert await asyncio.to_thread(main, [*command, "retry", "--all-dead"]) == 0
+        said = capsys.readouterr()
+        assert "2 of the dead jobs are queued" in said.out
+        assert "1 stay dead" in said.err
+
+        assert await asyncio.to_thread(main, [*command, "retry", ids[0]]) == 1
+        assert f"job {ids[1]} has its unique key" in capsys.readouterr().err

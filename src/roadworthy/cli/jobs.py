@@ -8,12 +8,15 @@ from datetime import datetime
 from functools import partial
 from typing import Any, Final, TypeAlias
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from roadworthy import jobs
 from roadworthy.cli import database
 from roadworthy.cli.parsing import Mistake, count
 from roadworthy.cli.text import age, as_json, moment, printable, table, tell, write
 from roadworthy.database import Database
 from roadworthy.jobs import AttemptRecord, JobRecord, State, Stats
+from roadworthy.jobs.states import TRANSITIONS
 
 __all__ = ["add_to"]
 

@@ -6,7 +6,7 @@ has twice, or never. The same moment is the same argument all the same.
 
 import dataclasses
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, cast
 
@@ -28,7 +28,7 @@ def same(sent: object, received: object) -> bool:
     if (fields := members(sent)) is not None:
         return _same_mappings(fields, members(received) or {})
     if isinstance(sent, _LISTS):
-        return _same_lists(*(list(cast("list[object]", one)) for one in (sent, received)))
+        return _same_lists(cast("Sequence[object]", sent), cast("Sequence[object]", received))
     if isinstance(sent, _SETS):
         ours, theirs = cast("set[object]", sent), cast("set[object]", received)
         return {_hashable(one) for one in ours} == {_hashable(one) for one in theirs}
@@ -62,7 +62,7 @@ def _same_mappings(sent: Mapping[Any, Any], received: Mapping[Any, Any]) -> bool
     )
 
 
-def _same_lists(sent: list[object], received: list[object]) -> bool:
+def _same_lists(sent: Sequence[object], received: Sequence[object]) -> bool:
     return len(sent) == len(received) and all(map(same, sent, received))
 
 
