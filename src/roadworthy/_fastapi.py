@@ -1,14 +1,16 @@
 """The one module that touches what FastAPI and Starlette do not promise to keep.
 
-Five things have no public hook (FastAPI 0.165, Starlette 1.10):
+Six things have no public hook (FastAPI 0.165, Starlette 1.10):
 
 * standing outside every middleware: `wrap_outermost`;
-* seeing the response while the transaction is still open: `hook_routes`, `response_of`;
+* seeing the response while the transaction is still open: `response_of`, by `roadworthy._hook`,
+  and `roadworthy._proof` sees at each start that this is reached;
 * answering, or running the endpoint again, from inside a dependency: `Answer`, `Again`;
 * reading the body when all else about the request is known to be right, and hearing how it
   ended: `reads_body`, `streams_body`, `check_parameters`, `body_of`, `when_settled`;
 * reading which dependencies and which body a route has: `dependencies_of`, `takes_json`,
-  `tree_of`, and letting one dependency run right behind another: `Companion`, `when_closed`.
+  `tree_of`, and letting one dependency run right behind another: `Companion`, `when_closed`;
+* reading a body that others will read as well: `view_as`, `has_content`, `body_of`.
 
 Everything else in this library uses documented interfaces only.
 """
@@ -16,17 +18,13 @@ Everything else in this library uses documented interfaces only.
 # pyright: reportPrivateUsage=false, reportPrivateImportUsage=false
 # Private names are what this module is for.
 
-import asyncio
-import logging
-import sys
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
+from types import CodeType, FunctionType
 from typing import Any, Final, TypeAlias, TypeVar, cast
 
-from fastapi import FastAPI, params
+from fastapi import params
 from fastapi import routing as _routing
-from fastapi._body_limit import wrap_app_with_body_limit
 from fastapi.dependencies import utils as _utils
 from fastapi.dependencies.models import Dependant, _get_computed_scope, _unwrapped_call
 from fastapi.dependencies.utils import (
@@ -37,39 +35,53 @@ from fastapi.dependencies.utils import (
 )
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute, APIRouter, RouteContext, iter_route_contexts
+from starlette._exception_handler import wrap_app_handling_exceptions
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
 from starlette.middleware.body_limit import MAX_BODY_SIZE_SCOPE_KEY
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Router
-from starlette.types import ASGIApp, Scope
+from starlette.types import ASGIApp, Message, Scope
+
+from roadworthy._internal.held import held_by
 
 __all__ = [
+    "CLOSED",
+    "FUNCTION_STACK",
+    "HOOKED",
     "PREPARE",
+    "REQUEST_APPS",
+    "RESPONSE",
+    "SETTLE",
     "TELEMETRY",
     "Again",
     "Answer",
     "Companion",
+    "Handler",
+    "Prepare",
     "Settle",
     "annotation_of",
+    "arrange",
     "body_media_type",
     "body_of",
     "check_parameters",
     "closes_late",
     "dependencies_of",
-    "hook_routes",
+    "effective",
+    "has_content",
     "included_routers",
     "is_api_route",
     "is_application",
     "is_hooked",
+    "is_inclusion",
     "is_over_limit",
     "needs_content_type",
+    "original_of",
     "pace_itself",
     "paces_itself",
     "parameters_of",
     "reads_body",
-    "remake",
     "response_of",
     "returned_by",
     "route_contexts",
@@ -81,13 +93,12 @@ __all__ = [
     "tree_of",
     "unwrapped",
     "values_of",
+    "view_as",
     "when_closed",
     "when_settled",
     "wrap_outermost",
     "yields",
 ]
-
-log = logging.getLogger("roadworthy")
 
 Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
 Prepare: TypeAlias = Callable[[Request], Request]
@@ -106,14 +117,13 @@ TELEMETRY: Final = "fastapi.telemetry"
 _LAYERS: Final = 50
 """Middleware around one application: more than anybody has, and an end for a circle."""
 
-_HOOKED: Final = "roadworthy.hooked"
-_RESPONSE: Final = "roadworthy.response"
-_FUNCTION_STACK: Final = "fastapi_function_astack"
-_MARK: Final = "_roadworthy_hooked"
+HOOKED: Final = "roadworthy.hooked"
+RESPONSE: Final = "roadworthy.response"
+FUNCTION_STACK: Final = "fastapi_function_astack"
 _READS_BODY: Final = "__roadworthy_reads_body__"
 _COMPANION: Final = "__roadworthy_companion__"
-_CLOSED: Final = "roadworthy.closed"
-_SETTLE: Final = "roadworthy.settle"
+CLOSED: Final = "roadworthy.closed"
+SETTLE: Final = "roadworthy.settle"
 _PACES: Final = "roadworthy.paces"
 
 
@@ -136,12 +146,12 @@ class Again(Exception):
 
 def response_of(connection: HTTPConnection) -> Response | None:
     """Return what the endpoint answered: set while function-scoped dependencies close."""
-    return cast("Response | None", connection.scope.get(_RESPONSE))
+    return cast("Response | None", connection.scope.get(RESPONSE))
 
 
 def is_hooked(connection: HTTPConnection) -> bool:
     """Tell whether `response_of`, `Answer` and `Again` work for this request."""
-    return _HOOKED in connection.scope
+    return HOOKED in connection.scope
 
 
 def reads_body(dependency: F) -> F:
@@ -176,7 +186,7 @@ def when_closed(request: Request, tell: Closed) -> None:
 
     What it raises is the answer, where there was no error.
     """
-    request.scope.setdefault(_CLOSED, []).append(tell)
+    request.scope.setdefault(CLOSED, []).append(tell)
 
 
 def tree_of(dependency: params.Depends) -> Dependant:
@@ -263,49 +273,28 @@ def when_settled(request: Request, settle: Settle) -> None:
     Whatever happens to the request by then does not change what was committed, and what
     `settle` raises does not change the answer: it is logged.
     """
-    request.scope.setdefault(_SETTLE, []).append(settle)
+    request.scope.setdefault(SETTLE, []).append(settle)
 
 
-def hook_routes(app: Starlette) -> None:
-    """Let function-scoped dependencies of `app` see the response as they close.
-
-    Call it when all routes are there; it may be called again, and on applications
-    that share routers: a route is hooked once.
-    """
-    _hook_all(app.routes)
+def arrange(route: Any) -> None:
+    """Order the dependencies of a route as the library needs them."""
+    _put_last(route.dependant)
+    _accompany(route)
 
 
-def _hook_all(routes: list[BaseRoute]) -> None:
-    for route in routes:
-        if isinstance(route, APIRoute):
-            _hook(route)
-        elif isinstance(route, _routing._IncludedRouter):  # noqa: SLF001
-            _hook_all(route.original_router.routes)
-            # Contexts built before the hook hold handlers without it.
-            route._effective_candidates_version = None  # noqa: SLF001
+def _codes_within(function: Any, module: str) -> frozenset[CodeType]:
+    """Return the code of the functions that a function makes when called."""
+    found = [held for held in held_by(function) if isinstance(held, FunctionType)]
+    own = [held for held in found if held.__module__ == module] or found
+    consts = (const for made in own for const in made.__code__.co_consts)
+    return frozenset(const for const in consts if isinstance(const, CodeType))
 
 
-def _hook(route: APIRoute) -> None:
-    if getattr(route, _MARK, False):
-        return
-    get_handler = route.get_route_handler
+REQUEST_APPS: Final = _codes_within(_routing.request_response, _routing.__name__)
+"""The code of the ASGI application that FastAPI makes of a handler."""
 
-    def get_hooked_handler() -> Handler:
-        here = _effective(route)
-        last = _put_last(here.dependant)
-        _accompany(here)
-        handler, reads_json = get_handler(), takes_json(here)
-        if not reads_json and not last and not _has_function_scope(here):
-            return handler  # nothing to do for it, so nothing to pay
-        return _hooked(handler, reads_json=reads_json)
-
-    setattr(route, _MARK, True)
-    if _put_last(route.dependant) and route.max_body_size is None:
-        route.max_body_size = sys.maxsize  # what reads the body counts it, and refuses in time
-    setattr(route, "get_route_handler", get_hooked_handler)  # noqa: B010 - it is a method
-    route.app = wrap_app_with_body_limit(
-        _routing.request_response(get_hooked_handler()), route.max_body_size
-    )
+_HANDLING: Final = _codes_within(wrap_app_handling_exceptions, "starlette._exception_handler")
+"""The code in which Starlette looks for the handler of an exception."""
 
 
 def streams_body(route: Any) -> bool:
@@ -354,83 +343,11 @@ def _behind(child: Dependant, companion: Companion) -> Dependant:
     )
 
 
-def _has_function_scope(route: Any) -> bool:
-    return any(dependant.scope == "function" for dependant in dependencies_of(route))
-
-
-def _effective(route: APIRoute) -> APIRoute:
-    # While an included router is built, the route with its prefix and dependencies.
+def effective(route: APIRoute) -> APIRoute:
+    """Return a route as the router sees it that is just being included."""
     context = _routing._effective_route_context_var.get()  # noqa: SLF001
     included = context is not None and context.original_route is route
     return cast("APIRoute", context) if included else route
-
-
-def _hooked(handler: Handler, *, reads_json: bool) -> Handler:
-    async def run(request: Request) -> Response:
-        scope = request.scope
-        scope[_HOOKED] = True
-        prepare: Prepare | None = scope.get(PREPARE)
-        if reads_json and prepare is not None:
-            request = prepare(request)
-        try:
-            response = await _run_until_done(handler, request, scope)
-        except BaseException as error:
-            await _settle(scope, None, error)
-            raise
-        await _settle(scope, response, None)
-        return response
-
-    return run
-
-
-async def _run_until_done(handler: Handler, request: Request, scope: Scope) -> Response:
-    while True:
-        try:
-            return await _run_once(handler, request, scope)
-        except Again as again:
-            await asyncio.sleep(again.pause)
-
-
-async def _settle(scope: Scope, response: Response | None, error: BaseException | None) -> None:
-    for settle in scope.pop(_SETTLE, ()):
-        try:
-            await settle(response, error)
-        except Exception:
-            log.exception("what was to be done after the request failed")
-
-
-async def _run_once(handler: Handler, request: Request, scope: Scope) -> Response:
-    """Run the endpoint in a function scope of our own, so that `Again` can leave it."""
-    outer = scope[_FUNCTION_STACK]
-    scope[_RESPONSE] = None
-    try:
-        async with AsyncExitStack() as stack:
-            scope[_FUNCTION_STACK] = stack
-            scope[_RESPONSE] = await _answer(handler, request)
-    except BaseException as error:
-        await _tell_closed(scope, error)
-        raise
-    finally:
-        scope[_FUNCTION_STACK] = outer
-    await _tell_closed(scope, None)
-    if scope[_RESPONSE] is None:
-        raise RuntimeError(
-            "A dependency swallowed an exception after its yield. "
-            "Re-raise it there: `except Exception: ...; raise`."
-        )
-    return cast("Response", scope[_RESPONSE])
-
-
-async def _tell_closed(scope: Scope, error: BaseException | None) -> None:
-    for tell in scope.pop(_CLOSED, ()):
-        await tell(error)
-
-
-async def _answer(handler: Handler, request: Request) -> Response:
-    try:
-        return await handler(request)
-    except Answer as answer:
-        return answer.response
 
 
 def included_routers(routes: list[BaseRoute]) -> Iterator[APIRouter]:
@@ -439,6 +356,20 @@ def included_routers(routes: list[BaseRoute]) -> Iterator[APIRouter]:
         if isinstance(route, _routing._IncludedRouter):  # noqa: SLF001
             yield route.original_router
             yield from included_routers(route.original_router.routes)
+
+
+def is_inclusion(route: BaseRoute) -> bool:
+    """Tell whether this stands for a router that was included."""
+    return isinstance(route, _routing._IncludedRouter)  # noqa: SLF001
+
+
+def original_of(error: BaseException) -> BaseException:
+    """Return the failure itself, where Starlette says only that it came too late."""
+    last = error.__traceback__
+    while last is not None and last.tb_next is not None:
+        last = last.tb_next
+    raised_there = last is not None and last.tb_frame.f_code in _HANDLING
+    return error.__cause__ if raised_there and error.__cause__ is not None else error
 
 
 def route_contexts(app: Starlette) -> Iterator[RouteContext]:
@@ -554,20 +485,54 @@ def stop_measuring(app: Starlette, into: Callable[[Any], bool]) -> bool:
     return True
 
 
-def remake(request: Request, kind: type[R]) -> R:
-    """Return the same request as another kind of `Request`, nothing of it read yet."""
-    return kind(request.scope, request.receive, request._send)  # noqa: SLF001
+def view_as(request: Request, kind: type[R]) -> R:
+    """Return the same request as another kind of `Request`.
+
+    What is read through one of them, the other has read: exception handlers, middleware
+    and the route's own class go on with the request that they have.
+    """
+    view = kind.__new__(kind)
+    view.__dict__ = request.__dict__
+    return view
 
 
-def wrap_outermost(app: Starlette, wrapper: Callable[[ASGIApp], ASGIApp]) -> None:
-    """Put `wrapper` around everything, error middleware and body limits included."""
+async def has_content(request: Request) -> bool:
+    """Tell whether a body has anything in it. Whoever reads it then reads all of it."""
+    if hasattr(request, "_body") or request._stream_consumed:  # noqa: SLF001
+        return bool(getattr(request, "_body", b""))
+    receive, begun = request._receive, True  # noqa: SLF001
+    message = await receive()
+    while message.get("more_body", False) and not message.get("body"):
+        message = await receive()
+
+    async def receive_again() -> Message:
+        nonlocal begun
+        if begun:
+            begun = False
+            return message
+        return await receive()
+
+    request._receive = receive_again  # noqa: SLF001
+    return bool(message.get("body"))
+
+
+def wrap_outermost(
+    app: Starlette,
+    wrapper: Callable[[ASGIApp], ASGIApp],
+    *,
+    first: Callable[[], None] | None = None,
+) -> None:
+    """Put `wrapper` around everything, error middleware and body limits included.
+
+    `first` is called before the rest is built.
+    """
     if app.middleware_stack is not None:
         raise RuntimeError("The application has already started: install before the first request.")
     build = app.build_middleware_stack
 
     def build_wrapped() -> ASGIApp:
-        if isinstance(app, FastAPI):
-            hook_routes(app)
+        if first is not None:
+            first()
         return wrapper(build())
 
     setattr(app, "build_middleware_stack", build_wrapped)  # noqa: B010 - it is a method

@@ -18,7 +18,8 @@ from starlette.applications import Starlette
 from starlette.requests import HTTPConnection
 from starlette.routing import BaseRoute
 
-from roadworthy import _fastapi
+from roadworthy import _fastapi, _proof
+from roadworthy._hook import hook_routes
 
 __all__ = ["Lifespan", "PartMissing", "find", "lifespan", "needs"]
 
@@ -117,7 +118,8 @@ class _Lifespan:
 
     @asynccontextmanager
     async def __call__(self, app: Starlette, /) -> AsyncGenerator[Mapping[str, Any]]:
-        _fastapi.hook_routes(app)
+        _proof.prove()
+        hook_routes(app)
         opened = _opened(app)
         async with AsyncExitStack() as stack:
             for part in self.parts:

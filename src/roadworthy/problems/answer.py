@@ -2,9 +2,10 @@
 
 import logging
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
@@ -24,7 +25,20 @@ from roadworthy.problems.report import (
 )
 from roadworthy.problems.translate import is_refusal, report_on
 
-__all__ = ["CAME", "Call", "Contract", "call_of", "handle", "log_failure", "respond", "was_logged"]
+__all__ = [
+    "CAME",
+    "Call",
+    "Contract",
+    "OnFailure",
+    "call_of",
+    "handle",
+    "respond",
+    "safely",
+    "tell",
+]
+
+OnFailure: TypeAlias = Callable[[BaseException], object]
+"""What hears of each crash, and of each failure after the response, once."""
 
 log = logging.getLogger("roadworthy.problems")
 
@@ -45,6 +59,7 @@ class Contract:
     """The path under which each problem type has its page."""
     tell_5xx: bool = False
     """Whether the texts of an `HTTPException` of 500 and above are for clients, too."""
+    on_failure: OnFailure | None = None
 
     def spelling(self, scope: Scope) -> Spelling:
         """Return the spelling that this client prefers."""
@@ -54,12 +69,11 @@ class Contract:
     def body(self, scope: Scope, report: Report) -> bytes:
         """Render the body."""
         call: Call = scope[_CALL]
-        root, path = call.root, scope["path"]
         return report.body(
             self.spelling(scope),
-            path=path if path.startswith(root) else root + path,
+            path=_whole_path(call.root, call.path),
             request_id=call.identity,
-            types=root + self.types,
+            types=call.root + self.types,
         )
 
     def headers(self, scope: Scope, report: Report) -> list[tuple[bytes, bytes]]:
@@ -81,17 +95,20 @@ class Contract:
 class Call:
     """One request under a contract, shared by all layers of the application."""
 
-    __slots__ = ("broken", "contract", "identity", "logged", "own", "root")
+    __slots__ = ("broken", "contract", "identity", "inner", "own", "path", "root", "told")
 
-    def __init__(self, contract: Contract, identity: str, root: str) -> None:
+    def __init__(self, contract: Contract, identity: str, scope: Scope) -> None:
         self.contract, self.identity = contract, identity
-        self.root = root
+        self.root = _root(scope.get("root_path", ""))
         """The path that the whole application is served under."""
-        self.logged: BaseException | None = None
+        self.path: str = scope["path"]
+        self.told: list[BaseException] | None = None
         self.broken: Exception | None = None
         """What cut the body short, seen from inside of every middleware."""
         self.own: int | None = None
         """The status of an answer that a route or a handler of the application gave."""
+        self.inner: Scope | None = None
+        """The scope inside of every middleware, some of which make another."""
 
     def open(self, scope: Scope) -> "Call":
         """Let everything that serves this request find it."""
@@ -101,6 +118,7 @@ class Call:
     def close(self, scope: Scope) -> None:
         """Let go of the scope: a cycle would leave each request to the garbage collector."""
         del scope[_CALL]
+        self.inner = None
 
 
 async def handle(request: Request, error: Exception) -> Response:
@@ -112,7 +130,7 @@ async def handle(request: Request, error: Exception) -> Response:
     if isinstance(error, HTTPException) and error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         complete_allow(request.scope, error)
     if not is_refusal(error):
-        log_failure(request.scope, error)
+        tell(request.scope, error)
     report = report_on(
         error,
         route=_fastapi.route_of(request.scope),
@@ -130,17 +148,37 @@ def respond(scope: Scope, report: Report) -> Response:
     return response
 
 
-def log_failure(scope: Scope, error: BaseException) -> None:
-    """Log what the client is not told, once."""
-    _call_of(scope).logged = error
+def tell(scope: Scope, error: BaseException, *, late: bool = False) -> None:
+    """Tell the log, and who listens, once of a failure that no client is told of.
+
+    Whatever the layers between made of it: the exception is the one that was raised first.
+    """
+    call, error = _call_of(scope), _fastapi.original_of(error)
+    if call.told is None:
+        call.told = []
+    if any(told is error for told in call.told):
+        return
+    call.told.append(error)
+    _log(scope, error, late=late)
+    if call.contract.on_failure is not None:
+        safely(call.contract.on_failure, error)
+
+
+def _log(scope: Scope, error: BaseException, *, late: bool) -> None:
+    if late:
+        log.error("failed after the response was sent", exc_info=error)
+        return
     route: Any = _fastapi.route_of(scope)
     place = getattr(route, "path_format", None) or repr(scope["path"])
     log.error("%s %s failed", scope.get("method", "WEBSOCKET"), place, exc_info=error)
 
 
-def was_logged(scope: Scope, error: BaseException) -> bool:
-    """Tell whether `log_failure` had this very exception."""
-    return _call_of(scope).logged is error
+def safely(hear: Callable[..., object], *what: Any) -> None:
+    """Call an observer; what it raises is logged."""
+    try:
+        hear(*what)
+    except Exception as error:  # whoever watches must not change what is watched
+        log.exception("an observer failed", exc_info=error)
 
 
 def call_of(scope: Scope) -> Call | None:
@@ -150,9 +188,18 @@ def call_of(scope: Scope) -> Call | None:
 
 
 def _call_of(scope: Scope) -> Call:
-    # A websocket, or an application that shares our handlers, is under no contract yet.
+    # Whoever shares our handlers need not be under a contract.
     identity = request_ids.request_id() or "-"
-    return call_of(scope) or Call(_BARE, identity, scope.get("root_path", "")).open(scope)
+    return call_of(scope) or Call(_BARE, identity, scope).open(scope)
+
+
+def _root(root: str) -> str:
+    return "/" + inner if (inner := root.strip("/")) else ""
+
+
+def _whole_path(root: str, path: str) -> str:
+    """Return the path as a client sees it, with the root path left in or put back."""
+    return path if path == root or path.startswith(root + "/") else root + path
 
 
 _BARE = Contract(default="envelope", types="/problems")

@@ -64,11 +64,7 @@ class StrictRequest(Request):
         # Nothing is read, or asked for, of a body that its headers tell of.
         if self.headers.get("content-length", "0") != "0":
             return True
-        async for piece in self.stream():
-            if piece:
-                return True
-        self._body = b""
-        return False
+        return await _fastapi.has_content(self)
 
     def _declares_json(self) -> bool:
         route = _fastapi.route_of(self.scope)
@@ -92,5 +88,5 @@ class StrictRequest(Request):
 
 
 def strict(request: Request) -> Request:
-    """Return the same request, reading JSON strictly."""
-    return _fastapi.remake(request, StrictRequest)
+    """Return the same request, read as JSON strictly."""
+    return _fastapi.view_as(request, StrictRequest)

@@ -1,24 +1,25 @@
 """`install`: put a whole application under the contract."""
 
-from collections.abc import Iterator
 from functools import partial
 from typing import Any, Final, cast
+from weakref import WeakKeyDictionary
 
 from fastapi import FastAPI
-from fastapi.exceptions import RequestValidationError
 from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette.routing import BaseRoute, Mount
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from roadworthy import _fastapi
-from roadworthy.problems.answer import Contract, handle
+from roadworthy import _fastapi, _proof
+from roadworthy.problems.answer import Contract, OnFailure
 from roadworthy.problems.documenting import document
+from roadworthy.problems.handlers import hand_over, register, tell_of
+from roadworthy.problems.innermost import Innermost
 from roadworthy.problems.leftover import Linger, LingeringClose
-from roadworthy.problems.outermost import Innermost, Observer, Outermost
+from roadworthy.problems.mounted import settle
+from roadworthy.problems.outermost import Observer, Outermost
 from roadworthy.problems.pages import page
+from roadworthy.problems.placing import place
 from roadworthy.problems.report import Spelling
 from roadworthy.problems.watch import watchers_of
 
@@ -34,6 +35,8 @@ def install(
     types: str = "/problems",
     tell_5xx: bool = False,
     observe: Observer | None = None,
+    on_failure: OnFailure | None = None,
+    replace: bool | None = None,
     linger: Linger | None = None,
 ) -> None:
     """Give every failure of `app` one shape, its mounted applications included.
@@ -43,7 +46,12 @@ def install(
     has its page. `tell_5xx=True` sends the texts that you write into an `HTTPException` of
     500 and above; those of 4xx are always sent, those of a crash never.
     `observe(scope, status, seconds)` is called after each response:
-    `observability.RequestLog` is one. Handlers that you register afterwards win over ours.
+    `observability.RequestLog` is one. `on_failure(error)` is called once for each crash,
+    and for each failure after the response, with the exception that was raised first.
+
+    Handlers that the application has registered, before or afterwards, win over ours; a
+    line in the log says which, at start. `replace=True` gives HTTP errors, validation and
+    crashes to the contract all the same, `replace=False` says that these handlers are meant.
     `linger` bounds what is read of a body after a refusal that did not wait for it.
 
     Raises:
@@ -51,11 +59,22 @@ def install(
     """
     types = "/" + types.strip("/")
     setattr(app.state, _INSTALLED, True)
-    _register(app)
+    register(app)
+    app.user_middleware.append(Middleware(Innermost, owner=app, settle=settle))
     document(app)
-    contract = Contract(default=default, types=types, tell_5xx=tell_5xx)
+    contract = Contract(default=default, types=types, tell_5xx=tell_5xx, on_failure=on_failure)
     outermost = partial(_outermost, app=app, contract=contract, observe=observe)
-    _fastapi.wrap_outermost(app, lambda inner: LingeringClose(outermost(inner), linger))
+
+    def wrap(inner: ASGIApp) -> ASGIApp:
+        return LingeringClose(outermost(inner), linger)
+
+    def prepare() -> None:
+        if replace:
+            hand_over(app)
+        register(app)
+        tell_of(app, replace=replace)
+
+    _fastapi.wrap_outermost(app, wrap, first=prepare)
 
 
 def is_installed(app: Starlette) -> bool:
@@ -63,52 +82,64 @@ def is_installed(app: Starlette) -> bool:
     return hasattr(app.state, _INSTALLED)
 
 
-def _register(app: Starlette) -> None:
-    for kind in (HTTPException, RequestValidationError, ExceptionGroup, Exception):
-        app.exception_handlers[kind] = handle
-    if not any(cast("Any", middleware.cls) is Innermost for middleware in app.user_middleware):
-        app.user_middleware.append(Middleware(Innermost))
-
-
 def _outermost(
     inner: ASGIApp, *, app: FastAPI, contract: Contract, observe: Observer | None
 ) -> ASGIApp:
-    # Now all routes and middleware are there, mounted applications too. Ours comes
-    # last: each route before it would cost every request a look.
-    app.add_route(f"{contract.types}/{{code}}", page, methods=["GET"], include_in_schema=False)
-    for mounted in _mounted(app.routes):
-        if isinstance(mounted, FastAPI):
-            document(mounted)
-        if mounted.middleware_stack is None:
-            _register(mounted)
+    # Now all routes and middleware are there, but for what lifespan and requests bring.
+    try:
+        _proof.prove()
+    except RuntimeError as error:
+        return _Refusal(error)
+
+    def settle_all() -> None:
+        settle(app)
+        place(app, f"{contract.types}/{{code}}", page)
+
+    settle_all()
     return Outermost(
         inner,
         contract=contract,
-        cors=_cors_of(app),
+        settle=settle_all,
+        cors_for=partial(_cors_for, app),
         debug=app.debug,
         observe=observe,
         watchers=tuple(watchers_of(app)),
-        own_crash_handler=_answers_crashes(app) is not handle,
     )
 
 
-def _answers_crashes(app: Starlette) -> Any:
-    found = [h for kind, h in app.exception_handlers.items() if kind in (500, Exception)]
-    return found[-1]  # as Starlette looks for it
+class _Refusal:
+    """What is served instead of an application that would break its promises."""
+
+    def __init__(self, error: RuntimeError) -> None:
+        self.error = error
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":  # else servers take the lifespan for unsupported
+            await receive()
+            await send({"type": "lifespan.startup.failed", "message": str(self.error)})
+        raise self.error
 
 
-def _mounted(routes: list[BaseRoute]) -> Iterator[Starlette]:
-    for route in routes:
-        inner: Any = route.app if isinstance(route, Mount) else None
-        if isinstance(inner, Starlette):
-            yield inner
-            yield from _mounted(inner.routes)
+def _cors_for(app: Starlette, scope: Scope) -> CORSMiddleware | None:
+    """Return what adds CORS headers where the middleware of who answers cannot."""
+    return _cors_of(scope.get("app", app)) or _cors_of(app)
+
+
+_cors: WeakKeyDictionary[Starlette, CORSMiddleware | None] = WeakKeyDictionary()
 
 
 def _cors_of(app: Starlette) -> CORSMiddleware | None:
-    """Return what adds CORS headers where the application's middleware cannot."""
+    if app not in _cors:
+        _cors[app] = _make_cors(app)
+    return _cors[app]
+
+
+def _make_cors(app: Starlette) -> CORSMiddleware | None:
     for middleware in app.user_middleware:
         make: Any = middleware.cls
         if isinstance(make, type) and issubclass(cast("type[object]", make), CORSMiddleware):
-            return cast("CORSMiddleware", make(app.router, *middleware.args, **middleware.kwargs))
+            return cast("CORSMiddleware", make(_nobody, *middleware.args, **middleware.kwargs))
     return None
+
+
+async def _nobody(scope: Scope, receive: Receive, send: Send) -> None: ...

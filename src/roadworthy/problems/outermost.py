@@ -21,12 +21,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from roadworthy import _fastapi
 from roadworthy.problems import body, request_ids
-from roadworthy.problems.answer import Call, Contract, call_of, log_failure, was_logged
+from roadworthy.problems.answer import Call, Contract, call_of, safely, tell
 from roadworthy.problems.report import FIRST_ERROR, Report
 from roadworthy.problems.translate import is_refusal, report_on, report_status
 from roadworthy.problems.watch import Outcome, Watcher, client_has_left
 
-__all__ = ["Innermost", "Observer", "Outermost"]
+__all__ = ["Observer", "Outermost"]
 
 Observer: TypeAlias = Callable[[Scope, int | None, float], None]
 """What is called after each response: its scope, its status (None where the client left
@@ -40,6 +40,10 @@ _BREAKS: Final = re.compile(rb"[\r\n\0]")
 _BODY: Final = frozenset(
     {"http.response.body", "http.response.pathsend", "http.response.zerocopysend"}
 )
+
+_WEBSOCKET: Final = "websocket."
+_REFUSAL: Final = "websocket.http.response."
+"""What begins the messages of an answer to a handshake that is refused."""
 
 _NOTICEABLE: Final = 0.05
 """Seconds after which it is worth asking whether the client is still there."""
@@ -60,24 +64,24 @@ class Outermost:
         app: ASGIApp,
         *,
         contract: Contract,
-        cors: CORSMiddleware | None,
+        settle: Callable[[], None],
+        cors_for: Callable[[Scope], CORSMiddleware | None],
         debug: bool,
         observe: Observer | None,
         watchers: tuple[Watcher, ...] = (),
-        own_crash_handler: bool = False,
     ) -> None:
         self.app = app
         self.contract = contract
-        self.cors = cors
+        self.settle = settle
+        self.cors_for = cors_for
         self.debug = debug
         self.observe = observe
         self.watchers = watchers
-        self.own_crash_handler = own_crash_handler
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request so that nothing escapes the contract."""
         if scope["type"] != "http" or call_of(scope) is not None:
-            return await self.app(scope, receive, send)  # a mounted application: we are around it
+            return await self._serve_other(scope, receive, send)
         traced = scope.get(_fastapi.TELEMETRY) is not None
         identity = request_ids.accept(scope["headers"], traced=traced)
         exchange = _Exchange(self, scope, receive, send, identity)
@@ -85,7 +89,7 @@ class Outermost:
         scope[_fastapi.PREPARE] = body.strict
         token = request_ids.current.set(identity)
         for watcher in self.watchers:
-            _safely(watcher.began, scope)
+            safely(watcher.began, scope)
         try:
             await self.app(scope, receive, exchange.send)
             if not exchange.complete:
@@ -95,52 +99,54 @@ class Outermost:
         finally:
             if self.observe is not None:
                 status = None if exchange.left else exchange.status
-                _safely(self.observe, scope, status, exchange.seconds())
+                safely(self.observe, scope, status, exchange.seconds())
             if self.watchers:
                 outcome = exchange.outcome()
                 for watcher in self.watchers:
-                    _safely(watcher.ended, scope, outcome)
+                    safely(watcher.ended, scope, outcome)
             request_ids.current.reset(token)
             exchange.close(scope)
 
+    async def _serve_other(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if call_of(scope) is not None:
+            await self.app(scope, receive, send)  # a mounted application: we are around it
+        elif scope["type"] == "websocket":
+            await self._serve_websocket(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._serve_lifespan(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
 
-class Innermost:
-    """The ASGI layer inside of all middleware: it notes who answered, and what broke off.
-
-    What comes from further in is the application's own answer, text or not; what comes
-    from further out is a middleware's. `BaseHTTPMiddleware` ends a body that failed
-    half-way as if it were whole, and raises only then: by that time the client has been
-    told that nothing is missing.
-    """
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve, and let `Outermost` know before any middleware that this failed."""
-        call, here = call_of(scope), scope.get("app")
-        if call is None:
-            return await self.app(scope, receive, send)
-
-        async def noting(message: Message) -> None:
-            if message["type"] == "http.response.start" and message["status"] >= FIRST_ERROR:
-                _note(call, scope, message["status"], here)
+    async def _serve_lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_settled(message: Message) -> None:
+            if message["type"] == "lifespan.startup.complete":
+                self.settle()  # what has been mounted meanwhile
             await send(message)
 
+        await self.app(scope, receive, send_settled)
+
+    async def _serve_websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a refusal be one of the contract, with an id of its own."""
+
+        async def send_refusal(message: Message) -> None:
+            await send({**message, "type": _WEBSOCKET + message["type"]})
+
+        async def send_any(message: Message) -> None:
+            kind = message["type"]
+            if kind.startswith(_REFUSAL):
+                await exchange.send({**message, "type": kind.removeprefix(_WEBSOCKET)})
+            else:
+                await send(message)
+
+        identity = request_ids.accept(scope["headers"])
+        exchange = _Exchange(self, scope, receive, send_refusal, identity)
+        exchange.open(scope)
+        token = request_ids.current.set(identity)
         try:
-            await self.app(scope, receive, noting)
-        except Exception as error:  # passed on
-            call.broken = error
-            raise
-
-
-def _note(call: Call, scope: Scope, status: int, here: Any) -> None:
-    """Note an answer as the application's own, unless a layer of it gave that."""
-    if scope.get("app") is not here or _fastapi.is_application(scope.get("endpoint")):
-        return  # a mounted application: what it says itself, its own innermost layer has noted
-    if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE and _fastapi.is_over_limit(scope):
-        return  # FastAPI's limit of a route, which is inside of all middleware
-    call.own = status
+            await self.app(scope, receive, send_any)
+        finally:
+            request_ids.current.reset(token)
+            exchange.close(scope)
 
 
 class _Exchange(Call):
@@ -164,7 +170,7 @@ class _Exchange(Call):
     def __init__(
         self, outermost: Outermost, scope: Scope, receive: Receive, forward: Send, identity: str
     ) -> None:
-        super().__init__(outermost.contract, identity, scope.get("root_path", ""))
+        super().__init__(outermost.contract, identity, scope)
         self.outermost = outermost
         self.scope = scope
         self.receive = receive
@@ -196,7 +202,7 @@ class _Exchange(Call):
     def _finish(self) -> None:
         self.complete = True
         self.ended = perf_counter()
-        if self.ended - self.began > _NOTICEABLE:
+        if self.ended - self.began > _NOTICEABLE and self.scope["type"] == "http":
             self.left = client_has_left(self.scope, self.receive)
 
     def seconds(self) -> float:
@@ -222,8 +228,6 @@ class _Exchange(Call):
 
     async def _start(self, message: Message) -> None:
         status = self.status = message["status"]
-        if self.broken is not None and self.outermost.own_crash_handler:
-            self.own = status
         self.broken = None
         headers = self.headers = _single_lines(message.get("headers", ()))
         if status >= FIRST_ERROR:
@@ -239,8 +243,10 @@ class _Exchange(Call):
             self.headers = kept + headers
         self.headers.append((b"x-request-id", self.identity.encode()))
         message = {**message, "headers": self.headers}
-        cors, asked = self.outermost.cors, Headers(scope=self.scope)
-        if cors is not None and "origin" in asked and not self._has(b"access-control-allow-origin"):
+        asked, cors = Headers(scope=self.scope), None
+        if "origin" in asked and not self._has(b"access-control-allow-origin"):
+            cors = self.outermost.cors_for(self.inner or self.scope)
+        if cors is not None:
             await cors.send(message, send=self.forward, request_headers=asked)
         else:
             await self.forward(message)
@@ -277,12 +283,12 @@ class _Exchange(Call):
         if isinstance(error, ClientDisconnect):
             self.left = True
             return
-        if self.status is not None:
+        late, crash = self.status is not None, not is_refusal(error)
+        if late:
             self.failure = error
-        crash = not is_refusal(error)
-        if crash and not was_logged(self.scope, error):
-            self._log(error)
-        if self.status is None:
+        if late or crash:
+            tell(self.scope, error, late=self.complete)
+        if not late:
             await self._answer(self._report_on(error))
         elif not self.complete:
             await self._break_off(error)
@@ -291,12 +297,6 @@ class _Exchange(Call):
 
     def _report_on(self, error: Exception) -> Report:
         return report_on(error, route=None, tell_5xx=self.contract.tell_5xx)
-
-    def _log(self, error: Exception) -> None:
-        if self.complete:
-            log.error("failed after the response was sent", exc_info=error)
-        else:
-            log_failure(self.scope, error)
 
     async def _answer(self, report: Report) -> None:
         headers, document = self._rendered(report)
@@ -321,13 +321,6 @@ def _single_lines(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, b
     if not _BREAKS.search(b"".join(chain.from_iterable(pairs))):
         return pairs  # nearly always, so that each request pays for one search only
     return [(n, _BREAKS.sub(b" ", value)) for n, value in pairs if not _BREAKS.search(n)]
-
-
-def _safely(tell: Callable[..., None], *what: Any) -> None:
-    try:
-        tell(*what)
-    except Exception as error:  # whoever watches must not change what is watched
-        log.exception("an observer of responses failed", exc_info=error)
 
 
 def _is_test_client(scope: Scope) -> bool:

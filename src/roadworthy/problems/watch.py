@@ -62,9 +62,10 @@ def watchers_of(app: Starlette) -> Iterator[Watcher]:
 
 
 def client_has_left(scope: Scope, receive: Receive) -> bool:
-    """Ask the server, without waiting, whether the client has gone; False where it cannot say.
+    """Ask the server, without waiting, whether the client has gone.
 
-    Only where all of the body has come: what is read here is lost.
+    False where the server cannot say. Only where all of the body has come: what is read
+    here is lost.
     """
     if has_more_body(scope):
         return False
@@ -83,7 +84,8 @@ def _types_at_hand(receive: Receive) -> Iterator[str]:
         if iscoroutine(asked):
             message = _first_step(asked)
         elif isinstance(asked, asyncio.Future):
-            message = asked.result() if asked.done() else None
+            future = cast("asyncio.Future[Message]", asked)
+            message = future.result() if future.done() else None
         else:
             return  # ASGI promises an awaitable: nothing but to await this one is safe
         if message is None:

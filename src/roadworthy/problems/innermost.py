@@ -1,0 +1,61 @@
+"""Stand inside of all middleware: what passes here is no middleware's doing."""
+
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+
+from starlette.applications import Starlette
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from roadworthy import _fastapi
+from roadworthy.problems.answer import Call, call_of
+from roadworthy.problems.report import FIRST_ERROR
+
+__all__ = ["Innermost"]
+
+
+class Innermost:
+    """The ASGI layer inside of all middleware of one application.
+
+    It notes what broke the body off: `BaseHTTPMiddleware` ends a body that failed half-way
+    as if it were whole, and raises only then: by that time the client has been told that
+    nothing is missing. It notes which answers are the application's own. And it sees where
+    there are more routes than at the last request: these come under the contract, too.
+    """
+
+    def __init__(
+        self, app: ASGIApp, *, owner: Starlette, settle: Callable[[Starlette], None]
+    ) -> None:
+        self.app = app
+        self.owner = owner
+        self.settle = settle
+        self.known = -1
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve, and let `Outermost` know before any middleware that this failed."""
+        call, owner = call_of(scope), self.owner
+        if call is None:
+            return await self.app(scope, receive, send)
+        if len(owner.router.routes) != self.known:
+            self.settle(owner)
+            self.known = len(owner.router.routes)
+        call.inner = scope
+
+        def note(message: Message) -> Awaitable[None]:
+            if message["type"] == "http.response.start" and message["status"] >= FIRST_ERROR:
+                _note(call, scope, message["status"], owner)
+            return send(message)
+
+        try:
+            await self.app(scope, receive, note)
+        except Exception as error:  # passed on
+            call.broken = error
+            raise
+
+
+def _note(call: Call, scope: Scope, status: int, here: Starlette) -> None:
+    """Note an answer as the application's own, unless a layer of it gave that."""
+    if scope.get("app") is not here or _fastapi.is_application(scope.get("endpoint")):
+        return  # a mounted application: what it says itself, its own innermost layer has noted
+    if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE and _fastapi.is_over_limit(scope):
+        return  # FastAPI's limit of a route, which is inside of all middleware
+    call.own = status
