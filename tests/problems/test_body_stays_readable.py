@@ -43,6 +43,19 @@ async def by_stream(request: Request) -> bytes:
     return once + b"".join([piece async for piece in request.stream()])
 
 
+def add_routes(place: Any) -> None:
+    @place.post("/endpoint")
+    async def endpoint(item: Item) -> None:
+        raise Sold
+
+    @place.put("/sync")
+    def sync(item: Item) -> None:
+        raise HTTPException(400)
+
+    @place.patch("/dependency", dependencies=[Depends(fail)])
+    async def dependency(item: Item) -> None: ...
+
+
 def service(read: Any, *, install: bool, middleware: bool = False) -> FastAPI:
     app, router = FastAPI(), APIRouter(prefix="/included")
     if install:
@@ -55,18 +68,7 @@ def service(read: Any, *, install: bool, middleware: bool = False) -> FastAPI:
         app.add_exception_handler(kind, answer)
 
     for place in (app, router):
-
-        @place.post("/endpoint")
-        async def endpoint(item: Item) -> None:
-            raise Sold
-
-        @place.put("/sync")
-        def sync(item: Item) -> None:
-            raise HTTPException(400)
-
-        @place.patch("/dependency", dependencies=[Depends(fail)])
-        async def dependency(item: Item) -> None: ...
-
+        add_routes(place)
     app.include_router(router)
     if middleware:
 

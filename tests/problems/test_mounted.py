@@ -81,7 +81,8 @@ class Dispatch:
         for prefix, app in self.under.items():
             if scope["type"] == "http" and scope["path"].startswith(prefix + "/"):
                 scope = {**scope, "root_path": scope.get("root_path", "") + prefix}
-                return await app(scope, receive, send)
+                await app(scope, receive, send)
+                return
         await self.app(scope, receive, send)
 
 
