@@ -41,7 +41,7 @@ from starlette.datastructures import Headers
 from starlette.middleware.body_limit import MAX_BODY_SIZE_SCOPE_KEY
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Router
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Scope
 
 from roadworthy._internal.held import held_by
@@ -72,7 +72,6 @@ __all__ = [
     "has_content",
     "included_routers",
     "is_api_route",
-    "is_application",
     "is_hooked",
     "is_inclusion",
     "is_over_limit",
@@ -113,9 +112,6 @@ PREPARE: Final = "roadworthy.prepare"
 
 TELEMETRY: Final = "fastapi.telemetry"
 """Scope key: what FastAPI's telemetry knows of the request, None or absent where it is off."""
-
-_LAYERS: Final = 50
-"""Middleware around one application: more than anybody has, and an end for a circle."""
 
 HOOKED: Final = "roadworthy.hooked"
 RESPONSE: Final = "roadworthy.response"
@@ -446,15 +442,6 @@ def body_media_type(route: Any) -> str:
     if body is None or isinstance(body.field_info, params.Form):
         return ""
     return str(body.field_info.media_type)
-
-
-def is_application(endpoint: Any) -> bool:
-    """Tell whether this is an application or a router, inside of middleware or not."""
-    for _ in range(_LAYERS):
-        if isinstance(endpoint, Starlette | Router):
-            return True
-        endpoint = getattr(endpoint, "app", None)
-    return False
 
 
 def is_over_limit(scope: Scope) -> bool:

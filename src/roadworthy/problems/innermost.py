@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
+from typing import Any, Final
 
 from starlette.applications import Starlette
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -54,8 +55,21 @@ class Innermost:
 
 def _note(call: Call, scope: Scope, status: int, here: Starlette) -> None:
     """Note an answer as the application's own, unless a layer of it gave that."""
-    if scope.get("app") is not here or _fastapi.is_application(scope.get("endpoint")):
+    if scope.get("app") is not here or _leads_elsewhere(scope.get("endpoint"), here):
         return  # a mounted application: what it says itself, its own innermost layer has noted
     if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE and _fastapi.is_over_limit(scope):
         return  # FastAPI's limit of a route, which is inside of all middleware
     call.own = status
+
+
+def _leads_elsewhere(endpoint: Any, here: Starlette) -> bool:
+    """Tell whether a layer around another application may have answered in its stead."""
+    for _ in range(_LAYERS):
+        if isinstance(endpoint, Starlette):
+            return endpoint is not here
+        endpoint = getattr(endpoint, "app", None)
+    return False
+
+
+_LAYERS: Final = 50
+"""Middleware around one application: more than anybody has, and an end for a circle."""
