@@ -202,6 +202,9 @@ with_leaf(
 with_leaf("Hashed", Annotated[str, AfterValidator(hashed)], words, reads_back=False)
 
 
+with_leaf("Priced", Annotated[Decimal, BeforeValidator(lambda v: Decimal(str(v)))], decimals)
+
+
 @animal(words, reads_back=False)
 class Informed(BaseModel):
     label: str = ""

@@ -25,6 +25,8 @@ def in_digits(node: Schema) -> Schema:
 
 def _decimal(value: Any) -> Any:
     # After a function Pydantic takes only a Decimal, where it is strict.
+    if isinstance(value, Decimal):
+        return value  # a validator of the entity's made it
     if isinstance(value, str):
         if not _DIGITS.fullmatch(value):
             raise PydanticCustomError("decimal_parsing", _MESSAGE)

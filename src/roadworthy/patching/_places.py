@@ -73,12 +73,18 @@ class Place:
             if isinstance(error.__cause__ or error, PydanticCustomError):
                 raise
             return self.validator.validate_python(value)  # a validator made it
-        return self.validator.validate_json(text, strict=True, extra="forbid")
+        return self.reader.validate_json(text, strict=True, extra="forbid")
+
+    @cached_property
+    def reader(self) -> SchemaValidator:
+        """What validates JSON, alone."""
+        node = standing(in_digits(self.node), [in_digits(d) for d in self.definitions])
+        return SchemaValidator(cast("Any", node), cast("Any", self.config), _use_prebuilt=False)
 
     @cached_property
     def validator(self) -> SchemaValidator:
-        """What validates the value, alone."""
-        node = standing(in_digits(self.node), [in_digits(d) for d in self.definitions])
+        """What validates what a validator made of its input: as in a POST."""
+        node = standing(self.node, self.definitions)
         return SchemaValidator(cast("Any", node), cast("Any", self.config), _use_prebuilt=False)
 
     @cached_property
