@@ -12,7 +12,7 @@ An existing application keeps its own lifespan and adopts ours beside it:
 
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from typing import Any, Final, Protocol, TypeVar, cast
+from typing import Any, Final, Protocol, TypeAlias, TypeVar, cast
 
 from starlette.applications import Starlette
 from starlette.requests import HTTPConnection
@@ -21,26 +21,54 @@ from starlette.routing import BaseRoute
 from roadworthy import _fastapi, _proof
 from roadworthy._hook import hook_routes
 
-__all__ = ["Lifespan", "PartMissing", "find", "lifespan", "needs"]
+__all__ = ["Lifespan", "PartAmbiguous", "PartMissing", "find", "lifespan", "needs"]
 
 P = TypeVar("P")
 F = TypeVar("F", bound=Callable[..., Any])
+_Need: TypeAlias = tuple[type[object], str | None]
 
 _KEY: Final = "roadworthy_parts"
+_SEVERAL: Final = 2
 _NEEDS: Final = "__roadworthy_needs__"
+_HOW_TO_NAME: Final = {
+    "Database": " A route takes Annotated[AsyncSession, transaction(database='other')], or "
+    "reading(database='other')."
+}
 
 
 class PartMissing(LookupError):
     """A dependency looked for a part that no `lifespan(...)` has opened."""
 
-    def __init__(self, kind: type[object], *, routes: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, kind: type[object], *, name: str | None = None, routes: tuple[str, ...] = ()
+    ) -> None:
         needed = f", which {' and '.join(routes)} needs" if routes else ""
+        called = "" if name is None else f" named {name!r}"
+        made = f"{kind.__name__}(...{'' if name is None else f', name={name!r}'})"
         super().__init__(
-            f"No {kind.__name__} is open{needed}. Add it where the application is made: "
-            f"FastAPI(lifespan=lifespan({kind.__name__}(...))), or to an application that has "
+            f"No {kind.__name__}{called} is open{needed}. Add it where the application is made: "
+            f"FastAPI(lifespan=lifespan({made})), or to an application that has "
             "a lifespan already: app.include_router(APIRouter("
-            f"lifespan=lifespan({kind.__name__}(...)))). In a test, enter the lifespan: "
+            f"lifespan=lifespan({made}))). In a test, enter the lifespan: "
             "`with TestClient(app) as client`."
+        )
+        self.kind = kind
+        self.name = name
+
+
+class PartAmbiguous(LookupError):
+    """A dependency looked for the one part of a type, and several are open."""
+
+    def __init__(
+        self, kind: type[object], names: list[str | None], *, routes: tuple[str, ...] = ()
+    ) -> None:
+        where = f" {' and '.join(routes)} does not say which one is meant." if routes else ""
+        there = ", ".join("one without a name" if name is None else repr(name) for name in names)
+        super().__init__(
+            f"Several {kind.__name__} are open ({there}), and which one is meant is not said."
+            f"{where} Give all but one a name, {kind.__name__}(..., name='other'), and ask for "
+            f"that: find(request, {kind.__name__}, name='other')."
+            + _HOW_TO_NAME.get(kind.__name__, "")
         )
         self.kind = kind
 
@@ -66,24 +94,27 @@ def lifespan(*parts: AbstractAsyncContextManager[object]) -> Lifespan:
     return _Lifespan(parts)
 
 
-def find(connection: HTTPConnection, kind: type[P]) -> P:
+def find(connection: HTTPConnection, kind: type[P], *, name: str | None = None) -> P:
     """Return the open part of this type, for the application that serves `connection`.
+
+    Of several that can have a name, as a `Database` can, it is the one of this `name`; without
+    a name, it is the one that has none.
 
     Raises:
         PartMissing: No such part is open; its text has the line of code to add.
+        PartAmbiguous: Several are, and `name` does not say which.
     """
     for parts in _places(connection):
-        for part in parts:
-            if isinstance(part, kind):
-                return part
-    raise PartMissing(kind)
+        if found := _chosen(parts, kind, name):
+            return found
+    raise PartMissing(kind, name=name)
 
 
-def needs(*kinds: type[object]) -> Callable[[F], F]:
+def needs(*kinds: type[object], name: str | None = None) -> Callable[[F], F]:
     """Declare that a dependency will look for these parts, so that start-up can check."""
 
     def declare(dependency: F) -> F:
-        setattr(dependency, _NEEDS, kinds)
+        setattr(dependency, _NEEDS, tuple((kind, name) for kind in kinds))
         return dependency
 
     return declare
@@ -148,16 +179,31 @@ class _Entered:
 
 
 def _check(app: Starlette, opened: list[object]) -> None:
-    missing: dict[type[object], set[str]] = {}
+    needed: dict[_Need, set[str]] = {}
     for context in _fastapi.route_contexts(app):
-        for kind in _needed(app, context):
-            if not any(isinstance(part, kind) for part in opened):
-                missing.setdefault(kind, set()).add(str(context.path))
-    for kind, paths in missing.items():
-        raise PartMissing(kind, routes=tuple(sorted(paths)[:3]))
+        for need in _needed(app, context):
+            needed.setdefault(need, set()).add(str(context.path))
+    for (kind, name), paths in needed.items():
+        routes = tuple(sorted(paths)[:3])
+        if _chosen(opened, kind, name, routes=routes) is None:
+            raise PartMissing(kind, name=name, routes=routes)
 
 
-def _needed(app: Any, context: Any) -> Iterator[type[object]]:
+def _chosen(
+    parts: list[object], kind: type[P], name: str | None, *, routes: tuple[str, ...] = ()
+) -> P | None:
+    found = [part for part in parts if isinstance(part, kind)]
+    if name is not None:
+        return next((part for part in found if getattr(part, "name", None) == name), None)
+    if len(found) < _SEVERAL or not all(hasattr(part, "name") for part in found):
+        return found[0] if found else None
+    names: list[str | None] = [getattr(part, "name", None) for part in found]
+    if names.count(None) != 1:
+        raise PartAmbiguous(kind, names, routes=routes)
+    return found[names.index(None)]
+
+
+def _needed(app: Any, context: Any) -> Iterator[_Need]:
     overrides: dict[Any, Any] = getattr(app, "dependency_overrides", {})
     for dependant in _fastapi.dependencies_of(context):
         call = overrides.get(dependant.call, dependant.call)

@@ -55,6 +55,7 @@ class DatabaseSettings(BaseModel):
     echo: bool = False
     replica: str | None = None
     behind_pooler: bool = False
+    name: str | None = None
 
     def build(self) -> "Database":
         """Return the `Database`; nothing is opened until it is entered.

@@ -1,11 +1,14 @@
 """What a client is told when the database says no (P6), on every driver."""
 
 import logging
+import random
+import string
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
+import sqlalchemy.exc
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -181,3 +184,73 @@ async def fill(tx: AsyncSession) -> None:
     await tx.execute(text("PRAGMA max_page_count = 20"))
     for _ in range(100):
         await tx.execute(text("INSERT INTO big VALUES (zeroblob(4000))"))
+
+
+@pytest.mark.parametrize(
+    ("table", "change"),
+    [
+        ("CREATE TABLE link (id int, url text UNIQUE)", "INSERT INTO link (url) VALUES (:url)"),
+        (
+            "CREATE TABLE link (id int, url text PRIMARY KEY)",
+            "INSERT INTO link (url) VALUES (:url)",
+        ),
+        (
+            "CREATE TABLE link (id int, url text, UNIQUE (id, url))",
+            "UPDATE link SET url = :url WHERE id = 1",
+        ),
+        (
+            "CREATE TABLE link (id int, url text); CREATE INDEX ON link ((url || 'x'))",
+            "UPDATE link SET url = :url WHERE id = 1",
+        ),
+        (
+            "CREATE TABLE link (id int, url text, found tsvector)",
+            "UPDATE link SET found = CAST(CAST(:url AS text) AS tsvector) WHERE id = 1",
+        ),
+    ],
+    ids=["unique", "primary", "composite", "expression", "tsvector"],
+)
+@pytest.mark.parametrize("driver", ["asyncpg", "psycopg"])
+async def test_a_value_that_is_too_long_for_an_index_is_invalid(
+    postgres_url: str, driver: str, table: str, change: str
+) -> None:
+    value = "".join(random.Random(1).choices(string.ascii_letters, k=30_000))
+    async with Database(postgres_url.replace("postgresql", f"postgresql+{driver}")) as db:
+        async with db.begin() as tx:
+            for statement in table.split("; "):
+                await tx.execute(text(statement))
+            if "PRIMARY" not in table:
+                await tx.execute(text("INSERT INTO link (id, url) VALUES (1, 'a')"))
+        problem = await failing(db, change, url=value)
+        assert isinstance(problem, problems.ValidationFailed)
+        assert [code for _, code in fields(problem)] == ["too_long"]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        f"SELECT {', '.join(f'{n} AS c{n}' for n in range(1700))}",  # 54011
+        f"SELECT concat({', '.join(['1'] * 101)})",  # 54023
+        f"SELECT {'(' * 20000}1{')' * 20000}",  # 54001
+    ],
+    ids=["columns", "arguments", "complex"],
+)
+@pytest.mark.parametrize("driver", ["asyncpg", "psycopg"])
+async def test_the_limits_of_the_program_stay_bugs(
+    postgres_url: str, driver: str, statement: str
+) -> None:
+    async with Database(postgres_url.replace("postgresql", f"postgresql+{driver}")) as db:
+        with pytest.raises(sqlalchemy.exc.DBAPIError):
+            async with db.begin() as tx:
+                await tx.execute(text(statement))
+
+
+@pytest.mark.parametrize("driver", ["asyncpg", "psycopg"])
+async def test_more_parameters_than_the_protocol_has_are_no_outage(
+    postgres_url: str, driver: str
+) -> None:
+    names = [f"p{number}" for number in range(65_536)]
+    statement = text(f"SELECT 1 WHERE 1 IN ({', '.join(f':{name}' for name in names)})")
+    async with Database(postgres_url.replace("postgresql", f"postgresql+{driver}")) as db:
+        with pytest.raises(sqlalchemy.exc.DBAPIError):
+            async with db.begin() as tx:
+                await tx.execute(statement, dict.fromkeys(names, 1))

@@ -7,6 +7,8 @@ import sys
 
 import psycopg
 import pytest
+from alembic import command
+from alembic.config import Config
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import text
@@ -339,3 +341,52 @@ def test_any_options_are_taken_or_refused_with_a_value_error(options):
     except ValueError:
         return
     assert len(found) <= len(options) + 1
+
+
+ENV = """\
+import asyncio
+import os
+
+from alembic import context
+
+from roadworthy.database import Database
+
+
+def run(connection):
+    context.configure(connection=connection)
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+async def migrate(url):
+    async with Database(url) as db, db.engine.begin() as connection:
+        await connection.run_sync(run)
+
+
+asyncio.run(migrate(os.environ["URL"]))
+"""
+REVISION = """\
+from alembic import op
+
+revision, down_revision = "1", None
+
+
+def upgrade():
+    op.execute("CREATE TABLE made (n int)")
+"""
+
+
+def test_alembic_takes_the_same_url(url, postgres_url, tmp_path, monkeypatch):
+    (tmp_path / "versions").mkdir()
+    (tmp_path / "env.py").write_text(ENV)
+    (tmp_path / "script.py.mako").write_text("")
+    (tmp_path / "versions" / "one.py").write_text(REVISION)
+    query = (
+        "sslmode=prefer&application_name=shop&options=-c%20work_mem%3D8MB&channel_binding=prefer"
+    )
+    monkeypatch.setenv("URL", f"{url}?{query}")
+    config = Config()
+    config.set_main_option("script_location", str(tmp_path))
+    command.upgrade(config, "head")
+    with psycopg.connect(postgres_url) as connection:
+        assert connection.execute("SELECT count(*) FROM made").fetchone() == (0,)

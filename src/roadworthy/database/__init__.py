@@ -18,7 +18,7 @@ except ModuleNotFoundError as missing:
     ) from missing
 
 from roadworthy.database.connecting import reason
-from roadworthy.database.dependencies import Read, ReadLatest, Tx, transaction
+from roadworthy.database.dependencies import Read, ReadLatest, Tx, reading, transaction
 from roadworthy.database.errors import StatementFailed, UnitClosed
 from roadworthy.database.part import Database
 from roadworthy.database.unit import on_commit
@@ -31,6 +31,7 @@ __all__ = [
     "Tx",
     "UnitClosed",
     "on_commit",
+    "reading",
     "reason",
     "transaction",
 ]

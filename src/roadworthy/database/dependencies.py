@@ -16,9 +16,10 @@ from roadworthy.database.unit import Unit, raise_for
 from roadworthy.lifespan import find, needs
 from roadworthy.problems import ServiceUnavailable, raises
 
-__all__ = ["Read", "ReadLatest", "Tx", "transaction"]
+__all__ = ["Read", "ReadLatest", "Tx", "reading", "transaction"]
 
-_UNIT: Final = "roadworthy.unit"
+_UNITS: Final = "roadworthy.units"
+"""The open unit of each database, in the scope of a request."""
 _TRIES: Final = "roadworthy.tries"
 _FIRST_PAUSE: Final = 0.01
 _LONGEST_PAUSE: Final = 0.5
@@ -34,6 +35,7 @@ def transaction(
     attempts: int = 1,
     isolation: str | None = None,
     session: type[AsyncSession] | None = None,
+    database: str | None = None,
 ) -> Any:
     """Return a dependency like `Tx`, with other terms.
 
@@ -42,39 +44,49 @@ def transaction(
     deadlock, a stale version or a lost connection; not when the connection is lost
     during the commit, whose outcome nobody knows. `isolation` is PostgreSQL's, as
     `"SERIALIZABLE"`; SQLite always is. `session` is a class of your own or SQLModel's.
+    `database` is the name of one of several databases: each has a transaction of its own, and
+    one may be committed where the commit of another fails.
 
         Retried = Annotated[AsyncSession, transaction(attempts=3)]
     """
 
-    @needs(Database)
+    @needs(Database, name=database)
     @raises(*FAILURES)
     async def tx(connection: HTTPConnection) -> AsyncGenerator[AsyncSession]:
-        joined: Unit | None = connection.scope.get(_UNIT)
-        if joined is not None:
-            yield _join(joined, session)
+        found = find(connection, Database, name=database)
+        units: dict[Database, Unit] = connection.scope.setdefault(_UNITS, {})
+        if found in units:
+            yield _join(units[found], session)
             return
-        unit = _open(connection, isolation, session)
+        _require_hook(connection)
+        unit = found.open_unit(_Place(connection), isolation=isolation, session=session)
+        units[found] = unit
         try:
             yield unit.session
         except BaseException as error:
-            _leave(connection)
+            del units[found]
             await unit.abandon()
             _retry(connection, error, attempts)
             raise_for(error)
             raise
-        _leave(connection)
+        del units[found]
         await _end(connection, unit, attempts)
 
     return Depends(tx, scope="function")
 
 
-def _read(*, replica: bool) -> Any:
-    @needs(Database)
+def reading(*, database: str | None = None, replica: bool = True) -> Any:
+    """Return a dependency like `Read`, of the database of this name.
+
+    With `replica=False` it is like `ReadLatest`.
+    """
+
+    @needs(Database, name=database)
     @raises(ServiceUnavailable)
     async def read(connection: HTTPConnection) -> AsyncGenerator[AsyncSession]:
         _require_hook(connection)
-        database = find(connection, Database)
-        unit = database.open_unit(_Place(connection), read_only=True, replica=replica)
+        found = find(connection, Database, name=database)
+        unit = found.open_unit(_Place(connection), read_only=True, replica=replica)
         try:
             yield unit.session
         except BaseException as error:
@@ -95,13 +107,13 @@ commit that fails is an error answer. No connection is taken before the first
 statement. Dependencies of one request that ask for it share one.
 """
 
-Read = Annotated[AsyncSession, _read(replica=True)]
+Read = Annotated[AsyncSession, reading()]
 """A unit of work that only reads, ended before the response is sent.
 
 Where the database has a replica, it reads there, and may miss what was committed a moment ago.
 """
 
-ReadLatest = Annotated[AsyncSession, _read(replica=False)]
+ReadLatest = Annotated[AsyncSession, reading(replica=False)]
 """The same, from the primary: it sees all that was acknowledged before."""
 
 
@@ -115,20 +127,6 @@ class _Place:
         route = _fastapi.route_of(self._scope)
         path = getattr(route, "path", None) or self._scope.get("path", "?")
         return f"{self._scope.get('method', 'WEBSOCKET')} {path}"
-
-
-def _open(
-    connection: HTTPConnection, isolation: str | None, session: type[AsyncSession] | None
-) -> Unit:
-    _require_hook(connection)
-    database = find(connection, Database)
-    unit = database.open_unit(_Place(connection), isolation=isolation, session=session)
-    connection.scope[_UNIT] = unit
-    return unit
-
-
-def _leave(connection: HTTPConnection) -> None:
-    connection.scope.pop(_UNIT, None)
 
 
 def _join(unit: Unit, session: type[AsyncSession] | None) -> AsyncSession:
