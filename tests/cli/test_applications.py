@@ -107,7 +107,7 @@ def test_a_worker_answers_probes_and_tells_its_metrics(shop: Path, free_port: in
     try:
         until(lambda: fetched(free_port, "/readyz") is not None)
         assert "alive" in str(fetched(free_port, "/livez"))
-        assert "roadworthy_jobs_depth" in str(fetched(free_port, "/metrics"))
+        until(lambda: "roadworthy_jobs_depth" in str(fetched(free_port, "/metrics")))
     finally:
         worker.send_signal(signal.SIGTERM)
         worker.communicate(timeout=60)

@@ -67,7 +67,7 @@ async def test_a_worker_runs_what_the_server_only_enqueues(db):
 
 async def test_a_heart_that_does_not_beat_is_told_of():
     with pytest.raises(NoHeartbeat, match="No jobs are run here"):
-        await Embedded().ping()
+        await Embedded().beats()
 
 
 async def test_a_job_that_was_tried_before_is_found_as_retrying(db):

@@ -3,6 +3,7 @@
 import asyncio
 import logging.config
 import os
+import socket
 import sys
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -32,6 +33,10 @@ app = typer.Typer(
 
 Host = Annotated[str, typer.Option(help="The address to listen on.")]
 Port = Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")]
+ProbePort = Annotated[
+    int | None,
+    typer.Option(min=0, max=65535, help="Answer /livez, /readyz, /health and /metrics there."),
+]
 DemoPort = Annotated[int, typer.Option(min=0, max=65535, envvar="PORT")]
 Workers = Annotated[int, typer.Option(min=1, max=64, help="Processes that serve.")]
 Queues = Annotated[
@@ -51,12 +56,13 @@ def serve(host: Host = "127.0.0.1", port: Port = 8000, workers: Workers = 1) -> 
 
 
 @app.command()
-def worker(queue: Queues = None) -> None:
+def worker(queue: Queues = None, host: Host = "127.0.0.1", port: ProbePort = None) -> None:
     """Run jobs until SIGTERM or Ctrl+C; start as many as there is work for."""
     chosen = _settings(runs_jobs=True)
+    listener = None if port is None else _bind(host, port)
     _with_database(chosen, schema.prepare)
     _try_files(chosen)
-    raise typer.Exit(working.work(chosen, queues=queue or None))
+    raise typer.Exit(working.work(chosen, queues=queue or None, listener=listener))
 
 
 @app.command()
@@ -74,15 +80,19 @@ def demo(host: Host = "127.0.0.1", port: DemoPort = 8000, workers: Workers = 1) 
 
 def _serve(host: str, port: int, workers: int, *, demo: bool = False) -> None:
     chosen = _settings(runs_jobs=True)
-    try:
-        listener = serving.bind(host, port)
-    except CannotListen as error:
-        _fail(str(error))
+    listener = _bind(host, port)
     _with_database(chosen, schema.prepare)
     _try_files(chosen)
     if demo:
         _with_database(chosen, partial(_add_demo_data, parts.files(chosen)))
     raise typer.Exit(serving.serve(chosen, listener, workers=workers))
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    try:
+        return serving.bind(host, port)
+    except CannotListen as error:
+        _fail(str(error))
 
 
 async def _add_demo_data(files: Files, db: Database) -> None:

@@ -11,7 +11,7 @@ from depot import logs, ready
 from depot.settings import Settings
 from depot.stopping import Grace
 
-__all__ = ["CannotListen", "bind", "serve"]
+__all__ = ["CannotListen", "bind", "exit_in_order", "serve"]
 
 STARTUP_SECONDS = 60
 """How long a worker may take to start before that is logged as a failure."""
@@ -57,7 +57,7 @@ def serve(settings: Settings, listener: socket.socket, *, workers: int) -> int:
         timeout_graceful_shutdown=max(1, int(Grace.of_server(settings).requests.total_seconds())),
     )
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _exit)
+        signal.signal(number, exit_in_order)
     if workers > 1:
         return _serve_from_workers(config, listener, url)
     server = _Server(config, url)
@@ -65,7 +65,8 @@ def serve(settings: Settings, listener: socket.socket, *, workers: int) -> int:
     return 0 if server.started else 1
 
 
-def _exit(number: int, frame: FrameType | None) -> None:
+def exit_in_order(number: int, frame: FrameType | None) -> None:
+    """Exit with code 0: what SIGTERM and SIGINT do once the server has stopped."""
     # Uvicorn raises the signal again once it has stopped: that is an orderly end.
     raise SystemExit(0)
 

@@ -72,8 +72,8 @@ class Embedded:
         if loop is not None:
             await loop.stop()
 
-    async def ping(self) -> None:
-        """Return if the heartbeat reaches the table, for a health check.
+    async def beats(self) -> None:
+        """Return if the heartbeat reaches the table: what `Jobs.ping` asks.
 
         Raises:
             NoHeartbeat: It has not for longer than a lease: others may run the jobs of here.

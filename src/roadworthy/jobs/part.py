@@ -129,12 +129,12 @@ class Jobs:
             health.add("jobs", jobs.ping, critical=False, shared=False)
 
         Raises:
-            Exception: Whatever the engine's own `ping` raises; that of `Embedded` raises
-                NoHeartbeat where its heartbeat has not reached the table for a lease.
+            Exception: What the engine raises where its broker is away; with `Embedded`,
+                NoHeartbeat, where the heartbeat has not reached the table for a lease.
         """
-        ask = getattr(self._engine, "ping", None)
-        if ask is not None:
-            await ask()
+        for name in ("ping", "beats"):
+            if (ask := getattr(self._engine, name, None)) is not None:
+                await ask()
 
     async def __aenter__(self) -> Self:
         """Begin to run jobs.

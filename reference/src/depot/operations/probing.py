@@ -30,12 +30,19 @@ class _WithBroker(Protocol):
     async def ping(self) -> None: ...
 
 
-def health(settings: Settings, db: Database, files: Files, engine: Engine) -> Health:
+def health(
+    settings: Settings,
+    db: Database,
+    files: Files,
+    engine: Engine,
+    *,
+    drain_seconds: float | None = None,
+) -> Health:
     """Return the part that asks what Depot needs; without its database it is not ready."""
     token = settings.ops.token
     found = Health(
         version=__version__,
-        drain=timedelta(seconds=settings.drain_seconds),
+        drain=timedelta(seconds=settings.drain_seconds if drain_seconds is None else drain_seconds),
         token=token.get_secret_value() if token else None,
     )
     found.add("database", partial(db.ping, writes=True), interval=_OFTEN)
