@@ -250,8 +250,10 @@ def _route(request: Request) -> str:
 def _check_hooked(request: Request) -> None:
     if not _fastapi.is_hooked(request):
         raise RuntimeError(
-            "Idempotency needs to see responses before they are sent. Where the application "
-            "is made, add FastAPI(lifespan=lifespan(...)) or problems.install(app)."
+            "Idempotency must see the response of this route before it is sent, and nothing has "
+            "prepared it. Where the application is made, add FastAPI(lifespan=lifespan(...)) or "
+            "problems.install(app). Where that is done, the route belongs to a mounted "
+            "application, which needs its own, or was added after the start."
         )
 
 
