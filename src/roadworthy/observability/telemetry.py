@@ -11,7 +11,7 @@ the other workers of the same server, where it has several.
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, MutableMapping, Sequence
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
@@ -19,12 +19,11 @@ from typing import TYPE_CHECKING, Any, Final
 from fastapi import APIRouter, FastAPI, Request, Response, params
 from fastapi.telemetry import TelemetryConfig
 from fastapi.utils import generate_unique_id
-from starlette.applications import Starlette
-from starlette.routing import BaseRoute, Host, Mount
 
 from roadworthy import _fastapi, problems
 from roadworthy.lifespan import lifespan
 from roadworthy.observability.redaction import Redaction
+from roadworthy.problems.mounted import applications_in
 
 if TYPE_CHECKING:
     from opentelemetry.sdk._logs import LogRecordProcessor
@@ -211,20 +210,12 @@ class Telemetry:
             raise RuntimeError(
                 "Requests are measured by the error contract: add problems.install(app)."
             )
-        for mounted in _mounted(app.routes):
+        for mounted in applications_in(app):
             _fastapi.stop_measuring(mounted, self._providers.measures_for)
         yield
 
     def _is_untold(self, scope: MutableMapping[str, Any]) -> bool:
         return scope.get("path") in self._untold
-
-
-def _mounted(routes: Iterable[BaseRoute]) -> Iterator[Starlette]:
-    for route in routes:
-        inner: Any = getattr(route, "app", None) if isinstance(route, Mount | Host) else None
-        if isinstance(inner, Starlette):
-            yield inner
-            yield from _mounted(inner.routes)
 
 
 def _providers(redact: Iterable[str], resource: Mapping[str, str]) -> "Providers":
