@@ -1,6 +1,6 @@
 """The one module that touches what FastAPI and Starlette do not promise to keep.
 
-Six things have no public hook (FastAPI 0.165, Starlette 1.10):
+Five things have no public hook (FastAPI 0.165, Starlette 1.10):
 
 * standing outside every middleware: `wrap_outermost`;
 * seeing the response while the transaction is still open: `response_of`, by `roadworthy._hook`,
@@ -9,8 +9,7 @@ Six things have no public hook (FastAPI 0.165, Starlette 1.10):
 * reading the body when all else about the request is known to be right, and hearing how it
   ended: `reads_body`, `streams_body`, `check_parameters`, `body_of`, `when_settled`;
 * reading which dependencies and which body a route has: `dependencies_of`, `takes_json`,
-  `tree_of`, and letting one dependency run right behind another: `Companion`, `when_closed`;
-* reading a body that others will read as well: `view_as`, `has_content`, `body_of`.
+  `tree_of`, and letting one dependency run right behind another: `Companion`, `when_closed`.
 
 Everything else in this library uses documented interfaces only.
 """
@@ -42,7 +41,7 @@ from starlette.middleware.body_limit import MAX_BODY_SIZE_SCOPE_KEY
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
-from starlette.types import ASGIApp, Message, Scope
+from starlette.types import ASGIApp, Scope
 
 from roadworthy._internal.held import held_by
 
@@ -69,7 +68,6 @@ __all__ = [
     "closes_late",
     "dependencies_of",
     "effective",
-    "has_content",
     "included_routers",
     "is_api_route",
     "is_hooked",
@@ -92,7 +90,6 @@ __all__ = [
     "tree_of",
     "unwrapped",
     "values_of",
-    "view_as",
     "when_closed",
     "when_settled",
     "wrap_outermost",
@@ -104,7 +101,6 @@ Prepare: TypeAlias = Callable[[Request], Request]
 Settle: TypeAlias = Callable[[Response | None, BaseException | None], Awaitable[None]]
 """What hears how a request ended."""
 Closed: TypeAlias = Callable[[BaseException | None], Awaitable[None]]
-R = TypeVar("R", bound=Request)
 F = TypeVar("F", bound=Callable[..., Any])
 
 PREPARE: Final = "roadworthy.prepare"
@@ -470,37 +466,6 @@ def stop_measuring(app: Starlette, into: Callable[[Any], bool]) -> bool:
         return False
     config["metrics"] = False
     return True
-
-
-def view_as(request: Request, kind: type[R]) -> R:
-    """Return the same request as another kind of `Request`.
-
-    What is read through one of them, the other has read: exception handlers, middleware
-    and the route's own class go on with the request that they have.
-    """
-    view = kind.__new__(kind)
-    view.__dict__ = request.__dict__
-    return view
-
-
-async def has_content(request: Request) -> bool:
-    """Tell whether a body has anything in it. Whoever reads it then reads all of it."""
-    if hasattr(request, "_body") or request._stream_consumed:  # noqa: SLF001
-        return bool(getattr(request, "_body", b""))
-    receive, begun = request._receive, True  # noqa: SLF001
-    message = await receive()
-    while message.get("more_body", False) and not message.get("body"):
-        message = await receive()
-
-    async def receive_again() -> Message:
-        nonlocal begun
-        if begun:
-            begun = False
-            return message
-        return await receive()
-
-    request._receive = receive_again  # noqa: SLF001
-    return bool(message.get("body"))
 
 
 def wrap_outermost(

@@ -6,6 +6,7 @@ from starlette.requests import Request
 
 from roadworthy import _fastapi
 from roadworthy._internal.read_json import Json, Unreadable, read_json, unstorable
+from roadworthy._request import has_content, view_as
 from roadworthy.problems.answer import CAME
 from roadworthy.problems.fields import MAX_ERRORS, FieldError, Names, pointer
 from roadworthy.problems.names import names_on
@@ -64,7 +65,7 @@ class StrictRequest(Request):
         # Nothing is read, or asked for, of a body that its headers tell of.
         if self.headers.get("content-length", "0") != "0":
             return True
-        return await _fastapi.has_content(self)
+        return await has_content(self)
 
     def _declares_json(self) -> bool:
         route = _fastapi.route_of(self.scope)
@@ -89,4 +90,4 @@ class StrictRequest(Request):
 
 def strict(request: Request) -> Request:
     """Return the same request, read as JSON strictly."""
-    return _fastapi.view_as(request, StrictRequest)
+    return view_as(request, StrictRequest)
