@@ -1,4 +1,4 @@
-"""Read `Accept` as RFC 9110 §12.5.1 says: which of two spellings a client prefers."""
+"""Read `Accept` as RFC 9110 §12.5.1 says: what a client prefers."""
 
 import re
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ _QUALITY: Final = re.compile(r"[0-9]*\.?[0-9]*")
 
 
 def preferred(accept: str | None, *offered: str) -> str | None:
-    """Return which of the media types offered a client prefers, None where that is a draw.
+    """Return the media type that a client prefers, None where that is a draw.
 
     A higher weight wins. At the same weight, who names a type prefers it to one that only
     a wildcard covers; who refuses all by `q=0` is least averse to what was not named.

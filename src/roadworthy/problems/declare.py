@@ -67,7 +67,7 @@ def amends_openapi(amend: Callable[[dict[str, Any], dict[str, Any]], None]) -> C
 
 
 def every_route_raises(app: Starlette, *problems: type[Problem]) -> None:
-    """Declare what any route of an application can answer with, because of a layer around it."""
+    """Declare what a layer around an application lets each route answer with."""
     known = getattr(app.state, _EVERYWHERE, ())
     setattr(app.state, _EVERYWHERE, (*known, *problems))
 

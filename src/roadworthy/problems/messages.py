@@ -1,4 +1,4 @@
-"""What is said of a field that does not fit: nothing of it is the client's, or an exception's."""
+"""Messages about fields: nothing in them is the client's, or an exception's."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -56,7 +56,7 @@ def message(error: Mapping[str, Any]) -> str:
 
 
 def nearest(name: str, names: Sequence[str]) -> str | None:
-    """Return the name that somebody meant who wrote another one, None where none is near."""
+    """Return the name that comes nearest to another, None where none is near."""
     if len(name) > _LONG:
         return None
     wanted = _plain(name)

@@ -1,4 +1,4 @@
-"""`Shape`: follow the location of an error through the schema that refused the value.
+"""`Shape`: follow an error through the schema that refused the value.
 
 Pydantic mixes two things in a location: parts of what was sent, and labels of its own,
 which say what of several alternatives refused it. Only the schema tells them apart: a
@@ -67,7 +67,7 @@ class _Place:
 
 @dataclass(slots=True)
 class Shape:
-    """The schemas that may have read a value: several, where it is read more than once."""
+    """The schemas that may have read a value."""
 
     schemas: tuple[Schema, ...] = ()
     _definitions: dict[str, Schema] = field(default_factory=dict[str, Schema])
