@@ -409,7 +409,7 @@ def parameters_of(route: Any) -> Iterator[tuple[Any, Any]]:
 
 
 def values_of(route: Any) -> Iterator[tuple[Any, tuple[str, ...], Any]]:
-    """Yield where each value of a request stands, its names, and the schema that reads it.
+    """Yield where each value of a request stands, its names and its schema.
 
     A model whose fields stand there by themselves has no name of its own.
     """

@@ -1,4 +1,4 @@
-"""The headers of answers that are no errors, for OpenAPI: the library documents the others."""
+"""The headers of answers that are no errors, for OpenAPI."""
 
 from typing import Any, Final
 
