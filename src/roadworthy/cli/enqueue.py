@@ -7,7 +7,7 @@ from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from pydantic import ValidationError
 
@@ -114,7 +114,7 @@ def _arguments(task: Task[...], text: str) -> dict[str, Any]:
         )
         raise Mistake(f"{task.name} cannot be enqueued: {told}.") from None
     # What is no argument of the task is refused with its name, and not left out.
-    return {**{name: given[name] for name in given}, **loaded}
+    return {**cast("dict[str, Any]", given), **loaded}
 
 
 _EXAMPLE: Final = """'{"order_id": "1"}'"""

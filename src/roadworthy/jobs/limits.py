@@ -47,7 +47,7 @@ class Limit:
             raise ValueError("Limit(concurrency=1), Limit(rate=10, per=timedelta(minutes=1)).")
         _check_number("concurrency", self.concurrency, most=1_000_000)
         _check_number("rate", self.rate, most=_MAX_RATE)
-        if not isinstance(self.per, timedelta) or not timedelta(0) < self.per <= _MAX_PER:
+        if not _is_period(self.per):
             raise ValueError("per is a time of a day at most: per=timedelta(minutes=1).")
         if self.key is not None and not callable(self.key):
             raise ValueError("key is a function of the task's arguments: key=lambda user_id: ...")
@@ -66,7 +66,11 @@ class Limit:
         return None if found is None else _stored(self.name or task, str(found))
 
 
-def _check_number(name: str, value: int | None, *, most: int) -> None:
+def _is_period(value: object) -> bool:
+    return isinstance(value, timedelta) and timedelta(0) < value <= _MAX_PER
+
+
+def _check_number(name: str, value: object, *, most: int) -> None:
     if value is None:
         return
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:

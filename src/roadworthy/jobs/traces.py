@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from itertools import islice
 from traceback import walk_tb
 from types import TracebackType
-from typing import Final
+from typing import Final, cast
 
 __all__ = ["MAX_TRACE", "ToldElsewhere", "trace_of"]
 
@@ -79,7 +79,8 @@ def _members(error: BaseException) -> list[str]:
     if not isinstance(error, BaseExceptionGroup):
         return []
     lines: list[str] = []
-    for number, member in enumerate(error.exceptions[:_MAX_EXCEPTIONS], 1):
-        lines.append(f"  -- {number} of {len(error.exceptions)}")
+    members = cast("BaseExceptionGroup[BaseException]", error).exceptions
+    for number, member in enumerate(members[:_MAX_EXCEPTIONS], 1):
+        lines.append(f"  -- {number} of {len(members)}")
         lines += [f"  {line}" for line in _frames(member)]
     return lines
