@@ -238,17 +238,20 @@ RAISED = {
 
 @task(name="raise_on_loop", attempts=1)
 async def raise_on_loop(kind: str) -> None:
-    raise RAISED[kind][0]
+    error = RAISED[kind][0]()
+    raise error
 
 
 @task(name="raise_on_thread", attempts=1)
 def raise_on_thread(kind: str) -> None:
-    raise RAISED[kind][0]
+    error = RAISED[kind][0]()
+    raise error
 
 
 @task(name="raise_in_process", attempts=1, runs_on="cpu")
 def raise_in_process(kind: str) -> None:
-    raise {"unpicklable": CannotPickle, "panics": PanicsWhenPickled, **_there()}[kind]
+    error = {"unpicklable": CannotPickle, "panics": PanicsWhenPickled, **_there()}[kind]()
+    raise error
 
 
 def _there():
