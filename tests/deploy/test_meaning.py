@@ -127,8 +127,22 @@ def test_health_checks_need_no_program_but_python():
         test = COMPOSE["services"][name]["healthcheck"]["test"]
         assert test[:2] == ["CMD", "python"]
         assert "/readyz" in test[-1]
-    for name in ("worker-1", "worker-2", "migrate"):
-        assert OURS[name]["healthcheck"] == {"disable": True}
+    for name in ("worker-1", "worker-2"):
+        test = COMPOSE["services"][name]["healthcheck"]["test"]
+        assert test[:2] == ["CMD", "python"]
+        assert "/livez" in test[-1]
+    assert OURS["migrate"]["healthcheck"] == {"disable": True}
+
+
+def test_a_worker_is_probed_on_a_port_of_its_own():
+    (worker,) = [c for name, c in containers().items() if name == "worker/Deployment"]
+    kinds = ("liveness", "readiness", "startup")
+
+    paths = [worker[f"{kind}Probe"]["httpGet"]["path"] for kind in kinds]
+    assert paths == ["/livez", "/readyz", "/startupz"]
+    assert {worker[f"{kind}Probe"]["httpGet"]["port"] for kind in kinds} == {"probes"}
+    assert {"name": "probes", "containerPort": 8001} in worker["ports"]
+    assert worker["args"][-2:] == ["--port", "8001"]
 
 
 def test_nothing_runs_as_root():
