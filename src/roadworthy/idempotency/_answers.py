@@ -79,7 +79,9 @@ async def claim(
             return False
         await connection.execute(sa.insert(table), row)
         return True
-    result = await connection.execute(insert(table).on_conflict_do_nothing(), row)
+    # psycopg has forgotten the count of an INSERT once its cursor is closed.
+    statement = insert(table).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
+    result = await connection.execute(statement, row)
     return result.rowcount == 1
 
 
