@@ -56,7 +56,7 @@ def after(node: Schema, inside: Schema) -> Schema:
 
 def _restored(result: Any, kept: dict[Any, Any]) -> Any:
     if not isinstance(result, dict):
-        return cast("Any", result)
+        return result
     pairs = cast("dict[Any, Any]", result).items()
     return {key: kept.get(key, item) for key, item in pairs}
 

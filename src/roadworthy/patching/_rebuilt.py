@@ -154,9 +154,9 @@ def replacing(target: Any, value: Any) -> Any:
     What answers do not show is not lost: the client cannot have sent it.
     """
     if not (isinstance(target, ShownObject) and isinstance(value, dict)):
-        return cast("Any", value)
-    if not has_fields(target.value):
         return value
+    if not has_fields(target.value):
+        return cast("Any", value)
     pieces: dict[str, Any] = {}
     for key, item in cast("dict[str, Any]", value).items():
         was = target.first.get(key)
