@@ -10,7 +10,12 @@ from roadworthy.problems import PayloadTooLarge, UnsupportedMediaType
 from roadworthy.uploads.body import declared_length
 from roadworthy.uploads.errors import FileRejected, FileTypeRefused
 from roadworthy.uploads.policy import Policy
-from roadworthy.uploads.resumable.headers import CONTENT_TYPE, metadata_of, number_of
+from roadworthy.uploads.resumable.headers import (
+    CONTENT_TYPE,
+    metadata_of,
+    number_of,
+    refuse_extensions,
+)
 from roadworthy.uploads.resumable.unfinished import Info
 from roadworthy.uploads.types.declared import essence, is_unknown
 
@@ -26,6 +31,7 @@ def info_of(request: Request, policy: Policy, *, owner: str, lifetime: timedelta
         UnsupportedMediaType: 415. It takes none of this type.
         FileRejected: 422. The file is empty.
     """
+    refuse_extensions(request)
     length = number_of(request, "Upload-Length")
     metadata, said = metadata_of(request)
     if length > max_bytes(policy):

@@ -25,6 +25,7 @@ __all__ = [
     "http_date",
     "metadata_of",
     "number_of",
+    "refuse_extensions",
 ]
 
 VERSION: Final = "1.0.0"
@@ -53,6 +54,15 @@ TUS_HEADERS: Final = (
 _MAX_METADATA: Final = 4096
 _MAX_DIGITS: Final = 18
 """A number with more of them is no length of a file, and slow to read."""
+_NOT_SPOKEN: Final = {
+    "Upload-Concat": (
+        "Upload-Concat is not spoken here: send the file as one upload, without concatenation "
+        "of parallel uploads (tus-js-client: parallelUploads: 1)."
+    ),
+    "Upload-Defer-Length": (
+        "Upload-Defer-Length is not spoken here: send Upload-Length, the size of the whole file."
+    ),
+}
 _NUMBER: Final = re.compile(rf"[0-9]{{1,{_MAX_DIGITS}}}")
 _PAIR: Final = re.compile(r"(?P<key>[!-+\--~]+)(?: (?P<value>[A-Za-z0-9+/]*={0,2}))?")
 _ALGORITHMS: Final[dict[str, Callable[[], Any]]] = {
@@ -74,6 +84,17 @@ def number_of(request: Request, name: str) -> int:
     if not _NUMBER.fullmatch(text):
         raise TusHeaderInvalid(reason=f"{name} should be a number of bytes.")
     return int(text)
+
+
+def refuse_extensions(request: Request) -> None:
+    """Return if a creation asks for no extension that is not in `Tus-Extension`.
+
+    Raises:
+        TusHeaderInvalid: 400. What would be made of it is not what was meant.
+    """
+    for name, reason in _NOT_SPOKEN.items():
+        if name in request.headers:
+            raise TusHeaderInvalid(reason=reason)
 
 
 def metadata_of(request: Request) -> tuple[str, dict[str, str]]:

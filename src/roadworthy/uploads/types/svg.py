@@ -1,8 +1,8 @@
 """SVG that draws, and nothing else (SVG 2): images are programs otherwise.
 
 Scripts, event handlers, foreign content, references to anything but a part of the image or
-a picture in it, style sheets that import, processing instructions and entities are
-rejected. So are links: an image has nothing to click on. Fonts have to be the viewer's.
+a picture in it, style sheets that import or are named in an instruction, and entities are
+rejected. So are links: an image has nothing to click on. Fonts are the viewer's, or in it.
 
 A browser runs none of that where it shows the image with `<img>`; where its source is put
 into a page, or it is opened by itself, it would. It is served as a download all the same.
@@ -46,13 +46,17 @@ _REFERENCES: Final = frozenset({"href", "src"})
 _ANIMATED: Final = re.compile(r"\s*(?:[\w.-]+:)?(?:href|src|on\w+)\s*", re.IGNORECASE)
 _BASE: Final = "http://www.w3.org/XML/1998/namespace base"
 _PICTURE: Final = r"data:image/(?:png|jpe?g|gif|webp)[;,]"
+_FONT: Final = (
+    r"data:(?:font/[\w.+-]+|application/(?:x-)?font-[\w.+-]+|application/vnd\.ms-fontobject)[;,]"
+)
 _INSIDE: Final = re.compile(r"\s*(?:#|" + _PICTURE + ")", re.IGNORECASE)
 _ACTIVE_CSS: Final = re.compile(
     r"@import|javascript:|expression\(|-moz-binding|image-set\("
     r"|(?<![\w-])(?:behavior\s*:|(?:image|src)\()"
-    r"|url\(\s*+[\"']?+\s*+(?!#|" + _PICTURE + ")",
+    r"|url\(\s*+[\"']?+\s*+(?!#|" + _PICTURE + "|" + _FONT + ")",
     re.IGNORECASE,
 )
+_ACTIVE_INSTRUCTION: Final = re.compile(r"xml-stylesheet|php", re.IGNORECASE)
 _DTD: Final = re.compile(r"https?://www\.w3\.org/")
 _ESCAPE: Final = re.compile(r"\\(?:([0-9a-fA-F]{1,6})\s?|(.))", re.DOTALL)
 _USED: Final = re.compile(r"url\(\s*+[\"']?+\s*+#([^\"')\s]+)", re.IGNORECASE)
@@ -149,7 +153,7 @@ def _judge_attribute(name: str, text: str) -> list[str]:
     if (" " not in name and _HANDLER.fullmatch(local)) or name == _BASE:
         raise _acts("event handlers")
     if local in _REFERENCES:
-        if not _INSIDE.match(text):
+        if text.strip() and not _INSIDE.match(text):
             raise _acts("references to other places")
         return [text.strip()[1:]] if text.lstrip().startswith("#") else []
     if local == "attributename" and _ANIMATED.fullmatch(text):
@@ -180,9 +184,12 @@ def _refuse_entity(_name: str, _is_parameter: int) -> None:
     raise Rejected(MALFORMED, "The image refers to an entity that it has not.")
 
 
-def _judge_instruction(target: str, _text: str) -> None:
-    if target != "xpacket":  # around the metadata that Adobe's programs write
-        raise _acts("processing instructions")
+def _judge_instruction(target: str, text: str) -> None:
+    # Others are notes of programs to themselves, and do nothing in a browser.
+    if _ACTIVE_INSTRUCTION.match(target):
+        raise _acts("instructions to fetch or run something")
+    if ">" in text:  # where HTML ends it: what follows is markup where the source is in a page
+        raise _acts("markup that is an instruction to XML only")
 
 
 def _judge_comment(text: str) -> None:
