@@ -25,6 +25,10 @@ RULES_ARE = """What `roadworthy audit` looks for; [the guide](../how-to/audit.md
 RW1 is about partial updates, RW2 about dependencies and sessions, RW3 about errors, RW4 about
 background work, RW5 about uploads, RW6 about health, RW7 about what makes others wait. RW0 is
 about comments that ignore others. `roadworthy explain RW201` says the same at a terminal."""
+_REASONS = """`FILE_REJECTED` (422) carries one of these in `details`; checks of your own may
+have others, and `empty` is a file without bytes. 415 carries `not_taken`, `contradicts`,
+`content_encoding` or `content_transfer_encoding`. `Upload(messages={"encrypted": "..."})` has
+texts of your own for the reasons of files."""
 MODULES = (
     "lifespan",
     "problems",
@@ -42,9 +46,22 @@ MODULES = (
 )
 
 
+def reasons_page() -> str:
+    """Return a table of the reasons for which files are refused, from the code."""
+    from roadworthy.uploads.types import reasons  # noqa: PLC0415 - for this page alone
+
+    told = re.findall(
+        r'^[A-Z_0-9]+: Final = "(\w+)"\n"""(.+?)"""', inspect.getsource(reasons), re.MULTILINE
+    )
+    rows = [f"| `{reason}` | {what} | {reasons.ADVICE[reason]} |" for reason, what in told]
+    head = ["# Why files are refused", "", _REASONS, "", "| reason | what was found | what to do |"]
+    return "\n".join([*head, "|---|---|---|", *rows, ""])
+
+
 def main() -> int:
     """Write the pages, or with `--check` say which are out of date."""
     pages = {HERE / f"{name}.md": page(load(name)) for name in MODULES if load(name)}
+    pages[HERE / "upload-reasons.md"] = reasons_page()
     pages |= {RULES / name: text for name, text in rule_pages(all_rules())}
     stale = [path for path, text in pages.items() if not same(path, text)]
     left = sorted(set(RULES.glob("*.md")) - set(pages))

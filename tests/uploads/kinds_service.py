@@ -23,6 +23,7 @@ CHOICES: dict[str, tuple[FileType, ...]] = {
     "json-lines": (types.JSON, types.NDJSON),
     "lines-json": (types.NDJSON, types.JSON),
     "office": OFFICE,
+    "documents-office": (types.PDF, types.CSV, *OFFICE),
     "office-reversed": OFFICE[::-1],
     "office-zip": (*OFFICE, types.ZIP),
     "zip-office": (types.ZIP, *OFFICE),

@@ -23,7 +23,8 @@ from roadworthy.uploads.policy import Policy
 from roadworthy.uploads.store import Batch, Judge, Writing
 from roadworthy.uploads.stored import KiB, Stored
 from roadworthy.uploads.types.filetype import HEAD_BYTES, FileType, Rejected
-from roadworthy.uploads.types.telling import identify
+from roadworthy.uploads.types.reasons import ADVICE
+from roadworthy.uploads.types.telling import Sighting, identify
 
 __all__ = [
     "BATCH_BYTES",
@@ -109,14 +110,15 @@ class Intake:
 
     async def _begin(self) -> "_Judging":
         head = b"".join(self._pending)[:HEAD_BYTES]
-        kind = identify(head, self._part.media_type, self._policy.accept)
+        sighting = Sighting(head, self._part.media_type, self._policy.accept)
+        kind = sighting.kind
         with store_failures():
             writing = await self._open(kind)
         scans = [
             await self._stack.enter_async_context(check.open(media_type=kind.media_type))
             for check in self._policy.checks
         ]
-        return _Judging(kind, writing, scans, Digests(self._part.headers))
+        return _Judging(sighting, writing, scans, Digests(self._part.headers))
 
     async def _open(self, kind: FileType) -> Writing | Held:
         if conversion := self._policy.conversions.get(kind):
@@ -146,11 +148,11 @@ class _Judging:
     """What is known of a file once its first bytes have told its type."""
 
     def __init__(
-        self, kind: FileType, writing: Writing | Held, scans: Sequence[Scan], digests: Digests
+        self, sighting: Sighting, writing: Writing | Held, scans: Sequence[Scan], digests: Digests
     ) -> None:
-        self.kind, self.writing, self.scans = kind, writing, scans
+        self.kind, self.writing, self.scans = sighting.kind, writing, scans
         self.hash = hashlib.sha256()
-        self._inspector = kind.inspector()
+        self._sighting, self._inspector = sighting, sighting.inspector
         self._digests = digests
 
     def feed(self, batch: Batch) -> None:
@@ -162,6 +164,7 @@ class _Judging:
     def feed_last(self, batch: Batch) -> None:
         self.feed(batch)
         self._inspector.finish()
+        self.kind = self._sighting.told()
         self._digests.check()
 
 
@@ -171,7 +174,8 @@ def rejections() -> Generator[None]:
     try:
         yield
     except Rejected as rejected:
-        raise FileRejected(reason=rejected.reason, message=rejected.message) from rejected
+        message = f"{rejected.message} {ADVICE.get(rejected.reason, '')}".rstrip()
+        raise FileRejected(reason=rejected.reason, message=message) from rejected
 
 
 @contextmanager

@@ -25,3 +25,4 @@ class Policy:
     checks: tuple[Check, ...]
     conversions: Mapping[FileType, Conversion]
     prefix: str
+    messages: Mapping[str, str]

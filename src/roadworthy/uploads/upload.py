@@ -80,7 +80,9 @@ class Upload:
     body, `idle` between two pieces, and has to come to `min_rate` bytes a second on the
     average; who is slower is answered 408. `checks` see the bytes while they pass;
     `conversions` make something else of files of some types before they are stored.
-    `prefix` starts the keys. `files` is the type of the part to find, where there are several.
+    `prefix` starts the keys. `messages` are texts of your own, by the reasons for which files
+    are refused: `{"encrypted": "..."}`. `files` is the type of the part to find, where there
+    are several.
     """
 
     def __init__(
@@ -99,6 +101,7 @@ class Upload:
         checks: Sequence[Check] = (),
         conversions: Mapping[FileType, Conversion] = MappingProxyType({}),
         prefix: str = "",
+        messages: Mapping[str, str] = MappingProxyType({}),
         files: type[Files] = Files,
     ) -> None:
         if not accept:
@@ -115,6 +118,7 @@ class Upload:
             checks=tuple(checks),
             conversions=conversions,
             prefix=prefix,
+            messages=messages,
         )
         self.files = files
         self.file: params.Depends = self._dependency(self._one, self._multipart, self.openapi)

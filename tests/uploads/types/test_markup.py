@@ -259,3 +259,45 @@ def test_a_tag_that_never_ends_is_rejected_in_time():
 
     assert verdict(content, *range(0, len(content), 100), kind=SVG) == "too_long"
     assert seconds(content, kind=SVG) < 5
+
+
+INSTRUCTIONS = [
+    "plantuml 1.2024",
+    "plantuml-src SoWk",
+    "PLANTUML x",
+    "a",
+    "xpacket begin='x'",
+    "d2 v1",
+]
+
+
+@pytest.mark.parametrize("text", INSTRUCTIONS)
+def test_an_instruction_of_a_program_is_a_note(text):
+    one = f"<?{text}?>".encode()
+    drawn = svg("<rect/>" + one.decode() + "<g>" + one.decode() + "</g>")
+
+    assert verdict(one + drawn + one, kind=SVG) == "taken"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["xml-stylesheet href='a.css'", "XML-StyleSheet a", "php system(1)", "a ><script>x</script>"],
+)
+def test_an_instruction_that_browsers_heed_is_rejected(text):
+    one = f"<?{text}?>".encode()
+
+    for content in (one + DRAWING, svg(one.decode()), DRAWING + one):
+        assert verdict(content, kind=SVG) == "active_content"
+
+
+@pytest.mark.parametrize(
+    "inside",
+    [
+        "<style>@font-face{font-family:a;src:url(data:font/woff2;base64,AAAA)}</style>",
+        "<style>@font-face{src:url('data:application/x-font-ttf;base64,AAAA')}</style>",
+        '<image href=""/>',
+        '<image href=" "/>',
+    ],
+)
+def test_a_font_in_the_image_and_an_empty_reference_do_nothing(inside):
+    assert verdict(svg(inside), kind=SVG) == "taken"

@@ -8,7 +8,6 @@ from roadworthy.problems import PayloadTooLarge, Problem, RequestTimeout, Unsupp
 from roadworthy.uploads.body import Body
 from roadworthy.uploads.errors import FileRejected
 from roadworthy.uploads.files import Files
-from roadworthy.uploads.intake import identify
 from roadworthy.uploads.policy import Policy
 from roadworthy.uploads.resumable.errors import ChecksumMismatch, UploadInterrupted
 from roadworthy.uploads.resumable.headers import Checksum
@@ -17,6 +16,7 @@ from roadworthy.uploads.resumable.turns import Turn
 from roadworthy.uploads.resumable.unfinished import State, Unfinished
 from roadworthy.uploads.store import Batch
 from roadworthy.uploads.types.filetype import HEAD_BYTES
+from roadworthy.uploads.types.telling import Sighting
 
 __all__ = ["Arriving"]
 
@@ -151,7 +151,7 @@ class Arriving:
             return
         self._head += data[: HEAD_BYTES - len(self._head)]
         if len(self._head) == HEAD_BYTES:
-            identify(bytes(self._head), self._state.info.media_type, self._policy.accept)
+            Sighting(bytes(self._head), self._state.info.media_type, self._policy.accept)
             self._head = None
 
 

@@ -17,13 +17,13 @@
 A value like this goes into `Upload(accept=...)` beside ours.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Protocol, TypeAlias
 
 from roadworthy.uploads.types.declared import essence, is_among
 
-__all__ = ["HEAD_BYTES", "Data", "FileType", "Inspector", "Rejected"]
+__all__ = ["HEAD_BYTES", "Data", "FileType", "Inspector", "Rejected", "Telling"]
 
 HEAD_BYTES: Final = 4096
 """How many bytes decide the type of a file: all of them, where it is shorter."""
@@ -66,6 +66,13 @@ class Inspector(Protocol):
         ...
 
 
+class Telling(Inspector, Protocol):
+    """Judge a file that may be of several types, and tell which it is."""
+
+    kind: "FileType"
+    """Once the file is whole."""
+
+
 @dataclass(frozen=True, slots=True)
 class FileType:
     """A kind of file: a value to list in `Upload(accept=...)`.
@@ -85,6 +92,11 @@ class FileType:
     """Other media types that clients declare for it; `*` stands for anything: `text/*`."""
     breadth: int = 0
     """Of several types that match, the one with the least is taken: CSV before plain text."""
+    together: "Callable[[Sequence[FileType], FileType], Telling] | None" = None
+    """Make what judges a file that may be of several types that have this in common.
+
+    Given these types and the likeliest of them. Only the whole file tells.
+    """
 
     def is_called(self, media_type: str) -> bool:
         """Tell whether a declared media type, or range (`image/*`), means this type."""

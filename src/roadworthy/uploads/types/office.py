@@ -15,10 +15,11 @@ from collections.abc import Callable
 from typing import Final
 
 from roadworthy.uploads.stored import GiB
+from roadworthy.uploads.types.archive import ArchiveKind, Archives
 from roadworthy.uploads.types.expansion import MAX_RATIO
 from roadworthy.uploads.types.filetype import FileType
 from roadworthy.uploads.types.office_odf import Odf
-from roadworthy.uploads.types.office_opc import Family, Opc
+from roadworthy.uploads.types.office_opc import Family
 from roadworthy.uploads.types.steps import Steps
 from roadworthy.uploads.types.zip import ARCHIVES
 from roadworthy.uploads.types.zip_records import LOCAL
@@ -152,8 +153,9 @@ def _opc(name: str, extension: str, family: Family, limits: ZipLimits, old_name:
         _OPC + name,
         extension,
         matches,
-        _inspector(limits, lambda: Opc(family)),
+        ArchiveKind(limits, family),
         aliases=(*ARCHIVES, *_OLD[old_name]),
+        together=Archives,
     )
 
 

@@ -71,9 +71,10 @@ class Family:
 class Opc(Parts):
     """Look into the parts of one document."""
 
-    def __init__(self, family: Family) -> None:
+    def __init__(self, families: tuple[Family, ...]) -> None:
         super().__init__()
-        self._family = family
+        self._families = families
+        self._tables = tuple(table for family in families for table in family.tables)
         self._main = ""
         self._types: dict[str, str] = {}
 
@@ -90,7 +91,7 @@ class Opc(Parts):
             return Xml(take, self.budget)
         if not name.endswith(".xml") or name.startswith("customxml/"):
             return None
-        return PlainXml() if name.startswith(self._family.tables or "\0") else self._elements()
+        return PlainXml() if name.startswith(self._tables) else self._elements()
 
     def finish(self) -> None:
         """Judge what the whole is."""
@@ -98,7 +99,7 @@ class Opc(Parts):
             raise Rejected(MALFORMED, "The document lacks a part that it needs.")
         extension = self._main.rpartition(".")[2]
         found = self._types.get("/" + self._main) or self._types.get(extension)
-        if found != self._family.main:
+        if found not in {family.main for family in self._families}:
             raise Rejected(OTHER_TYPE, "The document is of another kind.")
 
     def _elements(self) -> Xml:
@@ -123,7 +124,7 @@ class Opc(Parts):
         # What is XML has to be called so, for it is looked into by its name.
         if _JUDGED_TYPE.match(content_type) and not f".{key}".endswith(_XML):
             raise Rejected(AMBIGUOUS, "A part of the document is not what its name says.")
-        if key.startswith(tuple("/" + table for table in self._family.tables)):
+        if key.startswith(tuple("/" + table for table in self._tables)):
             _judge_table(content_type)
         if self._types.setdefault(key, content_type) != content_type:
             raise Rejected(AMBIGUOUS, "A part of the document has two types.")
@@ -151,7 +152,7 @@ class Opc(Parts):
             raise Rejected(AMBIGUOUS, "A part of the document is not what its name says.")
 
     def _is_table(self, path: str) -> bool:
-        return any(table.partition("/")[2] in path for table in self._family.tables)
+        return any(table.partition("/")[2] in path for table in self._tables)
 
 
 def _kind(attributes: Attributes) -> str:

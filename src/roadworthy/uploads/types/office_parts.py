@@ -2,10 +2,10 @@
 
 import re
 from typing import Final, Protocol
-from urllib.parse import unquote
 
 from roadworthy.uploads.stored import MiB
 from roadworthy.uploads.types.filetype import Data, Rejected
+from roadworthy.uploads.types.office_package import normal
 from roadworthy.uploads.types.reasons import ACTIVE_CONTENT, AMBIGUOUS, NOT_UTF8, UNSUPPORTED
 from roadworthy.uploads.types.xml import Budget
 from roadworthy.uploads.types.zip_records import DEFLATED, STORED, Entry
@@ -50,7 +50,7 @@ class Parts:
             raise Rejected(AMBIGUOUS, "A part of the document has two names.")
         if entry.method not in {STORED, DEFLATED}:
             raise Rejected(UNSUPPORTED, "The document is packed in a way that is not its own.")
-        name = _normal(entry.name)
+        name = normal(entry.name)
         if name in self.names:
             raise Rejected(AMBIGUOUS, "Two parts of the document have one name.")
         self.names.add(name)
@@ -114,7 +114,3 @@ def is_elsewhere(target: str) -> bool:
 def acts(what: str) -> Rejected:
     """Make the rejection of what runs or fetches something."""
     return Rejected(ACTIVE_CONTENT, f"The document has {what}, which may act when it is opened.")
-
-
-def _normal(name: bytes) -> str:
-    return unquote(name.decode("utf-8", "replace")).replace("\\", "/").lower()

@@ -4,6 +4,7 @@ from typing import Final
 
 __all__ = [
     "ACTIVE_CONTENT",
+    "ADVICE",
     "AMBIGUOUS",
     "CONTROL_CHARACTERS",
     "ENCRYPTED",
@@ -62,3 +63,29 @@ TOO_LONG: Final = "too_long"
 """A line, a row or a string of it is longer than is allowed."""
 TOO_DEEP: Final = "too_deep"
 """Its parts are in each other deeper than is allowed."""
+
+ADVICE: Final = {
+    TRUNCATED: "Send it again, whole.",
+    TRAILING_DATA: "Open it and save it anew.",
+    MALFORMED: "Open it in the program that made it, and save it anew.",
+    UNSUPPORTED: "Save it in the usual form of its format.",
+    ENCRYPTED: "Save it without a password.",
+    ACTIVE_CONTENT: (
+        "Save it without scripts, macros, attachments and links to other files: PDF as PDF/A, "
+        "documents as .docx, .xlsx or .pptx, drawings as plain SVG."
+    ),
+    HIDDEN_FORMAT: "Open it and save it anew, as one format.",
+    OTHER_TYPE: "Save it as one of the types that are taken here.",
+    AMBIGUOUS: "Make it anew, with another program.",
+    TOO_MANY_ENTRIES: "Divide it.",
+    TOO_MANY_PIXELS: "Make the image smaller.",
+    TOO_MANY_FRAMES: "Shorten the animation.",
+    TOO_LARGE_INSIDE: "Divide it.",
+    PATH_CLIMBS_OUT: "Pack it anew, with names and links inside of its own folder.",
+    SPECIAL_FILE: "Pack it anew, with nothing but files and folders.",
+    NOT_UTF8: "Save it as UTF-8.",
+    CONTROL_CHARACTERS: "Remove them: codes for colours of a terminal, NUL, and their like.",
+    TOO_LONG: "Break it into shorter ones.",
+    TOO_DEEP: "Make it flatter.",
+}
+"""What the sender of a file can do about it."""

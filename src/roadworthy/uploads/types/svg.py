@@ -125,6 +125,8 @@ class _Svg:
             raise Rejected(MALFORMED, "A style sheet of the image has elements in it.")
         if local == "style":
             self._style, self._style_length = [], 0
+        if local == "use":
+            _judge_use(attributes)
         references = [name for item in attributes.items() for name in _judge_attribute(*item)]
         self._drawn.start(attributes.get("id"), references)
 
@@ -145,6 +147,13 @@ class _Svg:
                 raise Rejected(TOO_LONG, "A style sheet of the image is too long.")
         elif self._is_section and "<" in text:
             raise _acts("markup that is text to XML only")
+
+
+def _judge_use(attributes: Attributes) -> None:
+    # Without a target it would draw the whole image within itself.
+    for name, text in attributes.items():
+        if local_name(name) == "href" and not text.strip():
+            raise _acts("references to itself")
 
 
 def _judge_attribute(name: str, text: str) -> list[str]:

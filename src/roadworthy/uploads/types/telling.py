@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 from roadworthy.uploads.errors import FileRejected, FileTypeRefused
 from roadworthy.uploads.types.declared import is_unknown
-from roadworthy.uploads.types.filetype import FileType
+from roadworthy.uploads.types.filetype import FileType, Inspector
+from roadworthy.uploads.types.zip_records import END, LOCAL
 
-__all__ = ["identify"]
+__all__ = ["Sighting", "identify"]
 
 
 def identify(head: bytes, declared: str, accept: Sequence[FileType]) -> FileType:
@@ -27,4 +28,46 @@ def identify(head: bytes, declared: str, accept: Sequence[FileType]) -> FileType
     named = [kind for kind in fitting if is_unknown(declared) or kind.is_called(declared)]
     if not named:
         raise FileTypeRefused.contradicted(fitting)
-    return min(named, key=lambda kind: (kind.media_type != declared, kind.breadth))
+    return min(named, key=lambda kind: (kind.breadth and kind.media_type != declared, kind.breadth))
+
+
+class Sighting:
+    """What the first bytes of a file tell, and what judges it from there."""
+
+    def __init__(self, head: bytes, declared: str, accept: Sequence[FileType]) -> None:
+        self._declared = declared
+        kinds = _told_at_the_end(head, accept)
+        if kinds:
+            self.kind = _likeliest(head, declared, kinds)
+            self.inspector: Inspector = kinds[0].together(kinds, self.kind)  # type: ignore[misc] # each has it
+        else:
+            self.kind = identify(head, declared, accept)
+            self.inspector = self.kind.inspector()
+
+    def told(self) -> FileType:
+        """Return what the file is, now that it is whole.
+
+        Raises:
+            FileTypeRefused: 415. It was declared to be of another type.
+        """
+        self.kind = getattr(self.inspector, "kind", self.kind)
+        if not is_unknown(self._declared) and not self.kind.is_called(self._declared):
+            raise FileTypeRefused.contradicted([self.kind])
+        return self.kind
+
+
+def _told_at_the_end(head: bytes, accept: Sequence[FileType]) -> list[FileType]:
+    """Return the types among which only the whole file decides, none where the head does."""
+    fitting = [kind for kind in accept if kind.matches(head)]
+    if any(kind.together is None and not kind.breadth for kind in fitting):
+        return []
+    together = {kind.together for kind in accept if head.startswith((LOCAL, END))}
+    return [kind for kind in accept if kind.together and kind.together in together]
+
+
+def _likeliest(head: bytes, declared: str, kinds: Sequence[FileType]) -> FileType:
+    named = [kind for kind in kinds if is_unknown(declared) or kind.is_called(declared)]
+    fitting = [kind for kind in kinds if kind.matches(head)]
+    if not named:
+        raise FileTypeRefused.contradicted(fitting or kinds)
+    return min(named, key=lambda kind: (kind not in fitting, kind.breadth))

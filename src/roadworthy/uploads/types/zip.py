@@ -11,11 +11,11 @@ Archives in archives are contents like any other: who unpacks them judges them.
 
 from typing import Final
 
+from roadworthy.uploads.types.archive import ArchiveKind, Archives
 from roadworthy.uploads.types.expansion import MAX_EXPANDED, MAX_RATIO
 from roadworthy.uploads.types.filetype import FileType
-from roadworthy.uploads.types.steps import Steps
 from roadworthy.uploads.types.zip_records import END, LOCAL
-from roadworthy.uploads.types.zip_walk import MAX_ENTRIES, MAX_INFLATED, Walk, ZipLimits
+from roadworthy.uploads.types.zip_walk import MAX_ENTRIES, MAX_INFLATED, ZipLimits
 
 __all__ = ["ARCHIVES", "ZIP", "zip_within"]
 
@@ -53,9 +53,10 @@ def zip_within(
         "application/zip",
         ".zip",
         lambda head: head.startswith((LOCAL, END)),
-        lambda: Steps(Walk(limits).read),
+        ArchiveKind(limits),
         aliases=ARCHIVES,
         breadth=1,  # documents of offices are archives, too
+        together=Archives,
     )
 
 

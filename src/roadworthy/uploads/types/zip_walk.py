@@ -91,6 +91,16 @@ class Walk:
         self._unverified = limits.max_inflated
         self._false = Parts(mean_bytes=1024, free=_FREE_FALSE_DESCRIPTORS)
 
+    @property
+    def entries(self) -> int:
+        """How many entries there are."""
+        return self._directory.count
+
+    @property
+    def expanded(self) -> int:
+        """How many bytes they unpack to."""
+        return self._expansion.total
+
     def read(self, source: Pushed) -> Step[None]:
         """Read the entries, the central directory, and the end."""
         while (signature := (yield from source.take(4))) == LOCAL:
