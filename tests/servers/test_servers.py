@@ -124,7 +124,7 @@ def test_a_server_that_is_told_to_end_loses_no_request(kind: Kind, tmp_path):
             assert busy.receive().status == 201
         server.wait(20)
     finally:
-        server.stop(9)
+        server.stop(timeout=20)
 
 
 @pytest.mark.parametrize("kind", [k for k in KINDS if k.drains], ids=lambda kind: kind.name)
@@ -135,7 +135,7 @@ def test_readiness_turns_before_the_socket_closes(kind: Kind, tmp_path):
         eventually(lambda: readiness(server) == 503, seconds=1.4)
         assert server.wait(20) == 0
     finally:
-        server.stop(9)
+        server.stop(timeout=20)
 
 
 @pytest.mark.parametrize("kind", [k for k in KINDS if not k.drains], ids=lambda kind: kind.name)
@@ -144,7 +144,7 @@ def test_a_server_that_cannot_drain_is_named_at_start(kind: Kind, tmp_path):
     try:
         server.wait_for_log(r"ends this server at once: drain=1\.5 s has no effect")
     finally:
-        server.stop(9)
+        server.stop(timeout=20)
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
@@ -160,7 +160,7 @@ def test_a_stream_keeps_no_server_from_ending(kind: Kind, tmp_path):
             assert listener.file.read().endswith(b"0\r\n\r\n") is kind.ends_streams
         assert server.wait(20) == 0
     finally:
-        server.stop(9)
+        server.stop(timeout=20)
 
 
 def readiness(server: Server) -> int:

@@ -69,11 +69,12 @@ class Contract:
     def body(self, scope: Scope, report: Report) -> bytes:
         """Render the body."""
         call: Call = scope[_CALL]
+        root = _root(call.root_path)
         return report.body(
             self.spelling(scope),
-            path=_whole_path(call.root, call.path),
+            path=_whole_path(root, call.path),
             request_id=call.identity,
-            types=call.root + self.types,
+            types=root + self.types,
         )
 
     def headers(self, scope: Scope, report: Report) -> list[tuple[bytes, bytes]]:
@@ -95,12 +96,11 @@ class Contract:
 class Call:
     """One request under a contract, shared by all layers of the application."""
 
-    __slots__ = ("broken", "contract", "identity", "inner", "own", "path", "root", "told")
+    __slots__ = ("broken", "contract", "identity", "inner", "own", "path", "root_path", "told")
 
     def __init__(self, contract: Contract, identity: str, scope: Scope) -> None:
         self.contract, self.identity = contract, identity
-        self.root = _root(scope.get("root_path", ""))
-        """The path that the whole application is served under."""
+        self.root_path: str = scope.get("root_path", "")
         self.path: str = scope["path"]
         self.told: list[BaseException] | None = None
         self.broken: Exception | None = None
@@ -194,6 +194,7 @@ def _call_of(scope: Scope) -> Call:
 
 
 def _root(root: str) -> str:
+    """Return the path that the whole application is served under."""
     return "/" + inner if (inner := root.strip("/")) else ""
 
 
