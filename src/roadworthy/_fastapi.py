@@ -415,11 +415,15 @@ def values_of(route: Any) -> Iterator[tuple[Any, tuple[str, ...], Any]]:
     """
     for where, field in parameters_of(route):
         model = _utils._get_param_model(field)  # noqa: SLF001
-        yield where, () if model else _names_of(field), field._type_adapter.core_schema  # noqa: SLF001
+        yield where, () if model else _names_of(field), _schema_of(field)
     for dependant in (route.dependant, *dependencies_of(route)):
         for field in dependant.body_params:
             alone = field is route.body_field or _utils._get_form_models(field)  # noqa: SLF001
-            yield "body", () if alone else _names_of(field), field._type_adapter.core_schema  # noqa: SLF001
+            yield "body", () if alone else _names_of(field), _schema_of(field)
+
+
+def _schema_of(field: Any) -> Any:
+    return field._type_adapter.core_schema  # noqa: SLF001
 
 
 def _names_of(field: Any) -> tuple[str, ...]:

@@ -108,8 +108,15 @@ def exists(words):
             return has_options("roadworthy.cli", word, rest)
         case [first, *_]:
             local = REPOSITORY / first
-            return Path(first).name in ANYWHERE or local.exists() or shutil.which(first) is not None
+            named = Path(first).name in ANYWHERE
+            return named or local.exists() or is_installed(first)
     return False
+
+
+def is_installed(command):
+    """Return whether a command is on the path, or beside the Python of the tests."""
+    beside = str(Path(sys.executable).parent)
+    return any(shutil.which(command, path=path) is not None for path in (None, beside))
 
 
 def has_options(module, word, rest):

@@ -250,7 +250,9 @@ def test_a_sync_session_that_is_passed_on_is_refused() -> None:
     def legacy() -> Generator[Session]:
         yield Session()
 
-    def passing(session=Depends(legacy, scope="function")):  # type: ignore[no-untyped-def] # noqa: B008
+    from_legacy = Depends(legacy, scope="function")
+
+    def passing(session=from_legacy):  # type: ignore[no-untyped-def]
         return session
 
     with pytest.raises(TypeError, match="AsyncSession"):

@@ -72,7 +72,8 @@ def test_the_log_and_the_observer_hear_of_it_once(path, caplog):
     with TestClient(app, raise_server_exceptions=False) as client:
         client.get(path)
 
-    logged = [r.exc_info[1] for r in caplog.records if r.name == "roadworthy.problems"]  # type: ignore[index]
+    own = [record for record in caplog.records if record.name == "roadworthy.problems"]
+    logged = [record.exc_info[1] for record in own]  # type: ignore[index]
     assert [type(error) for error in heard] == [Boom]
     assert logged == heard
 

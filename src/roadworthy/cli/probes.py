@@ -1,4 +1,4 @@
-"""What tells whether a worker process lives: an application of probes and metrics, or a file."""
+"""Tell whether a worker process lives, by probes over HTTP or by a file."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
@@ -23,9 +23,10 @@ _EVERY: Final = 1.0
 def probe_app(
     parts: list[AbstractAsyncContextManager[Any]], *, on_ready: Callable[[], object]
 ) -> FastAPI:
-    """Return an application that opens a worker's parts, and answers probes and `/metrics`.
+    """Return an application that opens the parts of a worker and answers probes.
 
     `/livez` touches nothing; `/readyz` fails while the heartbeat of jobs reaches no table.
+    `/metrics` is there where the extra `telemetry` is installed.
     """
     health = Health()
     for part in parts:
@@ -59,7 +60,7 @@ async def _told(on_ready: Callable[[], object]) -> AsyncGenerator[None]:
 
 
 class AliveFile:
-    """Touch a file each second for as long as the event loop runs, and remove it at the end."""
+    """Touch a file each second while the event loop runs; remove it at the end."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

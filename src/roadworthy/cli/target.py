@@ -1,4 +1,4 @@
-"""`module:jobs`: find the `Jobs` of an application, and what a worker opens for it."""
+"""`module:jobs`: find the `Jobs` of an application and the parts to open."""
 
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -13,16 +13,18 @@ from roadworthy.jobs import Engine, Jobs
 __all__ = ["HELP", "Parts", "jobs_of", "load", "parts_of"]
 
 Parts: TypeAlias = list[AbstractAsyncContextManager[object]]
+"""What a worker opens, from left to right."""
 
 HELP: Final = (
     "module:name of a Jobs, or of a function without parameters that returns one, or the parts "
     "to open from left to right"
 )
+"""What a target is, for the help of each command that takes one."""
 _SAY: Final = "Type module:name, such as shop.jobs:jobs, of a Jobs(db, tasks=[...])"
 
 
 def load(target: str) -> Sequence[object]:
-    """Return the parts that a target names: a `Jobs`, and what was named to be opened with it.
+    """Return the parts that a target names: a `Jobs`, and those to open with it.
 
     Raises:
         Mistake: There is no such thing, or it is something else.
@@ -42,9 +44,10 @@ def jobs_of(parts: Sequence[object]) -> Jobs:
 
 
 def parts_of(parts: Sequence[object], engine: Engine | None) -> Parts:
-    """Return what a worker opens, with the `Jobs` as one that runs: by `engine`, if one is given.
+    """Return what a worker opens, with the `Jobs` as one that runs.
 
-    For a `Jobs` alone that is its database, then those of its parts that can be opened.
+    It runs by `engine`, if one is given. A `Jobs` alone is opened after its database and
+    those of its parts that can be opened.
     """
     jobs = jobs_of(parts)
     opened: list[object] = list(parts)

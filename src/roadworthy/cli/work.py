@@ -1,4 +1,4 @@
-"""`roadworthy jobs work`: a worker process for any application, and `alive`: its exec probe."""
+"""`roadworthy jobs work` and `alive`: run a worker process, and probe it."""
 
 import asyncio
 import logging

@@ -65,9 +65,9 @@ class Admission:
         """The key after which the next round goes on."""
 
     async def look(self, db: AsyncConnection, now: datetime) -> datetime | None:
-        """Do what `pass_` does where a task has a limit, or something is blocked all the same.
+        """Make a `pass_` where a task has a limit or a job is blocked; else return None.
 
-        Jobs stay blocked when the limit of their task was taken away.
+        Jobs stay blocked when the limit of their task was taken away: they are let go here.
         """
         if self.needed or await anything_blocked(db):
             return await self.pass_(db, now)

@@ -18,7 +18,7 @@ from roadworthy.jobs.task import Task
 from roadworthy.jobs.tiers import Tiers, TimedOut
 from roadworthy.jobs.work import Work
 
-__all__ = ["Attempt", "InProcess", "Reason", "given_to", "job_of"]
+__all__ = ["Attempt", "InProcess", "Reason", "given_to", "job_of", "run_there"]
 
 K = TypeVar("K")
 R = TypeVar("R")

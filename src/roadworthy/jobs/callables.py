@@ -1,4 +1,7 @@
-"""What a task may be besides a function: a `functools.partial`, an object with `__call__`."""
+"""Tell what is called in a task that is no plain function.
+
+A `functools.partial`, or an object with `__call__`.
+"""
 
 import inspect
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What is told of an exception that a task raised: a code, a text, and what a log may print.
+"""`describe`: tell of an exception that a task raised by a code and a text.
 
 Exceptions are the application's, and so is their text: `str()` may raise, return no text,
 or never end. None of that may keep an attempt from being recorded as failed.
@@ -20,7 +20,7 @@ from roadworthy.jobs.tiers import TimedOut
 from roadworthy.jobs.traces import trace_of
 from roadworthy.problems import Problem
 
-__all__ = ["Crash", "Described", "describe", "passes", "run_last"]
+__all__ = ["Crash", "Described", "Untold", "describe", "passes", "run_last"]
 
 _PATIENCE: Final = 1.0
 """Seconds for exceptions to tell their text."""
@@ -40,7 +40,7 @@ class Crash(BaseException):
 
 
 class Untold(Exception):
-    """Stands in the log for an exception whose text never comes."""
+    """Stand in the log for an exception whose text never comes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Described:
 
 
 def passes(error: BaseException) -> bool:
-    """Return whether an exception ends the coroutine that it is in, and not its attempt."""
+    """Return whether an exception ends the coroutine around it, and no attempt."""
     if isinstance(error, Crash):
         return True
     if isinstance(error, asyncio.CancelledError):
@@ -62,7 +62,7 @@ def passes(error: BaseException) -> bool:
 
 
 async def describe(error: BaseException) -> Described:
-    """Return what can be told of an exception, whatever its class does when it is asked."""
+    """Return what can be told of an exception, whatever the code of its class does."""
     name = _name(error)
     text = _text(error) if _is_plain(error) else await _text_in_time(error)
     if text is not None:
@@ -73,7 +73,7 @@ async def describe(error: BaseException) -> Described:
 
 
 def run_last(failure: Failure) -> Failure:
-    """Return a failure that any database can record, where the one that was is refused."""
+    """Return a failure that any database can record, in place of a refused one."""
     code = failure.code if re.fullmatch(r"[A-Z0-9_]{1,100}", failure.code) else "FAILED"
     text = "How it failed could not be recorded; the log has it."
     return Failure(code, text, attempted=failure.attempted)

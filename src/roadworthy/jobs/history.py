@@ -1,4 +1,4 @@
-"""`attempts`: every attempt at a job, those that failed and the one that is under way.
+"""`attempts`: tell of every attempt at a job, failed or still under way.
 
     for attempt in await jobs.attempts(session, job_id):
         print(attempt.attempt, attempt.error_code, attempt.worker)
@@ -58,7 +58,10 @@ class Ended:
     limit_key: str | None = None
 
 
-async def attempts(session: AsyncSession | AsyncConnection, id: str) -> list[AttemptRecord]:  # noqa: A002 - the field's word
+async def attempts(
+    session: AsyncSession | AsyncConnection,
+    id: str,  # noqa: A002 - the field's word
+) -> list[AttemptRecord]:
     """Return the attempts at a job, the first one first; at most the last hundred."""
     return await session.run_sync(lambda tx: _read(connection_of(tx), id))
 

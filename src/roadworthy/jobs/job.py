@@ -139,6 +139,6 @@ class Job:
 
 
 def storable_progress(done: float, note: str) -> tuple[float, str]:
-    """Return how far a job is, as its row can keep it: from 0 to 1, and 200 characters."""
+    """Return how far a job is, as a row can keep that: 0 to 1, and 200 characters."""
     storable = note.encode(errors="replace").decode().replace("\0", "?")
     return min(1.0, max(0.0, float(done))), storable[:200]

@@ -192,7 +192,10 @@ class Ledger:
     async def release(
         self, connection: AsyncConnection, ids: Collection[str], *, begun: Collection[str] = ()
     ) -> int:
-        """Give jobs back that did not end; no attempt is used. Those that had `begun` are noted."""
+        """Give unfinished jobs back to the queue; no attempt is used.
+
+        Those that had `begun` are kept as attempts that ended with `RELEASED`.
+        """
         values = {"attempts": table.c.attempts - 1, **_FREED}
         released = moved("release").where(table.c.worker == self.worker, _among(connection))
         rows = await connection.execute(

@@ -18,7 +18,7 @@ _NOT_PLAIN: Final = str.maketrans({"%": "%25", ":": "%3A"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limit:
-    """Bound how many jobs run at a time, and how many begin in a time, in all workers together.
+    """Bound how many jobs run at a time or begin in a time, over all workers.
 
         @task(limit=Limit(concurrency=1, key=lambda account_id: account_id))
         async def sync(account_id: str) -> None: ...
@@ -59,7 +59,7 @@ class Limit:
         return [] if self.key is None else [n for n in _named(self.key) if n not in parameters]
 
     def key_of(self, task: str, arguments: Mapping[str, Any]) -> str | None:
-        """Return what a job with these arguments is counted by; None where it has no limit."""
+        """Return the key that counts a job with these arguments; None without a limit."""
         found: object = ""
         if self.key is not None:
             found = self.key(**_given(self.key, arguments))

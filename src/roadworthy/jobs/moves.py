@@ -24,7 +24,10 @@ def moved(move: str) -> Update:
 
 
 def target_of(move: str) -> Any:
-    """Return the value of the state after a move: a job with a limit asks for its place anew."""
+    """Return the value of the state after a move.
+
+    A job with a limit that would be queued again is blocked: it asks for its place anew.
+    """
     target = TRANSITIONS[move].target
     if target is not State.QUEUED or move == "admit":
         return target

@@ -88,9 +88,10 @@ class Jobs:
         return self._work
 
     def with_engine(self, engine: Engine | None = None) -> "Jobs":
-        """Return the same as a `Jobs` that runs: for a worker, where the server has `run=False`.
+        """Return a `Jobs` like this one that runs jobs, for a worker.
 
-        By `engine`, or by the one that this was made with.
+        The server may have `run=False`. Jobs run by `engine`, or by the one that this `Jobs`
+        was made with.
         """
         work = self._work
         return Jobs(

@@ -1,4 +1,4 @@
-"""Read arguments as what they were when they were enqueued, however long ago that was."""
+"""`Reader`: read arguments as they were when enqueued, however long ago."""
 
 from typing import Any, cast
 

@@ -13,6 +13,7 @@ from roadworthy.jobs.ledger import Claimed
 __all__ = ["Move", "Recorder", "may_pass"]
 
 Move: TypeAlias = Callable[[AsyncConnection], Awaitable[object]]
+"""Writes one outcome of a job, in the transaction of the connection."""
 
 _FIRST_PAUSE: Final = 0.2
 _LONGEST_PAUSE: Final = 5.0
@@ -32,7 +33,7 @@ _BY_VALUE: Final = ("22", "23")
 
 
 class Recorder:
-    """Record outcomes; what fails because the database is away is tried until it is back."""
+    """Record outcomes; while the database is away, try again until it is back."""
 
     def __init__(self, engine: Callable[[], AsyncEngine]) -> None:
         self._engine = engine

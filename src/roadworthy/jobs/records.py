@@ -184,9 +184,9 @@ async def retry(session: Here, id: str) -> bool:  # noqa: A002
 
 @_checked
 async def key_holder(session: Here, id: str) -> str | None:  # noqa: A002
-    """Return the id of the job that has the unique key of this one: another one, or itself.
+    """Return the id of the job that holds the unique key of this job.
 
-    None where the key is free, or the job has none.
+    That may be this job itself. None where the key is free, or the job has none.
     """
     found = await _fetch(session, _holder_of(id))
     return found[0].id if found else None

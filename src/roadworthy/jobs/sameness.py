@@ -1,4 +1,4 @@
-"""Whether what comes back from JSON is what was sent, where `==` says no and is wrong.
+"""`same`: compare what came back from JSON with what was sent, by moments in time.
 
 PEP 495: times of two zones are never equal while one of them is in an hour that its zone
 has twice, or never. The same moment is the same argument all the same.

@@ -28,7 +28,7 @@ class Schedule(Protocol):
 
 
 def is_schedule(given: object) -> bool:
-    """Return whether something can be a schedule: it has `after(moment)` and a text `spec`."""
+    """Return whether a value has `after(moment)` and a text `spec`, as schedules do."""
     if isinstance(given, type) or not callable(getattr(given, "after", None)):
         return False
     try:

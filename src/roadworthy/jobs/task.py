@@ -9,8 +9,8 @@ await send_confirmation.enqueue(tx, order_id=order.id)  # runs if and only if tx
 import inspect
 import re
 import sys
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Coroutine, Iterable
+from dataclasses import fields
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import (
@@ -18,11 +18,8 @@ from typing import (
     Concatenate,
     Final,
     Generic,
-    Literal,
     ParamSpec,
-    TypeAlias,
     TypeVar,
-    get_args,
     overload,
 )
 
@@ -38,8 +35,9 @@ from roadworthy.jobs.durations import duration, moment
 from roadworthy.jobs.insert import Call, Enqueued, Options, Unique
 from roadworthy.jobs.job import Job
 from roadworthy.jobs.limits import Limit
-from roadworthy.jobs.schedule import Schedule, is_schedule
+from roadworthy.jobs.schedule import Schedule
 from roadworthy.jobs.signals import expect, run_after_commit
+from roadworthy.jobs.terms import Function, RunsOn, Terms, Upgrade, check, check_turn
 from roadworthy.jobs.transactions import session_of, to_await, to_call
 
 __all__ = ["Function", "RunsOn", "Sending", "Task", "Terms", "Upgrade", "task"]
@@ -47,42 +45,12 @@ __all__ = ["Function", "RunsOn", "Sending", "Task", "Terms", "Upgrade", "task"]
 P = ParamSpec("P")
 S = TypeVar("S", bound=AsyncSession)
 
-RunsOn: TypeAlias = Literal["loop", "thread", "cpu"]
-"""Where a task runs: the event loop, a thread, or a worker process."""
-Upgrade: TypeAlias = Callable[[int, dict[str, Any]], dict[str, Any]]
-"""Turns the arguments of an older version into today's."""
-Function: TypeAlias = Callable[..., Awaitable[object] | object]
-"""What can be a task."""
 F = TypeVar("F", bound=Function)
 
-_QUEUE: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _UNIQUE_KEY: Final = re.compile(rf"[^\0\ud800-\udfff]{{1,{insert.MAX_UNIQUE_KEY}}}")
 """What both databases can keep."""
 _NAME: Final = re.compile(r"[^\0\ud800-\udfff]{1,200}")
 """What both databases can keep."""
-_MAX_INTEGER: Final = 2**31 - 1
-_MAX_BYTES: Final = 2**62
-_MAX_PRIORITY: Final = 1440
-"""A day's head start, in minutes."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
-    """How a task is run; the keywords of `task`."""
-
-    attempts: int = 5
-    backoff: Backoff = field(default_factory=Backoff)
-    timeout: timedelta | None = timedelta(minutes=15)
-    runs_on: RunsOn = "loop"
-    priority: int = 0
-    queue: str = "default"
-    unique: Unique | None = None
-    version: int = 1
-    upgrade: Upgrade | None = None
-    schedule: Schedule | None = None
-    max_memory: int | None = 1024**3
-    expires: timedelta | None = None
-    limit: Limit | None = None
 
 
 class Sending(Generic[P]):
@@ -177,7 +145,7 @@ class Task(Sending[P]):
         self.__doc__, self.__wrapped__ = function.__doc__, function
         self.terms = terms
         self.dead_handler: Function | None = None
-        _check(self)
+        check(self.name, function, terms)
 
     def __repr__(self) -> str:
         return f"Task({self.name!r})"
@@ -241,7 +209,7 @@ class Task(Sending[P]):
         """
         if unique_key is not None:
             _check_key(unique_key)
-        _check_terms(
+        check_turn(
             self.terms.priority if priority is None else priority,
             self.terms.queue if queue is None else queue,
         )
@@ -407,73 +375,6 @@ def _refuse_unrun(name: str, function: Function) -> None:
             f"{name} is a {kind}, because it has a `yield`: calling it does nothing. Write it "
             "without, and have it do its work to the end."
         )
-
-
-_KINDS: Final[dict[str, tuple[Callable[[Any], bool], str]]] = {
-    "attempts": (lambda it: isinstance(it, int) and it >= 1, "1 or more: attempts=5"),
-    "backoff": (
-        lambda it: isinstance(it, Backoff),
-        "a Backoff: backoff=Backoff(first=timedelta(seconds=2))",
-    ),
-    "timeout": (
-        lambda it: it is None or (isinstance(it, timedelta) and it > timedelta(0)),
-        "a time, or None for no limit: timeout=timedelta(seconds=30)",
-    ),
-    "priority": (lambda it: isinstance(it, int), "minutes of head start: priority=60"),
-    "queue": (lambda it: isinstance(it, str), "a name: queue='mails'"),
-    "runs_on": (lambda it: it in get_args(RunsOn), "'loop', 'thread' or 'cpu'"),
-    "unique": (
-        lambda it: it is None or it in get_args(Unique),
-        "None, 'queued' or 'unfinished'",
-    ),
-    "version": (
-        lambda it: isinstance(it, int) and 1 <= it <= _MAX_INTEGER,
-        f"1 to {_MAX_INTEGER}: version=2",
-    ),
-    "upgrade": (
-        lambda it: it is None or callable(it),
-        "a function: upgrade=lambda version, arguments: {**arguments}",
-    ),
-    "schedule": (
-        lambda it: it is None or is_schedule(it),
-        "Cron('0 3 * * *', zone='Europe/Berlin') or Every(timedelta(minutes=5))",
-    ),
-    "expires": (
-        lambda it: it is None or (isinstance(it, timedelta) and it > timedelta(0)),
-        "a time from when a job is due, or None: expires=timedelta(minutes=10)",
-    ),
-    "limit": (
-        lambda it: it is None or isinstance(it, Limit),
-        "a Limit: limit=Limit(concurrency=1, key=lambda user_id: user_id)",
-    ),
-    "max_memory": (
-        lambda it: it is None or (isinstance(it, int) and 1 <= it <= _MAX_BYTES),
-        "bytes, or None for no limit: max_memory=512 * 1024**2",
-    ),
-}
-"""What a term has to be, and what to type."""
-
-
-def _check(declared: Task[...]) -> None:
-    terms = declared.terms
-    for name, (fits, what) in _KINDS.items():
-        if not fits(value := getattr(terms, name)):
-            raise ValueError(f"{declared.name}: {name} is {value!r}, and has to be {what}.")
-    if is_async(declared.function) != (terms.runs_on == "loop"):
-        kind = "async def" if terms.runs_on == "loop" else "def"
-        raise TypeError(f"{declared.name} with runs_on={terms.runs_on!r} has to be a `{kind}`.")
-    _check_terms(terms.priority, terms.queue)
-
-
-def _check_terms(priority: object, queue: object) -> None:
-    if not isinstance(priority, int):
-        raise TypeError(f"priority is {priority!r}, and has to be minutes: priority=60.")
-    if not -_MAX_PRIORITY <= priority <= _MAX_PRIORITY:
-        raise ValueError(f"priority is from -{_MAX_PRIORITY} to {_MAX_PRIORITY} minutes.")
-    if not isinstance(queue, str):
-        raise TypeError(f"queue is {queue!r}, and has to be a name: queue='mails'.")
-    if not _QUEUE.fullmatch(queue):
-        raise ValueError("queue has 1 to 64 of the characters A-Z a-z 0-9 _ . -")
 
 
 def _check_key(key: object) -> None:

@@ -1,4 +1,4 @@
-"""`trace_of`: where an exception came from, in types and frames, as it may be kept.
+"""`trace_of`: tell where an exception came from, in types and frames only.
 
 As in the log events that leave the process (`roadworthy.observability`), messages and lines
 of source are left out: both may hold what users have sent. Worker processes load this file
@@ -25,9 +25,10 @@ _CONTEXT: Final = "During handling of the above exception, another exception occ
 
 
 class ToldElsewhere(Exception):
-    """The `__cause__` of what was raised in another process: `trace` is what that one told."""
+    """Stand as the `__cause__` of an exception that was raised in another process."""
 
     trace: str
+    """What that process told of it."""
 
 
 def trace_of(error: BaseException) -> str:

@@ -1,4 +1,4 @@
-"""What may be enqueued in: a transaction of asynchronous SQLAlchemy, or of synchronous.
+"""Take a transaction of SQLAlchemy to enqueue in, and refuse the wrong kind.
 
 A coroutine that nobody awaits does nothing, and a session that cannot be awaited in says
 so too late. So the wrong one of the two is refused where it is passed.
@@ -24,7 +24,9 @@ from sqlalchemy.orm import Session, SessionTransaction, scoped_session, sessionm
 __all__ = ["Async", "Sync", "not_a_database", "session_of", "to_await", "to_call"]
 
 Async: TypeAlias = AsyncSession | AsyncConnection
+"""A transaction that is awaited in."""
 Sync: TypeAlias = Session | Connection
+"""A transaction of synchronous code."""
 
 
 def to_await(tx: object, method: str, sync: str | None = None) -> Async:
@@ -90,7 +92,7 @@ def session_of(tx: object, method: str) -> Session:
 
 
 def not_a_database(given: object) -> str | None:
-    """Return what to write where a database is wanted and something else was given, or None."""
+    """Return what to write in place of a value that is no database, or None."""
     wanted = "Jobs takes a Database or an AsyncEngine"
     make = "Jobs(Database('sqlite:///app.db'), ...) or create_async_engine(...)"
     if isinstance(given, AsyncEngine):

@@ -25,7 +25,10 @@ Form: TypeAlias = Any
 
 
 def argument_key(arguments: Mapping[str, Any], stored: str) -> str:
-    """Return the key of checked arguments, whose JSON is `stored` for those of rare types."""
+    """Return the unique key of checked arguments.
+
+    `stored` is their JSON: the form of a value that has none of its own is taken from there.
+    """
     forms: dict[str, Form] = {}
     for name, value in arguments.items():
         try:

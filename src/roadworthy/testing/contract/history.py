@@ -10,7 +10,7 @@ from roadworthy.jobs import AttemptRecord, State
 from roadworthy.testing.contract.setting import Log, Setting, add, reach
 from roadworthy.testing.contract_tasks import die, fail, fail_on_a_processor, note, wait
 
-__all__ = ["History"]
+__all__ = ["History", "attempts", "rows"]
 
 
 class History(Setting):

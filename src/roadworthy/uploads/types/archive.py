@@ -1,4 +1,4 @@
-"""Which archive a ZIP is: plain, or a document of an office, told by its main part.
+"""Tell which archive a ZIP is: plain, or an office document, by its main part.
 
 What comes first in an archive says little, and its parts come in any order. So a file that
 could be several is walked once, looked into as a document would be, and told at its end. A

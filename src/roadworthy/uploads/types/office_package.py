@@ -1,4 +1,4 @@
-"""`Package`: find the main part of an OOXML file, and its type, wherever they stand.
+"""`Package`: find the main part of an OOXML file and its type, wherever they are.
 
 Nothing is judged here: what cannot be read is no package.
 """

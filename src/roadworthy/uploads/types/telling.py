@@ -39,7 +39,8 @@ class Sighting:
         kinds = _told_at_the_end(head, accept)
         if kinds:
             self.kind = _likeliest(head, declared, kinds)
-            self.inspector: Inspector = kinds[0].together(kinds, self.kind)  # type: ignore[misc] # each has it
+            together = kinds[0].together  # each of them has it
+            self.inspector: Inspector = together(kinds, self.kind)  # type: ignore[misc]
         else:
             self.kind = identify(head, declared, accept)
             self.inspector = self.kind.inspector()

@@ -1,0 +1,125 @@
+"""`Terms`: how a task is run, and what each of these terms may be."""
+
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Final, Literal, TypeAlias, get_args
+
+from roadworthy.jobs.backoff import Backoff
+from roadworthy.jobs.callables import is_async
+from roadworthy.jobs.insert import Unique
+from roadworthy.jobs.limits import Limit
+from roadworthy.jobs.schedule import Schedule, is_schedule
+
+__all__ = ["Function", "RunsOn", "Terms", "Upgrade", "check", "check_turn"]
+
+RunsOn: TypeAlias = Literal["loop", "thread", "cpu"]
+"""Where a task runs: the event loop, a thread, or a worker process."""
+Upgrade: TypeAlias = Callable[[int, dict[str, Any]], dict[str, Any]]
+"""Turns the arguments of an older version into today's."""
+Function: TypeAlias = Callable[..., Awaitable[object] | object]
+"""What can be a task."""
+
+_QUEUE: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_MAX_INTEGER: Final = 2**31 - 1
+_MAX_BYTES: Final = 2**62
+_MAX_PRIORITY: Final = 1440
+"""A day's head start, in minutes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """How a task is run; the keywords of `task`."""
+
+    attempts: int = 5
+    backoff: Backoff = field(default_factory=Backoff)
+    timeout: timedelta | None = timedelta(minutes=15)
+    runs_on: RunsOn = "loop"
+    priority: int = 0
+    queue: str = "default"
+    unique: Unique | None = None
+    version: int = 1
+    upgrade: Upgrade | None = None
+    schedule: Schedule | None = None
+    max_memory: int | None = 1024**3
+    expires: timedelta | None = None
+    limit: Limit | None = None
+
+
+def check(name: str, function: Function, terms: Terms) -> None:
+    """Refuse terms that a task cannot have.
+
+    Raises:
+        ValueError: A term is out of its range; the text names it.
+        TypeError: The function cannot run where `runs_on` says.
+    """
+    for term, (fits, what) in _KINDS.items():
+        if not fits(value := getattr(terms, term)):
+            raise ValueError(f"{name}: {term} is {value!r}, and has to be {what}.")
+    if is_async(function) != (terms.runs_on == "loop"):
+        kind = "async def" if terms.runs_on == "loop" else "def"
+        raise TypeError(f"{name} with runs_on={terms.runs_on!r} has to be a `{kind}`.")
+    check_turn(terms.priority, terms.queue)
+
+
+def check_turn(priority: object, queue: object) -> None:
+    """Refuse a priority or a queue that no job can have.
+
+    Raises:
+        ValueError: One of them is out of its range.
+        TypeError: One of them is of another type.
+    """
+    if not isinstance(priority, int):
+        raise TypeError(f"priority is {priority!r}, and has to be minutes: priority=60.")
+    if not -_MAX_PRIORITY <= priority <= _MAX_PRIORITY:
+        raise ValueError(f"priority is from -{_MAX_PRIORITY} to {_MAX_PRIORITY} minutes.")
+    if not isinstance(queue, str):
+        raise TypeError(f"queue is {queue!r}, and has to be a name: queue='mails'.")
+    if not _QUEUE.fullmatch(queue):
+        raise ValueError("queue has 1 to 64 of the characters A-Z a-z 0-9 _ . -")
+
+
+_KINDS: Final[dict[str, tuple[Callable[[Any], bool], str]]] = {
+    "attempts": (lambda it: isinstance(it, int) and it >= 1, "1 or more: attempts=5"),
+    "backoff": (
+        lambda it: isinstance(it, Backoff),
+        "a Backoff: backoff=Backoff(first=timedelta(seconds=2))",
+    ),
+    "timeout": (
+        lambda it: it is None or (isinstance(it, timedelta) and it > timedelta(0)),
+        "a time, or None for no limit: timeout=timedelta(seconds=30)",
+    ),
+    "priority": (lambda it: isinstance(it, int), "minutes of head start: priority=60"),
+    "queue": (lambda it: isinstance(it, str), "a name: queue='mails'"),
+    "runs_on": (lambda it: it in get_args(RunsOn), "'loop', 'thread' or 'cpu'"),
+    "unique": (
+        lambda it: it is None or it in get_args(Unique),
+        "None, 'queued' or 'unfinished'",
+    ),
+    "version": (
+        lambda it: isinstance(it, int) and 1 <= it <= _MAX_INTEGER,
+        f"1 to {_MAX_INTEGER}: version=2",
+    ),
+    "upgrade": (
+        lambda it: it is None or callable(it),
+        "a function: upgrade=lambda version, arguments: {**arguments}",
+    ),
+    "schedule": (
+        lambda it: it is None or is_schedule(it),
+        "Cron('0 3 * * *', zone='Europe/Berlin') or Every(timedelta(minutes=5))",
+    ),
+    "expires": (
+        lambda it: it is None or (isinstance(it, timedelta) and it > timedelta(0)),
+        "a time from when a job is due, or None: expires=timedelta(minutes=10)",
+    ),
+    "limit": (
+        lambda it: it is None or isinstance(it, Limit),
+        "a Limit: limit=Limit(concurrency=1, key=lambda user_id: user_id)",
+    ),
+    "max_memory": (
+        lambda it: it is None or (isinstance(it, int) and 1 <= it <= _MAX_BYTES),
+        "bytes, or None for no limit: max_memory=512 * 1024**2",
+    ),
+}
+"""What a term has to be, and what to type."""
