@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
-from sqlalchemy import NullPool, event, exc
+from sqlalchemy import Engine, NullPool, event, exc
 from sqlalchemy.engine import URL, Connection, ExceptionContext
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
@@ -22,7 +22,7 @@ from roadworthy.database.sessions import watch_sessions
 from roadworthy.database.sqlite import Sqlite, Synchronous
 from roadworthy.database.statements import run_stale_again
 
-__all__ = ["Engines", "Options"]
+__all__ = ["Engines", "Options", "watch_transactions"]
 
 _FAILED: Final = "roadworthy.failed"
 _MAX_WRITERS: Final = 256
@@ -154,6 +154,13 @@ class Engines:
         return engine
 
 
+def watch_transactions(engine: Engine) -> None:
+    """Refuse the commit of a transaction in which a statement has failed."""
+    event.listen(engine, "commit", _refuse_after_failure)
+    event.listen(engine, "begin", _forget_failure)
+    event.listen(engine, "rollback_savepoint", _forget_failure)
+
+
 async def _dispose(engine: AsyncEngine) -> None:
     """Close the connections of a pool; one whose server hangs is cut off."""
     if engine.dialect.name == "sqlite":
@@ -205,9 +212,7 @@ def _prepare(engine: AsyncEngine, terms: Terms, *, replica: bool = False) -> Non
 def _watch(engine: AsyncEngine) -> None:
     """Know of each statement that failed, so that nothing half-done is committed."""
     event.listen(engine.sync_engine, "handle_error", _note_failure)
-    event.listen(engine.sync_engine, "commit", _refuse_after_failure)
-    event.listen(engine.sync_engine, "begin", _forget_failure)
-    event.listen(engine.sync_engine, "rollback_savepoint", _forget_failure)
+    watch_transactions(engine.sync_engine)
 
 
 def _note_failure(context: ExceptionContext) -> BaseException | None:

@@ -4,7 +4,7 @@ import asyncio
 import inspect
 import logging
 from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from functools import partial
 from types import TracebackType
@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 
 from roadworthy._internal.durations import check_duration, check_size
 from roadworthy.database.engines import Engines, Options
+from roadworthy.database.outer import within_outer
 from roadworthy.database.postgresql import terms_of
 from roadworthy.database.replica import lag
 from roadworthy.database.sqlite import Synchronous
@@ -95,6 +96,8 @@ class Database:
         self._drain = drain.total_seconds()
         self._session_class = session_class
         self._engines: Engines | None = None
+        self._inner: int | None = None
+        """How often it was opened within `rolled_back`; None outside of that."""
         self._units: WeakSet[Unit] = WeakSet()
         self._idle = asyncio.Event()
 
@@ -102,6 +105,9 @@ class Database:
         return f"Database({self.url.render_as_string(hide_password=True)!r})"
 
     async def __aenter__(self) -> "Database":
+        if self._inner is not None:
+            self._inner += 1
+            return self
         if self._engines is not None:
             raise RuntimeError("This Database is open already. Make one for each application.")
         engines = Engines(self.url, self._options, name=self.name)
@@ -117,10 +123,10 @@ class Database:
         traceback: TracebackType | None,
     ) -> None:
         engines = self._opened
-        await self._wait_for_units()
-        for unit in list(self._units):
-            _log.error("The unit of work opened by %s was still open at the end.", unit.place)
-            await unit.abandon()
+        await self._end_units()
+        if self._inner:
+            self._inner -= 1
+            return
         self._engines = None
         await engines.close()
 
@@ -216,6 +222,30 @@ class Database:
             raise_for(error)
             raise
 
+    @asynccontextmanager
+    async def rolled_back(self) -> AsyncGenerator["Database"]:
+        """Have all that is done within undone at the end: `roadworthy.testing.rolled_back`.
+
+        Raises:
+            RuntimeError: It is so already, or a unit of work is open.
+        """
+        if self._inner is not None or self._units:
+            raise RuntimeError(
+                "rolled_back begins where no unit of work is open, and not within another one. "
+                "Leave `async with db.begin()` before."
+            )
+        async with AsyncExitStack() as stack:
+            if self._engines is None:
+                await stack.enter_async_context(self)
+            engines = self._opened
+            self._engines = await stack.enter_async_context(within_outer(engines))
+            self._inner = 0
+            try:
+                yield self
+            finally:
+                await self._end_units()
+                self._inner, self._engines = None, engines
+
     def open_unit(
         self,
         place: str | Callable[[], str],
@@ -255,6 +285,12 @@ class Database:
         self._units.discard(unit)
         if not self._units:
             self._idle.set()
+
+    async def _end_units(self) -> None:
+        await self._wait_for_units()
+        for unit in list(self._units):
+            _log.error("The unit of work opened by %s was still open at the end.", unit.place)
+            await unit.abandon()
 
     async def _wait_for_units(self) -> None:
         self._idle.clear()

@@ -13,6 +13,7 @@ Who writes an engine finds the tests that it has to pass in `roadworthy.testing.
 
 from roadworthy.testing.clock import Clock
 from roadworthy.testing.enqueued import EnqueuedJob, assert_enqueued, enqueued
+from roadworthy.testing.rolled_back import rolled_back
 from roadworthy.testing.worker import Point, Worker
 
-__all__ = ["Clock", "EnqueuedJob", "Point", "Worker", "assert_enqueued", "enqueued"]
+__all__ = ["Clock", "EnqueuedJob", "Point", "Worker", "assert_enqueued", "enqueued", "rolled_back"]
