@@ -224,7 +224,7 @@ class Database:
 
     @asynccontextmanager
     async def rolled_back(self) -> AsyncGenerator["Database"]:
-        """Have all that is done within undone at the end: `roadworthy.testing.rolled_back`.
+        """Undo at the end all that was done within: see `roadworthy.testing`.
 
         Raises:
             RuntimeError: It is so already, or a unit of work is open.

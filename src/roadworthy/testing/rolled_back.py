@@ -1,4 +1,4 @@
-"""`rolled_back`: a test, its requests and its jobs in a transaction that is undone."""
+"""`rolled_back`: a test whose requests and jobs are undone at its end."""
 
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
