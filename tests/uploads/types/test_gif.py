@@ -120,6 +120,27 @@ def test_bytes_after_the_end_are_rejected(more):
     assert verdict(PLAIN + more) == "trailing_data"
 
 
+def packed(width: int, height: int, data: bytes) -> bytes:
+    place = b"\x2c" + struct.pack("<HHHHB", 0, 0, width, height, 0) + b"\2"
+    return screen(width, height) + place + pieces(data) + END
+
+
+@pytest.mark.parametrize(("width", "height"), [(1, 1), (7, 3), (40, 40)])
+def test_more_image_data_than_a_frame_can_have_is_rejected(width, height):
+    most = width * height * 3 + 4
+
+    assert verdict(packed(width, height, b"\x44" * most)) == "taken"
+    assert verdict(packed(width, height, b"\x44" * (most + 1))) == "trailing_data"
+    assert verdict(packed(width, height, b"\x44" * 50_000)) == "trailing_data"
+
+
+@given(st.integers(1, 9), st.integers(1, 9))
+def test_the_least_thrifty_of_encoders_is_taken(width, height):
+    codes = 2 * width * height + 2  # each pixel and the end after a clear code, all of 12 bits
+
+    assert verdict(packed(width, height, bytes(-(-codes * 12 // 8)))) == "taken"
+
+
 @pytest.mark.parametrize("more", judging.OTHER_FILES)
 def test_another_file_after_the_end_is_rejected(more):
     assert verdict(PLAIN + more) != "taken"

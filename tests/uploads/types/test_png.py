@@ -78,7 +78,12 @@ HONEST = {mode: file_of(Image.new(mode, (7, 5))) for mode in MODES} | {
     "animated": animation(),
     "interlaced": interlaced(),
     "transparent": file_of(Image.new("P", (7, 5)), transparency=0),
-    "two IDAT": of_chunks(header(), chunk(b"IDAT", zlib.compress(b"\0\0")[:3]), PIXELS, END),
+    "two IDAT": of_chunks(
+        header(),
+        chunk(b"IDAT", zlib.compress(b"\0\0")[:3]),
+        chunk(b"IDAT", zlib.compress(b"\0\0")[3:]),
+        END,
+    ),
 }
 
 
@@ -256,7 +261,7 @@ def test_any_byte_that_is_flipped_is_noticed():
 
 HOSTILE = {
     "small chunks": chunk(b"tEXt"),
-    "small pixels": chunk(b"IDAT", b"x"),
+    "small pixels": chunk(b"IDAT"),
     "frames": frame(1),
     "small packed texts": chunk(b"zTXt", b"A\0\0" + zlib.compress(b"x")),
     "packed texts": chunk(b"zTXt", b"A\0\0" + zlib.compress(bytes(1000))),

@@ -1,7 +1,8 @@
 """GIF87a and GIF89a, walked block by block to the trailer; nothing follows it.
 
-Pixels are not unpacked: LZW cannot make more of them than the headers say. Comments and what
-applications add are searched twice: as they are in the file, and with their pieces joined.
+Pixels are not unpacked: a frame may have as many bytes as the least thrifty of encoders would
+need for its pixels, and no more. Comments and what applications add are searched twice: as
+they are in the file, and with their pieces joined.
 """
 
 from typing import Final
@@ -9,7 +10,7 @@ from typing import Final
 from roadworthy.uploads.types.canvas import MAX_FRAMES, MAX_PIXELS, MAX_SIDE, Canvas, Parts
 from roadworthy.uploads.types.filetype import FileType, Rejected
 from roadworthy.uploads.types.foreign import ANYWHERE, IN_METADATA, Alone, Foreign
-from roadworthy.uploads.types.reasons import MALFORMED
+from roadworthy.uploads.types.reasons import MALFORMED, TRAILING_DATA
 from roadworthy.uploads.types.steps import Pushed, Step, Steps
 
 __all__ = ["GIF", "gif"]
@@ -24,6 +25,10 @@ _HAS_TABLE: Final = 0x80
 _TABLE_SIZE: Final = 0x07
 _CODE_SIZES: Final = range(2, 9)
 """Bits that LZW begins with: two for one-bit images, too (Appendix F)."""
+_PIXEL_BYTES: Final = 3
+"""A code of 12 bits for each pixel, and one before it that clears the table."""
+_END_BYTES: Final = 4
+"""Both once more, for the code of the end, and what fills the last byte."""
 _MEAN_PIECE: Final = 32
 """All but the last piece of an image have 255 bytes, where encoders do as they should."""
 
@@ -79,10 +84,16 @@ class _Gif:
         yield from self._colours(place[8])
         if (yield from self._byte()) not in _CODE_SIZES:
             raise _malformed("Its pixels are not packed as they should be.")
-        began = self._source.offset
+        yield from self._pixels(width * height)
+
+    def _pixels(self, count: int) -> Step[None]:
+        packed, most = 0, count * _PIXEL_BYTES + _END_BYTES
         while size := (yield from self._piece()):
+            packed += size
+            if packed > most:
+                raise Rejected(TRAILING_DATA, "There is image data beyond the size of a frame.")
             yield from self._source.skip(size)
-        if self._source.offset == began + 1:
+        if not packed:
             raise _malformed("A frame has no pixels.")
 
     def _extension(self) -> Step[None]:

@@ -1,7 +1,7 @@
 """PNG and APNG, walked chunk by chunk (PNG, third edition, §5).
 
-Pixels are not inflated: the header says how many there are. Text and colour profiles are,
-for nothing but their own checksum bounds them.
+The header says how many pixels there are; they are inflated to see that there are no more.
+So are text and colour profiles, for nothing but their own checksum bounds them.
 """
 
 import zlib
@@ -13,6 +13,7 @@ from roadworthy.uploads.stored import MiB
 from roadworthy.uploads.types.canvas import MAX_FRAMES, MAX_PIXELS, MAX_SIDE, Canvas, Parts
 from roadworthy.uploads.types.filetype import Data, FileType, Rejected
 from roadworthy.uploads.types.foreign import ANYWHERE, IN_METADATA, Alone, Foreign
+from roadworthy.uploads.types.png_pixels import Pixels, Work, row_bytes
 from roadworthy.uploads.types.reasons import MALFORMED, TOO_LARGE_INSIDE, UNSUPPORTED
 from roadworthy.uploads.types.steps import Pushed, Step, Steps
 
@@ -43,7 +44,8 @@ def png(
 
     def inspector() -> Alone:
         canvas = Canvas(max_pixels=max_pixels, max_side=max_side, max_frames=max_frames)
-        return Alone(Steps(lambda source: _Png(source, canvas).read()))
+        work = Work(max_pixels)
+        return Alone(Steps(lambda source: _Png(source, canvas, work).read()))
 
     return FileType(
         "image/png",
@@ -62,12 +64,14 @@ class _Chunk:
 
 
 class _Png:
-    def __init__(self, source: Pushed, canvas: Canvas) -> None:
-        self._source, self._canvas = source, canvas
+    def __init__(self, source: Pushed, canvas: Canvas, work: Work) -> None:
+        self._source, self._canvas, self._work = source, canvas, work
         self._parts = Parts(mean_bytes=1024)
         self._metadata = Foreign(IN_METADATA)
         self._inflated = 0
         self._needs_palette = False
+        self._depth = self._colour = self._interlace = 0
+        self._image = self._frames = Pixels(0, work)
         self._seen: set[bytes] = set()
         self._last = b""
 
@@ -87,11 +91,14 @@ class _Png:
         if chunk.name != b"IHDR" or chunk.left != _HEADER_BYTES:
             raise _malformed()
         data = yield from self._take(chunk, _HEADER_BYTES)
-        self._canvas.image(int.from_bytes(data[:4]), int.from_bytes(data[4:8]))
+        width, height = int.from_bytes(data[:4]), int.from_bytes(data[4:8])
+        self._canvas.image(width, height)
         depth, colour, compression, filters, interlace = data[8:]
         if depth not in _DEPTHS.get(colour, ()) or compression or filters or interlace > 1:
             raise _malformed()
         self._needs_palette = colour == _INDEXED
+        self._depth, self._colour, self._interlace = depth, colour, interlace
+        self._image = self._pixels(width, height)
         yield from self._end(chunk)
 
     def _begin(self) -> Step[_Chunk]:
@@ -124,11 +131,11 @@ class _Png:
             yield from self._frame(chunk)
         elif chunk.name == b"fdAT":
             yield from self._take(chunk, _SEQUENCE_BYTES)
-            yield from self._pass(chunk, _ignore)
+            yield from self._pass(chunk, self._counted(self._frames))
         elif chunk.name in _COMPRESSED:
             yield from self._text(chunk)
-        elif chunk.name in {b"IDAT", b"IEND"}:
-            yield from self._pass(chunk, _ignore)
+        elif chunk.name == b"IDAT":
+            yield from self._pass(chunk, self._counted(self._image))
         else:
             yield from self._pass(chunk, self._metadata.look)
 
@@ -141,7 +148,19 @@ class _Png:
         if chunk.left != _FRAME_BYTES:
             raise _malformed()
         data = yield from self._take(chunk, _FRAME_BYTES)
-        self._canvas.frame(int.from_bytes(data[4:8]), int.from_bytes(data[8:12]))
+        width, height = int.from_bytes(data[4:8]), int.from_bytes(data[8:12])
+        self._canvas.frame(width, height)
+        # The frame before the pixels of the image has those, and no frame data of its own.
+        if b"IDAT" in self._seen:
+            self._frames = self._pixels(width, height)
+
+    def _pixels(self, width: int, height: int) -> Pixels:
+        depth, colour, interlaced = self._depth, self._colour, bool(self._interlace)
+        size = row_bytes(width, height, depth=depth, colour=colour, interlaced=interlaced)
+        return Pixels(size, self._work)
+
+    def _counted(self, pixels: Pixels) -> Callable[[Data], None]:
+        return lambda data: pixels.feed(data, offset=self._source.offset)
 
     def _text(self, chunk: _Chunk) -> Step[None]:
         """Inflate what comes after the keyword, and look into it."""
@@ -229,10 +248,6 @@ class _Text:
             raise Rejected(TOO_LARGE_INSIDE, "The texts of the image are too large.")
         self._foreign.look(text)
         return self._inflate.unconsumed_tail
-
-
-def _ignore(_data: Data) -> None:
-    """Pixels are for those who draw them."""
 
 
 def _malformed() -> Rejected:
