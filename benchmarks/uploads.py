@@ -1,9 +1,10 @@
 """Prove what `roadworthy.uploads` promises: `python benchmarks/uploads.py`.
 
-Six parts, each with its tables: `speed` is one large file, `many` fifty at once, both per
+Seven parts, each with its tables: `speed` is one large file, `many` fifty at once, both per
 second of the server's processor time; `memory` is what large, many, stalled and small
 files hold; `refusal` is when a request is refused, and what had been sent and written by
-then; `content` is hostile and honest files that others made; `objects` is an object store.
+then; `content` is hostile and honest files that others made, `producers` those that the
+tests make; `objects` is an object store.
 
 Every peer is a server process of its own: uvicorn with httptools and uvloop, one worker.
 The client is another process, and sends prepared bytes over sockets of 127.0.0.1.
@@ -111,7 +112,19 @@ def refusing(run: Run) -> str:
 
 def judging(run: Run) -> str:
     """## `content`: files that others made"""
-    return _of_another("content", "content_table", run.corpora)
+    return _of_another("content", "content_table", run.corpora, run.folder)
+
+
+def producing(run: Run) -> str:
+    """## `producers`: files of the programs that people use
+
+    The tests make them, with no network: `tests/support/producers.py` has the list. All are
+    honest. A polyglot is one of them with another format after it: a ZIP, a PDF, or a script. Those
+    are the simplest kind; what Mitra and Corkami make is in `content`, which has these files, too.
+    Two files of one format are not counted: of a PDF after a PDF, which looks like an
+    update of the first, all 9 were taken on 2026-11-30, and counting them 9 of 174 polyglots were.
+    """
+    return _of_another("content", "producers_table", run.folder)
 
 
 def storing(run: Run) -> str:
@@ -135,6 +148,7 @@ PARTS: dict[str, Part] = {
     "memory": remembering,
     "refusal": refusing,
     "content": judging,
+    "producers": producing,
     "objects": storing,
 }
 
