@@ -92,3 +92,18 @@ def test_installing_after_the_start_says_so():
 
     with pytest.raises(RuntimeError, match="already started"):
         problems.install(app)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "place"),
+    [
+        ({"status": "409"}, "status is '409'"),
+        ({"status": True}, "status is True"),
+        ({"status": 200}, "status is 200"),
+        ({"status": 503, "headers": {"Retry-After": 5}}, "headers\\['Retry-After'\\] is 5"),
+        ({"status": 409, "detail": 7}, "detail is 7"),
+    ],
+)
+def test_a_problem_that_no_raise_could_send_is_refused_where_it_is_declared(attributes, place):
+    with pytest.raises(TypeError, match=place):
+        type("Declared", (Problem,), attributes)

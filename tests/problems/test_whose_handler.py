@@ -150,3 +150,32 @@ def test_a_crash_that_the_application_answers_is_logged_once(caplog):
         client.get("/crash")
     crashes = [r for r in caplog.records if r.name == "roadworthy.problems" and r.exc_info]
     assert len(crashes) == 1
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["before", "after"])
+@pytest.mark.parametrize("kind", [Exception, 500])
+def test_refusals_in_a_group_are_answered_beside_a_handler_of_crashes(first, kind):
+    class Sold(problems.Problem):
+        """Somebody else has it."""
+
+        status = 409
+
+    app = FastAPI()
+
+    def crash(request: Request, error: Exception) -> JSONResponse:
+        return JSONResponse({"crash": type(error).__name__}, 500)
+
+    if first:
+        app.add_exception_handler(kind, crash)
+    problems.install(app, replace=False)
+    if not first:
+        app.add_exception_handler(kind, crash)
+
+    @app.get("/{what}")
+    async def raise_group(what: str) -> None:
+        raise ExceptionGroup("several", [Sold() if what == "sold" else RuntimeError("a bug")])
+
+    with TestClient(app, raise_server_exceptions=False) as client:
+        assert client.get("/sold").status_code == 409
+        assert client.get("/sold").json()["error"]["code"] == "SOLD"
+        assert client.get("/bug").json() == {"crash": "ExceptionGroup"}

@@ -56,6 +56,7 @@ class Attempt:
         self.completed = False
         """Whether the completion is committed already."""
         self.completing_now = False
+        self._completing = False
         """Whether the transaction that completes the job is being ended."""
         self.told: tuple[float, str] | None = None
         """The last progress that was not written down yet."""
@@ -109,11 +110,20 @@ class Attempt:
         """Open the transaction that completes the job."""
         if self.completed:
             raise RuntimeError(f"{self.task.name}: job.completing() is entered once, at the end.")
-        async with self._transactions, self.work.units.begin() as tx:
-            yield tx
-            self.completing_now = True
-            await self._complete(tx)
-            self.work.checkpoint("committing", self.claimed)
+        if self._completing:  # a second transaction would wait for the first, or undo its work
+            raise RuntimeError(
+                f"{self.task.name} is in the transaction that completes its job already: write "
+                "into that (the parameter tx), and drop job.completing()."
+            )
+        self._completing = True
+        try:
+            async with self._transactions, self.work.units.begin() as tx:
+                yield tx
+                self.completing_now = True
+                await self._complete(tx)
+                self.work.checkpoint("committing", self.claimed)
+        finally:
+            self._completing = False
         self.completed = True
         self.work.checkpoint("committed", self.claimed)
 

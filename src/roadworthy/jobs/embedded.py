@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
+from typing import cast
 
 from roadworthy.jobs.durations import check_times
 from roadworthy.jobs.loop import Limits, Loop
@@ -47,6 +48,7 @@ class Embedded:
         if min(concurrency, threads, processes, transactions, *(queue_limits or {}).values()) < 1:
             raise ValueError("concurrency, threads, processes, transactions, limits: 1 at least.")
         check_times(lease=lease, poll=poll, grace=grace)
+        _check_queues(queues)
         self._limits = Limits(
             at_a_time={"loop": concurrency, "thread": threads, "cpu": processes},
             transactions=transactions,
@@ -98,3 +100,14 @@ class Embedded:
     def has_room(self) -> bool:
         """Whether another job of any tier would run at once."""
         return self._loop is not None and self._loop.has_room
+
+
+def _check_queues(queues: object) -> None:
+    """Refuse what would serve no queue, or one for each letter of a name."""
+    if queues is None:
+        return
+    if isinstance(queues, str) or not isinstance(queues, Sequence):
+        raise TypeError(f"queues is {queues!r}, and has to be a list of names: queues=['default'].")
+    named = cast("Sequence[object]", queues)
+    if not named or not all(isinstance(name, str) and name for name in named):
+        raise ValueError(f"queues is {queues!r}: name one at least, or leave it out to serve all.")

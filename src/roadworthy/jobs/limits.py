@@ -51,6 +51,8 @@ class Limit:
             raise ValueError("per is a time of a day at most: per=timedelta(minutes=1).")
         if self.key is not None and not callable(self.key):
             raise ValueError("key is a function of the task's arguments: key=lambda user_id: ...")
+        if inspect.iscoroutinefunction(self.key):
+            raise TypeError("key is asked while a job is enqueued, and cannot wait: write a def.")
         if self.name is not None and not 0 < len(self.name) <= MAX_LIMIT_KEY:
             raise ValueError(f"name has 1 to {MAX_LIMIT_KEY} characters.")
 
@@ -63,7 +65,19 @@ class Limit:
         found: object = ""
         if self.key is not None:
             found = self.key(**_given(self.key, arguments))
-        return None if found is None else _stored(self.name or task, str(found))
+        return None if found is None else _stored(self.name or task, _text(task, found))
+
+
+def _text(task: str, key: object) -> str:
+    """Return a key as text that is the same for equal keys, in every process."""
+    if type(key).__str__ is object.__str__ and type(key).__repr__ is object.__repr__:
+        if inspect.isawaitable(key):
+            getattr(key, "close", lambda: None)()  # nobody will await it
+        raise TypeError(
+            f"{task}: the key of its limit is a {type(key).__name__}, which has no text of its "
+            "own. Return a str, an int, a UUID, or a tuple of them."
+        )
+    return str(key)
 
 
 def _is_period(value: object) -> bool:

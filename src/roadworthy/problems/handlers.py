@@ -26,6 +26,7 @@ from starlette.responses import Response
 
 from roadworthy._internal.held import held_by
 from roadworthy.problems.answer import call_of, handle
+from roadworthy.problems.translate import is_refusal
 
 __all__ = ["hand_over", "lend", "own_kinds", "register", "tell_of"]
 
@@ -53,7 +54,7 @@ _DEFAULTS: Final = (
 def register(app: Starlette) -> None:
     """Answer in the contract where the application has no handler of its own."""
     for kind in _free(app):
-        app.exception_handlers[kind] = handle
+        app.exception_handlers[kind] = _handle_group if kind is ExceptionGroup else handle
     _keep_own_texts(app)
 
 
@@ -117,13 +118,12 @@ def _is_rendered(kind: Kind) -> bool:
 
 
 def _free(app: Starlette) -> list[type[Exception]]:
-    """Return the kinds that are nobody's: who handles crashes handles groups of them."""
+    """Return the kinds that are nobody's: a status and a class are two names of crashes."""
     own = own_kinds(app)
     if any(kind in _CRASHES for kind in own):
-        own += [ExceptionGroup, Exception]
-        for kind in (ExceptionGroup, Exception):
-            if _is_ours(app.exception_handlers.get(kind)):
-                del app.exception_handlers[kind]
+        own.append(Exception)
+        if _is_ours(app.exception_handlers.get(Exception)):
+            del app.exception_handlers[Exception]
     return [kind for kind in KINDS if kind not in own]
 
 
@@ -131,8 +131,15 @@ def _is_nobodys(handler: object) -> bool:
     return handler in _DEFAULTS or _is_ours(handler)
 
 
+async def _handle_group(request: Request, error: Exception) -> Response:
+    """Answer for a group of refusals; who handles crashes handles all other groups."""
+    if is_refusal(error):
+        return await handle(request, error)
+    raise error
+
+
 def _is_ours(handler: object) -> bool:
-    return handler is handle or isinstance(handler, _Lent)
+    return handler in (handle, _handle_group) or isinstance(handler, _Lent)
 
 
 def _name(kind: Kind) -> str:
@@ -183,11 +190,12 @@ class _Lent:
 
     async def __call__(self, request: Request, error: Exception) -> Response:
         if call_of(request.scope) is not None:
-            return await handle(request, error)
+            answer = _handle_group if isinstance(error, ExceptionGroup) else handle
+            return await answer(request, error)
         if self.default is None:
             raise error
-        answer: Any = self.default(request, error)
-        return cast("Response", await answer if isawaitable(answer) else answer)
+        given: Any = self.default(request, error)
+        return cast("Response", await given if isawaitable(given) else given)
 
 
 class _Theirs:

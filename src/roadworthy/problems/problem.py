@@ -59,6 +59,7 @@ class Problem(HTTPException):
         cls.code = cls.__dict__.get("code") or _code_for(cls.__name__)
         cls.title = cls.__dict__.get("title") or _words(cls.__name__)
         cls._members = (*cls._members, *_own_members(cls))
+        _check(cls)
 
     def __init__(self, **members: Any) -> None:
         self._set_members(members)
@@ -113,6 +114,18 @@ def _own_members(cls: type[Problem]) -> list[str]:
             "Rename it, or drop the annotation to set the class attribute."
         )
     return names
+
+
+def _check(cls: type[Problem]) -> None:
+    """Refuse what each raise would fail for: a status, a text or a header that cannot be sent."""
+    status: object = cls.status
+    if isinstance(status, bool) or not isinstance(status, int) or not 400 <= status <= 599:  # noqa: PLR2004 - errors, RFC 9110 §15.5 and 15.6
+        raise TypeError(f"{cls.__name__}: status is {status!r}. Write a number: status = 409.")
+    texts: dict[str, object] = {"detail": cls.__dict__.get("detail", "")}
+    texts |= {f"headers[{name!r}]": text for name, text in (cls.headers or {}).items()}
+    for place, text in texts.items():
+        if not isinstance(text, str):
+            raise TypeError(f"{cls.__name__}: {place} is {text!r}. Write a text: {str(text)!r}.")
 
 
 def _is_classvar(hint: Any) -> bool:
