@@ -145,7 +145,11 @@ class _Outer:
         if self._at_home != (os.getpid(), asyncio.get_running_loop()):
             raise RuntimeError(_ELSEWHERE)
         await_only(self._take())
-        self.rollback()  # of who was cancelled in the middle of a statement
+        try:
+            self.rollback()  # of who was cancelled in the middle of a statement
+        except BaseException:
+            self.take_back()
+            raise
         return self._raw
 
     def take_back(self) -> None:
