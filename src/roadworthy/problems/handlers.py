@@ -190,8 +190,8 @@ class _Lent:
 
     async def __call__(self, request: Request, error: Exception) -> Response:
         if call_of(request.scope) is not None:
-            answer = _handle_group if isinstance(error, ExceptionGroup) else handle
-            return await answer(request, error)
+            is_group = isinstance(error, ExceptionGroup)
+            return await (_handle_group if is_group else handle)(request, error)
         if self.default is None:
             raise error
         given: Any = self.default(request, error)

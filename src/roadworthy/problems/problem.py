@@ -18,7 +18,7 @@ give the members, and checkers reject a raise with a missing or wrong one.
 import inspect
 import re
 from collections.abc import Mapping
-from typing import Any, ClassVar, dataclass_transform, get_origin, get_type_hints
+from typing import Any, ClassVar, Final, cast, dataclass_transform, get_origin, get_type_hints
 
 from fastapi import HTTPException
 
@@ -116,10 +116,14 @@ def _own_members(cls: type[Problem]) -> list[str]:
     return names
 
 
+_ERRORS: Final = range(400, 600)
+"""Statuses of errors (RFC 9110 §15.5 and §15.6)."""
+
+
 def _check(cls: type[Problem]) -> None:
     """Refuse what each raise would fail for: a status, a text or a header that cannot be sent."""
-    status: object = cls.status
-    if isinstance(status, bool) or not isinstance(status, int) or not 400 <= status <= 599:  # noqa: PLR2004 - errors, RFC 9110 §15.5 and 15.6
+    status = cast("object", cls.status)  # an application may have written anything
+    if isinstance(status, bool) or not isinstance(status, int) or status not in _ERRORS:
         raise TypeError(f"{cls.__name__}: status is {status!r}. Write a number: status = 409.")
     texts: dict[str, object] = {"detail": cls.__dict__.get("detail", "")}
     texts |= {f"headers[{name!r}]": text for name, text in (cls.headers or {}).items()}

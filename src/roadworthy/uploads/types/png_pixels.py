@@ -1,5 +1,6 @@
-"""Pixels of a PNG: inflated to be counted, never to be drawn (PNG, third edition, §7 and §10).
+"""Inflate the pixels of a PNG to count them, never to draw them.
 
+Sections are those of PNG, third edition: §7 and §10.
 A decoder stops where the image is full, so that whatever is packed after the last row is
 seen by nobody: it is refused as bytes after the end of a file are. No pixel is kept.
 """
@@ -36,7 +37,7 @@ _RATIO: Final = 100
 
 
 def row_bytes(width: int, height: int, *, depth: int, colour: int, interlaced: bool) -> int:
-    """Return how many bytes an image of this size inflates to, with the filters of its rows."""
+    """Return how many bytes an image inflates to, with a filter for each row."""
     bits = depth * _SAMPLES[colour]
     passes = _passes(width, height) if interlaced else [(width, height)]
     return sum(high * (1 + (wide * bits + 7) // 8) for wide, high in passes if wide)
