@@ -12,6 +12,7 @@ from typing import Final, Self
 from fastapi import FastAPI
 
 from roadworthy import _fastapi
+from roadworthy._internal.durations import check_duration
 from roadworthy.health import observe
 from roadworthy.health.check import Ask, Check, Standing
 from roadworthy.health.drain import Drain
@@ -56,6 +57,8 @@ class Health:
         token: str | None = None,
         max_lag: timedelta = timedelta(seconds=10),
     ) -> None:
+        check_duration("drain", drain)
+        check_duration("max_lag", max_lag, above_zero=True)
         self.version = version
         self._number = next(_numbers)
         self.started = False
@@ -95,8 +98,10 @@ class Health:
 
         Raises:
             ValueError: The name is taken, or one in `after` has not been added yet.
-            TypeError: `check` is no `async def`.
+            TypeError: `check` is no `async def`, or a time is no `timedelta`.
         """
+        check_duration("timeout", timeout, above_zero=True)
+        check_duration("interval", interval, above_zero=True)
         if name in self._probers:
             raise ValueError(f"There is a check named {name!r} already. Choose another name.")
         if not iscoroutinefunction(check) and not iscoroutinefunction(

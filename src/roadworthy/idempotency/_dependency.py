@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from roadworthy import _fastapi, problems
+from roadworthy._internal.durations import check_duration, check_size
 from roadworthy.idempotency import _answers as answers
 from roadworthy.idempotency._errors import (
     IdempotencyInProgress,
@@ -83,6 +84,11 @@ class Idempotency:
     apart: a key means nothing for another caller, or on another route.
 
     Only answers below 400 are kept. Their `Set-Cookie` is not.
+
+    Raises:
+        TypeError: `session` is no dependency that can keep the promise, or `ttl`, `wait` or
+            `max_bytes` is of another type.
+        ValueError: One of these is out of its range.
     """
 
     def __init__(
@@ -95,6 +101,9 @@ class Idempotency:
         caller: Callable[[Request], str] = by_authorization,
         clock: Callable[[], datetime] = _utc_now,
     ) -> None:
+        check_duration("ttl", ttl, above_zero=True)
+        check_duration("wait", wait)
+        check_size("max_bytes", max_bytes)
         self._source = judge(session)
         self.session, self.ttl, self.wait, self.max_bytes = session, ttl, wait, max_bytes
         self.caller, self.clock = caller, clock

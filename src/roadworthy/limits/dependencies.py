@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from fastapi import Depends, Request, params
 
+from roadworthy._internal.durations import check_duration
 from roadworthy.limits.exchange import Exchange, exchange_of
 from roadworthy.problems import Problem, ServiceUnavailable, raises
 
@@ -17,7 +18,12 @@ def time_limit(time: timedelta, *, problem: type[Problem] = ServiceUnavailable) 
         @app.get("/search", dependencies=[time_limit(timedelta(seconds=2))])
 
     `problem` is answered for who is over it, 503 unless that is another: of 504, say.
+
+    Raises:
+        TypeError: `time` is no `timedelta`.
+        ValueError: It is not above zero.
     """
+    check_duration("time", time, above_zero=True)
     make: Any = problem
 
     @raises(problem)

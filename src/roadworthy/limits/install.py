@@ -6,6 +6,7 @@ from datetime import timedelta
 from fastapi import FastAPI
 
 from roadworthy import _fastapi
+from roadworthy._internal.durations import check_duration, check_size
 from roadworthy.limits.layer import Layer
 from roadworthy.limits.terms import Terms
 from roadworthy.problems import Problem, ServiceUnavailable
@@ -41,7 +42,10 @@ def install(
 
     Raises:
         RuntimeError: The application has already started.
+        TypeError: A time is no `timedelta`, or a number no `int`.
+        ValueError: One of them is below what means anything.
     """
+    _check(time=time, body_idle=body_idle, at_most=at_most)
     terms = Terms(
         time=_seconds(time),
         problem=problem,
@@ -53,6 +57,14 @@ def install(
     if at_most is not None or time is not None:
         every_route_raises(app, *_answers(problem))
     _fastapi.wrap_outermost(app, lambda inner: Layer(inner, terms, owner=app))
+
+
+def _check(*, time: object, body_idle: object, at_most: object) -> None:
+    for name, value in (("time", time), ("body_idle", body_idle)):
+        if value is not None:
+            check_duration(name, value, above_zero=True)
+    if at_most is not None:
+        check_size("at_most", at_most)
 
 
 def _answers(problem: Callable[[], Problem]) -> tuple[type[Problem], ...]:

@@ -1,0 +1,62 @@
+"""What a developer writes wrong is refused where it is written, by the name of the argument."""
+
+from datetime import timedelta
+
+import pytest
+from fastapi import FastAPI
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from roadworthy import limits
+from roadworthy.database import Tx
+from roadworthy.health import Health
+from roadworthy.idempotency import Idempotency
+from roadworthy.jobs import Embedded, Limit, task
+
+MINUTE = timedelta(minutes=1)
+
+
+async def ask() -> None: ...
+
+
+async def wait_for(user: str) -> str:
+    return user
+
+
+class Nameless:
+    """An object whose text is its address."""
+
+
+@pytest.mark.parametrize(
+    ("write", "name"),
+    [
+        (lambda: Idempotency(Tx, ttl=86400), "ttl"),
+        (lambda: Idempotency(Tx, ttl=timedelta(0)), "ttl"),
+        (lambda: Idempotency(Tx, wait=timedelta(seconds=-1)), "wait"),
+        (lambda: Idempotency(Tx, max_bytes="1 MiB"), "max_bytes"),
+        (lambda: limits.install(FastAPI(), time=30), "time"),
+        (lambda: limits.install(FastAPI(), at_most="5"), "at_most"),
+        (lambda: limits.install(FastAPI(), at_most=0), "at_most"),
+        (lambda: limits.install(FastAPI(), body_idle=15), "body_idle"),
+        (lambda: limits.time_limit(5), "time"),
+        (lambda: Health(drain=5), "drain"),
+        (lambda: Health(max_lag=10), "max_lag"),
+        (lambda: Health().add("database", ask, timeout=1), "timeout"),
+        (lambda: Health().add("database", ask, interval=5), "interval"),
+        (lambda: Embedded(queues="default"), "queues"),
+        (lambda: Embedded(queues=[]), "queues"),
+        (lambda: Embedded(queues=[""]), "queues"),
+        (lambda: Limit(concurrency=1, key=wait_for), "key"),
+    ],
+)
+def test_a_wrong_argument_is_named_where_it_is_written(write, name):
+    with pytest.raises((TypeError, ValueError), match=name):
+        write()
+
+
+@pytest.mark.parametrize("key", [lambda: Nameless(), lambda: wait_for("ann")], ids=["object", "coroutine"])
+async def test_a_limit_whose_keys_have_no_text_is_refused_at_enqueueing(key):
+    @task(name="bounded", limit=Limit(concurrency=1, key=key))
+    async def bounded() -> None: ...
+
+    with pytest.raises(TypeError, match="key of its limit"):
+        await bounded.enqueue(AsyncSession())
