@@ -70,9 +70,10 @@ class Limit:
 
 def _text(task: str, key: object) -> str:
     """Return a key as text that is the same for equal keys, in every process."""
-    if type(key).__str__ is object.__str__ and type(key).__repr__ is object.__repr__:
-        if inspect.isawaitable(key):
-            getattr(key, "close", lambda: None)()  # nobody will await it
+    waits = inspect.isawaitable(key)
+    if waits:
+        getattr(key, "close", lambda: None)()  # nobody will await it
+    if waits or (type(key).__str__ is object.__str__ and type(key).__repr__ is object.__repr__):
         raise TypeError(
             f"{task}: the key of its limit is a {type(key).__name__}, which has no text of its "
             "own. Return a str, an int, a UUID, or a tuple of them."
