@@ -6,9 +6,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from functools import partial
-from typing import Any, Final, TypeAlias
-
-from sqlalchemy.ext.asyncio import AsyncConnection
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from roadworthy import jobs
 from roadworthy.cli import database
@@ -17,6 +15,9 @@ from roadworthy.cli.text import age, as_json, moment, printable, table, tell, wr
 from roadworthy.database import Database
 from roadworthy.jobs import AttemptRecord, JobRecord, State, Stats
 from roadworthy.jobs.states import TRANSITIONS
+
+if TYPE_CHECKING:  # where SQLAlchemy is absent, roadworthy.jobs is who says what to install
+    from sqlalchemy.ext.asyncio import AsyncConnection
 
 __all__ = ["add_to"]
 
@@ -199,7 +200,7 @@ async def _change(db: Database, ids: Sequence[str], change: Change, done: str, r
     return 1 if refused else 0
 
 
-async def _why_not(connection: AsyncConnection, id_: str, change: Change, refusal: str) -> str:
+async def _why_not(connection: "AsyncConnection", id_: str, change: Change, refusal: str) -> str:
     """Return why a job could not be changed."""
     record = await jobs.get(connection, id_)
     if record is None:
