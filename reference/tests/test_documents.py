@@ -341,8 +341,8 @@ def test_a_length_that_is_too_large_is_refused_before_any_byte(depot: Any) -> No
         (b"{}", "application/json", 415, "UNSUPPORTED_MEDIA_TYPE"),
         (b"a=b", "application/x-www-form-urlencoded", 415, "UNSUPPORTED_MEDIA_TYPE"),
         (
-            EMPTY,
-            *("multipart/form-data; boundary=b", 422, "FILE_REJECTED"),
+            EMPTY,  # an input of a form that was left empty: no file
+            *("multipart/form-data; boundary=b", 422, "VALIDATION_FAILED"),
         ),
         (
             b'--b\r\nContent-Disposition: form-data; name="other"\r\n\r\nx\r\n--b--\r\n',
