@@ -170,8 +170,8 @@ def test_an_order_worth_more_than_money_can_hold_is_refused(
         ({"lines": [{"item_id": "a\x00", "quantity": 1}]}, "/lines/0/item_id"),
         ({"lines": [{"item_id": "", "quantity": 1}]}, "/lines/0/item_id"),
         ({"lines": [{"item_id": "a"}]}, "/lines/0/quantity"),
-        ({"lines": [{"item_id": "a", "quantity": 1, "price": 0}]}, "/lines/0"),
-        ({"status": "paid"}, ""),
+        ({"lines": [{"item_id": "a", "quantity": 1, "price": 0}]}, "/lines/0/price"),
+        ({"status": "paid"}, "/status"),
     ],
 )
 def test_an_order_that_does_not_fit_is_refused_and_named(

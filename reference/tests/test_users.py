@@ -145,7 +145,7 @@ def test_a_user_that_can_be_none_is_refused(client: httpx.Client, name: str) -> 
         ({"action": "a\nb"}, "/action"),
         ({"action": "a\n"}, "/action"),
         ({"action": "\ud800"}, "/action"),
-        ({"action": "login", "at": "2020-01-01T00:00:00Z"}, ""),
+        ({"action": "login", "at": "2020-01-01T00:00:00Z"}, "/at"),
     ],
 )
 def test_an_action_that_does_not_fit_is_refused_and_named(
