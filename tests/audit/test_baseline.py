@@ -59,3 +59,31 @@ def test_writing_again_changes_no_byte_and_forgets_what_is_mended(project):
 def change(project, before, after):
     file = project.folder / "shop.py"
     file.write_text(file.read_text().replace(before, after))
+
+
+def test_a_function_that_moves_to_another_file_brings_nothing_new(project):
+    project.write("more.py", "x = 1\n")
+    project.run("--write-baseline", "known.json")
+    project.write("more.py", (project.folder / "shop.py").read_text())
+    project.write("shop.py", "x = 1\n")
+
+    assert project.found("--baseline", "known.json") == []
+
+
+def test_a_copy_of_a_function_is_new_though_the_first_one_was_mended(project):
+    project.run("--write-baseline", "known.json")
+    project.write("more.py", (project.folder / "shop.py").read_text())
+    change(project, "session.commit()", "pass")
+
+    assert project.found("--baseline", "known.json") == [("RW201", "more.py", 9)]
+
+
+def test_a_baseline_of_the_first_version_is_read(project):
+    project.run("--write-baseline", "known.json")
+    file = project.folder / "known.json"
+    written = json.loads(file.read_text())
+    for entry in written["findings"]:
+        del entry["content"]
+    file.write_text(json.dumps({**written, "version": 1}))
+
+    assert project.found("--baseline", "known.json") == []

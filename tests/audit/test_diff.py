@@ -90,3 +90,23 @@ def test_without_git_there_is_no_diff(committed, tmp_path):
 def change(project, before, after):
     file = project.folder / "shop.py"
     file.write_text(file.read_text().replace(before, after))
+
+
+@pytest.mark.parametrize("target", ["shop.py", "more.py"])
+def test_a_function_that_has_moved_has_not_changed(committed, target):
+    source = (committed.folder / "shop.py").read_text()
+    first, last = source.index("def get_session"), source.index("@app.post")
+    function, rest = source[first:last], source[:first] + source[last:]
+    imported = "" if target == "shop.py" else "from more import get_session\n"
+    committed.write("shop.py", imported + rest.replace("app =", f"x = 1\n" * 30 + "app ="))
+    file = committed.folder / target
+    file.write_text((file.read_text() if file.exists() else "") + "\n\n" + function)
+
+    assert committed.found("--diff", "HEAD") == []
+
+
+def test_a_copy_of_a_function_has_changed(committed):
+    source = (committed.folder / "shop.py").read_text()
+    committed.write("more.py", source)
+
+    assert committed.found("--diff", "HEAD") == [("RW201", "more.py", 9)]

@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Final
 
 from roadworthy.audit.finding import Finding
 from roadworthy.audit.refusal import CannotRun
+from roadworthy.audit.run.definitions import definitions_in
 
 __all__ = ["Changes", "changes_since"]
 
@@ -21,10 +23,15 @@ _DIFF: Final = (
 
 @dataclass(slots=True)
 class Changes:
-    """The lines that were added or changed; a file that is new has changed as a whole."""
+    """The lines that were added or changed; a file that is new has changed as a whole.
+
+    A function that stands elsewhere, as it was, has not changed.
+    """
 
     lines: dict[Path, list[range]] = field(default_factory=dict[Path, list[range]])
     new: set[Path] = field(default_factory=set[Path])
+    moved: dict[Path, list[range]] = field(default_factory=dict[Path, list[range]])
+    """The lines of functions that were there before, and not more often."""
 
     def touch(self, finding: Finding, *, root: Path) -> bool:
         """Return whether a finding, or a step on its way, is in a changed line."""
@@ -33,6 +40,8 @@ class Changes:
         return any(self._has(root / step.path, step.line, step.line) for step in finding.flow)
 
     def _has(self, path: Path, first: int, last: int) -> bool:
+        if any(first in one and last in one for one in self.moved.get(path, ())):
+            return False
         if path in self.new:
             return True
         return any(one.start <= last and first < one.stop for one in self.lines.get(path, ()))
@@ -49,12 +58,46 @@ def changes_since(revision: str, *, at: Path) -> Changes:
     """
     top = Path(_git(at, "rev-parse", "--show-toplevel").strip())
     changes = Changes()
-    text = _git(top, *_DIFF, _parted(top, revision), "--")
+    start = _parted(top, revision)
+    text = _git(top, *_DIFF, start, "--")
     for path, lines in _changed(text):
         changes.lines.setdefault(top / path, []).append(lines)
     untracked = _git(top, "ls-files", "--others", "--exclude-standard", "-z")
     changes.new |= {top / name for name in untracked.split("\0") if name}
+    changes.moved = _moved(_before(top, start), [*changes.lines, *changes.new])
     return changes
+
+
+def _before(top: Path, revision: str) -> Counter[tuple[str, str]]:
+    """Return the functions of the changed files as they were, by name and text."""
+    listed = _git(top, "diff", "--no-renames", "--name-only", "--diff-filter=MD", "-z", revision)
+    names = [name for name in listed.split("\0") if name.endswith(".py")]
+    found: Counter[tuple[str, str]] = Counter()
+    for name in names:
+        for one in definitions_in(_git(top, "show", f"{revision}:{name}").encode()):
+            found[one.name, one.text] += 1
+    return found
+
+
+def _moved(before: Counter[tuple[str, str]], files: Sequence[Path]) -> dict[Path, list[range]]:
+    """Return the lines of functions that the files had before, in whichever of them."""
+    now = {path: definitions_in(_bytes(path)) for path in files if path.suffix == ".py"}
+    counts = Counter((one.name, one.text) for found in now.values() for one in found)
+    return {
+        path: [
+            range(one.first, one.last + 1)
+            for one in found
+            if counts[one.name, one.text] <= before[one.name, one.text]
+        ]
+        for path, found in now.items()
+    }
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes() if path.is_file() else b""
+    except OSError:
+        return b""
 
 
 def _parted(top: Path, revision: str) -> str:

@@ -40,6 +40,10 @@ class Confidence(_Ordered):
     """At least 19 of 20."""
 
 
+def _hash(*parts: str) -> str:
+    return sha256("\0".join(parts).encode()).hexdigest()[:32]
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """One place on the way from the request to the mistake."""
@@ -81,8 +85,12 @@ class Finding:
     @property
     def fingerprint(self) -> str:
         """Return what stays the same when lines move or the file is reformatted."""
-        parts = (self.rule, self.path, self.where, self.code)
-        return sha256("\0".join(parts).encode()).hexdigest()[:32]
+        return _hash(self.rule, self.path, self.where, self.code)
+
+    @property
+    def content(self) -> str:
+        """Return what stays the same also when its function moves to another file."""
+        return _hash(self.rule, self.where, self.code)
 
     def as_json(self) -> Mapping[str, Any]:
         """Return the members that reports in JSON have."""

@@ -1,20 +1,20 @@
 """What stops the event loop: calls that wait, in code that runs on it."""
 
 import ast
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import Final
 
 from roadworthy.audit.effects import Effect, blocking
 from roadworthy.audit.finding import Step
 from roadworthy.audit.module import Function
 from roadworthy.audit.once import is_once
-from roadworthy.audit.reach import Reached, callee, inner_functions, reach, steps
+from roadworthy.audit.reach import Reached, callee, calls, inner_functions, reach, steps
 from roadworthy.audit.routes import Route
 from roadworthy.audit.taken import is_taken
 from roadworthy.audit.values import dotted
 
-__all__ = ["Stall", "on_loop", "stalls"]
+__all__ = ["Stall", "on_loop", "once_a_call", "stalls"]
 
 _CACHES: Final = ("cache", "lru_cache", "cached", "cached_property", "alru_cache")
 
@@ -63,14 +63,42 @@ def stalls(function: Function) -> tuple[Stall, ...]:
     return known
 
 
+def once_a_call(found: Iterable[Stall]) -> Iterator[Stall]:
+    """Yield the first stall behind each call: the others have the same mend."""
+    seen: set[int] = set()
+    for stall in found:
+        call = id(stall.first.call.node)
+        if call not in seen:
+            seen.add(call)
+            yield stall
+
+
 def _stalls(function: Function) -> Iterator[Stall]:
     for one in inner_functions(function):
         if not one.is_async:
             continue
-        for reached in reach(one, counts=_runs_here):
-            effect = blocking(reached)
-            if effect is not None:
-                yield Stall(one, reached, effect)
+        found = [
+            Stall(one, reached, effect)
+            for reached in reach(one, counts=_runs_here)
+            if (effect := blocking(reached)) is not None
+        ]
+        yield from found
+        yield from _again(one, found)
+
+
+def _again(function: Function, found: list[Stall]) -> Iterator[Stall]:
+    """Yield the stalls behind further calls of helpers, each of which was followed once."""
+    behind: dict[int, Stall] = {}
+    for stall in found:
+        helper = callee(stall.first)
+        if helper is not None:
+            behind.setdefault(id(helper), stall)
+    known = {id(stall.first.call.node) for stall in found}
+    for call in calls(function) if behind else ():
+        stall = behind.get(id(callee(call)))
+        if stall is not None and id(call.call.node) not in known and _runs_here(call):
+            chain = (call, *stall.reached.chain[1:])
+            yield Stall(function, replace(stall.reached, chain=chain), stall.effect)
 
 
 def _runs_here(reached: Reached) -> bool:

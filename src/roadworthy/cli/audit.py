@@ -51,6 +51,8 @@ def _add_reports(parser: ArgumentParser) -> None:
     group = parser.add_argument_group("what is said")
     says = f"{', '.join(_FORMATS)}; may be given again, the others with a file"
     group.add_argument("--format", metavar="NAME[=FILE]", action="append", default=[], help=says)
+    says = "every place; else ten of each rule are shown, and the others counted"
+    group.add_argument("--all", action="store_true", help=says)
     group.add_argument("--statistics", action="store_true", help="counts by rule")
     group.add_argument("--checklist", action="store_true", help="eight questions and answers")
     group.add_argument("--explain", metavar="RULE", help="all that is known of a rule")

@@ -16,6 +16,8 @@ from roadworthy.audit.refusal import CannotRun
 from roadworthy.audit.report import FORMATS
 from roadworthy.audit.report.colours import colours_for
 from roadworthy.audit.report.counts import statistics
+from roadworthy.audit.report.groups import MOST
+from roadworthy.audit.report.markdown import markdown
 from roadworthy.audit.report.summary import summary
 from roadworthy.audit.report.text import text
 from roadworthy.cli.progress import Progress
@@ -81,7 +83,7 @@ def run(chosen: Namespace, wished: Wish, outputs: Outputs, progress: Progress) -
     if chosen.write_baseline:
         return _write_baseline(Path(chosen.write_baseline), inspection)
     for name, file in outputs:
-        _say(_report(name, file, inspection, counts=chosen.statistics), file)
+        _say(_report(name, file, inspection, chosen), file)
     if all(file is not None for _, file in outputs):
         tell(list(summary(inspection))[-1])
     return 1 if inspection.findings else 0
@@ -108,12 +110,15 @@ def _write_baseline(file: Path, inspection: Inspection) -> int:
     return 0
 
 
-def _report(name: str, file: Path | None, inspection: Inspection, *, counts: bool) -> str:
+def _report(name: str, file: Path | None, inspection: Inspection, chosen: Namespace) -> str:
+    most = None if chosen.all else MOST
+    if name == "markdown":
+        return markdown(inspection, most=most)
     if name != "text":
         return FORMATS[name](inspection)
-    if counts:
+    if chosen.statistics:
         return statistics(inspection)
-    return text(inspection, colours=None if file else colours_for(sys.stdout))
+    return text(inspection, colours=None if file else colours_for(sys.stdout), most=most)
 
 
 def _say(report: str, file: Path | None) -> None:

@@ -4,20 +4,20 @@ from collections.abc import Iterator, Sequence
 
 from roadworthy.audit.finding import Finding
 from roadworthy.audit.inspection import Inspection
-from roadworthy.audit.report.groups import Group, groups_of
+from roadworthy.audit.report.groups import MOST, Group, groups_of
 from roadworthy.audit.report.summary import summary
 
 __all__ = ["markdown"]
 
 
-def markdown(inspection: Inspection) -> str:
-    """Return a table of what was found, then the findings of each rule."""
+def markdown(inspection: Inspection, *, most: int | None = MOST) -> str:
+    """Return a table of what was found, then so many places of each rule, or all."""
     groups = groups_of(inspection)
     lines = ["## Roadworthy", "", *summary(inspection)]
     if groups:
         lines += ["", *_table(groups)]
     for group in groups:
-        lines += ["", *_section(group)]
+        lines += ["", *_section(group, most)]
     return "\n".join(lines)
 
 
@@ -29,13 +29,15 @@ def _table(groups: Sequence[Group]) -> Iterator[str]:
         yield f"| {name} | {one.rule.severity} | {len(one.findings)} | {_cell(one.rule.summary)} |"
 
 
-def _section(group: Group) -> Iterator[str]:
+def _section(group: Group, most: int | None) -> Iterator[str]:
     yield f"### {group.rule.code} {group.rule.name}"
     yield ""
-    for finding in group.findings:
+    for finding in group.places(most):
         yield f"- {_code(f'{finding.path}:{finding.line}')}{_in(finding)}: {finding.message}"
         for step in finding.flow:
             yield f"  - {_code(f'{step.path}:{step.line}')} {step.message}"
+    if others := group.others(most):
+        yield f"- {others}"
     yield ""
     yield f"**Mend**: {group.rule.mend}"
 

@@ -11,7 +11,7 @@ from roadworthy.audit.finding import Finding, Severity
 from roadworthy.audit.fixes import KNOWN
 from roadworthy.audit.inspection import Inspection
 from roadworthy.audit.report.colours import Colours
-from roadworthy.audit.report.groups import Group, groups_of
+from roadworthy.audit.report.groups import MOST, Group, groups_of
 from roadworthy.audit.report.summary import summary
 
 __all__ = ["described", "text"]
@@ -20,9 +20,12 @@ _WIDTH: Final = 96
 _PAINT: Final = {Severity.HIGH: "red", Severity.MEDIUM: "yellow", Severity.LOW: "blue"}
 
 
-def text(inspection: Inspection, *, colours: Colours | None = None) -> str:
-    """Return what was found, the gravest first, and a last line with the counts."""
-    page = _Page(inspection.root, colours or Colours(used=False))
+def text(inspection: Inspection, *, colours: Colours | None = None, most: int | None = MOST) -> str:
+    """Return what was found, the gravest first, and a last line with the counts.
+
+    Of each rule so many places are shown; `None` shows all.
+    """
+    page = _Page(inspection.root, colours or Colours(used=False), most)
     groups = groups_of(inspection)
     lines = [line for group in groups for line in page.group(group)]
     *before, last = summary(inspection)
@@ -31,7 +34,7 @@ def text(inspection: Inspection, *, colours: Colours | None = None) -> str:
 
 def described(finding: Finding, *, root: Path) -> str:
     """Return all that is said of one finding."""
-    page = _Page(root, Colours(used=False))
+    page = _Page(root, Colours(used=False), None)
     lines = [*page.finding(finding, ""), *_wrapped(f"Mend: {finding.mend}", "  ")]
     return "\n".join([f"{finding.rule} {finding.name}  {finding.severity}", *lines])
 
@@ -40,6 +43,7 @@ def described(finding: Finding, *, root: Path) -> str:
 class _Page:
     root: Path
     colours: Colours
+    most: int | None
 
     def group(self, group: Group) -> Iterator[str]:
         """Yield what a rule has found."""
@@ -53,9 +57,12 @@ class _Page:
             yield f"  Fix:  roadworthy audit {option} --select {rule.code}  ({fixable} fixable)"
         yield ""
         said = ""
-        for finding in group.findings:
+        for finding in group.places(self.most):
             yield from self.finding(finding, said)
             said = finding.message
+        if others := group.others(self.most):
+            yield from _wrapped(others, "  ")
+            yield ""
 
     def finding(self, finding: Finding, said: str) -> Iterator[str]:
         """Yield a place, its code, what happens unless just said, and the way."""

@@ -2,7 +2,6 @@
 
 import ast
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Final
 
 from roadworthy.audit import caught, error_text, handlers, verdicts
@@ -21,8 +20,6 @@ __all__ = ["RULE"]
 
 
 _OWN: Final = 500
-_MANY: Final = 3
-"""From so many places in a file on, one stands for all: they have one cause and one mend."""
 
 
 def _check(module: Module) -> Iterator[Hit]:
@@ -35,22 +32,7 @@ def _check(module: Module) -> Iterator[Hit]:
         for hit in _of_clause(handler, function)
     ]
     yield from _of_handlers(module)
-    yield from _gathered(sorted(found, key=lambda hit: hit.place.line))
-
-
-def _gathered(found: list[Hit]) -> Iterator[Hit]:
-    """Show the first of many like it in a file; the others are there where asked for."""
-    alike: dict[str, list[Hit]] = {}
-    for hit in found:
-        kind = "" if hit.confidence is Confidence.LOW else hit.message.partition(" goes into ")[2]
-        alike.setdefault(kind, []).append(hit)
-    for kind, hits in alike.items():
-        if not kind or len(hits) <= _MANY:
-            yield from hits
-            continue
-        more = f" {len(hits) - 1} more in this file do so, too (--confidence low shows them)."
-        yield replace(hits[0], message=hits[0].message + more)
-        yield from (replace(hit, confidence=Confidence.LOW) for hit in hits[1:])
+    yield from sorted(found, key=lambda hit: hit.place.line)
 
 
 def _of_clause(handler: Handler, function: Function) -> Iterator[Hit]:

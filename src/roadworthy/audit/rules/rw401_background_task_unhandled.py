@@ -14,7 +14,6 @@ __all__ = ["RULE"]
 
 
 def _check(function: Function) -> Iterator[Hit]:
-    """Find the first such task of a function: where one is not handled, none is."""
     for task in tasks(function):
         runs = task.function
         failing = _library(task) if runs is None else first_unhandled(runs)
@@ -28,7 +27,6 @@ def _check(function: Function) -> Iterator[Hit]:
                 confidence=Confidence.MEDIUM,
                 flow=() if runs is None else steps(failing, f"{runs.name}() is the task", runs),
             )
-            return
 
 
 def _library(task: Task) -> Reached | None:

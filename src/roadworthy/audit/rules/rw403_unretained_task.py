@@ -27,16 +27,15 @@ def _check(module: Module) -> Iterator[Hit]:
     for scope in scopes:
         if isinstance(scope, Function) and scope.name == "__del__":
             continue  # nobody is left to hold it
-        found = [one for one in scope.flow.calls if _is_left(one) and _starts(one, scope)]
-        if found:
-            more = f" ({len(found) - 1} more in the same function)" if len(found) > 1 else ""
-            yield Hit(
-                place=module.place(found[0].node, scope),
-                message=(
-                    "Nothing holds this task: Python may drop it before it has run to its "
-                    f"end, and nobody sees its error{more}."
-                ),
-            )
+        for call in scope.flow.calls:
+            if _is_left(call) and _starts(call, scope):
+                yield Hit(place=module.place(call.node, scope), message=_MESSAGE)
+
+
+_MESSAGE: Final = (
+    "Nothing holds this task: Python may drop it before it has run to its end, and nobody sees "
+    "its error."
+)
 
 
 def _is_left(call: Call) -> bool:
@@ -97,7 +96,7 @@ async def count() -> None:
 def start_counting() -> None:
     loop = asyncio.get_event_loop()
     loop.create_task(count())  # found
-    _ = asyncio.ensure_future(count())
+    _ = asyncio.ensure_future(count())  # found
 
 @router.post("/counters")
 async def add_counter():

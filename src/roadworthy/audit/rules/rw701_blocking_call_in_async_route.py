@@ -6,36 +6,33 @@ from typing import Final
 from roadworthy.audit.finding import Confidence, Severity
 from roadworthy.audit.routes import Route
 from roadworthy.audit.rule import Example, Hit, Rule
-from roadworthy.audit.stalls import Stall, on_loop, stalls
+from roadworthy.audit.stalls import Stall, on_loop, once_a_call, stalls
 
 __all__ = ["RULE"]
 
 
 def _check(route: Route) -> Iterator[Hit]:
     for function in on_loop(route):
-        found = [one for one in stalls(function) if one.is_direct and _counts(one)]
-        if found:
-            first = found[0]
+        for stall in once_a_call(one for one in stalls(function) if _counts(one)):
             yield Hit(
-                place=first.function.place(first.reached.call.node),
-                message=_message(first, len(found) - 1),
-                confidence=_confidence(first),
+                place=stall.function.place(stall.reached.call.node),
+                message=_message(stall),
+                confidence=_confidence(stall),
             )
 
 
 def _counts(stall: Stall) -> bool:
-    return stall.effect.kind != "database"  # which RW703 finds
+    return stall.is_direct and stall.effect.kind != "database"  # which RW703 finds
 
 
 def _confidence(stall: Stall) -> Confidence:
     return Confidence.MEDIUM if stall.effect.kind == "files" else Confidence.HIGH
 
 
-def _message(stall: Stall, more: int) -> str:
-    others = f" ({more} more in the same function)" if more else ""
+def _message(stall: Stall) -> str:
     return (
         f"{stall.text} {stall.effect.said} on the event loop: until it returns, "
-        f"no other request is answered{others}."
+        "no other request is answered."
     )
 
 
@@ -65,7 +62,7 @@ parcels = requests.Session()
 @router.get("/parcels/{number}")
 async def parcel(number: int):
     while (answer := parcels.get(f"https://parcels.example/{number}")).status_code == 202:  # found
-        time.sleep(1)
+        time.sleep(1)  # found
     return answer.json()
 """)
 

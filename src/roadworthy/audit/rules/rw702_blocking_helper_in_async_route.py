@@ -6,7 +6,7 @@ from typing import Final
 from roadworthy.audit.finding import Confidence, Severity
 from roadworthy.audit.routes import Route
 from roadworthy.audit.rule import Example, Hit, Rule
-from roadworthy.audit.stalls import Stall, on_loop, stalls
+from roadworthy.audit.stalls import Stall, on_loop, once_a_call, stalls
 
 __all__ = ["RULE"]
 
@@ -15,19 +15,17 @@ _NEAR: Final = 2
 
 def _check(route: Route) -> Iterator[Hit]:
     for function in on_loop(route):
-        found = [one for one in stalls(function) if not one.is_direct and _counts(one)]
-        if found:
-            first = found[0]
+        for stall in once_a_call(one for one in stalls(function) if _counts(one)):
             yield Hit(
-                place=first.function.place(first.first.call.node),
-                message=_message(first),
-                confidence=_confidence(first),
-                flow=first.flow(f"{function.name}() runs on the event loop"),
+                place=stall.function.place(stall.first.call.node),
+                message=_message(stall),
+                confidence=_confidence(stall),
+                flow=stall.flow(f"{function.name}() runs on the event loop"),
             )
 
 
 def _counts(stall: Stall) -> bool:
-    return stall.effect.kind != "database"  # which RW703 finds
+    return not stall.is_direct and stall.effect.kind != "database"  # which RW703 finds
 
 
 def _confidence(stall: Stall) -> Confidence:

@@ -1,85 +1,34 @@
 """RW703: a route on the event loop waits for its database."""
 
-from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import replace
-from typing import Final, cast
+from typing import Final
 
-from roadworthy.audit.finding import Confidence, Severity, Step
-from roadworthy.audit.module import Function, Module
-from roadworthy.audit.place import Place
-from roadworthy.audit.routes import routes_in
+from roadworthy.audit.finding import Severity
+from roadworthy.audit.routes import Route
 from roadworthy.audit.rule import Example, Hit, Rule
-from roadworthy.audit.service import Service
-from roadworthy.audit.stalls import Stall, on_loop, stalls
+from roadworthy.audit.stalls import Stall, on_loop, once_a_call, stalls
 
 __all__ = ["RULE"]
 
 
-_FEW: Final = 8
-"""As many findings are shown each for itself, however small the service is."""
-_SHARE: Final = 8
-"""So are those of one route in so many; more are a decision that is made for all of them."""
+def _check(route: Route) -> Iterator[Hit]:
+    for function in on_loop(route):
+        for stall in once_a_call(one for one in stalls(function) if _counts(one)):
+            yield Hit(
+                place=stall.function.place(stall.first.call.node),
+                message=_message(stall),
+                flow=stall.flow(f"{function.name}() runs on the event loop"),
+            )
 
 
-def _collect(module: Module) -> tuple[Hit, ...] | None:
-    found = (_hit(one) for route in routes_in(module) for one in on_loop(route))
-    return tuple(hit for hit in found if hit is not None) or None
+def _counts(stall: Stall) -> bool:
+    return stall.effect.kind == "database"
 
 
-def _hit(function: Function) -> Hit | None:
-    found = [one for one in stalls(function) if one.effect.kind == "database"]
-    if not found:
-        return None
-    calls = len({id(one.first.call.node) for one in found})
-    return Hit(
-        place=found[0].function.place(found[0].first.call.node),
-        message=_message(found[0], calls - 1),
-        flow=found[0].flow(f"{function.name}() runs on the event loop"),
-    )
-
-
-def _check(service: Service) -> Iterator[Hit]:
-    """Show each finding; where most routes of a service do it, the first of each file.
-
-    The others are listed with it, and are findings of low confidence.
-    """
-    hits = _collected(service)
-    if len(hits) <= max(_FEW, service.routes / _SHARE):
-        yield from hits
-        return
-    files: dict[str, list[Hit]] = defaultdict(list)
-    for hit in hits:
-        files[hit.place.path].append(hit)
-    for first, *others in files.values():
-        yield _with(others, first)
-        yield from (replace(hit, confidence=Confidence.LOW) for hit in others)
-
-
-def _collected(service: Service) -> list[Hit]:
-    """Return what modules said, once: many routes may have the same dependency."""
-    found: dict[Place, Hit] = {}
-    for _, hits in service.collected.get("RW703", ()):
-        for hit in cast("tuple[Hit, ...]", hits):
-            found.setdefault(hit.place, hit)
-    return sorted(found.values(), key=lambda hit: (hit.place.path, hit.place.line))
-
-
-def _with(others: list[Hit], first: Hit) -> Hit:
-    if not others:
-        return first
-    also = (Step(hit.place.path, hit.place.line, f"so does {hit.place.where}()") for hit in others)
-    one = len(others) == 1
-    more = f"does {others[0].place.where}()" if one else f"do {len(others)} more functions"
-    said = f"{first.message} So {more} of this file."
-    return replace(first, message=said, flow=(*first.flow, *also))
-
-
-def _message(stall: Stall, more: int) -> str:
-    others = f" ({more} more in the same function)" if more else ""
+def _message(stall: Stall) -> str:
     return (
         f"{stall.text} waits for the database on the event loop: while a query or a lock "
-        f"takes its time, no other request is answered{others}."
+        "takes its time, no other request is answered."
     )
 
 
@@ -99,7 +48,7 @@ def get_session():
 @app.get("/products/{number}")
 async def product(number: int, session: Session = Depends(get_session)):
     found = session.scalars(select(Product).where(Product.id == number)).first()  # found
-    session.commit()
+    session.commit()  # found
     return found
 """)
 
@@ -189,15 +138,13 @@ RULE: Final = Rule(
     code="RW703",
     name="sync-db-in-async-route",
     severity=Severity.MEDIUM,
-    looks="service",
+    looks="route",
     check=_check,
-    collect=_collect,
     summary="A route declared with `async def` asks a database through a synchronous client.",
     why="""An `async def` route shares one thread with every other request of its process.
 A synchronous session, connection or client waits in that thread: one slow query, one row
 that another transaction holds, and the process answers nobody. Many such requests use one
-connection after another instead of the whole pool. It is reported once for each route; where
-more than one in eight routes do it, once for each file, with the others of that file.""",
+connection after another instead of the whole pool.""",
     mend="Write `def` instead of `async def`, or use AsyncSession and `await` it.",
     ours="`Tx` and `Read` of `roadworthy.database` are asynchronous.",
     bad=(_DIRECT, _THROUGH_HELPERS, _REDIS),
