@@ -131,13 +131,7 @@ def scene_of(fault: Fault, stack: Stack, servers: Servers, folder: Path) -> Iter
         elif "failover" in fault.needs:
             primary = enter(private_postgres())
             standby = enter(synchronous_standby(primary))
-            hosts = f"127.0.0.1:{primary.port},127.0.0.1:{standby.port}"
-            driver = "+psycopg" if "psycopg" in fault.needs else ""
-            url = f"postgresql{driver}://postgres@{hosts}/postgres"
-            both = hosts.replace(",", "&host=")
-            true_url = (
-                f"postgresql://postgres@/postgres?host={both}&target_session_attrs=read-write"
-            )
+            url, true_url = _urls_of_both(primary, standby, psycopg="psycopg" in fault.needs)
             parts |= {"_postgres": primary, "_standby": standby}
         else:
             true_url = enter(database_on(servers.postgres.url))
@@ -175,6 +169,19 @@ def _object_store(port: int, prefix: str) -> dict[str, str]:
         "AWS_SECRET_ACCESS_KEY": "any",
         "AWS_REGION": "us-east-1",
     }
+
+
+def _urls_of_both(
+    primary: PrivatePostgres, standby: PrivatePostgres, *, psycopg: bool
+) -> tuple[str, str]:
+    """Return Depot's URL, which has both hosts, and ours, which asks for the one that writes."""
+    hosts = [f"127.0.0.1:{server.port}" for server in (primary, standby)]
+    driver = "postgresql+psycopg" if psycopg else "postgresql"
+    ours = f"postgresql://postgres@/postgres?host={'&host='.join(hosts)}"
+    return (
+        f"{driver}://postgres@{','.join(hosts)}/postgres",
+        f"{ours}&target_session_attrs=read-write",
+    )
 
 
 def _through(network: Proxy, url: str) -> str:

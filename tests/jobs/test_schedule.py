@@ -5,22 +5,16 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import select
 
 from jobs.opened import database, rows, running, until
+from jobs.ticked import DAILY, DAY, HOUR, MINUTE, NOON, next_at, tick, watching
 from roadworthy.jobs import Cron, Every, task
-from roadworthy.jobs.tables import schedules
-from roadworthy.jobs.ticks import Ticks
 from support.postgres import database_on
 
 SPRING = datetime(2026, 3, 29, 1, tzinfo=UTC)
 """Berlin goes from 02:00 to 03:00."""
 AUTUMN = datetime(2026, 10, 25, 1, tzinfo=UTC)
 """Berlin goes from 03:00 back to 02:00."""
-NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
-MINUTE = timedelta(minutes=1)
-HOUR = timedelta(hours=1)
-DAY = timedelta(days=1)
 
 
 @pytest.fixture(scope="module")
@@ -127,36 +121,17 @@ class TestEvery:
         assert Every(timedelta(days=100)).spec != Every(timedelta(days=100, seconds=1)).spec
 
 
-def scheduled(schedule):
-    @task(name="report", schedule=schedule)
-    async def report(days: int = 1) -> None: ...
-
-    return report
-
-
-async def tick(db, ticks, now):
-    """Let a process look at the clock once."""
-    async with db.engine.begin() as connection:
-        return await ticks.pass_(connection, now)
-
-
-async def next_at(db):
-    async with db.engine.connect() as connection:
-        (found,) = (await connection.execute(select(schedules.c.next_at))).scalars()
-    return found.replace(tzinfo=UTC)
-
-
 class TestTicks:
     async def test_a_new_schedule_begins_with_its_next_time(self, database_url):
         async with database(database_url) as db:
-            told = await tick(db, Ticks([scheduled(Every(HOUR))]), NOON + MINUTE)
+            told = await tick(db, watching(Every(HOUR)), NOON + MINUTE)
 
             assert told == await next_at(db) == NOON + HOUR
             assert await rows(db) == []
 
     async def test_a_tick_becomes_one_job_whoever_watches(self, database_url):
         async with database(database_url) as db:
-            first, second = (Ticks([scheduled(Every(HOUR))]) for _ in range(2))
+            first, second = (watching(Every(HOUR)) for _ in range(2))
             for ticks in (first, second):
                 await tick(db, ticks, NOON + MINUTE)
             for ticks in (first, second, first):
@@ -167,7 +142,7 @@ class TestTicks:
 
     async def test_processes_that_look_at_the_same_moment_make_one_job(self, postgres_url):
         async with database(postgres_url) as db:
-            watchers = [Ticks([scheduled(Every(HOUR))]) for _ in range(5)]
+            watchers = [watching(Every(HOUR)) for _ in range(5)]
             for ticks in watchers:
                 await tick(db, ticks, NOON + MINUTE)
             await asyncio.gather(*(tick(db, ticks, NOON + HOUR) for ticks in watchers))
@@ -176,36 +151,36 @@ class TestTicks:
 
     async def test_ticks_that_were_missed_become_one_job(self, database_url):
         async with database(database_url) as db:
-            await tick(db, Ticks([scheduled(Every(HOUR))]), NOON + MINUTE)
-            told = await tick(db, Ticks([scheduled(Every(HOUR))]), NOON + 10.5 * HOUR)
+            await tick(db, watching(Every(HOUR)), NOON + MINUTE)
+            told = await tick(db, watching(Every(HOUR)), NOON + 10.5 * HOUR)
 
             assert told == NOON + 11 * HOUR
             assert len(await rows(db)) == 1
 
     async def test_a_restart_moves_no_time(self, database_url):
         async with database(database_url) as db:
-            await tick(db, Ticks([scheduled(Cron("0 3 * * *"))]), NOON)
-            await tick(db, Ticks([scheduled(Cron("0 3 * * *"))]), NOON + HOUR)
+            await tick(db, watching(Cron(DAILY)), NOON)
+            await tick(db, watching(Cron(DAILY)), NOON + HOUR)
 
             assert await next_at(db) == datetime(2026, 6, 2, 3, tzinfo=UTC)
 
     async def test_a_restart_after_the_time_does_not_skip_it(self, database_url):
         async with database(database_url) as db:
-            await tick(db, Ticks([scheduled(Cron("0 3 * * *"))]), NOON)
-            await tick(db, Ticks([scheduled(Cron("0 3 * * *"))]), NOON + DAY)
+            await tick(db, watching(Cron(DAILY)), NOON)
+            await tick(db, watching(Cron(DAILY)), NOON + DAY)
 
             assert len(await rows(db)) == 1
 
     async def test_a_schedule_that_was_changed_begins_with_its_next_time(self, database_url):
         async with database(database_url) as db:
-            await tick(db, Ticks([scheduled(Cron("0 3 * * *"))]), NOON)
-            await tick(db, Ticks([scheduled(Cron("0 4 * * *"))]), NOON + 2 * DAY)
+            await tick(db, watching(Cron(DAILY)), NOON)
+            await tick(db, watching(Cron("0 4 * * *")), NOON + 2 * DAY)
 
             assert await next_at(db) == datetime(2026, 6, 4, 4, tzinfo=UTC)
             assert await rows(db) == []
 
     async def test_what_was_rolled_back_is_done_again(self, database_url):
-        ticks = Ticks([scheduled(Every(HOUR))])
+        ticks = watching(Every(HOUR))
         async with database(database_url) as db:
             async with db.engine.connect() as connection:
                 await ticks.pass_(connection, NOON)

@@ -3,18 +3,15 @@
 import signal
 import sys
 import time
-from collections import Counter
-from datetime import timedelta
-from itertools import pairwise
 
 import pytest
 from sqlalchemy import select
 
 from jobs.conftest import environment, until
+from jobs.ticked import SECOND, at_most_one_a_second
 from roadworthy.jobs.tables import schedules
 
 WORKERS = 3
-SECOND = timedelta(seconds=1)
 
 
 @pytest.fixture
@@ -30,11 +27,6 @@ def ticks(books):
         return connection.execute(select(schedules.c.ticks)).scalar_one()
 
 
-def seconds_of(books):
-    """Return the second in which each job was enqueued."""
-    return [job.enqueued_at.replace(microsecond=0) for job in books.jobs()]
-
-
 def test_each_second_is_one_job_whoever_is_killed(workers):
     books, processes = workers
     until(lambda: len(books.notes()) >= 3)
@@ -45,11 +37,8 @@ def test_each_second_is_one_job_whoever_is_killed(workers):
         until(lambda done=done: len(books.notes()) >= done + 3)
     processes[-1].stop()
 
-    found = seconds_of(books)
-    assert ticks(books) == len(found)
-    assert max(Counter(found).values()) == 1, "a second has two jobs"
-    pauses = [later - earlier for earlier, later in pairwise(found)]
-    assert max(pauses) <= 5 * SECOND, "nobody has taken over"
+    assert ticks(books) == len(books.jobs())
+    at_most_one_a_second(books.jobs(), pause=5 * SECOND)
     assert max(books.effects().values()) == 1, "a job was done twice"
 
 
@@ -69,4 +58,4 @@ def test_without_anybody_nothing_is_due_twice_afterwards(serve, open_books, post
 
     # What was missed is one job; and since then each second has been one.
     assert ticks(books) == len(books.jobs())
-    assert max(Counter(seconds_of(books)).values()) == 1
+    at_most_one_a_second(books.jobs()[before:])
