@@ -7,14 +7,15 @@ longer than everything else: so nothing is parsed before a name leads to it.
 import re
 import sys
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from roadworthy.audit.discovery import is_test
 from roadworthy.audit.module import Module
 from roadworthy.audit.newer import Unreadable, parse
 from roadworthy.audit.result import Skipped
+from roadworthy.audit.source.resolver import Resolver
 
 __all__ = ["Codebase"]
 
@@ -35,8 +36,9 @@ class Codebase:
         """The files that had to be understood."""
         self.size = 0
         """The bytes of source whose trees are kept."""
-        self.mounts: dict[int, list[tuple[int, str]]] | None = None
-        """Where routers are included, once somebody has asked."""
+        self.resolver = Resolver(self)
+        self.facts: dict[Hashable, Any] = {}
+        """What was found out once about functions, classes and modules."""
         self._mentioning: dict[tuple[bytes, bytes], list[str]] = {}
         self._defining: dict[str, list[str]] | None = None
         self._modules: dict[str, Module | None] = {}
@@ -54,7 +56,8 @@ class Codebase:
     def forget(self) -> None:
         """Let go of all trees; they are parsed again where somebody asks."""
         self._modules.clear()
-        self.mounts = None
+        self.resolver = Resolver(self)
+        self.facts.clear()
         self.size = 0
 
     def mentioning(self, text: bytes, pattern: bytes = b"") -> list[str]:

@@ -10,7 +10,6 @@ from multiprocessing import get_all_start_methods, get_context
 from pathlib import Path
 from typing import Any, Final
 
-from roadworthy.audit import names
 from roadworthy.audit.cache import key_of, load, store
 from roadworthy.audit.codebase import Codebase
 from roadworthy.audit.discovery import (
@@ -127,7 +126,6 @@ def _parts(project: _Project, matter: Sequence[str], processes: int) -> Iterator
     if processes == 1 or len(matter) < _FEW:
         codebase = Codebase(project.home, project.files)
         yield from _read(codebase, matter, project.rules)
-        names.forget()
         return
     shares = list(_shares(matter, processes))
     context = get_context(_START)
@@ -170,7 +168,6 @@ def _read(codebase: Codebase, matter: Sequence[str], rules: Sequence[Rule]) -> I
         for path in matter:
             if codebase.size > _MOST_BYTES:
                 codebase.forget()
-                names.forget()
                 gc.collect()
             yield _of_module(codebase, path, rules)
         yield _Part(skipped=dict(codebase.skipped), parsed=set(codebase.parsed))

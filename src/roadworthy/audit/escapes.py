@@ -48,14 +48,12 @@ class Ways:
 
 def ways(function: Function, *, hops: int = HOPS) -> Ways:
     """Return which HTTPExceptions leave a function, and which are caught in it."""
-    known: dict[int, Ways] | None = getattr(function, "_ways", None)
-    if known is None:
-        known = {}
-        function._ways = known  # type: ignore[attr-defined]  # noqa: SLF001
-    if hops not in known:
-        known[hops] = Ways()  # where a function calls itself, nothing new is found
-        known[hops] = _found(function, hops)
-    return known[hops]
+    facts, key = function.module.codebase.facts, (ways, function, hops)
+    if key not in facts:
+        facts[key] = Ways()  # where a function calls itself, nothing new is found
+        facts[key] = _found(function, hops)
+    found: Ways = facts[key]
+    return found
 
 
 def _found(function: Function, hops: int) -> Ways:

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import Final
 
 from roadworthy.audit.ref import Ref
+from roadworthy.audit.source import rows
 
-__all__ = ["canonical", "result"]
+__all__ = ["canonical", "member", "result"]
 
 BUILTINS: Final = frozenset(dir(builtins))
 VAGUE: Final = frozenset(
@@ -19,7 +20,7 @@ COLLECTIONS: Final = frozenset(
         *(f"builtins.{name}" for name in ("list", "set", "frozenset", "dict")),
         *(f"typing.{name}" for name in ("List", "Set", "Sequence", "Iterable", "Dict", "Mapping")),
         *(f"collections.abc.{name}" for name in ("Sequence", "Iterable", "Mapping", "Iterator")),
-        "collections.defaultdict",
+        *("collections.defaultdict", "sqlalchemy.ScalarResult", "sqlalchemy.orm.Query"),
     }
 )
 MAPPINGS: Final = frozenset(
@@ -38,10 +39,13 @@ WRAPPERS: Final = frozenset(
         *("typing.Optional", "typing.Annotated", "typing.Final", "typing.ClassVar"),
         *("typing.Awaitable", "collections.abc.Awaitable", "typing.Required"),
         *("typing.NotRequired", "sqlalchemy.orm.Mapped", "typing.Self"),
+        *("dishka.FromDishka", "dishka.integrations.fastapi.FromDishka", "wireup.Injected"),
+        *("dishka.integrations.base.FromDishka"),
     }
 )
 """Generics that are about what they hold."""
 SPECIAL_FORMS: Final = WRAPPERS | {"typing.Union"}
+PATHS: Final = frozenset({"pathlib.Path", "anyio.Path", "pathlib.PurePath", "pathlib.PosixPath"})
 DEPENDS: Final = frozenset({"fastapi.Depends", "fastapi.Security"})
 
 _MOVED: Final = {
@@ -123,7 +127,8 @@ _MADE: Final = {
     "logging.getLogger": "logging.Logger",
     "builtins.open": "io.TextIOWrapper",
     "pathlib.Path.open": "io.TextIOWrapper",
-    "pathlib.Path.parent": "pathlib.Path",
+    "pathlib.Path.cwd": "pathlib.Path",
+    "pathlib.Path.home": "pathlib.Path",
     "psycopg2.pool.SimpleConnectionPool.getconn": "psycopg2.connection",
     "psycopg2.pool.ThreadedConnectionPool.getconn": "psycopg2.connection",
     "googleapiclient.discovery.build": "googleapiclient.discovery.Resource",
@@ -172,6 +177,14 @@ _FLUENT: Final = {
 }
 """Classes whose methods return another of their own kind, but for some."""
 
+_PATHS_OF_PATHS: Final = frozenset(
+    {
+        *("joinpath", "resolve", "absolute", "expanduser", "with_name", "with_suffix"),
+        *("with_stem", "relative_to", "rename", "replace"),
+    }
+)
+"""Methods of a path that return another."""
+
 _SESSIONS: Final = {
     "sqlalchemy.orm.sessionmaker": "sqlalchemy.orm.Session",
     "sqlalchemy.orm.scoped_session": "sqlalchemy.orm.Session",
@@ -192,6 +205,14 @@ def canonical(dotted: str) -> str:
     return dotted
 
 
+def member(base: Ref, name: str) -> Ref:
+    """Return an attribute of something that a library offers, or an instance has."""
+    made = ATTRIBUTES.get(f"{base.name}.{name}") if base.is_instance else None
+    if made is not None:
+        return Ref(made, is_instance=True)
+    return Ref(canonical(f"{base.name}.{name}"), args=base.args if base.is_instance else ())
+
+
 def result(  # noqa: C901, PLR0911 - a table
     function: Ref, node: ast.Call, resolve: Callable[[ast.expr], Ref | None]
 ) -> Ref | None:
@@ -208,9 +229,16 @@ def result(  # noqa: C901, PLR0911 - a table
         return Ref(_MADE[function.name], is_instance=True)
     owner, _, method = function.name.rpartition(".")
     if method not in _FLUENT.get(owner, {method}):
+        return Ref(owner, is_instance=True, args=function.args)
+    if (statement := rows.selects(function, node, resolve)) is not None:
+        return statement
+    if owner in PATHS and method in _PATHS_OF_PATHS:
         return Ref(owner, is_instance=True)
-    if function.name in {"builtins.getattr", "typing.cast", "functools.partial"}:
-        return resolve(node.args[-1 if "cast" in function.name else 0]) if node.args else None
+    if function.name == "typing.cast" and node.args:
+        found = resolve(node.args[0])
+        return resolve(node.args[-1]) if found is None else found.instance
+    if function.name in {"builtins.getattr", "functools.partial"}:
+        return resolve(node.args[0]) if node.args else None
     if function.name.rpartition(".")[2].lstrip("_")[:1].isupper():
         return function.instance
     if function.name.removeprefix("builtins.") in {"dict", "list", "set", "str", "bytes", "int"}:

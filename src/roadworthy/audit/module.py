@@ -75,8 +75,6 @@ class Module:
         """All, also methods and those inside others, in the order of their lines."""
         self.classes: list[Class] = []
         self.names: dict[str, list[Binding]] = {}
-        self.routes: tuple[Any, ...] | None = None
-        """What `routes.routes_of` has found."""
         self.stars: list[Imported] = []
         """Modules from which all names are imported."""
         _bind(tree.body, self, self)
@@ -118,8 +116,6 @@ class Class:
         self.outer: Scope | None = outer
         self.qualname: str = f"{outer.qualname}.{node.name}".lstrip(".")
         self.names: dict[str, list[Binding]] = {}
-        self.inherits: tuple[Any, ...] | None = None
-        """What `names.bases` has found."""
         module.classes.append(self)
         _bind(node.body, self, module)
 

@@ -20,13 +20,13 @@ _DEEPEST = 5
 
 def prefixes(router: ast.expr, scope: Scope) -> list[str]:
     """Return the prefixes that a router is included under; `""` if unknown."""
-    codebase = scope.module.codebase
-    if codebase.mounts is None:
-        codebase.mounts = _mounts(codebase)
+    facts = scope.module.codebase.facts
+    if _mounts not in facts:
+        facts[_mounts] = _mounts(scope.module.codebase)
     made = aliases.definition(router, scope)
     if made is None:
         return [""]
-    return list(dict.fromkeys(_above(codebase.mounts, id(made[0]), _DEEPEST)))
+    return list(dict.fromkeys(_above(facts[_mounts], id(made[0]), _DEEPEST)))
 
 
 def _above(

@@ -18,6 +18,7 @@ from roadworthy.audit.module import Assigned, Function, bodies
 from roadworthy.audit.reach import Reached
 from roadworthy.audit.ref import Ref
 from roadworthy.audit.routes import Route
+from roadworthy.audit.source.memory import remembered
 
 __all__ = ["Write", "writes"]
 
@@ -38,11 +39,10 @@ class Write:
     """What is written to, where that is known."""
 
 
+@remembered
 def writes(route: Route) -> tuple[Write, ...]:
     """Return the writes of a route's bodies, also those in functions that it calls."""
-    if route.writes is None:
-        route.writes = tuple(_writes(route))
-    return route.writes
+    return tuple(_writes(route))
 
 
 def _writes(route: Route) -> Iterator[Write]:

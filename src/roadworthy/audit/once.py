@@ -5,6 +5,7 @@ import sys
 
 from roadworthy.audit.flow import Event
 from roadworthy.audit.module import Function
+from roadworthy.audit.source.memory import remembered
 
 __all__ = ["is_once"]
 
@@ -26,13 +27,10 @@ def _is_first_time(node: ast.If, function: Function) -> bool:
 
 def _comes_after(event: Event, function: Function) -> bool:
     """`if client is not None: return client` stands before."""
-    known: int | None = getattr(function, "_kept_from", None)
-    if known is None:
-        known = _kept_from(function)
-        function._kept_from = known  # type: ignore[attr-defined]  # noqa: SLF001
-    return event.statement.lineno > known
+    return event.statement.lineno > _kept_from(function)
 
 
+@remembered
 def _kept_from(function: Function) -> int:
     """Return the line after which a function works the first time only."""
     for statement in function.node.body:

@@ -10,6 +10,7 @@ from roadworthy.audit.finding import Step
 from roadworthy.audit.flow import Call
 from roadworthy.audit.module import Function, Scope
 from roadworthy.audit.ref import Ref
+from roadworthy.audit.source.memory import remembered
 
 __all__ = [
     "Reached",
@@ -49,16 +50,13 @@ class Reached:
         return not self.call.awaited
 
 
+@remembered
 def calls(function: Function) -> tuple[Reached, ...]:
     """Return the calls in a function's own body, with what they call."""
-    known: tuple[Reached, ...] | None = getattr(function, "_calls", None)
-    if known is None:
-        known = tuple(
-            Reached(call, names.resolve(call.node.func, function), function)
-            for call in function.flow.calls
-        )
-        function._calls = known  # type: ignore[attr-defined]  # noqa: SLF001
-    return known
+    return tuple(
+        Reached(call, names.resolve(call.node.func, function), function)
+        for call in function.flow.calls
+    )
 
 
 def callee(reached: Reached) -> Function | None:

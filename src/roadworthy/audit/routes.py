@@ -4,7 +4,7 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final
+from typing import Final
 
 from roadworthy.audit import aliases, libraries, models, mounts, names
 from roadworthy.audit.dependencies import (
@@ -17,6 +17,7 @@ from roadworthy.audit.dependencies import (
 from roadworthy.audit.module import Class, Function, Module, Param, Scope
 from roadworthy.audit.place import Place
 from roadworthy.audit.ref import Ref
+from roadworthy.audit.source.memory import remembered
 
 __all__ = ["Body", "Route", "is_upload", "route_of", "routes_in", "routes_of"]
 
@@ -45,8 +46,11 @@ class Route:
     """As the decorator says it, with the router's own prefix where that is known."""
     decorator: ast.Call
     router: Ref | None
-    writes: tuple[Any, ...] | None = None
-    """What `omitted.writes` has found."""
+
+    @property
+    def module(self) -> Module:
+        """Return the file that its function is in."""
+        return self.function.module
 
     @cached_property
     def title(self) -> str:
@@ -161,9 +165,7 @@ def _is_file(node: ast.expr | None, scope: Scope) -> bool:
 
 def routes_of(module: Module) -> tuple[Route, ...]:
     """Return the routes that a module declares, found once."""
-    if module.routes is None:
-        module.routes = tuple(routes_in(module))
-    return module.routes
+    return routes_in(module)
 
 
 def route_of(function: Function) -> Route | None:
@@ -171,13 +173,10 @@ def route_of(function: Function) -> Route | None:
     return next((one for one in routes_of(function.module) if one.function is function), None)
 
 
+@remembered
 def routes_in(module: Module) -> tuple[Route, ...]:
     """Return the routes that a module declares, by decorators or by calls."""
-    known: tuple[Route, ...] | None = getattr(module, "_routes", None)
-    if known is None:
-        known = tuple(_routes_in(module))
-        module._routes = known  # type: ignore[attr-defined]  # noqa: SLF001
-    return known
+    return tuple(_routes_in(module))
 
 
 def _routes_in(module: Module) -> Iterator[Route]:

@@ -11,6 +11,7 @@ from roadworthy.audit.module import Function
 from roadworthy.audit.once import is_once
 from roadworthy.audit.reach import Reached, callee, calls, inner_functions, reach, steps
 from roadworthy.audit.routes import Route
+from roadworthy.audit.source.memory import remembered
 from roadworthy.audit.taken import is_taken
 from roadworthy.audit.values import dotted
 
@@ -54,13 +55,10 @@ def on_loop(route: Route) -> Iterator[Function]:
     yield from (one.function for one in route.dependencies if one.function.is_async)
 
 
+@remembered
 def stalls(function: Function) -> tuple[Stall, ...]:
     """Return the calls that stop the event loop while a function runs, in their order."""
-    known: tuple[Stall, ...] | None = getattr(function, "_stalls", None)
-    if known is None:
-        known = tuple(sorted(_stalls(function), key=lambda one: one.first.call.node.lineno))
-        function._stalls = known  # type: ignore[attr-defined]  # noqa: SLF001
-    return known
+    return tuple(sorted(_stalls(function), key=lambda one: one.first.call.node.lineno))
 
 
 def once_a_call(found: Iterable[Stall]) -> Iterator[Stall]:
