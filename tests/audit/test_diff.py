@@ -98,7 +98,7 @@ def test_a_function_that_has_moved_has_not_changed(committed, target):
     first, last = source.index("def get_session"), source.index("@app.post")
     function, rest = source[first:last], source[:first] + source[last:]
     imported = "" if target == "shop.py" else "from more import get_session\n"
-    committed.write("shop.py", imported + rest.replace("app =", f"x = 1\n" * 30 + "app ="))
+    committed.write("shop.py", imported + rest.replace("app =", "x = 1\n" * 30 + "app ="))
     file = committed.folder / target
     file.write_text((file.read_text() if file.exists() else "") + "\n\n" + function)
 

@@ -50,8 +50,18 @@ class Codebase:
     def module(self, path: str) -> Module | None:
         """Return the module in a file, or None where it cannot be parsed."""
         if path not in self._modules:
-            self._modules[path] = self._read(path)
+            real = self._real(path)
+            self._modules[path] = self._read(path) if real == path else self.module(real)
         return self._modules[path]
+
+    def _real(self, path: str) -> str:
+        """Return the file of the project that a link leads to, or the path itself."""
+        file = self.root / path
+        if not file.is_symlink():
+            return path
+        real = file.resolve()
+        found = real.relative_to(self.root).as_posix() if real.is_relative_to(self.root) else path
+        return found if found in self.files else path
 
     def forget(self) -> None:
         """Let go of all trees; they are parsed again where somebody asks."""
@@ -137,7 +147,7 @@ class Codebase:
         try:
             source = (self.root / path).read_bytes()
             tree = parse(source)
-        except (OSError, Unreadable, RecursionError) as error:
+        except (OSError, Unreadable, RecursionError, MemoryError) as error:
             self.skipped[path] = Skipped(path, str(error) or type(error).__name__)
             return None
         self.parsed.add(path)

@@ -55,6 +55,8 @@ def _above(paths: Sequence[Path]) -> Path:
 
 
 def _table(file: Path) -> Any:
+    if not file.is_file():
+        return None
     try:
         said: Any = tomllib.loads(file.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError, PermissionError):

@@ -7,7 +7,15 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Final
 
-__all__ = ["is_excluded", "is_test", "may_matter", "project_root", "python_files", "source_files"]
+__all__ = [
+    "is_excluded",
+    "is_ours",
+    "is_test",
+    "may_matter",
+    "project_root",
+    "python_files",
+    "source_files",
+]
 
 _SKIPPED: Final = frozenset(
     {
@@ -15,6 +23,7 @@ _SKIPPED: Final = frozenset(
         "__pypackages__",
     }
 )
+_ENDINGS: Final = (".py", ".lock", ".toml", ".cfg", ".txt")
 _BUILT: Final = frozenset({"build", "dist"})
 """Folders beside a manifest that hold what was built; elsewhere they are packages."""
 _MANIFESTS: Final = ("pyproject.toml", "setup.py", "package.json")
@@ -50,14 +59,17 @@ def source_files(root: Path) -> Iterator[str]:
     """Return Python files, and those that say which versions of libraries are used."""
     prefix = len(str(root)) + 1
     for folder, folders, names in os.walk(root):
-        folders[:] = sorted(name for name in folders if _is_ours(folder, name))
+        folders[:] = sorted(name for name in folders if is_ours(folder, name))
         here = folder[prefix:].replace(os.sep, "/")
-        for name in names:
-            if name.endswith((".py", ".lock", ".toml", ".cfg", ".txt")) or name == "Pipfile":
+        for name in sorted(names):
+            if not (name.endswith(_ENDINGS) or name == "Pipfile"):
+                continue
+            if os.path.isfile(f"{folder}/{name}"):  # noqa: PTH113  # there are thousands
                 yield f"{here}/{name}" if here else name
 
 
-def _is_ours(folder: str, name: str) -> bool:
+def is_ours(folder: str, name: str) -> bool:
+    """Return whether a folder in another one holds code of the project."""
     if name in _SKIPPED or name.startswith(".") or name.endswith(".egg-info"):
         return False
     if name in _BUILT and any(Path(folder, one).exists() for one in _MANIFESTS):
@@ -82,7 +94,10 @@ def is_excluded(path: str, patterns: Iterable[str]) -> bool:
 
 
 def may_matter(source: bytes, more: Sequence[bytes] = ()) -> bool:
-    """Return whether a file may hold something that rules are asked about."""
-    if _MATTERS.search(source) is not None:
+    """Return whether a file may hold something that rules are asked about.
+
+    So may one that is no Python by its first look: it is named where it cannot be read.
+    """
+    if b"\0" in source or _MATTERS.search(source) is not None:
         return True
     return any(re.search(pattern, source) is not None for pattern in more)

@@ -26,6 +26,7 @@ from roadworthy.audit.result import Result, Skipped
 from roadworthy.audit.routes import routes_of
 from roadworthy.audit.rule import Hit, Rule
 from roadworthy.audit.service import Service
+from roadworthy.audit.source.unread import unread_files
 
 __all__ = ["audit"]
 
@@ -69,13 +70,19 @@ def audit(
     home = project_root(given)
     sources = list(source_files(home))
     question = [str(root.resolve()), *map(str, given), *exclude, *(rule.code for rule in rules)]
+    unread = unread_files(given, home)
+    question += [one.path for one in unread]
     key = "" if cache is None else key_of(home, sources, question)
     known = None if cache is None else load(cache, key)
     if known is not None:
         return known
     files = [path for path in sources if path.endswith(".py")]
-    asked = [path for path in files if _is_asked(home, path, given, exclude)]
-    part = _audited(_Project(home, files, rules), asked, processes or os.cpu_count() or 1, progress)
+    asked = _once(home, [path for path in files if _is_asked(home, path, given, exclude)])
+    matter = _mattering(home, asked, given, rules)
+    part = _audited(
+        _Project(home, files, rules), matter, processes or os.cpu_count() or 1, progress
+    )
+    part.skipped |= {one.path: one for one in unread if not is_excluded(one.path, exclude)}
     result = _result(part, home=home, root=root.resolve(), asked=asked)
     if cache is not None:
         store(cache, key, result)
@@ -91,11 +98,32 @@ class _Project:
     rules: Sequence[Rule]
 
 
+def _once(home: Path, paths: Sequence[str]) -> list[str]:
+    """Leave out the links to files that are there by another name."""
+    seen: set[Path] = {home / path for path in paths if not (home / path).is_symlink()}
+    left: list[str] = []
+    for path in paths:
+        file = home / path
+        if file.is_symlink():
+            if file.resolve() in seen:
+                continue
+            seen.add(file.resolve())
+        left.append(path)
+    return left
+
+
+def _mattering(
+    home: Path, asked: Sequence[str], given: Sequence[Path], rules: Sequence[Rule]
+) -> list[str]:
+    """Return the files that may hold something; one that is named is read in any case."""
+    more = tuple({rule.sources for rule in rules} - {b""})
+    named = set(given)
+    return [path for path in asked if home / path in named or may_matter(_bytes(home / path), more)]
+
+
 def _audited(
-    project: _Project, asked: Sequence[str], processes: int, progress: Progress | None
+    project: _Project, matter: Sequence[str], processes: int, progress: Progress | None
 ) -> _Part:
-    more = tuple({rule.sources for rule in project.rules} - {b""})
-    matter = [path for path in asked if may_matter(_bytes(project.home / path), more)]
     whole = _Part()
     for done, part in enumerate(_parts(project, matter, processes), 1):
         _merge(whole, part)
@@ -179,13 +207,21 @@ def _read(codebase: Codebase, matter: Sequence[str], rules: Sequence[Rule]) -> I
 def _of_module(codebase: Codebase, path: str, rules: Sequence[Rule]) -> _Part:
     part = _Part()
     module = codebase.module(path)
-    if module is not None:
-        part.findings += _findings(module, rules, part)
-        for rule in rules:
-            found = rule.collect(module) if rule.collect is not None else None
-            if found is not None:
-                part.collected.append((rule.code, path, found))
+    try:
+        _ask(module, path, rules, part)
+    except RecursionError:  # an expression of thousands of terms; others are still judged
+        part.skipped[path] = Skipped(path, "its expressions are nested too deeply")
     return part
+
+
+def _ask(module: Module | None, path: str, rules: Sequence[Rule], part: _Part) -> None:
+    if module is None:
+        return
+    part.findings += _findings(module, rules, part)
+    for rule in rules:
+        found = rule.collect(module) if rule.collect is not None else None
+        if found is not None:
+            part.collected.append((rule.code, path, found))
 
 
 def _findings(module: Module, rules: Sequence[Rule], part: _Part) -> Iterator[Finding]:

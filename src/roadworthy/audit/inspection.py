@@ -1,9 +1,11 @@
 """An audit as it was asked for: what the engine finds, and what is shown of it."""
 
+import tokenize
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatch
+from io import BytesIO
 from pathlib import Path
 from typing import TypeAlias
 
@@ -174,8 +176,10 @@ def _text(file: Path) -> str:
     """Return a file's text, or nothing: the engine says what cannot be read."""
     try:
         content = file.read_bytes()
-        return content.decode("utf-8-sig") if b"roadworthy:" in content.lower() else ""
-    except (OSError, UnicodeDecodeError):
+        if b"roadworthy:" not in content.lower():
+            return ""
+        return content.decode(tokenize.detect_encoding(BytesIO(content).readline)[0])
+    except (OSError, SyntaxError, UnicodeDecodeError):
         return ""
 
 

@@ -6,6 +6,7 @@ same to a reader of names: the line numbers stay.
 
 import ast
 import re
+import tokenize
 import warnings
 from collections.abc import Callable
 from typing import Final
@@ -23,12 +24,33 @@ def parse(source: bytes) -> ast.Module:
     Raises:
         Unreadable: It is no Python, also after rewriting what is newer.
     """
+    nul = source.find(b"\0")
+    if nul >= 0:
+        raise Unreadable(f"NUL bytes are no Python (line {source.count(_LINE, 0, nul) + 1})")
     try:
+        _encoding(source)
         return _parse(source)
     except SyntaxError as error:
         return _parse_newer(source, error)
-    except ValueError as error:  # NUL bytes
+    except ValueError as error:
         raise Unreadable(str(error)) from error
+
+
+_LINE: Final = b"\n"
+
+
+def _encoding(source: bytes) -> str:
+    """Return what a file says that its encoding is.
+
+    Raises:
+        Unreadable: Python knows no such encoding, or the file is in another one.
+    """
+    lines = source.splitlines(keepends=True)[:2]
+    try:
+        return tokenize.detect_encoding(iter(lines).__next__)[0]
+    except SyntaxError as error:
+        at = next((n for n, line in enumerate(lines, 1) if b"coding" in line), 1)
+        raise Unreadable(f"{error.msg} (line {at})") from error
 
 
 def _parse(source: bytes | str) -> ast.Module:

@@ -22,6 +22,7 @@ from roadworthy.audit.report.summary import summary
 from roadworthy.audit.report.text import text
 from roadworthy.cli.progress import Progress
 from roadworthy.cli.text import tell, write
+from roadworthy.cli.unread import refuse_unread, unread
 
 __all__ = ["run", "wish"]
 
@@ -73,11 +74,12 @@ def run(chosen: Namespace, wished: Wish, outputs: Outputs, progress: Progress) -
     if chosen.checklist:
         return _checklist(wished, outputs, progress)
     inspection = inspect(wished, progress=progress)
+    refuse_unread(inspection, wished)
     if chosen.fix:
         from roadworthy.cli import fixing  # noqa: PLC0415  # only this needs libcst
 
         if not fixing.fix(chosen, wished, inspection):
-            return 1 if inspection.findings else 0
+            return _code(inspection, wished)
         inspection = inspect(wished, progress=progress)
     progress.clear()
     if chosen.write_baseline:
@@ -86,7 +88,12 @@ def run(chosen: Namespace, wished: Wish, outputs: Outputs, progress: Progress) -
         _say(_report(name, file, inspection, chosen), file)
     if all(file is not None for _, file in outputs):
         tell(list(summary(inspection))[-1])
-    return 1 if inspection.findings else 0
+    return _code(inspection, wished)
+
+
+def _code(inspection: Inspection, wished: Wish) -> int:
+    """Return the exit code: a file that was named and not read is no success."""
+    return 2 if unread(inspection, wished) else 1 if inspection.findings else 0
 
 
 def _checklist(wished: Wish, outputs: Outputs, progress: Progress) -> int:

@@ -1,0 +1,32 @@
+"""Files that were named and could not be read: no success, whatever is found."""
+
+from collections.abc import Sequence
+
+from roadworthy.audit.inspection import Inspection, Wish
+from roadworthy.audit.refusal import CannotRun
+from roadworthy.audit.result import Skipped
+
+__all__ = ["refuse_unread", "unread"]
+
+
+def refuse_unread(inspection: Inspection, wished: Wish) -> None:
+    """Refuse to answer where nothing that was named could be read.
+
+    Raises:
+        CannotRun: Nothing was.
+    """
+    skipped = inspection.result.skipped
+    if not skipped or inspection.result.parsed:
+        return
+    named = unread(inspection, wished)
+    read = inspection.result.files - sum(one.path in inspection.result.paths for one in skipped)
+    if len(named) == len(set(wished.paths)) or (inspection.result.files and not read):
+        more = f" (and {len(skipped) - 1} more)" if len(skipped) > 1 else ""
+        raise CannotRun(f"{skipped[0].path} cannot be read: {skipped[0].reason}{more}.")
+
+
+def unread(inspection: Inspection, wished: Wish) -> Sequence[Skipped]:
+    """Return the files that were named, not only their folder, and could not be read."""
+    named = {path.resolve() for path in wished.paths if not path.is_dir()}
+    root = inspection.root
+    return [one for one in inspection.result.skipped if (root / one.path).resolve() in named]
