@@ -7,7 +7,7 @@ Five things have no public hook (FastAPI 0.165, Starlette 1.10):
   and `roadworthy._proof` sees at each start that this is reached;
 * answering, or running the endpoint again, from inside a dependency: `Answer`, `Again`;
 * reading the body when all else about the request is known to be right, and hearing how it
-  ended: `reads_body`, `streams_body`, `check_parameters`, `body_of`, `when_settled`;
+  ended: `reads_body`, `streams_body`, `body_of`, `when_settled`, and `roadworthy._validation`;
 * reading which dependencies and which body a route has: `dependencies_of`, `takes_json`,
   `tree_of`, and letting one dependency run right behind another: `Companion`, `when_closed`.
 
@@ -25,14 +25,18 @@ from typing import Any, Final, TypeAlias, TypeVar, cast
 from fastapi import params
 from fastapi import routing as _routing
 from fastapi.dependencies import utils as _utils
-from fastapi.dependencies.models import Dependant, _get_computed_scope, _unwrapped_call
+from fastapi.dependencies.models import (
+    Dependant,
+    _get_computed_scope,
+    _is_async_gen_callable,
+    _is_coroutine_callable,
+    _unwrapped_call,
+)
 from fastapi.dependencies.utils import (
     get_dependant,
     get_typed_return_annotation,
     get_typed_signature,
-    request_params_to_args,
 )
-from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute, APIRouter, RouteContext, iter_route_contexts
 from starlette._exception_handler import wrap_app_handling_exceptions
 from starlette.applications import Starlette
@@ -64,7 +68,6 @@ __all__ = [
     "arrange",
     "body_media_type",
     "body_of",
-    "check_parameters",
     "closes_late",
     "dependencies_of",
     "effective",
@@ -73,6 +76,7 @@ __all__ = [
     "is_hooked",
     "is_inclusion",
     "is_over_limit",
+    "may_await",
     "needs_content_type",
     "original_of",
     "pace_itself",
@@ -197,6 +201,11 @@ def closes_late(dependant: Dependant) -> bool:
     return yields(dependant) and dependant.scope != "function"
 
 
+def may_await(dependant: Dependant) -> bool:
+    """Tell whether FastAPI runs this on the event loop, rather than in a thread."""
+    return _is_coroutine_callable(dependant.call) or _is_async_gen_callable(dependant.call)
+
+
 def annotation_of(dependant: Dependant, child: Dependant) -> Any:
     """Return how a dependency annotates the parameter that another one fills, if it does."""
     parameters = get_typed_signature(cast("Callable[..., Any]", dependant.call)).parameters
@@ -212,26 +221,6 @@ def returned_by(call: Callable[..., Any]) -> Any:
 def unwrapped(call: Callable[..., Any]) -> Any:
     """Return what partials and decorators are around."""
     return _unwrapped_call(call)
-
-
-def check_parameters(request: Request) -> None:
-    """Check all parameters of the route now: FastAPI does it after all dependencies.
-
-    Raises:
-        RequestValidationError: One of them does not fit.
-    """
-    route = route_of(request.scope)
-    errors: list[Any] = []
-    for dependant in (route.dependant, *dependencies_of(route)):
-        for fields, received in (
-            (dependant.path_params, request.path_params),
-            (dependant.query_params, request.query_params),
-            (dependant.header_params, request.headers),
-            (dependant.cookie_params, request.cookies),
-        ):
-            errors += request_params_to_args(fields, received)[1]
-    if errors:
-        raise RequestValidationError(errors)
 
 
 def body_of(request: Request) -> bytes | None:

@@ -19,6 +19,7 @@ from starlette.requests import HTTPConnection
 from starlette.routing import BaseRoute
 
 from roadworthy import _fastapi, _proof
+from roadworthy._callers import check_callers
 from roadworthy._hook import hook_routes
 
 __all__ = ["Lifespan", "PartAmbiguous", "PartMissing", "find", "lifespan", "needs"]
@@ -90,6 +91,7 @@ def lifespan(*parts: AbstractAsyncContextManager[object]) -> Lifespan:
 
     Raises:
         PartMissing: At start-up, when a dependency that says so with `needs` finds no such part.
+        TypeError: At start-up, when a `def` route takes what must be awaited, as a `Tx`.
     """
     return _Lifespan(parts)
 
@@ -181,6 +183,7 @@ class _Entered:
 def _check(app: Starlette, opened: list[object]) -> None:
     needed: dict[_Need, set[str]] = {}
     for context in _fastapi.route_contexts(app):
+        check_callers(context, getattr(app, "dependency_overrides", {}))
         for need in _needed(app, context):
             needed.setdefault(need, set()).add(str(context.path))
     for (kind, name), paths in needed.items():

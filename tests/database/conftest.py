@@ -14,16 +14,22 @@ from support.server import Server
 SERVICE = Path(__file__).parent / "service.py"
 
 
+@pytest.fixture(params=["service.py", "sync_service.py"], ids=["async", "sync"])
+def kind(request: pytest.FixtureRequest) -> Path:
+    """The service with `async def` routes, and the same with `def` routes."""
+    return SERVICE.with_name(request.param)
+
+
 @pytest.fixture
-def start(serve: Callable[..., Server], database_url: str) -> Callable[..., Server]:
-    """Serve the service with these settings, on SQLite and on PostgreSQL in turn."""
+def start(serve: Callable[..., Server], database_url: str, kind: Path) -> Callable[..., Server]:
+    """Serve either service with these settings, on SQLite and on PostgreSQL in turn."""
 
     def start_with(*args: str, **settings: object) -> Server:
         env = {
             "URL": database_url,
             **{name.upper(): str(value) for name, value in settings.items()},
         }
-        return serve(SERVICE, factory=True, args=args, env=env)
+        return serve(kind, factory=True, args=args, env=env)
 
     return start_with
 

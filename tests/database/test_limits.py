@@ -3,6 +3,7 @@
 import signal
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -12,15 +13,15 @@ from support.server import Server
 ITEMS = "/included/items"
 
 
-def test_a_forced_shutdown_finishes_the_rollback(start: Callable[..., Server]) -> None:
-    """T6"""
+def test_a_forced_shutdown_finishes_the_rollback(start: Callable[..., Server], kind: Path) -> None:
+    """T6: no thread can be cancelled, but what it has written is undone."""
     server = start("--timeout-graceful-shutdown", "1")
     with RawClient(server.port) as client:
         client.send("POST", "/included/slow/2")
         server.wait_for_log("handler is waiting")
         server.send_signal(signal.SIGTERM)
         server.wait(15)
-    assert "handler was cancelled" in server.log_text()
+    assert kind.stem == "sync_service" or "handler was cancelled" in server.log_text()
     assert "still open" not in server.log_text()
     with RawClient(start().port) as client:
         assert client.request("GET", ITEMS).json() == [1]

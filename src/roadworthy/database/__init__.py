@@ -7,7 +7,12 @@
         tx.add(ItemRow(**item.model_dump()))
         return item
 
-`Tx` is SQLAlchemy's own `AsyncSession`.
+`Tx` is SQLAlchemy's own `AsyncSession`. A `def` route has the same with its `Session`:
+
+    @app.post("/items", status_code=201)
+    def add(item: Item, tx: SyncTx) -> Item:
+        tx.add(ItemRow(**item.model_dump()))
+        return item
 """
 
 try:
@@ -18,7 +23,18 @@ except ModuleNotFoundError as missing:
     ) from missing
 
 from roadworthy.database.connecting import reason
-from roadworthy.database.dependencies import Read, ReadLatest, Tx, reading, transaction
+from roadworthy.database.dependencies import (
+    Read,
+    ReadLatest,
+    SyncRead,
+    SyncReadLatest,
+    SyncTx,
+    Tx,
+    reading,
+    sync_reading,
+    sync_transaction,
+    transaction,
+)
 from roadworthy.database.errors import StatementFailed, UnitClosed
 from roadworthy.database.part import Database
 from roadworthy.database.unit import on_commit
@@ -28,10 +44,15 @@ __all__ = [
     "Read",
     "ReadLatest",
     "StatementFailed",
+    "SyncRead",
+    "SyncReadLatest",
+    "SyncTx",
     "Tx",
     "UnitClosed",
     "on_commit",
     "reading",
     "reason",
+    "sync_reading",
+    "sync_transaction",
     "transaction",
 ]

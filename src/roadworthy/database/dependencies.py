@@ -1,14 +1,19 @@
-"""`Tx`, `Read`, `transaction`: a unit of work that ends before the response."""
+"""`Tx`, `Read`, `SyncTx`, `SyncRead`: units of work that end before the response."""
 
+import asyncio
 import random
 from collections.abc import AsyncGenerator
-from typing import Annotated, Any, Final
+from contextlib import asynccontextmanager
+from typing import Annotated, Any, Final, NamedTuple
 
 from fastapi import Depends
 from sqlalchemy.ext.asyncio import AsyncSession
-from starlette.requests import HTTPConnection
+from sqlalchemy.orm import Session
+from starlette.requests import HTTPConnection, Request
 
 from roadworthy import _fastapi
+from roadworthy._callers import awaited, called
+from roadworthy._validation import check_request
 from roadworthy.database import observe
 from roadworthy.database.errors import FAILURES, is_stale_statement, may_succeed_again
 from roadworthy.database.part import Database
@@ -16,10 +21,23 @@ from roadworthy.database.unit import Unit, raise_for
 from roadworthy.lifespan import find, needs
 from roadworthy.problems import ServiceUnavailable, raises
 
-__all__ = ["Read", "ReadLatest", "Tx", "reading", "transaction"]
+__all__ = [
+    "Read",
+    "ReadLatest",
+    "SyncRead",
+    "SyncReadLatest",
+    "SyncTx",
+    "Tx",
+    "reading",
+    "sync_reading",
+    "sync_transaction",
+    "transaction",
+]
 
 _UNITS: Final = "roadworthy.units"
 """The open unit of each database, in the scope of a request."""
+_PLACES: Final = "roadworthy.places"
+"""The databases for which a request has a place for its threads, in its scope."""
 _TRIES: Final = "roadworthy.tries"
 _FIRST_PAUSE: Final = 0.01
 _LONGEST_PAUSE: Final = 0.5
@@ -28,6 +46,17 @@ _SAFE: Final = {"GET", "HEAD", "OPTIONS", "QUERY"}
 """Methods that ask for no change (RFC 9110 §9.2.1): who gets no answer asks again."""
 _STALE_ATTEMPTS: Final = 3
 """How often such a request runs whose statements were prepared before a migration."""
+
+_NO_AWAIT: Final = (
+    "{{route}} is a `def` route, and its {{parameter}} is a {name}, whose methods must be awaited: "
+    "there, they would do nothing. Declare the route `async def`, or write "
+    "`{{parameter}}: {other}`."
+)
+_HOLDS_UP: Final = (
+    "{{route}} is an `async def` route, and its {{parameter}} is a {name}, whose methods wait: "
+    "there, they would hold up all other requests. Declare the route `def`, or write "
+    "`{{parameter}}: {other}` and await its methods."
+)
 
 
 def transaction(
@@ -50,27 +79,14 @@ def transaction(
         Retried = Annotated[AsyncSession, transaction(attempts=3)]
     """
 
+    @awaited(_NO_AWAIT.format(name="Tx", other="SyncTx"))
     @needs(Database, name=database)
     @raises(*FAILURES)
     async def tx(connection: HTTPConnection) -> AsyncGenerator[AsyncSession]:
         found = find(connection, Database, name=database)
-        units: dict[Database, Unit] = connection.scope.setdefault(_UNITS, {})
-        if found in units:
-            yield _join(units[found], session)
-            return
-        _require_hook(connection)
-        unit = found.open_unit(_Place(connection), isolation=isolation, session=session)
-        units[found] = unit
-        try:
+        terms = _Terms(attempts, isolation, session)
+        async with _writing(connection, found, terms) as unit:
             yield unit.session
-        except BaseException as error:
-            del units[found]
-            await unit.abandon()
-            _retry(connection, error, attempts)
-            raise_for(error)
-            raise
-        del units[found]
-        await _end(connection, unit, attempts)
 
     return Depends(tx, scope="function")
 
@@ -81,20 +97,62 @@ def reading(*, database: str | None = None, replica: bool = True) -> Any:
     With `replica=False` it is like `ReadLatest`.
     """
 
+    @awaited(_NO_AWAIT.format(name="Read", other="SyncRead"))
     @needs(Database, name=database)
     @raises(ServiceUnavailable)
     async def read(connection: HTTPConnection) -> AsyncGenerator[AsyncSession]:
-        _require_hook(connection)
         found = find(connection, Database, name=database)
-        unit = found.open_unit(_Place(connection), read_only=True, replica=replica)
-        try:
+        async with _reading(connection, found, replica=replica) as unit:
             yield unit.session
-        except BaseException as error:
-            await unit.abandon()
-            _retry(connection, error, 1)
-            raise_for(error)
-            raise
-        await unit.abandon()  # what was read is known: a connection that is lost now is no error
+
+    return Depends(read, scope="function")
+
+
+def sync_transaction(
+    *,
+    attempts: int = 1,
+    isolation: str | None = None,
+    session: type[Session] | None = None,
+    database: str | None = None,
+) -> Any:
+    """Return a dependency like `SyncTx`, with the terms of `transaction`.
+
+    Retried = Annotated[Session, sync_transaction(attempts=3)]
+    """
+
+    @called(_HOLDS_UP.format(name="SyncTx", other="Tx"))
+    @needs(Database, name=database)
+    @raises(*FAILURES)
+    async def tx(connection: HTTPConnection) -> AsyncGenerator[Session]:
+        found = find(connection, Database, name=database)
+        terms = _Terms(attempts, isolation, session)
+        async with (
+            _admitted(connection, found),
+            _writing(connection, found, terms) as unit,
+        ):
+            with unit.lend_to_threads() as lent:
+                yield lent
+
+    return Depends(tx, scope="function")
+
+
+def sync_reading(*, database: str | None = None, replica: bool = True) -> Any:
+    """Return a dependency like `SyncRead`, of the database of this name.
+
+    With `replica=False` it is like `SyncReadLatest`.
+    """
+
+    @called(_HOLDS_UP.format(name="SyncRead", other="Read"))
+    @needs(Database, name=database)
+    @raises(ServiceUnavailable)
+    async def read(connection: HTTPConnection) -> AsyncGenerator[Session]:
+        found = find(connection, Database, name=database)
+        async with (
+            _admitted(connection, found),
+            _reading(connection, found, replica=replica) as unit,
+        ):
+            with unit.lend_to_threads() as lent:
+                yield lent
 
     return Depends(read, scope="function")
 
@@ -117,6 +175,92 @@ ReadLatest = Annotated[AsyncSession, reading(replica=False)]
 """The same, from the primary: it sees all that was acknowledged before."""
 
 
+SyncTx = Annotated[Session, sync_transaction()]
+"""The unit of work of a `def` route: SQLAlchemy's own `Session`, with the promises of `Tx`.
+
+It is committed before the response is sent, if its status is below 400; anything else rolls
+it back. It waits for a place among `pool_size` before a thread is taken, at most `max_wait`,
+and is answered 503 then. In one request, it and `Tx` are one transaction.
+"""
+
+SyncRead = Annotated[Session, sync_reading()]
+"""A unit of work of a `def` route that only reads: what `Read` is to `async def`."""
+
+SyncReadLatest = Annotated[Session, sync_reading(replica=False)]
+"""The same, from the primary: it sees all that was acknowledged before."""
+
+
+class _Terms(NamedTuple):
+    """On which terms a route asks for a transaction."""
+
+    attempts: int
+    isolation: str | None
+    session: type[AsyncSession] | type[Session] | None
+
+
+@asynccontextmanager
+async def _writing(
+    connection: HTTPConnection, found: Database, terms: _Terms
+) -> AsyncGenerator[Unit]:
+    """Have the unit of a request: open it, or join the one that is open."""
+    units: dict[Database, Unit] = connection.scope.setdefault(_UNITS, {})
+    if found in units:
+        yield _joined(units[found], terms.session)
+        return
+    _require_hook(connection)
+    unit = found.open_unit(_Place(connection), isolation=terms.isolation, session=terms.session)
+    units[found] = unit
+    try:
+        yield unit
+    except BaseException as error:
+        del units[found]
+        await _abandon(unit, error)
+        _retry(connection, error, terms.attempts)
+        raise_for(error)
+        raise
+    del units[found]
+    await _end(connection, unit, terms.attempts)
+
+
+@asynccontextmanager
+async def _reading(
+    connection: HTTPConnection, found: Database, *, replica: bool
+) -> AsyncGenerator[Unit]:
+    _require_hook(connection)
+    unit = found.open_unit(_Place(connection), read_only=True, replica=replica)
+    try:
+        yield unit
+    except BaseException as error:
+        await _abandon(unit, error)
+        _retry(connection, error, 1)
+        raise_for(error)
+        raise
+    await unit.abandon()  # what was read is known: a connection that is lost now is no error
+
+
+async def _abandon(unit: Unit, error: BaseException) -> None:
+    # A thread cannot be cancelled: it still runs when its request is over.
+    await unit.abandon(thread_may_run=isinstance(error, asyncio.CancelledError))
+
+
+@asynccontextmanager
+async def _admitted(connection: HTTPConnection, found: Database) -> AsyncGenerator[None]:
+    """Have a place for the threads of a request, unless it has one, or a connection."""
+    places: set[Database] = connection.scope.setdefault(_PLACES, set())
+    unit: Unit | None = connection.scope.get(_UNITS, {}).get(found)
+    if found in places or (unit is not None and unit.session.in_transaction()):
+        yield
+        return
+    if found.admission.is_full and isinstance(connection, Request):
+        await check_request(connection)  # what is invalid need not wait
+    async with found.admission.enter():
+        places.add(found)
+        try:
+            yield
+        finally:
+            places.discard(found)
+
+
 class _Place:
     """Name the route, when somebody asks."""
 
@@ -129,13 +273,14 @@ class _Place:
         return f"{self._scope.get('method', 'WEBSOCKET')} {path}"
 
 
-def _join(unit: Unit, session: type[AsyncSession] | None) -> AsyncSession:
-    if session is not None and not isinstance(unit.session, session):
+def _joined(unit: Unit, session: type[AsyncSession] | type[Session] | None) -> Unit:
+    both = unit.session, unit.session.sync_session
+    if session is not None and not any(isinstance(each, session) for each in both):
         raise RuntimeError(
             f"This request has a transaction already, whose session is no {session.__name__}. "
             f"Give the whole application one kind: Database(..., session_class={session.__name__})."
         )
-    return unit.session
+    return unit
 
 
 async def _end(connection: HTTPConnection, unit: Unit, attempts: int) -> None:

@@ -14,7 +14,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from roadworthy.database import observe, pooled
+from roadworthy.database.admission import Admission
 from roadworthy.database.connecting import LonePool, WaitingPool
+from roadworthy.database.crossing import Crossing
 from roadworthy.database.errors import StatementFailed
 from roadworthy.database.postgresql import Terms, arguments_for
 from roadworthy.database.replica import Replica
@@ -60,6 +62,8 @@ class Engines:
         self.url, self.options, self._name = url, options, name
         self.sqlite: Sqlite | None = None
         self.replica: Replica | None = None
+        self.crossing = Crossing(asyncio.get_running_loop())
+        self.admission = Admission(options.pool_size, seconds=options.max_wait.total_seconds())
 
     async def open(self) -> None:
         """Make the engines. SQLite's file is opened now, PostgreSQL when it is first used.
@@ -85,6 +89,7 @@ class Engines:
 
     def pools(self) -> Iterator[observe.PoolState]:
         """Yield how the pools are. Writers of SQLite share one connection, in turns."""
+        yield self.admission.state()
         if self.sqlite is not None:
             yield self.sqlite.turns()
         engines = [self.read] if self.replica is None else [self.read, self.replica.whole]

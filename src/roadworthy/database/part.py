@@ -3,8 +3,14 @@
 import asyncio
 import inspect
 import logging
-from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    contextmanager,
+)
 from datetime import timedelta
 from functools import partial
 from types import TracebackType
@@ -14,8 +20,11 @@ from weakref import WeakSet
 from sqlalchemy import text
 from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
+from sqlalchemy.orm import Session
 
 from roadworthy._internal.durations import check_duration, check_size
+from roadworthy.database.admission import Admission
+from roadworthy.database.crossing import Crossing
 from roadworthy.database.engines import Engines, Options
 from roadworthy.database.outer import within_outer
 from roadworthy.database.postgresql import terms_of
@@ -41,9 +50,9 @@ class Database:
     at a time, there is no overflow; on SQLite it is how many may read, and writers
     take turns. Who waits longer than `max_wait` for that, or has a statement running
     longer than `statement_timeout`, is answered 503. `drain` is how long closing waits
-    for units that are open. `session_class` is what `Tx` and `Read` are: SQLModel has
-    one of its own. `synchronous="normal"` lets SQLite acknowledge what a power failure
-    may still undo. `connect_args` go to the driver.
+    for units that are open. `session_class` is what `Tx` and `Read` are, or `SyncTx` and
+    `SyncRead`: SQLModel has classes of its own. `synchronous="normal"` lets SQLite
+    acknowledge what a power failure may still undo. `connect_args` go to the driver.
 
     `replica` is the URL of a replica of the PostgreSQL database. `Read` goes there, and
     does not see what was committed a moment ago; `ReadLatest` and all else stays with the
@@ -59,7 +68,7 @@ class Database:
         max_wait: timedelta = timedelta(seconds=5),
         statement_timeout: timedelta = timedelta(seconds=30),
         drain: timedelta = timedelta(seconds=10),
-        session_class: type[AsyncSession] = AsyncSession,
+        session_class: type[AsyncSession] | type[Session] = AsyncSession,
         synchronous: Synchronous = "full",
         echo: bool = False,
         connect_args: Mapping[str, Any] | None = None,
@@ -94,7 +103,7 @@ class Database:
             replica=None if replica is None else terms(_replica(primary, replica), replica=True),
         )
         self._drain = drain.total_seconds()
-        self._session_class = session_class
+        self._session_class, self._sync_session_class = _both(session_class)
         self._engines: Engines | None = None
         self._inner: int | None = None
         """How often it was opened within `rolled_back`; None outside of that."""
@@ -171,6 +180,39 @@ class Database:
         """
         return self._reading(_caller(), session, replica)
 
+    def begin_sync(
+        self, *, isolation: str | None = None, session: type[Session] | None = None
+    ) -> AbstractContextManager[Session]:
+        """Open a unit of work in a thread: like `begin`, with a `Session`.
+
+        For streams, background tasks and other functions of an application that are no
+        `async def`; a route takes `tx: SyncTx`. The event loop that opened the database runs
+        what the thread asks for.
+
+        Raises:
+            Problem: On leaving, or from within: what the database refused (409, 422, 503, 507).
+            RuntimeError: This is the event loop itself.
+        """
+        place = _caller()
+        return self._in_thread(
+            lambda: self.open_unit(place, isolation=isolation, session=session), commits=True
+        )
+
+    def read_sync(
+        self, *, session: type[Session] | None = None, replica: bool = False
+    ) -> AbstractContextManager[Session]:
+        """Open a unit of work in a thread that only reads: like `read`, with a `Session`.
+
+        Raises:
+            Problem: From within: the database is away (503).
+            RuntimeError: This is the event loop itself.
+        """
+        place = _caller()
+        return self._in_thread(
+            lambda: self.open_unit(place, read_only=True, session=session, replica=replica),
+            commits=False,
+        )
+
     async def ping(self, *, writes: bool = False) -> None:
         """Return if the database answers, on a connection of its own.
 
@@ -246,6 +288,11 @@ class Database:
                 await self._end_units()
                 self._inner, self._engines = None, engines
 
+    @property
+    def admission(self) -> Admission:
+        """The places of units that threads work on: one is taken before a thread is."""
+        return self._opened.admission
+
     def open_unit(
         self,
         place: str | Callable[[], str],
@@ -253,7 +300,7 @@ class Database:
         read_only: bool = False,
         replica: bool = False,
         isolation: str | None = None,
-        session: type[AsyncSession] | None = None,
+        session: type[AsyncSession] | type[Session] | None = None,
     ) -> Unit:
         """Open a unit that the caller ends; `begin`, `read`, `Tx` and `Read` stand on it."""
         engines = self._opened
@@ -262,8 +309,15 @@ class Database:
             engine = engines.replica.engine
         if isolation is not None and engines.sqlite is None:
             engine = engine.execution_options(isolation_level=isolation)
-        kind = self._kind(session)
-        unit = Unit(kind, engine, place=place, when_closed=self._forget, read_only=read_only)
+        kind, sync_kind = self._kinds(session)
+        unit = Unit(
+            kind,
+            engines.crossing.open_for(engine),
+            sync_kind=sync_kind,
+            place=place,
+            when_closed=self._forget,
+            read_only=read_only,
+        )
         self._units.add(unit)
         return unit
 
@@ -276,10 +330,13 @@ class Database:
             )
         return self._engines
 
-    def _kind(self, asked: type[AsyncSession] | None) -> type[AsyncSession]:
-        if asked is None or issubclass(self._session_class, asked):
-            return self._session_class
-        return asked
+    def _kinds(
+        self, asked: type[AsyncSession] | type[Session] | None
+    ) -> tuple[type[AsyncSession], type[Session]]:
+        own = self._session_class, self._sync_session_class
+        if asked is None or issubclass(own[0], asked) or issubclass(own[1], asked):
+            return own
+        return _both(asked)
 
     def _forget(self, unit: Unit) -> None:
         self._units.discard(unit)
@@ -290,7 +347,7 @@ class Database:
         await self._wait_for_units()
         for unit in list(self._units):
             _log.error("The unit of work opened by %s was still open at the end.", unit.place)
-            await unit.abandon()
+            await unit.abandon(thread_may_run=True)
 
     async def _wait_for_units(self) -> None:
         self._idle.clear()
@@ -312,6 +369,29 @@ class Database:
         await unit.commit()
         await _let_others_in()
 
+    @contextmanager
+    def _in_thread(self, open_unit: Callable[[], Unit], *, commits: bool) -> Generator[Session]:
+        engines = self._opened
+        engines.crossing.run(engines.admission.enter_from_thread)
+        try:
+            with self._lent_in_thread(open_unit(), engines.crossing, commits=commits) as session:
+                yield session
+        finally:
+            engines.crossing.soon(engines.admission.leave)
+
+    @contextmanager
+    def _lent_in_thread(
+        self, unit: Unit, crossing: Crossing, *, commits: bool
+    ) -> Generator[Session]:
+        with unit.lend_to_threads() as session:
+            try:
+                yield session
+            except BaseException as error:
+                crossing.run(unit.abandon, clean_up=True)
+                raise_for(error)
+                raise
+            crossing.run(unit.commit if commits else unit.abandon)
+
     @asynccontextmanager
     async def _reading(
         self, place: str, session: type[AsyncSession] | None, replica: bool
@@ -321,6 +401,15 @@ class Database:
             yield lent
         await unit.abandon()
         await _let_others_in()
+
+
+def _both(
+    kind: type[AsyncSession] | type[Session],
+) -> tuple[type[AsyncSession], type[Session]]:
+    """Return a session class for either kind of route, of which one was asked for."""
+    if issubclass(kind, AsyncSession):
+        return kind, kind.sync_session_class
+    return AsyncSession, kind
 
 
 def _replica(primary: Address, url: str | URL) -> Address:

@@ -3,15 +3,19 @@
 import asyncio
 import inspect
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
+from inspect import iscoroutinefunction
 from typing import Any, Final, TypeAlias, cast
 
+from anyio.to_thread import run_sync
 from sqlalchemy import exc
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import Session
 
 from roadworthy.database import observe
+from roadworthy.database.crossing import Visits, on_event_loop
 from roadworthy.database.errors import UnitClosed, problem_for
 
 __all__ = ["Callback", "Unit", "on_commit", "raise_for"]
@@ -26,11 +30,12 @@ _PATIENCE: Final = 5.0
 """Seconds for a rollback; then the connection is thrown away."""
 
 
-def on_commit(tx: AsyncSession, callback: Callback) -> None:
+def on_commit(tx: AsyncSession | Session, callback: Callback) -> None:
     """Call `callback()` once, when what `tx` wrote is durable, before the response.
 
-    It may be a function or a coroutine function. It is dropped when the unit rolls
-    back. When it fails, that is logged, and the answer stays what it was.
+    It may be a function or a coroutine function. A function is called in a thread, where it
+    was given in one. It is dropped when the unit rolls back. When it fails, that is logged,
+    and the answer stays what it was.
 
     Raises:
         RuntimeError: `tx` is not the session of an open unit of work.
@@ -38,11 +43,13 @@ def on_commit(tx: AsyncSession, callback: Callback) -> None:
     unit = tx.info.get(_KEY)
     if not isinstance(unit, Unit):
         raise RuntimeError(  # noqa: TRY004 - the type is right, its origin is not
-            "on_commit takes the session of a unit of work: a parameter of type Tx, or "
-            "`async with db.begin() as tx`."
+            "on_commit takes the session of a unit of work: a parameter of type Tx or SyncTx, "
+            "`async with db.begin() as tx` or `with db.begin_sync() as tx`."
         )
     if unit.closed:
         raise UnitClosed(unit.place)
+    if isinstance(tx, Session) and not on_event_loop() and not iscoroutinefunction(callback):
+        callback = partial(run_sync, callback)
     unit.callbacks.append(callback)
 
 
@@ -57,6 +64,7 @@ class Unit:
         "_writes",
         "callbacks",
         "closed",
+        "visits",
     )
 
     def __init__(
@@ -64,18 +72,21 @@ class Unit:
         kind: type[AsyncSession],
         engine: AsyncEngine,
         *,
+        sync_kind: type[Session],
         place: str | Callable[[], str],
         when_closed: "Callable[[Unit], None]",
         read_only: bool = False,
     ) -> None:
         self.callbacks: list[Callback] = []
         self.closed = False
+        self.visits: Visits | None = None
+        """What its threads have under way, where it was lent to any."""
         self._place = place
         self._when_closed = when_closed
         self._writes = not read_only
         self._session: AsyncSession | None = kind(
             engine,
-            sync_session_class=_closable(kind.sync_session_class),
+            sync_session_class=_closable(sync_kind),
             expire_on_commit=False,
             info={_KEY: self},
         )
@@ -110,6 +121,13 @@ class Unit:
             raise_for(error)
             raise
 
+    @contextmanager
+    def lend_to_threads(self) -> Generator[Session]:
+        """Lend the session to threads, one after the other, which `abandon` can cut off."""
+        self.visits = self.visits or Visits()
+        with self.visits.counted():
+            yield self.session.sync_session
+
     async def commit(self) -> None:
         """Make it durable, end it, and call who wanted to know.
 
@@ -129,10 +147,19 @@ class Unit:
         await self.close()
         await self._call_back()
 
-    async def abandon(self) -> None:
-        """Roll back and end it: never raises for that, and takes no longer than it may."""
-        if self._session is not None:
-            await self._end_without_commit(used=self._session.in_transaction())
+    async def abandon(self, *, thread_may_run: bool = False) -> None:
+        """Roll back and end it: never raises for that, and takes no longer than it may.
+
+        Where a thread may still run that has the session, `thread_may_run=True`, it can do
+        nothing more with it, and nobody gets its connection after it.
+        """
+        if self._session is None:
+            return
+        if thread_may_run and self.visits is not None:
+            self.closed = True
+            await _to_its_end(self._cut(self.visits))
+            return
+        await self._end_without_commit(used=self._session.in_transaction())
 
     async def close(self) -> None:
         """Give the connection back; what was not committed is rolled back."""
@@ -164,6 +191,15 @@ class Unit:
             await _invalidate(session)
         finally:
             self._ended()
+
+    async def _cut(self, visits: Visits) -> None:
+        session, self._session = self._session, None
+        await visits.end()
+        if session is not None:
+            await _invalidate(session)
+        if self._writes:
+            observe.ended("rollback")
+        self._ended()
 
     def _ended(self) -> None:
         self.closed = True

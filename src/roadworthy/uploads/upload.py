@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from roadworthy import _fastapi
 from roadworthy._internal.finish import to_its_end
+from roadworthy._validation import check_parameters
 from roadworthy.lifespan import find, needs
 from roadworthy.problems import (
     FieldError,
@@ -169,7 +170,7 @@ class Upload:
         kept: dict[int, Form] = request.scope.setdefault("roadworthy.uploads", {})
         if id(self) not in kept:  # another dependency may have asked, or an earlier run
             require_hook(request)
-            _fastapi.check_parameters(request)
+            check_parameters(request)
             kept[id(self)] = await self._receive(request, reader_of(request))
         return kept[id(self)]
 

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Request, Response, params
 from fastapi.utils import generate_unique_id
 
 from roadworthy import _fastapi
+from roadworthy._validation import check_parameters
 from roadworthy.lifespan import needs
 from roadworthy.problems import (
     InsufficientStorage,
@@ -118,7 +119,7 @@ class Resumable:
             kept: dict[int, Stored] = request.scope.setdefault("roadworthy.uploads", {})
             if id(self) not in kept:  # a transaction may run the request again
                 require_hook(request)
-                _fastapi.check_parameters(request)
+                check_parameters(request)
                 refuse_encoded(request)
                 kept[id(self)] = await self._serving.receive(request, upload_id, owner)
             return kept[id(self)]
@@ -140,7 +141,7 @@ class Resumable:
             request: Request, owner: Annotated[str, Depends(self._owner)]
         ) -> Response:
             require_hook(request)
-            _fastapi.check_parameters(request)
+            check_parameters(request)
             refuse_encoded(request)
             return await self._serving.create(request, owner)
 

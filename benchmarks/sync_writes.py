@@ -1,0 +1,145 @@
+"""Measure acknowledged PATCH transactions of `def` routes: `python benchmarks/sync_writes.py`.
+
+As `benchmarks/writes.py` does for `async def`: each PATCH reads a row through the ORM, adds
+one, writes it, and is counted when its 200 has arrived; at the end the rows are added up, and
+what is missing was lost. The peer is the session dependency of FastAPI's full-stack template,
+with the commit and the refresh that its routes have, on SQLAlchemy's default pool.
+
+`python benchmarks/sync_writes.py serve PEER URL PORT` is what it runs as a server.
+"""
+
+import asyncio
+import os
+import statistics
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import uvicorn
+import writes
+from fastapi import Depends, FastAPI
+from sqlalchemy import create_engine
+from sqlalchemy.orm import Session
+from writes import POOL, Item, Peer, measure, postgresql, serving, sqlite
+
+from roadworthy.database import Database, SyncTx
+from roadworthy.lifespan import lifespan
+
+CLIENTS = tuple(int(n) for n in os.environ.get("CLIENTS", "1,32,200").split(","))
+ROUNDS = int(os.environ.get("ROUNDS", "5"))
+RESULTS = Path(__file__).parent / "results" / "sync_writes.md"
+
+
+def roadworthy_app(url: str) -> FastAPI:
+    app = FastAPI(lifespan=lifespan(Database(url, pool_size=POOL)))
+
+    @app.patch("/items/{item_id}")
+    def patch(item_id: int, tx: SyncTx) -> dict[str, int]:
+        item = add_one(tx, item_id)
+        tx.flush()
+        return {"id": item.id, "quantity": item.quantity}
+
+    return app
+
+
+def template_app(url: str) -> FastAPI:
+    """The session dependency of the template, and what its routes do with the session."""
+    engine = create_engine(url.replace("+aiosqlite", "").replace("+asyncpg", "+psycopg"))
+
+    def get_db() -> Iterator[Session]:
+        with Session(engine) as session:
+            yield session
+
+    app = FastAPI()
+
+    @app.patch("/items/{item_id}")
+    def patch(item_id: int, session: Annotated[Session, Depends(get_db)]) -> dict[str, int]:
+        item = add_one(session, item_id)
+        session.add(item)
+        session.commit()
+        session.refresh(item)
+        return {"id": item.id, "quantity": item.quantity}
+
+    return app
+
+
+def add_one(session: Session, item_id: int) -> Item:
+    item = session.get_one(Item, item_id, with_for_update=True)
+    item.quantity += 1
+    return item
+
+
+def serve(peer: str, url: str, port: int) -> None:
+    app = roadworthy_app(url) if peer == "roadworthy" else template_app(url)
+    uvicorn.run(app, port=port, access_log=False, log_level="error")
+
+
+async def main() -> None:
+    writes.__file__ = __file__  # what its servers run
+    os.sched_setaffinity(0, writes.CORES[1:] or writes.CORES)
+    with tempfile.TemporaryDirectory() as folder:
+        peers = [
+            Peer("SQLite: the template's dependency", "template", sqlite(folder, "template")),
+            Peer("SQLite: roadworthy `SyncTx`", "roadworthy", sqlite(folder, "roadworthy")),
+        ]
+        async with postgresql() as url:
+            peers += postgresql_peers(url) if url else []
+            async with serving(peers) as servers:
+                for clients in CLIENTS * ROUNDS:
+                    for peer, server in zip(peers, servers, strict=True):
+                        run = await measure(peer, server, clients)
+                        peer.runs.setdefault(clients, []).append(run)
+        report(peers)
+
+
+def postgresql_peers(url: str) -> list[Peer]:
+    asyncpg_url = url.replace("postgresql://", "postgresql+asyncpg://")
+    psycopg_url = url.replace("postgresql://", "postgresql+psycopg://")
+    return [
+        Peer("PostgreSQL: the template's dependency, psycopg", "template", psycopg_url),
+        Peer("PostgreSQL: roadworthy `SyncTx`, psycopg", "roadworthy", psycopg_url),
+        Peer("PostgreSQL: roadworthy `SyncTx`, asyncpg", "roadworthy", asyncpg_url),
+    ]
+
+
+def report(peers: list[Peer]) -> None:
+    lines = [
+        "| peer | clients | acknowledged/s | of the template's | p99 ms | errors | lost |",
+        "|---|--:|--:|--:|--:|--:|--:|",
+    ]
+    lines += [row(peer, peers, clients) for clients in CLIENTS for peer in peers]
+    table = "\n".join(lines)
+    RESULTS.write_text(
+        f"{__doc__.partition('`python benchmarks/sync_writes.py serve')[0]}\n{table}\n"
+    )
+    print(table)
+
+
+def row(peer: Peer, peers: list[Peer], clients: int) -> str:
+    runs, middle = peer.runs[clients], statistics.median
+    place = peer.label.partition(":")[0]
+    base = next(p for p in peers if p.name == "template" and p.label.startswith(place))
+    ratio = middle(
+        mine.rate / max(1e-9, theirs.rate)
+        for mine, theirs in zip(runs, base.runs[clients], strict=True)
+    )
+    p99 = [1000 * r.times[int(len(r.times) * 0.99)] for r in runs if r.times]
+    cells = [
+        peer.label,
+        str(clients),
+        f"{middle(r.rate for r in runs):.0f}",
+        f"{ratio:.2f}",
+        f"{middle(p99):.0f}" if p99 else "-",
+        str(sum(r.errors for r in runs)),
+        str(sum(r.lost for r in runs)),
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["serve"]:
+        serve(sys.argv[2], sys.argv[3], int(sys.argv[4]))
+    else:
+        asyncio.run(main())
