@@ -8,6 +8,7 @@ from roadworthy.audit import names
 from roadworthy.audit.flow import Call
 from roadworthy.audit.module import Function
 from roadworthy.audit.routes import route_of
+from roadworthy.audit.source.nodes import same
 
 __all__ = ["runs_apart"]
 
@@ -39,9 +40,9 @@ def _is_left(call: Call, scope: Function) -> bool:
         return False
     if call.dropped or name == "add_task":
         return True
-    held = set(map(ast.unparse, getattr(call.statement, "targets", ())))
-    awaited = [ast.unparse(event.node) for event in scope.flow.awaits]
-    return bool(held) and not any(one in text for one in held for text in awaited)
+    held: list[ast.expr] = getattr(call.statement, "targets", [])
+    waited_for = [node for event in scope.flow.awaits for node in ast.walk(event.node)]
+    return bool(held) and not any(same(one, node) for one in held for node in waited_for)
 
 
 def _mentions(node: ast.AST, function: Function, scope: Function) -> bool:

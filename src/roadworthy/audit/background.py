@@ -1,16 +1,18 @@
 """Work after the answer: which tasks are added, and what becomes of errors."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from roadworthy.audit import names
+from roadworthy.audit import caught, names
 from roadworthy.audit.effects import outside
 from roadworthy.audit.flow import Event
 from roadworthy.audit.module import Function
 from roadworthy.audit.reach import Reached, calls, reach
 from roadworthy.audit.ref import Ref
+from roadworthy.audit.source import exceptions
+from roadworthy.audit.source.nodes import last_name, written
 from roadworthy.audit.values import dotted
 
 __all__ = ["Task", "first_unhandled", "keeps_errors", "tasks"]
@@ -18,13 +20,6 @@ __all__ = ["Task", "first_unhandled", "keeps_errors", "tasks"]
 _ADDS: Final = frozenset(
     {"fastapi.BackgroundTasks.add_task", "starlette.background.BackgroundTask"}
 )
-_BROAD: Final = frozenset(
-    {
-        *("Exception", "BaseException", "RequestException", "HTTPError", "SQLAlchemyError"),
-        *("ClientError", "RedisError", "StripeError", "OpenAIError", "ApiException"),
-    }
-)
-"""Errors that stand for all there are, or for all of a library."""
 _PLAIN: Final = frozenset({"staticmethod", "classmethod", "override", "inject", "validate_call"})
 
 
@@ -52,7 +47,7 @@ class Task:
     @property
     def text(self) -> str:
         """Return what will be called, as it is written."""
-        return f"{ast.unparse(self.target)}()"[:60]
+        return f"{written(self.target)}()"[:60]
 
 
 def tasks(function: Function) -> Iterator[Task]:
@@ -72,9 +67,28 @@ def first_unhandled(function: Function) -> Reached | None:
     if _has_broad_handler(function) or _is_wrapped(function):
         return None
     for reached in reach(function):
-        if _may_fail(reached) and not any(_is_handled(one) for one in (*reached.chain, reached)):
+        if _may_fail(reached) and not _is_handled(reached):
             return reached
     return None
+
+
+def _raised(reached: Reached) -> tuple[str, ...]:
+    """Return what a call that may fail raises; nothing where that is not known."""
+    keywords = {word.arg: word.value for word in reached.call.node.keywords}
+    asks = {"check", "timeout"} & keywords.keys()
+    found = exceptions.raised_by(reached.name, checked=bool(asks))
+    if found == (_REQUEST,) and _asks_status(reached.scope):
+        return (_STATUS,)
+    return found
+
+
+_REQUEST: Final = "httpx.RequestError"
+_STATUS: Final = "httpx.HTTPError"
+
+
+def _asks_status(function: Function) -> bool:
+    """Return whether a function makes an exception of an answer's status."""
+    return any(last_name(one.node.func) == "raise_for_status" for one in function.flow.calls)
 
 
 def _may_fail(reached: Reached) -> bool:
@@ -92,36 +106,66 @@ def _is_stub(path: str) -> bool:
 
 
 def _is_handled(reached: Reached) -> bool:
-    return keeps_errors(reached.call) or _is_wrapped(reached.scope)
+    """Return whether what a call raises is kept where it is made, or on the way there."""
+    way = (*reached.chain, reached)
+    kinds = [kind for one in way for kind in _taken(one.call, one.scope)]
+    return _covers(kinds, _raised(reached)) or any(_is_wrapped(one.scope) for one in way)
 
 
-def keeps_errors(event: Event) -> bool:
+def keeps_errors(event: Event, scope: Function) -> bool:
     """Return whether a statement around something takes any error, and keeps it."""
-    if any(_keeps(handler) for tried in event.tries() for handler in tried.handlers):
+    return _covers(list(_taken(event, scope)), ())
+
+
+def _taken(event: Event, scope: Function) -> Iterator[Ref | None]:
+    """Return the classes of errors that statements around something take, and keep."""
+    yield from _kept_by_clauses(event, scope)
+    yield from _suppressed(event, scope)
+
+
+def _kept_by_clauses(event: Event, scope: Function) -> Iterator[Ref | None]:
+    """Return what each `try` around something takes and does not raise again."""
+    for tried in event.tries():
+        for one in tried.handlers:
+            if not isinstance(one.body[-1], ast.Raise):
+                yield from caught.types(one, scope)
+
+
+def _suppressed(event: Event, scope: Function) -> Iterator[Ref | None]:
+    """Return what `with suppress(...)` around something takes."""
+    for block in event.blocks("with"):
+        for item in getattr(block.node, "items", ()):
+            manager = item.context_expr
+            if not isinstance(manager, ast.Call):
+                continue
+            found = names.resolve(manager.func, scope)
+            if found is not None and found.name == "contextlib.suppress":
+                yield from (names.resolve(one, scope) for one in manager.args)
+
+
+def _covers(kinds: Sequence[Ref | None], raised: Sequence[str]) -> bool:
+    """Return whether some classes take all that may be raised; where one is not known, too."""
+    if any(kind is None for kind in kinds):
         return True
-    return any(
-        "suppress" in ast.unparse(item.context_expr)
-        for block in event.blocks("with")
-        if isinstance(block.node, ast.With)
-        for item in block.node.items
-    )
-
-
-def _keeps(handler: ast.ExceptHandler) -> bool:
-    """Return whether a handler takes any error and does not raise it again."""
-    return _is_broad(handler) and not isinstance(handler.body[-1], ast.Raise)
-
-
-def _is_broad(handler: ast.ExceptHandler) -> bool:
-    """Return whether a handler takes any error, or any that a library has."""
-    if handler.type is None:
+    taken = [kind.name for kind in kinds if kind is not None]
+    if not exceptions.EVERYTHING.isdisjoint(taken):
         return True
-    kinds = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
-    return any(dotted(one).rpartition(".")[2] in _BROAD for one in kinds)
+    if not raised:
+        return any(map(exceptions.covers_package, taken))
+    return all(any(exceptions.covers(one, each) for one in taken) for each in raised)
 
 
 def _has_broad_handler(function: Function) -> bool:
-    return any(_keeps(one.node) for one in function.flow.handlers)
+    return any(
+        _is_broad(one.node, function) and not isinstance(one.node.body[-1], ast.Raise)
+        for one in function.flow.handlers
+    )
+
+
+def _is_broad(handler: ast.ExceptHandler, scope: Function) -> bool:
+    """Return whether a handler takes any error."""
+    kinds = caught.types(handler, scope)
+    return any(one is not None and one.name in exceptions.EVERYTHING for one in kinds)
 
 
 def _is_wrapped(function: Function) -> bool:
@@ -139,7 +183,7 @@ def _is_wrapped(function: Function) -> bool:
 
 def _notices(function: Function) -> bool:
     """Return whether a function takes any error, also where it raises it again."""
-    return any(_is_broad(one.node) for one in function.flow.handlers)
+    return any(_is_broad(one.node, function) for one in function.flow.handlers)
 
 
 def _with_inner(function: Function) -> Iterator[Function]:

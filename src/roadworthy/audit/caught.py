@@ -8,11 +8,12 @@ from typing import Final
 from roadworthy.audit import names
 from roadworthy.audit.module import Scope
 from roadworthy.audit.ref import Ref
+from roadworthy.audit.source import exceptions
 from roadworthy.audit.statuses import is_http_exception
 
 __all__ = ["Breadth", "breadth", "breadth_of", "catches_http_exceptions", "types"]
 
-EVERYTHING: Final = frozenset({"builtins.Exception", "builtins.BaseException"})
+EVERYTHING: Final = exceptions.EVERYTHING
 
 
 class Breadth(IntEnum):
@@ -65,9 +66,13 @@ def breadth_of(ref: Ref | None) -> Breadth:
         return Breadth.ALL
     if ref.name in _DATABASE or ref.name.startswith(_DATABASES):
         return Breadth.DATABASE
-    if ref.name in _LIBRARY or ref.name.startswith(_LIBRARIES):
-        return Breadth.LIBRARY
-    return Breadth.NARROW
+    return Breadth.LIBRARY if _is_library_s(ref.name) else Breadth.NARROW
+
+
+def _is_library_s(name: str) -> bool:
+    if name in _LIBRARY or name.startswith(_LIBRARIES):
+        return True
+    return name.startswith(("requests.", "redis.")) and name.endswith(("Error", "Exception"))
 
 
 def catches_http_exceptions(handler: ast.ExceptHandler, scope: Scope) -> bool:
@@ -91,13 +96,13 @@ _DATABASE: Final = frozenset(
     }
 )
 _LIBRARIES: Final = (
-    *("requests.exceptions.", "botocore.exceptions.", "redis.exceptions.", "docker.errors."),
+    *("botocore.exceptions.", "docker.errors."),
     *("kubernetes.client.rest.", "google.api_core.exceptions.", "elasticsearch.exceptions."),
 )
 _LIBRARY: Final = frozenset(
     {
-        *("builtins.OSError", "builtins.IOError", "builtins.EnvironmentError"),
-        *("requests.RequestException", "requests.HTTPError", "requests.ConnectionError"),
+        *("builtins.OSError", "requests.RequestException", "requests.HTTPError"),
+        "requests.ConnectionError",
         *("httpx.HTTPError", "httpx.RequestError", "httpx.HTTPStatusError", "httpx.ConnectError"),
         *("aiohttp.ClientError", "aiohttp.ClientConnectorError", "redis.RedisError"),
         *("smtplib.SMTPException", "subprocess.CalledProcessError", "subprocess.SubprocessError"),

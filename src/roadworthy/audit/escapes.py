@@ -9,6 +9,8 @@ from roadworthy.audit import caught, names, reach
 from roadworthy.audit.flow import Event, Handler
 from roadworthy.audit.module import Assigned, Function, Scope
 from roadworthy.audit.ref import Ref
+from roadworthy.audit.source.memory import remembered
+from roadworthy.audit.source.nodes import last_name
 from roadworthy.audit.statuses import is_http_exception, raised_status
 
 __all__ = ["Eaten", "Escape", "Ways", "lets_pass", "ways"]
@@ -145,9 +147,18 @@ def _tells_apart(call: ast.Call, name: str | None, scope: Scope) -> bool:
     if name is None or not any(isinstance(one, ast.Name) and one.id == name for one in given):
         return False
     if isinstance(call.func, ast.Name) and call.func.id in {"isinstance", "issubclass"}:
-        return "HTTPException" in ast.unparse(call.args[-1])
+        return _names_it(call.args[-1])
     ref = names.resolve(call.func, scope)
-    if ref is None or ref.function is None:
-        return False
-    source = ast.unparse(ref.function.node)
-    return "HTTPException" in source and ("isinstance" in source or "status_code" in source)
+    return ref is not None and ref.function is not None and _asks_kind(ref.function)
+
+
+@remembered
+def _asks_kind(function: Function) -> bool:
+    """Return whether a function names HTTPException, and asks what it has been given."""
+    body = [node for part in function.node.body for node in ast.walk(part)]
+    asks = any(last_name(node) in {"isinstance", "status_code"} for node in body)
+    return asks and any(_names_it(node) for node in body if isinstance(node, ast.expr))
+
+
+def _names_it(node: ast.AST) -> bool:
+    return any(last_name(one).endswith("HTTPException") for one in ast.walk(node))

@@ -3,11 +3,12 @@
 import ast
 from typing import Final
 
-from roadworthy.audit import names
+from roadworthy.audit import logs, names
 from roadworthy.audit.flow import Call, Event
 from roadworthy.audit.models import is_model
 from roadworthy.audit.module import Function
 from roadworthy.audit.ref import Ref
+from roadworthy.audit.source.nodes import last_name, mentions
 
 __all__ = ["only_own_texts"]
 
@@ -30,20 +31,19 @@ def _is_harmless(call: Call, function: Function, depth: int) -> bool:
     func = call.node.func
     ref = names.resolve(func, function)
     if ref is None:
-        return isinstance(func, ast.Attribute) and not call.awaited and _is_plain(func)
+        return isinstance(func, ast.Attribute) and not call.awaited and _is_plain(func, function)
     if ref.function is not None:
         return depth > 0 and _does_no_harm(ref.function, depth - 1)
     return _is_known(ref, call.node)
 
 
-def _is_plain(func: ast.Attribute) -> bool:
+def _is_plain(func: ast.Attribute, function: Function) -> bool:
     """Return whether a method of something unknown is one that texts or logs have."""
-    return func.attr in _OF_TEXTS or "log" in ast.unparse(func.value).lower()
+    return func.attr in _OF_TEXTS or logs.is_log(func.value, function)
 
 
 def _does_no_harm(function: Function, depth: int) -> bool:
-    plain = {"staticmethod", "classmethod"}
-    if not {ast.unparse(one) for one in function.node.decorator_list} <= plain:
+    if not {last_name(one) for one in function.node.decorator_list} <= _PLAIN:
         return False
     if function.flow.withs or function.flow.yields:
         return False
@@ -54,9 +54,12 @@ def _does_no_harm(function: Function, depth: int) -> bool:
     return all(_is_harmless(call, function, depth) for call in own)
 
 
+_PLAIN: Final = frozenset({"staticmethod", "classmethod"})
+
+
 def _is_stub(function: Function) -> bool:
     body = [one for one in function.node.body if not isinstance(one, ast.Expr | ast.Pass)]
-    return not body or "NotImplementedError" in ast.unparse(body[0])
+    return not body or (isinstance(body[0], ast.Raise) and mentions(body[0], "NotImplementedError"))
 
 
 def _is_known(ref: Ref, call: ast.Call) -> bool:

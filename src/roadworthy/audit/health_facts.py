@@ -8,6 +8,7 @@ from typing import Final
 from roadworthy.audit import reach
 from roadworthy.audit.module import Function
 from roadworthy.audit.routes import Route
+from roadworthy.audit.source.nodes import last_name
 
 __all__ = ["checks_nothing", "is_health", "statuses_set", "uses_dependency"]
 
@@ -88,6 +89,6 @@ def statuses_set(function: Function) -> Iterator[ast.AST]:
             if isinstance(target, ast.Attribute) and target.attr == "status_code":
                 yield event.node
     for one in reach.calls(function):
-        response = "Response" in ast.unparse(one.call.node.func)
+        response = last_name(one.call.node.func).endswith("Response")
         if response and any(word.arg == "status_code" for word in one.call.node.keywords):
             yield one.call.node

@@ -98,6 +98,18 @@ _MOVED: Final = {
     "pymongo.mongo_client.MongoClient": "pymongo.MongoClient",
     "google.cloud.storage.blob.Blob": "google.cloud.storage.Blob",
     "aiohttp.client.ClientSession": "aiohttp.ClientSession",
+    "builtins.IOError": "builtins.OSError",
+    "builtins.EnvironmentError": "builtins.OSError",
+    "builtins.WindowsError": "builtins.OSError",
+    "socket.error": "builtins.OSError",
+    "select.error": "builtins.OSError",
+    "os.error": "builtins.OSError",
+    "socket.timeout": "builtins.TimeoutError",
+    "asyncio.TimeoutError": "builtins.TimeoutError",
+    "requests.exceptions": "requests",
+    "redis.exceptions": "redis",
+    "sqlalchemy.orm.exc.NoResultFound": "sqlalchemy.exc.NoResultFound",
+    "sqlalchemy.orm.exc.MultipleResultsFound": "sqlalchemy.exc.MultipleResultsFound",
 }
 """Where libraries also offer what is known by another name."""
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from roadworthy.audit.flow import Flow
 from roadworthy.audit.place import Place
+from roadworthy.audit.source.nodes import written
 
 if TYPE_CHECKING:  # it makes modules
     from roadworthy.audit.codebase import Codebase
@@ -102,7 +103,7 @@ class Module:
             column=getattr(node, "col_offset", 0) + 1,
             end_line=end,
             where="" if scope is None else scope.qualname,
-            code=" ".join(ast.unparse(node).split())[:200] if hasattr(node, "lineno") else "",
+            code=written(node) if hasattr(node, "lineno") else "",
         )
 
 

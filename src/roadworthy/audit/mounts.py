@@ -8,6 +8,7 @@ from roadworthy.audit import aliases
 from roadworthy.audit.codebase import Codebase
 from roadworthy.audit.flow import Call
 from roadworthy.audit.module import Assigned, Class, Module, Scope
+from roadworthy.audit.source.nodes import written
 
 __all__ = ["prefix_of", "prefixes", "text_of"]
 
@@ -93,7 +94,7 @@ def text_of(node: ast.expr, scope: Scope) -> str:
             value = None if made is None else made[0].value
             if isinstance(value, ast.Constant) and isinstance(value.value, str):
                 return value.value
-            return "{" + ast.unparse(node) + "}"
+            return "{" + written(node) + "}"
         case ast.BinOp(left=left, op=ast.Add(), right=right):
             return text_of(left, scope) + text_of(right, scope)
         case ast.JoinedStr(values=parts):
@@ -103,4 +104,4 @@ def text_of(node: ast.expr, scope: Scope) -> str:
 
 
 def _part(part: ast.expr) -> str:
-    return str(part.value) if isinstance(part, ast.Constant) else f"{{{ast.unparse(part)[3:-2]}}}"
+    return str(part.value) if isinstance(part, ast.Constant) else f"{{{written(part)[3:-2]}}}"

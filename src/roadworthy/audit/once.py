@@ -6,6 +6,7 @@ import sys
 from roadworthy.audit.flow import Event
 from roadworthy.audit.module import Function
 from roadworthy.audit.source.memory import remembered
+from roadworthy.audit.source.nodes import same
 
 __all__ = ["is_once"]
 
@@ -63,9 +64,8 @@ def _outlives(node: ast.expr, function: Function) -> bool:
 
 
 def _gives(body: list[ast.stmt], kept: ast.expr) -> bool:
-    text = ast.unparse(kept)
     return any(
-        isinstance(node, ast.Assign) and text in map(ast.unparse, node.targets)
+        isinstance(node, ast.Assign) and any(same(kept, one) for one in node.targets)
         for statement in body
         for node in ast.walk(statement)
     )

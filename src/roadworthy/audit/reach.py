@@ -11,6 +11,7 @@ from roadworthy.audit.flow import Call
 from roadworthy.audit.module import Function, Scope
 from roadworthy.audit.ref import Ref
 from roadworthy.audit.source.memory import remembered
+from roadworthy.audit.source.nodes import written
 
 __all__ = [
     "Reached",
@@ -212,4 +213,4 @@ def steps(reached: Reached, start: str, scope: Scope) -> tuple[Step, ...]:
 
 
 def _text(node: ast.Call) -> str:
-    return f"{ast.unparse(node.func)}()"
+    return f"{written(node.func)}()"

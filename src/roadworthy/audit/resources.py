@@ -10,9 +10,11 @@ from roadworthy.audit import names
 from roadworthy.audit.flow import Event
 from roadworthy.audit.module import Function
 from roadworthy.audit.ref import Ref
+from roadworthy.audit.source.nodes import last_name, words
 
 __all__ = [
     "CLIENTS",
+    "RELEASES",
     "Opened",
     "is_cached",
     "is_closeable",
@@ -43,9 +45,10 @@ _SESSIONS: Final = frozenset(
 )
 """What holds a connection."""
 
-_RELEASES: Final = frozenset(
+RELEASES: Final = frozenset(
     {"close", "aclose", "release", "disconnect", "dispose", "shutdown", "remove", "close_all"}
 )
+"""Methods that give back what something holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,7 @@ def may_be_closeable(ref: Ref | None, function: Function) -> bool:
         isinstance(call.node.func, ast.Attribute) and call.node.func.attr in {"connect", "open"}
         for call in function.flow.calls
     )
-    return bool(methods & _RELEASES) and (opens or bool(_NAMED.search(ref.cls.name)))
+    return bool(methods & RELEASES) and (opens or bool(_NAMED.search(ref.cls.name)))
 
 
 _NAMED: Final = re.compile(r"Session|Connection|Client|Pool")
@@ -103,10 +106,10 @@ def releases(function: Function, name: str) -> Iterator[Event]:
     for call in function.flow.calls:
         match call.node:
             case ast.Call(func=ast.Attribute(value=ast.Name(id=owner), attr=attr)):
-                if owner == name and attr in _RELEASES:
+                if owner == name and attr in RELEASES:
                     yield call
             case ast.Call(args=[ast.Name(id=given), *_], func=func) if given == name:
-                if ast.unparse(func).rpartition(".")[2].startswith(("close", "release")):
+                if words(last_name(func))[:1] in (["close"], ["release"], ["aclose"]):
                     yield call
             case _:
                 pass
@@ -114,7 +117,16 @@ def releases(function: Function, name: str) -> Iterator[Event]:
 
 def is_cached(function: Function) -> bool:
     """Return whether a function runs once, and its result is used again."""
-    return any(
-        "cache" in ast.unparse(one).lower() or "singleton" in ast.unparse(one).lower()
-        for one in function.node.decorator_list
-    )
+    return any(_keeps_result(one) for one in function.node.decorator_list)
+
+
+def _keeps_result(decorator: ast.expr) -> bool:
+    """Return whether a decorator says that it keeps what the function returns."""
+    func = decorator.func if isinstance(decorator, ast.Call) else decorator
+    named = words(last_name(func))
+    return bool(_KEEPS.intersection(named)) and "no" not in named
+
+
+_KEEPS: Final = frozenset(
+    {"cache", "cached", "caches", "lru", "alru", "singleton", "memoize", "memoized", "once"}
+)

@@ -18,13 +18,16 @@ from roadworthy.audit.module import Class, Function, Module, Param, Scope
 from roadworthy.audit.place import Place
 from roadworthy.audit.ref import Ref
 from roadworthy.audit.source.memory import remembered
+from roadworthy.audit.source.nodes import last_name, words
 
 __all__ = ["Body", "Route", "is_upload", "route_of", "routes_in", "routes_of"]
 
 _METHODS: Final = frozenset({"get", "post", "put", "patch", "delete", "head", "options", "trace"})
 _OTHERS: Final = frozenset({"api_route", "route"})
 _ROUTERS: Final = ("fastapi.FastAPI", "fastapi.APIRouter")
-_NOT_ROUTERS: Final = ("client", "session", "cache", "mock", "httpx", "requests", "redis")
+_NOT_ROUTERS: Final = frozenset(
+    {"client", "session", "cache", "mock", "httpx", "requests", "redis", "responses"}
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -227,8 +230,7 @@ def _is_router(router: Ref | None, node: ast.expr, decorator: ast.Call, module: 
 
 def _reads_like_router(node: ast.expr, decorator: ast.Call, module: Module) -> bool:
     """Return whether what nobody can tell the type of is used as a router of FastAPI is."""
-    name = ast.unparse(node).rpartition(".")[2].lower()
-    known = not any(word in name for word in _NOT_ROUTERS)
+    known = _NOT_ROUTERS.isdisjoint(words(last_name(node)))
     return known and _takes_path(decorator) and b"fastapi" in module.source.lower()
 
 

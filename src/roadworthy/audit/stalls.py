@@ -12,6 +12,7 @@ from roadworthy.audit.once import is_once
 from roadworthy.audit.reach import Reached, callee, calls, inner_functions, reach, steps
 from roadworthy.audit.routes import Route
 from roadworthy.audit.source.memory import remembered
+from roadworthy.audit.source.nodes import written
 from roadworthy.audit.taken import is_taken
 from roadworthy.audit.values import dotted
 
@@ -41,7 +42,7 @@ class Stall:
     @property
     def text(self) -> str:
         """Return what is called, as it is written."""
-        return f"{ast.unparse(self.reached.call.node.func)}()"[:60]
+        return f"{written(self.reached.call.node.func)}()"[:60]
 
     def flow(self, start: str) -> tuple[Step, ...]:
         """Return the way there; nothing where the function makes the call."""

@@ -169,7 +169,7 @@ def _is_parsed_later(frames: tuple[Frame, ...]) -> bool:
     modules = {frame.function.module for frame in frames}
     functions = (function for module in modules for function in module.functions)
     return any(
-        _runs(one).startswith(_PARSERS) and not keeps_errors(one.call)
+        _runs(one).startswith(_PARSERS) and not keeps_errors(one.call, one.scope)
         for function in functions
         for one in calls(function)
     )
@@ -186,7 +186,7 @@ def _looks(reached: Reached) -> bool:
     name = _runs(reached)
     if not name.startswith(_LOOKS) and not name.endswith((".decode", ".is_zipfile")):
         return False
-    return not any(keeps_errors(one.call) for one in (*reached.chain, reached))
+    return not any(keeps_errors(one.call, one.scope) for one in (*reached.chain, reached))
 
 
 def _traced(

@@ -9,6 +9,7 @@ from roadworthy.audit.dependencies import Dependency
 from roadworthy.audit.finding import Severity
 from roadworthy.audit.flow import Event
 from roadworthy.audit.rule import Example, Hit, Rule
+from roadworthy.audit.source.nodes import mentions, root
 
 __all__ = ["RULE"]
 
@@ -41,15 +42,29 @@ def _is_protected(event: Event, name: str) -> bool:
                 if final or any(_closes(handler.body, name) for handler in handlers):
                     return True
             case ast.With(items=items) | ast.AsyncWith(items=items):
-                if any(name in ast.unparse(item.context_expr) for item in items):
+                if any(_has(item.context_expr, name) for item in items):
                     return True
             case _:
                 pass
     return False
 
 
+def _has(manager: ast.expr, name: str) -> bool:
+    """Return whether a context manager is what a name stands for, gets it or is of it."""
+    if not isinstance(manager, ast.Call):
+        return mentions(root(manager), name)
+    given = [*manager.args, *(keyword.value for keyword in manager.keywords)]
+    is_given = any(isinstance(one, ast.Name) and one.id == name for one in given)
+    return is_given or (isinstance(manager.func, ast.Attribute) and mentions(root(manager), name))
+
+
 def _closes(body: list[ast.stmt], name: str) -> bool:
-    return any(f"{name}." in ast.unparse(one) and "close" in ast.unparse(one) for one in body)
+    return any(
+        isinstance(node, ast.Attribute) and node.attr in resources.RELEASES
+        for one in body
+        for node in ast.walk(one)
+        if isinstance(node, ast.Attribute) and mentions(root(node), name)
+    )
 
 
 def _is_after(release: Event, event: Event) -> bool:

@@ -4,12 +4,13 @@ import ast
 from collections.abc import Iterator
 from typing import Final
 
-from roadworthy.audit import names
+from roadworthy.audit import caught, names
 from roadworthy.audit.dependencies import Dependency
 from roadworthy.audit.finding import Confidence, Severity
 from roadworthy.audit.flow import Event
 from roadworthy.audit.module import Function
 from roadworthy.audit.rule import Example, Hit, Rule
+from roadworthy.audit.source.nodes import written
 
 __all__ = ["RULE"]
 
@@ -21,7 +22,7 @@ def _check(dependency: Dependency) -> Iterator[Hit]:
     for event in function.flow.yields:
         for tried in event.tries():
             for handler in tried.handlers:
-                if not _raises(handler) and not _only_stops(handler):
+                if not _raises(handler) and not _only_stops(handler, function):
                     yield Hit(
                         place=function.place(handler),
                         message=_message(handler),
@@ -33,18 +34,26 @@ def _raises(handler: ast.ExceptHandler) -> bool:
     return any(isinstance(node, ast.Raise) for one in handler.body for node in ast.walk(one))
 
 
-def _only_stops(handler: ast.ExceptHandler) -> bool:
+def _only_stops(handler: ast.ExceptHandler, function: Function) -> bool:
     """Return whether it catches what only says that a generator is to end."""
-    text = "" if handler.type is None else ast.unparse(handler.type)
-    return "GeneratorExit" in text or "StopAsyncIteration" in text or "CancelledError" in text
+    kinds = caught.types(handler, function) if handler.type is not None else ()
+    return any(one is not None and one.name in _ENDS for one in kinds)
+
+
+_ENDS: Final = frozenset(
+    {
+        *("builtins.GeneratorExit", "builtins.StopAsyncIteration", "asyncio.CancelledError"),
+        *("concurrent.futures.CancelledError", "asyncio.exceptions.CancelledError"),
+    }
+)
 
 
 def _confidence(handler: ast.ExceptHandler, function: Function, event: Event) -> Confidence:
     if any(block.kind == "loop" for block in event.blocks()):
         return Confidence.LOW
-    caught = handler.type
-    parts = caught.elts if isinstance(caught, ast.Tuple) else [caught]
-    broad = caught is None or any(_is_broad(part, function) for part in parts if part is not None)
+    kind = handler.type
+    parts = kind.elts if isinstance(kind, ast.Tuple) else [kind]
+    broad = kind is None or any(_is_broad(part, function) for part in parts if part is not None)
     return Confidence.HIGH if broad else Confidence.MEDIUM
 
 
@@ -54,9 +63,9 @@ def _is_broad(node: ast.expr, function: Function) -> bool:
 
 
 def _message(handler: ast.ExceptHandler) -> str:
-    caught = "Every exception" if handler.type is None else f"A {ast.unparse(handler.type)}"
+    what = "Every exception" if handler.type is None else f"A {written(handler.type)}"
     return (
-        f"{caught} of the route ends here: its 404 or 409 becomes a 500, and nobody is told "
+        f"{what} of the route ends here: its 404 or 409 becomes a 500, and nobody is told "
         "what went wrong (FastAPI: 'the dependency caught an exception and did not raise it')."
     )
 

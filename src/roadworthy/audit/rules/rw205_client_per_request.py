@@ -11,6 +11,7 @@ from roadworthy.audit.reach import Reached
 from roadworthy.audit.ref import Ref
 from roadworthy.audit.routes import Route
 from roadworthy.audit.rule import Example, Hit, Rule
+from roadworthy.audit.source.nodes import is_none, last_name
 
 __all__ = ["RULE"]
 
@@ -67,11 +68,15 @@ def _factories(function: Function) -> Iterator[Hit]:
         if opened.ref is None or opened.ref.name not in _FACTORIES:
             continue
         of_it = [
-            one for one in made.values() if ast.unparse(one.event.node).endswith(f"= {name}()")
+            one for one in made.values() if _calls(getattr(one.event.node, "value", None), name)
         ]
         if of_it and not any(any(resources.releases(function, one.name)) for one in of_it):
             place = function.place(opened.event.node)
             yield Hit(place=place, message=_LEAKS, confidence=Confidence.MEDIUM)
+
+
+def _calls(value: ast.expr | None, name: str) -> bool:
+    return isinstance(value, ast.Call) and last_name(value.func) == name
 
 
 _FACTORIES: Final = frozenset(
@@ -122,7 +127,8 @@ def _is_once(step: Reached) -> bool:
 def _tests_before(function: Function) -> bool:
     """Return whether a function first asks whether it has run: `if engine is None`."""
     return bool(function.flow.globals) or any(
-        isinstance(compare.node, ast.Compare) and "None" in ast.unparse(compare.node)
+        isinstance(compare.node, ast.Compare)
+        and any(is_none(one) for one in (compare.node.left, *compare.node.comparators))
         for compare in function.flow.compares
     )
 

@@ -14,6 +14,7 @@ from roadworthy.audit.harmless import only_own_texts
 from roadworthy.audit.module import Function, Module
 from roadworthy.audit.routes import route_of
 from roadworthy.audit.rule import Example, Hit, Rule
+from roadworthy.audit.source.nodes import written
 from roadworthy.audit.statuses import raised_status
 
 __all__ = ["RULE"]
@@ -74,7 +75,7 @@ def _is_test(function: Function) -> bool:
 
 
 def _message(handler: ast.ExceptHandler, leak: Leak) -> str:
-    kind = "any exception" if handler.type is None else f"`{ast.unparse(handler.type)}`"
+    kind = "any exception" if handler.type is None else f"`{written(handler.type)}`"
     return (
         f"The text of {kind} goes into {leak.how}: file paths, SQL, addresses and values that it "
         "names are read by whoever makes the request fail."

@@ -1,6 +1,5 @@
 """RW302: a 404 that is raised in a `try` is answered as a 500."""
 
-import ast
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -13,6 +12,7 @@ from roadworthy.audit.module import Function
 from roadworthy.audit.outcomes import Outcome, outcome
 from roadworthy.audit.routes import route_of
 from roadworthy.audit.rule import Example, Hit, Rule
+from roadworthy.audit.source.nodes import written
 
 __all__ = ["RULE"]
 
@@ -62,7 +62,7 @@ def _confidence(
 
 def _message(escape: Escape, becomes: Outcome, handler: Handler, function: Function) -> str:
     was = "An HTTPException" if escape.status is None else f"The {escape.status}"
-    how = f"`{ast.unparse(handler.node.type)}`" if handler.node.type is not None else "`except:`"
+    how = f"`{written(handler.node.type)}`" if handler.node.type is not None else "`except:`"
     where = "" if escape.scope is function else f" in {escape.scope.name}()"
     return (
         f"{was} raised{where} (line {escape.node.lineno}) is caught by {how}: "
@@ -85,7 +85,7 @@ def _flow(escape: Escape, handler: Handler, function: Function) -> tuple[Step, .
         Step(
             one.scope.module.path,
             one.call.node.lineno,
-            f"calls {ast.unparse(one.call.node.func)}()",
+            f"calls {written(one.call.node.func)}()",
         )
         for one in escape.chain
     )

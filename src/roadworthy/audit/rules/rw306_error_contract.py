@@ -13,6 +13,7 @@ from roadworthy.audit.module import Function, Imported, Module
 from roadworthy.audit.place import Place
 from roadworthy.audit.rule import Example, Hit, Rule
 from roadworthy.audit.service import Service
+from roadworthy.audit.source.nodes import last_name
 from roadworthy.audit.statuses import argument
 
 __all__ = ["RULE"]
@@ -74,7 +75,7 @@ def _is_fastapi_shaped(value: ast.expr | None) -> bool:
     call = value.value if isinstance(value, ast.Await) else value
     if not isinstance(call, ast.Call):
         return False
-    if ast.unparse(call.func).rpartition(".")[2].endswith("http_exception_handler"):
+    if last_name(call.func).endswith("http_exception_handler"):
         return True
     content = argument(call, "content", 0)
     if not isinstance(content, ast.Dict):

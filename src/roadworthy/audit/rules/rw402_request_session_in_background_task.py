@@ -8,10 +8,13 @@ from roadworthy.audit import names
 from roadworthy.audit.background import Task, tasks
 from roadworthy.audit.dependencies import Need, needs_of
 from roadworthy.audit.finding import Confidence, Severity
-from roadworthy.audit.module import Function
+from roadworthy.audit.module import Assigned, Function
 from roadworthy.audit.pins import Pin, pin_of, service_root
+from roadworthy.audit.reach import callee, reach
 from roadworthy.audit.ref import Ref
 from roadworthy.audit.rule import Example, Hit, Rule
+from roadworthy.audit.source.memory import remembered
+from roadworthy.audit.source.nodes import last_name, root, written
 from roadworthy.audit.values import dotted
 
 __all__ = ["RULE"]
@@ -42,34 +45,94 @@ def _check(function: Function) -> Iterator[Hit]:
 
 def _held(task: Task) -> Iterator[ast.expr]:
     """Return what a task has: its arguments, and what it is a method of."""
-    yield from task.given
-    if isinstance(task.target, ast.Attribute) and dotted(task.target.value) != "self":
-        yield task.target.value
+    for given in task.given:
+        yield from _parts(given)
+    match task.target:
+        case ast.Attribute(value=owner) if dotted(owner) != "self" and _uses_session(task):
+            yield owner
+        case ast.Call() | ast.Lambda():  # `partial(work, session)`, `lambda: work(session)`
+            yield from _parts(task.target)
+        case _:
+            pass
+
+
+def _parts(node: ast.expr) -> Iterator[ast.expr]:
+    """Return an expression, or those that a list, a `partial` or a lambda has."""
+    match node:
+        case ast.List(elts=parts) | ast.Tuple(elts=parts):
+            for one in parts:
+                yield from _parts(one)
+        case ast.Dict(values=values):
+            for one in values:
+                yield from _parts(one)
+        case ast.Lambda(body=ast.Call() as call):
+            yield from _parts(call)
+        case ast.Call(args=args, keywords=keywords) if last_name(node.func)[:1].islower():
+            for one in (*args, *(keyword.value for keyword in keywords)):
+                yield from _parts(one)
+        case _:
+            yield node
+
+
+def _uses_session(task: Task) -> bool:
+    """Return whether a method works with a session that its object holds, as far as is known."""
+    if task.function is None:
+        return True
+    called = (found for one in reach(task.function) if (found := callee(one)) is not None)
+    return any(_touches_session(one) for one in (task.function, *called))
+
+
+@remembered
+def _touches_session(function: Function) -> bool:
+    return any(
+        isinstance(node, ast.Attribute) and names.is_a(names.resolve(node, function), *_SESSIONS)
+        for part in function.node.body
+        for node in ast.walk(part)
+    )
 
 
 def _is_session(node: ast.expr, function: Function) -> bool:
     """Return whether an expression is a session, or something of the request that has one."""
-    if not dotted(node):
-        return False
     ref = names.resolve(node, function)
     if names.is_a(ref, *_SESSIONS):
-        return ref is not None and ref.is_instance
-    return _need(node, function) is not None and ref is not None and _has_session(ref)
-
-
-def _has_session(ref: Ref) -> bool:
-    """Return whether instances of a class of the project keep a session."""
-    if ref.cls is None or not ref.is_instance:
+        return ref is not None and ref.is_instance and bool(dotted(node))
+    if ref is None or not _has_session(ref, frozenset()):
         return False
-    found = (names.member(ref, name) for name in ref.cls.attributes)
-    return any(names.is_a(one, *_SESSIONS) for one in found)
+    return _need(node, function) is not None or _made_with_session(node, function)
+
+
+def _made_with_session(node: ast.expr, function: Function) -> bool:
+    """Return whether an object was made here, and given a session: `Loans(session)`."""
+    if isinstance(node, ast.Name) and function.param(node.id) is None:
+        made = [one for one in function.names.get(node.id, ()) if isinstance(one, Assigned)]
+        node = made[0].value if made and made[0].value is not None else node
+    if not isinstance(node, ast.Call):
+        return False
+    given = (*node.args, *(keyword.value for keyword in node.keywords))
+    return any(_is_session(one, function) for one in given)
+
+
+def _has_session(ref: Ref, seen: frozenset[str]) -> bool:
+    """Return whether an object keeps a session, or another object that does."""
+    if ref.cls is None or not ref.is_instance or ref.name in seen:
+        return False
+    held = [
+        found
+        for base in names.bases(ref.cls)
+        if base.cls is not None
+        for name in {*base.cls.attributes, *base.cls.names}
+        if (found := names.member(ref, name)) is not None and found.is_instance
+    ]
+    if any(names.is_a(one, *_SESSIONS) for one in held):
+        return True
+    return any(_has_session(one, seen | {ref.name}) for one in held)
 
 
 def _need(node: ast.expr, function: Function) -> Need | None:
     """Return the `Depends` that an expression comes from."""
-    root = dotted(node).partition(".")[0]
+    name = last_name(root(node))
     return next(
-        (need for need in needs_of(function) if need.param is not None and need.param.name == root),
+        (need for need in needs_of(function) if need.param is not None and need.param.name == name),
         None,
     )
 
@@ -94,7 +157,7 @@ def _pin(function: Function) -> Pin | None:
 
 
 def _message(task: Task, node: ast.expr, closed: str, ref: Ref | None) -> str:
-    name = ast.unparse(node)
+    name = written(node)
     if closed and ref is not None and names.is_a(ref, *_BARE):
         return (
             f"{task.text} gets the request's connection by {name}, which is given back before the "

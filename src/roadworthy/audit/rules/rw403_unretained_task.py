@@ -28,7 +28,7 @@ def _check(module: Module) -> Iterator[Hit]:
         if isinstance(scope, Function) and scope.name == "__del__":
             continue  # nobody is left to hold it
         for call in scope.flow.calls:
-            if _is_left(call) and _starts(call, scope):
+            if _is_left(call, scope) and _starts(call, scope):
                 yield Hit(place=module.place(call.node, scope), message=_MESSAGE)
 
 
@@ -38,17 +38,18 @@ _MESSAGE: Final = (
 )
 
 
-def _is_left(call: Call) -> bool:
+def _is_left(call: Call, scope: Module | Function) -> bool:
     """Return whether nobody holds a task of a server; a program that ends has another loop."""
     return _is_dropped(call) and not any(
-        isinstance(block.node, ast.ExceptHandler) and _answers_no_loop(block.node)
+        isinstance(block.node, ast.ExceptHandler) and _answers_no_loop(block.node, scope)
         for block in call.blocks("handler")
     )
 
 
-def _answers_no_loop(handler: ast.ExceptHandler) -> bool:
+def _answers_no_loop(handler: ast.ExceptHandler, scope: Module | Function) -> bool:
     """`except RuntimeError:` around `asyncio.run(...)`: mostly, a loop was running already."""
-    return handler.type is not None and ast.unparse(handler.type) == "RuntimeError"
+    found = names.resolve(handler.type, scope)
+    return found is not None and found.name == "builtins.RuntimeError"
 
 
 def _is_dropped(call: Call) -> bool:

@@ -419,7 +419,7 @@ def _external(dotted: str) -> Ref:
 
 
 def _builtin(name: str) -> Ref | None:
-    return Ref(f"builtins.{name}") if name in libraries.BUILTINS else None
+    return _external(f"builtins.{name}") if name in libraries.BUILTINS else None
 
 
 def _is_property(function: Function) -> bool:
