@@ -96,6 +96,7 @@ class _OwnRoute(APIRoute):
 
 def _application() -> FastAPI:
     app, included, outer = FastAPI(openapi_url=None), APIRouter(), APIRouter()
+    app.user_middleware.clear()  # of somebody who puts it, or us, on every application
     inner = APIRouter(route_class=_OwnRoute)
     _add(app.router, "/direct", APIRoute)
     _add(app.router, "/own", _OwnRoute)
@@ -119,7 +120,7 @@ async def _endpoint(body: Annotated[Any, Body()]) -> None: ...
 
 def _is_lost(app: FastAPI, path: str) -> bool:
     # Not by calling the application: trackers wrap that, and this is nobody's request.
-    asked = app.build_middleware_stack()(_scope(app, path), _receive, _send)
+    asked = FastAPI.build_middleware_stack(app)(_scope(app, path), _receive, _send)
     try:
         asked.__await__().send(None)
     except _Lost:

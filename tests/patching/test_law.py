@@ -55,13 +55,24 @@ def stored(draw: Any) -> tuple[zoo.Home, BaseModel]:
         "deep": {"a": draw(st.lists(boxes, max_size=2))},
         "several": draw(st.lists(boxes, max_size=2)),
     }
-    if issubclass(at.kind, at.animal.kind):
+    if at.whole:
         document |= box(draw, at.animal)
     return at, at.kind.model_validate(document)
 
 
-def made(animal: zoo.Animal, raw: dict[str, Any]) -> BaseModel:
-    return animal.kind.model_validate(copy.deepcopy(raw))
+def made(animal: zoo.Animal, raw: dict[str, Any]) -> Any:
+    return zoo.read(animal.kind, copy.deepcopy(raw))
+
+
+def part_of(box: Any, name: str) -> Any:
+    return box[name] if isinstance(box, dict) else getattr(box, name)
+
+
+def put_into(box: Any, name: str, value: Any) -> None:
+    if isinstance(box, dict):
+        box[name] = value
+    else:
+        object.__setattr__(box, name, value)
 
 
 def with_(current: Any, animal: zoo.Animal, raw: dict[str, Any]) -> Any:
@@ -70,9 +81,11 @@ def with_(current: Any, animal: zoo.Animal, raw: dict[str, Any]) -> Any:
     result = copy.copy(current)
     for key, value in raw.items():
         name = "leaf" if key == animal.key else key
-        vars(result)[name] = vars(whole)["leaf"] if name == "leaf" else value
+        put_into(result, name, part_of(whole, "leaf") if name == "leaf" else value)
     if hasattr(result, "_double"):
         result.model_post_init(None)
+    if hasattr(result, "__post_init__"):
+        result.__post_init__()
     return result
 
 
@@ -168,9 +181,9 @@ def test_a_merge_patch_touches_what_it_names(data):
 
     change = patching.apply(patching.parse(Patch[at.kind], document), current)
 
+    assert_called_only_with(document)
     holds(at, current, change, after)
     assert current == before
-    assert_called_only_with(document)
 
 
 def assert_called_only_with(document: Any) -> None:
@@ -205,7 +218,7 @@ def op(name: str, path: str, **more: Any) -> dict[str, Any]:
 def relabelled(draw, animal, current, operations, after):
     label = draw(zoo.words)
     now = after.get("nested", current.nested)
-    if animal.kind is zoo.Flat or now.label == label:
+    if animal.kind is zoo.Flat or part_of(now, "label") == label:
         return
     operations.append(op("replace", "/nested/label", value=label))
     after["nested"] = with_(now, animal, {"label": label})
@@ -266,9 +279,9 @@ def test_a_json_patch_touches_what_it_names(data):
     )
 
     changed = {k: v for k, v in after.items() if k in change.values or v != getattr(current, k)}
+    assert_called_only_with(operations)
     holds(at, current, change, changed)
     assert current == before
-    assert_called_only_with(operations)
 
 
 @law
@@ -279,7 +292,7 @@ def test_what_answers_hide_stays_hidden(data):
     if not at.animal.hidden or at.animal.shown is None:
         return
     path = f"/nested/{at.animal.shown}"
-    leaf = vars(current.nested)["leaf"]
+    leaf = part_of(current.nested, "leaf")
     if not isinstance(leaf, str | bytes) and not hasattr(leaf, "get_secret_value"):
         return
     secret = leaf.get_secret_value() if hasattr(leaf, "get_secret_value") else leaf

@@ -11,6 +11,7 @@ from enum import Enum
 from typing import Annotated, Any, Generic, Literal, NamedTuple, TypeVar
 from uuid import UUID
 
+import pydantic.dataclasses
 from hypothesis import strategies as st
 from pydantic import (
     AfterValidator,
@@ -29,6 +30,7 @@ from pydantic import (
     Secret,
     SecretBytes,
     SecretStr,
+    TypeAdapter,
     ValidationInfo,
     WrapValidator,
     computed_field,
@@ -52,7 +54,8 @@ decimals = st.decimals(0, 99, places=2).map(str)
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Animal:
-    kind: type[BaseModel]
+    kind: Any
+    """A model, a dataclass or a typed dict."""
     raw: st.SearchStrategy[Any]
     """JSON that a client may send for the leaf."""
     key: str = "leaf"
@@ -67,10 +70,8 @@ class Animal:
 ZOO: dict[str, Animal] = {}
 
 
-def animal(
-    raw: st.SearchStrategy[Any], **more: Any
-) -> Callable[[type[BaseModel]], type[BaseModel]]:
-    def keep(kind: type[BaseModel]) -> type[BaseModel]:
+def animal(raw: st.SearchStrategy[Any], **more: Any) -> Callable[[Any], Any]:
+    def keep(kind: Any) -> Any:
         ZOO[kind.__name__] = Animal(kind=kind, raw=raw, **more)
         return kind
 
@@ -320,6 +321,83 @@ class Icy(BaseModel):
     label: str = ""
 
 
+@animal(numbers, hidden=True)
+class Conditional(BaseModel):
+    leaf: int = Field(exclude_if=lambda value: value > 10)
+    label: str = ""
+
+
+@animal(words, shown=None, hidden=True)
+class Emptied(BaseModel):
+    leaf: SecretStr = Field(exclude_if=lambda _: True)
+    label: str = ""
+
+
+@animal(numbers)
+class Started(BaseModel):
+    """A model with an `__init__` of its own."""
+
+    leaf: int
+    label: str = ""
+
+    def __init__(self, **data: Any) -> None:
+        CALLS.extend(v for v in data.values() if isinstance(v, str))
+        super().__init__(**data)
+
+
+@animal(numbers)
+@dataclasses.dataclass(slots=True)
+class Slotted:
+    leaf: int
+    label: str = ""
+
+
+@animal(words, hidden=True)
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class IcySlotted:
+    leaf: SecretStr
+    label: str = ""
+
+
+@animal(days)
+@pydantic.dataclasses.dataclass(config=ConfigDict(extra="forbid"))
+class Stamped:
+    leaf: date
+    label: str = ""
+    version: int = dataclasses.field(init=False, default=1)
+    notes: list[str] = dataclasses.field(init=False, default_factory=list)
+
+
+@animal(numbers)
+@dataclasses.dataclass(slots=True)
+class Doubled:
+    leaf: int
+    label: str = ""
+    double: int = dataclasses.field(init=False, default=0)
+    triple: int = dataclasses.field(init=False)
+
+    def __post_init__(self) -> None:
+        self.double, self.triple = self.leaf * 2, self.leaf * 3
+
+
+class Spelt(TypedDict, total=False):
+    leaf: Annotated[date, Field(alias="theLeaf")]
+    label: str
+
+
+ZOO["Spelt"] = Animal(kind=Spelt, raw=days, key="theLeaf", shown="theLeaf")
+
+
+class Respelt(TypedDict):
+    leaf: Annotated[
+        int, Field(validation_alias=AliasChoices("first", "second"), serialization_alias="out")
+    ]
+    label: Annotated[str, Field(serialization_alias="label")]
+
+
+ZOO["Respelt"] = Animal(kind=Respelt, raw=numbers, key="first", shown="out")
+
+
 class Page(BaseModel, Generic[T]):
     leaf: T
     label: str = ""
@@ -335,6 +413,11 @@ class Home:
     animal: Animal
     kind: type[BaseModel]
 
+    @property
+    def whole(self) -> bool:
+        """Whether the entity is one of its kind itself."""
+        return self.kind.__mro__[1] is self.animal.kind
+
 
 def home(animal: Animal) -> Home:
     box: Any = animal.kind
@@ -348,11 +431,19 @@ def home(animal: Animal) -> Home:
         deep: dict[str, list[box]] = {}
         several: tuple[box, ...] = ()
 
-    top = type("Entity", (box, Entity), {"__module__": __name__})
-    return Home(animal=animal, kind=top if _plain(box) else Entity)
+    if not _plain(box):
+        return Home(animal=animal, kind=Entity)
+    return Home(animal=animal, kind=type("Entity", (box, Entity), {"__module__": __name__}))
 
 
-def _plain(box: type[BaseModel]) -> bool:
+def read(kind: Any, raw: Any) -> Any:
+    """What a POST of it makes."""
+    return TypeAdapter(kind).validate_python(raw)
+
+
+def _plain(box: Any) -> bool:
+    if not (isinstance(box, type) and issubclass(box, BaseModel)):
+        return False
     # A validator or serializer of the whole would have to know the other fields.
     found = box.__pydantic_decorators__
     return not (found.model_validators or found.model_serializers or box is Private)

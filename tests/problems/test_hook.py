@@ -130,3 +130,19 @@ def test_an_application_that_cannot_be_asked_is_not_refused(monkeypatch):
 
     with TestClient(app) as client:
         assert client.get("/none").json()["error"]["code"] == "NOT_FOUND"
+
+
+def test_whoever_installs_on_every_application_is_not_refused(monkeypatch):
+    make = FastAPI.__init__
+
+    def make_installed(self: FastAPI, *args: Any, **kwargs: Any) -> None:
+        make(self, *args, **kwargs)
+        problems.install(self)
+
+    monkeypatch.setattr(FastAPI, "__init__", make_installed)
+    monkeypatch.setattr(_proof, "_proved", [])
+    app = FastAPI()
+    app.post("/n")(lambda body: None)
+
+    with TestClient(app) as client:
+        assert client.get("/none").json()["error"]["code"] == "NOT_FOUND"

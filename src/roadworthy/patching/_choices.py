@@ -75,6 +75,8 @@ def _looked_at(node: Schema) -> Schema:
     match node["type"]:
         case "model" | "dataclass":
             return {"type": "is-instance", "cls": node["cls"]}
+        case "typed-dict":
+            return _other_look(_by_key(node))
         case "function-after":
             return (
                 _looked_at(node["schema"]) if is_foreign(function_of(node)) else _other_look(node)
@@ -87,6 +89,17 @@ def _looked_at(node: Schema) -> Schema:
             return _looked_at(node["schema"]) if "schema" in node else {"type": "any"}
         case _:
             return _other_look(node)
+
+
+def _by_key(node: Schema) -> Schema:
+    """Return a typed dict as it is there: under its own keys, and no others."""
+    config = node.get("config") or {}
+    extra = node.get("extra_behavior") or config.get("extra_fields_behavior")
+    fields = {
+        key: {name: value for name, value in field.items() if name != "validation_alias"}
+        for key, field in node["fields"].items()
+    }
+    return {**node, "fields": fields, "extra_behavior": "allow" if extra == "allow" else "forbid"}
 
 
 def _other_look(node: Schema) -> Schema:

@@ -62,6 +62,13 @@ class Field:
     """True where `ReadOnly` says so."""
     path_only: bool = False
     """True where input has it at a path only, and under no name."""
+    made: bool = False
+    """True where a dataclass makes it itself (`init=False`), and no input has it."""
+
+    @property
+    def read_only(self) -> bool:
+        """True where no patch may name it in an object that is there."""
+        return self.server or self.frozen or self.made
 
     @property
     def hidden(self) -> bool:
@@ -82,6 +89,8 @@ class Layout:
     """The fields by each name that clients may use."""
     by_output: Mapping[str, Field]
     """The fields by the names that answers show."""
+    keepable: tuple[tuple[str, str], ...]
+    """The fields that input has, by name, and what JSON columns call them."""
     computed: frozenset[str]
     """What answers show of computed fields, by name."""
 
@@ -108,7 +117,7 @@ def layout_of(kind: type[Any]) -> Layout:
     if schema["type"] == "definitions":
         schema, definitions = schema["schema"], cast("list[Schema]", schema["definitions"])
     model = _find(schema, definitions, ("model", "dataclass"))
-    inside = _find(model["schema"], definitions, ("model-fields", "dataclass-args"))
+    inside = _inside(model, definitions)
     config = cast("Schema", model.get("config") or {})
     fields = {name: _field(kind, name, node, config) for name, node in _nodes(inside)}
     return Layout(
@@ -119,6 +128,7 @@ def layout_of(kind: type[Any]) -> Layout:
         fields=fields,
         by_key={key: field for field in fields.values() for key in field.keys},
         by_output={field.output: field for field in fields.values()},
+        keepable=tuple((name, f.keys[0]) for name, f in fields.items() if not f.made),
         computed=_computed(inside),
     )
 
@@ -129,6 +139,12 @@ def _schema_of(kind: type[Any]) -> Schema:
             kind.model_rebuild()
         return cast("Schema", kind.__pydantic_core_schema__)
     return cast("Schema", TypeAdapter(kind).core_schema)
+
+
+def _inside(model: Schema, definitions: list[Schema]) -> Schema:
+    if model.get("root_model"):
+        return {"type": "model-fields", "fields": {"root": {"schema": model["schema"]}}}
+    return _find(model["schema"], definitions, ("model-fields", "dataclass-args"))
 
 
 def _find(node: Schema, definitions: list[Schema], types: tuple[str, ...]) -> Schema:
@@ -164,6 +180,7 @@ def _field(kind: type[Any], name: str, node: Schema, config: Schema) -> Field:
         frozen=bool(node.get("frozen")),
         server=is_read_only(_info(kind, name)),
         path_only=not keys,
+        made=node.get("init") is False,
     )
 
 

@@ -47,7 +47,7 @@ def after(node: Schema, inside: Schema) -> Schema:
         made = handler(value)
         if type(value) is not Parts or not isinstance(made, dict):
             return call(made, *info)
-        kept = {k: v for k, v in cast("dict[Any, Any]", made).items() if str(k) not in value.sent}
+        kept = {k: v for k, v in cast("dict[Any, Any]", made).items() if str(k) not in value.names}
         result = call(made, *info)
         return _restored(result, kept)
 
@@ -117,7 +117,7 @@ def _around(call: Any, value: Any, handler: Callable[[Any], Any], info: tuple[An
         return handler(value)
     if isinstance(result, dict) and isinstance(value, Parts) and isinstance(made[-1], dict):
         outcome = cast("dict[Any, Any]", made[-1])
-        return _restored(result, {k: v for k, v in outcome.items() if str(k) not in value.sent})
+        return _restored(result, {k: v for k, v in outcome.items() if str(k) not in value.names})
     return cast("Any", result)
 
 

@@ -96,14 +96,17 @@ class _Joined:
         return made
 
     def _dataclass_args(self, node: Schema) -> Schema:
-        fields = [self._field(field["name"], field) for field in node["fields"]]
+        # One that the class makes itself is refused as read-only, not as a wrong argument.
+        fields = [{**self._field(f["name"], f), "init": True} for f in node["fields"]]
         return {**node, "fields": fields, "extra_behavior": "forbid"}
 
     def _field(self, name: str, field: Schema) -> Schema:
+        return self.named(name, {**field, "schema": self._ruled(field["schema"])})
+
+    def named(self, name: str, field: Schema) -> Schema:
+        """Return a field that is read under names only, never at a path."""
         keys = own_keys(name, field, self.config) or (name,)
-        made = {**field, "schema": self._ruled(field["schema"])}
-        made["validation_alias"] = [[key] for key in keys]
-        return made
+        return {**field, "validation_alias": [[key] for key in keys]}
 
     def _ruled(self, node: Schema) -> Schema:
         rules = functions.rules_of(node)
@@ -118,7 +121,7 @@ class _Joined:
         config = node.get("config") or self.config
         inside = replace(self, config=config)
         fields = {
-            name: {**field, "schema": inside.place(field["schema"])}
+            name: inside.named(name, {**field, "schema": inside.place(field["schema"])})
             for name, field in node["fields"].items()
         }
         return pruned({**node, "fields": fields, "extra_behavior": "forbid"})

@@ -7,24 +7,28 @@ from pydantic import RootModel
 
 from roadworthy.patching._fields import class_of, extras_of, has_fields, layout_of
 from roadworthy.patching._parts import ABSENT, Kept, KeptKey, New, Parts, Refused, copied
+from roadworthy.patching._spelling import NOWHERE, Shape, shape_of, shape_of_root
 from roadworthy.patching._stored import without_hidden
 from roadworthy.patching._write import json_key
 
 __all__ = ["kept_key", "laid_over", "new"]
 
 
-def laid_over(current: Any, sent: Any) -> Any:
-    """Return the parts of an outcome, or what was sent where it replaces what is there."""
+def laid_over(current: Any, sent: Any, shape: Shape = NOWHERE) -> Any:
+    """Return the parts of an outcome, or what was sent where it replaces what is there.
+
+    `shape` tells how the keys of a typed dict are spelt.
+    """
     if not isinstance(sent, dict):
         return sent
     document = cast("dict[str, Any]", sent)
     if has_fields(current):
         return _fields(current, document)
     if isinstance(current, RootModel):
-        inside = laid_over(cast("Any", current).root, document)
+        inside = laid_over(cast("Any", current).root, document, shape_of_root(current))
         return inside.of(current) if isinstance(inside, Parts) else inside
     if isinstance(current, Mapping):
-        return _mapping(cast("Mapping[Any, Any]", current), document)
+        return _mapping(cast("Mapping[Any, Any]", current), document, shape)
     return new(document)
 
 
@@ -36,10 +40,12 @@ def _fields(current: Any, sent: dict[str, Any]) -> Parts:
         field = layout.by_key.get(key)
         if field is None:
             parts.put(key, new(value))  # refused as unknown, where it stands
-        elif field.server or field.frozen:
+        elif field.read_only:
             parts.put(key, Refused(), field.name)
         else:
-            parts.put(key, laid_over(found.get(field.name, ABSENT), value), field.name)
+            shape = shape_of(layout, field) if isinstance(value, dict) else NOWHERE
+            made = laid_over(found.get(field.name, ABSENT), value, shape)
+            parts.put(key, made, field.name)
     keep(parts, found)
     parts.instead = lambda: without_hidden(parts, sent)
     return parts
@@ -48,25 +54,29 @@ def _fields(current: Any, sent: dict[str, Any]) -> Parts:
 def keep(parts: Parts, found: Mapping[str, Any]) -> None:
     """Keep the fields of an object that were not sent, and members that it has no field for."""
     layout = layout_of(class_of(parts.current))
-    for name, value in found.items():
-        if name not in parts.names:
-            parts[layout.fields[name].keys[0]] = Kept(value, parts)
+    for name, key in layout.keepable:
+        if name in found and name not in parts.names:
+            parts[key] = Kept(found[name], parts)
     for name, value in extras_of(parts.current).items():
         parts.setdefault(name, Kept(value))
 
 
-def _mapping(current: Mapping[Any, Any], sent: dict[str, Any]) -> Parts:
-    parts = Parts(current)
-    for key, value in current.items():
-        parts[kept_key(key)] = Kept(value)
+def _mapping(current: Mapping[Any, Any], sent: dict[str, Any], shape: Shape) -> Parts:
+    parts, spelt = Parts(current), shape.spelling_in(current)
+    found = {json_key(key): (key, value) for key, value in current.items()}
+    for name, (key, value) in found.items():
+        parts[spelt[name].inputs[0] if name in spelt else kept_key(key)] = Kept(value)
+    names = {key: spelling for spelling in spelt.values() for key in spelling.inputs}
     for key, value in sent.items():
+        name, first = (names[key].key, names[key].inputs[0]) if key in names else (key, key)
+        if value is None or key != first:
+            parts.pop(first, None)
         if value is None:
-            parts.pop(key, None)
             parts.sent.add(key)
+            parts.names.add(name)
         else:
-            there = parts.get(key)
-            before = there.value if isinstance(there, Kept) else ABSENT
-            parts.put(key, laid_over(before, value))
+            there, before = found.get(name, (name, ABSENT))
+            parts.put(key, laid_over(before, value, shape.of_key(current, there)), name)
     parts.instead = lambda: without_hidden(parts, sent)
     return parts
 

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias, cast
 from pydantic import BaseModel
 from pydantic_core import PydanticCustomError
 
+from roadworthy.patching._born import keep_what_it_made
 from roadworthy.patching._fields import Layout, class_of, has_fields, layout_of
 from roadworthy.patching._parts import (
     ABSENT,
@@ -49,8 +50,9 @@ class Object:
 
 
 def _finished(handler: Callable[[Any], Any], parts: Parts, layout: Layout) -> Any:
-    known = layout.by_key
-    extras = {k: p.value for k, p in parts.items() if k not in known and type(p) is Kept}
+    extras = {
+        k: parts[k].value for k in parts.keys() - layout.by_key.keys() if type(parts[k]) is Kept
+    }
     for key in extras:
         parts = parts.of(parts.current) if key in parts else parts
         del parts[key]
@@ -63,6 +65,7 @@ def _finished(handler: Callable[[Any], Any], parts: Parts, layout: Layout) -> An
         )
         if current.__pydantic_extra__ is not None:
             object.__setattr__(made, "__pydantic_extra__", copied(extras))
+    keep_what_it_made(current, made)
     mapper: Any = getattr(layout.kind, "__mapper__", None)
     return made if mapper is None else _mapped(made, mapper)
 

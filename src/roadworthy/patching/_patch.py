@@ -79,12 +79,13 @@ class Patch(BaseModel, Generic[M]):
 
 def operations_of(patch: Patch[Any]) -> Operations | None:
     """Return the operations of a JSON Patch, or None for a merge patch."""
-    return patch._operations  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - ours
+    operations: Operations | None = _private(patch)["_operations"]
+    return operations
 
 
 def document_of(patch: Patch[Any]) -> Document:
     """Return what was sent: only this tells an omitted field from a default."""
-    document = patch._document  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - ours
+    document: Document | None = _private(patch)["_document"]
     if document is None:
         name = type(patch).__name__
         raise TypeError(
@@ -93,3 +94,7 @@ def document_of(patch: Patch[Any]) -> Document:
             f"patching.parse({name}, {{...}})."
         )
     return document
+
+
+def _private(patch: Patch[Any]) -> dict[str, Any]:
+    return patch.__pydantic_private__ or {}

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticCustomError, SchemaValidator
 
 from roadworthy.patching._decimals import in_digits
-from roadworthy.patching._fields import class_of
+from roadworthy.patching._fields import has_fields
 from roadworthy.patching._functions import reads_more
 from roadworthy.patching._parts import (
     Given,
@@ -24,7 +24,7 @@ from roadworthy.patching._parts import (
     Refused,
     copied,
 )
-from roadworthy.patching._schemas import Schema, anywhere, standing, wrap
+from roadworthy.patching._schemas import Schema, anywhere, plain_types, standing, wrap
 
 __all__ = ["HIDDEN", "Key", "Place", "Text", "pruned"]
 
@@ -40,10 +40,10 @@ class Place:
     definitions: list[Schema]
 
     def __call__(self, value: Any, handler: Callable[[Any], Any]) -> Any:
-        kind = class_of(value)
+        kind: Any = type(value)  # each field of each patch comes by: nothing is called for it
         if kind is Kept:
             return copied(value.value)
-        if kind is Parts or kind is Items:
+        if kind is Parts or kind is Items or kind in self.as_it_is:
             return handler(value)
         if kind is Moved:
             return self._moved(value, handler)
@@ -56,7 +56,7 @@ class Place:
         return self.fresh(value)
 
     def _moved(self, value: Moved, handler: Callable[[Any], Any]) -> Any:
-        if isinstance(value.value, BaseModel):
+        if isinstance(value.value, BaseModel) or has_fields(value.value):
             try:
                 return handler(value)
             except ValidationError:
@@ -74,6 +74,11 @@ class Place:
                 raise
             return self.validator.validate_python(value)  # a validator made it
         return self.reader.validate_json(text, strict=True, extra="forbid")
+
+    @cached_property
+    def as_it_is(self) -> frozenset[Any]:
+        """The types of values that mean the same to validation as the JSON of them."""
+        return plain_types(self.node)
 
     @cached_property
     def reader(self) -> SchemaValidator:

@@ -4,6 +4,7 @@ Here types are checked. The entity's own validators run once, where the patch is
 """
 
 import json
+from copy import copy
 from functools import cache
 from typing import Any, Final, TypeAlias, TypeVar, cast
 
@@ -16,7 +17,7 @@ from roadworthy.patching._entity import NESTED, entity_of
 from roadworthy.patching._fields import layout_of
 from roadworthy.patching._members import Member, Model, members_inside, members_of, typed
 from roadworthy.patching._patch import Document, Operations, Patch
-from roadworthy.patching._schemas import Schema, standing
+from roadworthy.patching._schemas import Schema, is_foreign, standing
 from roadworthy.problems import FieldError, Names, ValidationFailed, field_errors, names_of
 from roadworthy.problems.body import refuse_unstorable
 from roadworthy.problems.fields import MAX_ERRORS, pointer
@@ -90,13 +91,31 @@ _TWICE: Final = "The field is named twice"
 
 
 def _made(kind: type[P], values: dict[str, Any], document: Document) -> P:
-    patch = kind.model_construct()
+    patch = _empty(kind)
     vars(patch).update(values)
     patch.__pydantic_fields_set__.update(values)
     patch._document = document  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - ours
     return patch
 
 
+def _empty(kind: type[P]) -> P:
+    # Pydantic asks each field for its default anew: here they are all the same.
+    return copy(_one_empty(kind)) if _has_no_more(kind) else kind.model_construct()
+
+
+@cache
+def _one_empty(kind: type[P]) -> P:
+    return kind.model_construct()
+
+
+@cache
+def _has_no_more(kind: type[Patch[Any]]) -> bool:
+    """Return whether a subclass has added nothing that is made for each object."""
+    same = kind.__private_attributes__.keys() == Patch.__private_attributes__.keys()
+    return same and not is_foreign(kind.model_post_init)
+
+
+@cache
 def _nested(kind: type[Patch[Any]], member: Model) -> type[Patch[Any]]:
     declared = cast("dict[str, type[Patch[Any]]]", getattr(kind, NESTED))
     model: Any = member.model

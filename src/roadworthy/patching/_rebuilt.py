@@ -5,7 +5,7 @@ from typing import Any, cast
 
 from pydantic import RootModel
 
-from roadworthy.patching._fields import Field, Layout, class_of, has_fields, layout_of
+from roadworthy.patching._fields import Layout, class_of, has_fields, layout_of
 from roadworthy.patching._merging import keep, kept_key
 from roadworthy.patching._parts import ABSENT, Items, Kept, Moved, Parts, Refused
 from roadworthy.patching._shown import Leaf, ShownArray, ShownObject, plain, same
@@ -21,7 +21,7 @@ def rebuilt(piece: Any) -> Any:
         case Leaf() if piece.value is ABSENT:
             made = piece.shown
         case Leaf() | ShownObject() | ShownArray() if same(piece, piece):
-            made = Moved(piece.value, plain(piece), hidden=piece.hidden)
+            made = Moved(piece.value, _as_sent(piece), hidden=piece.hidden)
         case ShownObject():
             made = _changed(piece, piece.value)
         case ShownArray():
@@ -33,6 +33,16 @@ def rebuilt(piece: Any) -> Any:
         case _:
             made = piece
     return made
+
+
+def _as_sent(piece: Any) -> Any:
+    """Return the JSON of a piece, as a client would send it."""
+    if isinstance(piece, ShownObject):
+        spelt = {spelling.output: spelling.inputs[0] for spelling in piece.spelt.values()}
+        return {spelt.get(key, key): _as_sent(item) for key, item in piece.items()}
+    if isinstance(piece, list):
+        return [_as_sent(item) for item in cast("list[Any]", piece)]
+    return plain(piece)
 
 
 def _changed(piece: ShownObject, value: Any) -> Any:
@@ -61,7 +71,7 @@ def _put(parts: Parts, layout: Layout, key: str, value: Any) -> None:
     field = layout.by_output.get(key) or layout.by_key.get(key)
     if field is None:
         parts.put(key, Refused())
-    elif _is_read_only(field):
+    elif field.read_only:
         parts.put(field.keys[0], Refused(), field.name)
     else:
         parts.put(key if key in field.keys else field.keys[0], value, field.name)
@@ -69,16 +79,12 @@ def _put(parts: Parts, layout: Layout, key: str, value: Any) -> None:
 
 def _remove(parts: Parts, layout: Layout, key: str, *, replaced: bool) -> None:
     field = layout.by_output.get(key)
-    if field is not None and replaced and not _is_read_only(field):
+    if field is not None and replaced and not field.read_only:
         parts.names.add(field.name)  # its default comes in
     elif field is None and replaced and key in layout.computed:
         pass  # nobody sends what is computed
     else:
         _put(parts, layout, key, None)
-
-
-def _is_read_only(field: Field) -> bool:
-    return field.server or field.frozen
 
 
 def _instead(piece: ShownObject, parts: Parts) -> Any:
@@ -95,15 +101,16 @@ def _instead(piece: ShownObject, parts: Parts) -> Any:
 
 def _members(piece: ShownObject, value: Mapping[Any, Any]) -> Parts:
     parts = Parts(value)
+    spelt = {spelling.output: spelling for spelling in piece.spelt.values()}
     there = {json_key(key): (kept_key(key), item) for key, item in value.items()}
     for key, item in piece.items():
         was = piece.first.get(key)
+        name = spelt[key].key if key in spelt else key
+        into = spelt[key].inputs[0] if key in spelt else there.get(key, (key,))[0]
         if was is not None and same(item, was):
-            parts[there[key][0]] = Kept(there[key][1])
-        elif key in there:
-            parts.put(there[key][0], rebuilt(item))
+            parts[into] = Kept(there[name][1])
         else:
-            parts.put(key, rebuilt(item))
+            parts.put(into, rebuilt(item), name)
     return parts
 
 

@@ -17,6 +17,7 @@ __all__ = [
     "is_foreign",
     "mapped",
     "per_class",
+    "plain_types",
     "standing",
     "wrap",
 ]
@@ -82,6 +83,16 @@ def children(node: Schema) -> Iterator[Schema]:
 def anywhere(node: Schema, holds: Callable[[Schema], bool]) -> bool:
     """Return whether something holds for a node or for any node inside."""
     return holds(node) or any(anywhere(child, holds) for child in children(node))
+
+
+_PLAIN: Final[Mapping[str, type[Any]]] = {"int": int, "str": str, "bool": bool, "float": float}
+
+
+def plain_types(node: Schema) -> frozenset[Any]:
+    """Return the types of which a value needs no reading: JSON's own, and this very node's."""
+    if node["type"] == "nullable":
+        return plain_types(node["schema"]) | {type(None)}
+    return frozenset({_PLAIN[node["type"]]} if node["type"] in _PLAIN else ())
 
 
 def function_of(node: Schema) -> Any:

@@ -14,6 +14,7 @@ from pydantic_core import to_jsonable_python
 
 from roadworthy.patching._fields import class_of, extras_of, has_fields, layout_of
 from roadworthy.patching._parts import ABSENT
+from roadworthy.patching._spelling import NOWHERE, Shape, Spelling, shape_of, shape_of_root
 from roadworthy.patching._write import SECRETS, json_key
 
 __all__ = ["Leaf", "Node", "ShownArray", "ShownObject", "plain", "same", "same_json", "shown"]
@@ -43,6 +44,8 @@ class ShownObject(dict[str, Any]):
         super().__init__(pieces)
         self.first: Mapping[str, Any] = dict(pieces)
         self.value, self.hidden = value, hidden
+        self.spelt: Mapping[str, Spelling] = {}
+        """Of a typed dict: how JSON calls its keys."""
         self.origin: object = self
         self.replaced = False
         """True where a new object came in its place: what that lacks has its default."""
@@ -51,6 +54,7 @@ class ShownObject(dict[str, Any]):
         """Return the same object with other pieces in it."""
         made = ShownObject(pieces, self.value, hidden=self.hidden)
         made.first, made.origin, made.replaced = self.first, self.origin, replaced
+        made.spelt = self.spelt
         return made
 
     def __deepcopy__(self, memo: Any) -> "ShownObject":
@@ -100,16 +104,16 @@ def _dumped_one_by_one(dump: Any, current: Any, names: Mapping[str, Any]) -> dic
     return found
 
 
-def _tied(json: Any, value: Any) -> Node:
+def _tied(json: Any, value: Any, shape: Shape = NOWHERE) -> Node:
     if isinstance(value, RootModel):
-        inside = _tied(json, cast("Any", value).root)
+        inside = _tied(json, cast("Any", value).root, shape_of_root(value))
         made = copy.copy(inside)
         made.value = value
         return _as_origin(made, inside)
     if isinstance(json, dict):
-        return _tied_object(cast("dict[str, Any]", json), value)
+        return _tied_object(cast("dict[str, Any]", json), value, shape)
     if isinstance(json, list):
-        return _tied_array(cast("list[Any]", json), value)
+        return _tied_array(cast("list[Any]", json), value, shape)
     return Leaf(json, value, hidden=_is_hidden(json, value))
 
 
@@ -120,15 +124,26 @@ def _as_origin(made: Any, inside: Any) -> Node:
     return cast("Node", made)
 
 
-def _tied_object(json: dict[str, Any], value: Any) -> Node:
+def _tied_object(json: dict[str, Any], value: Any, shape: Shape) -> Node:
     if has_fields(value):
         return _tied_fields(json, value)
     if isinstance(value, Mapping):
-        found = {json_key(k): v for k, v in cast("Mapping[Any, Any]", value).items()}
-        if found.keys() == json.keys():
-            pieces = {key: _tied(item, found[key]) for key, item in json.items()}
-            return ShownObject(pieces, value, hidden=_any_hidden(pieces.values()))
+        return _tied_members(json, cast("Mapping[Any, Any]", value), shape)
     return _opaque(json, value)
+
+
+def _tied_members(json: dict[str, Any], value: Mapping[Any, Any], shape: Shape) -> Node:
+    spelt = shape.spelling_in(value)
+    found = {spelt[k].output if k in spelt else json_key(k): k for k in value}
+    if found.keys() != json.keys():
+        return _opaque(json, value)
+    pieces = {
+        name: _tied(item, value[found[name]], shape.of_key(value, found[name]))
+        for name, item in json.items()
+    }
+    made = ShownObject(pieces, value, hidden=_any_hidden(pieces.values()))
+    made.spelt = spelt
+    return made
 
 
 def _tied_fields(json: dict[str, Any], value: Any) -> ShownObject:
@@ -138,16 +153,20 @@ def _tied_fields(json: dict[str, Any], value: Any) -> ShownObject:
     for key, item in json.items():
         field = layout.by_output.get(key)
         there = found.get(field.name if field else f"+{key}", ABSENT)
-        pieces[key] = Leaf(item, item) if there is ABSENT else _tied(item, there)
+        shape = shape_of(layout, field) if field else NOWHERE
+        pieces[key] = Leaf(item, item) if there is ABSENT else _tied(item, there, shape)
     complete = all(output in json for output in layout.by_output)
     return ShownObject(pieces, value, hidden=not complete or _any_hidden(pieces.values()))
 
 
-def _tied_array(json: list[Any], value: Any) -> Node:
+def _tied_array(json: list[Any], value: Any, shape: Shape) -> Node:
     items = list(cast("Any", value)) if isinstance(value, list | tuple | set | frozenset) else None
     if items is None or len(items) != len(json):
         return _opaque(json, value)
-    pieces = [_tied(item, there) for item, there in zip(json, items, strict=True)]
+    pieces = [
+        _tied(item, there, shape.of_item(index))
+        for index, (item, there) in enumerate(zip(json, items, strict=True))
+    ]
     return ShownArray(pieces, value, hidden=_any_hidden(pieces))
 
 

@@ -6,6 +6,7 @@ infinity of the text "Infinity".
 
 import dataclasses
 from collections.abc import Iterator, Mapping
+from datetime import date, datetime
 from decimal import Decimal
 from math import isfinite
 from typing import Any, TypeAlias, cast
@@ -19,8 +20,14 @@ __all__ = ["not_storable"]
 Loc: TypeAlias = tuple[str | int, ...]
 
 
+_HARMLESS = frozenset({int, bool, date, datetime})
+"""Types of single values that each row and each answer can carry."""
+
+
 def not_storable(value: Any, loc: Loc = ()) -> Iterator[Loc]:
     """Yield the places of non-finite numbers, and of NUL or half a surrogate pair."""
+    if value is None or type(value) in _HARMLESS:
+        return
     if _is_bad(value):
         yield loc
     for key, child in _children(value):

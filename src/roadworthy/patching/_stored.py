@@ -86,7 +86,7 @@ def _opened(value: Any) -> Any:
             if field.hidden
             else written_field(class_of(value), name, found[name])
             for name, field in layout.fields.items()
-            if name in found
+            if name in found and not field.made
         }
     if isinstance(value, Mapping):
         pairs = cast("Mapping[Any, Any]", value).items()

@@ -22,6 +22,7 @@ from pydantic_core import (
     to_jsonable_python,
 )
 
+from roadworthy.patching._born import differing
 from roadworthy.patching._fields import class_of, extras_of, layout_of, own_key, own_keys, secret
 from roadworthy.patching._schemas import Schema, is_foreign, mapped, per_class, standing
 
@@ -77,7 +78,7 @@ def written(value: Any) -> Any:
         return {
             field.keys[0]: written_field(kind, name, found[name])
             for name, field in layout.fields.items()
-            if name in found
+            if name in found and not field.made
         } | written(extras_of(value))
     if isinstance(value, SECRETS):
         return written(cast("Any", value).get_secret_value())
@@ -216,6 +217,8 @@ class _Written:
         made.pop("serialization_exclude", None)
         made.pop("serialization_exclude_if", None)
         made["serialization_alias"] = own_key(name, field, self.config)
+        if field.get("init") is False:
+            made["serialization_exclude"] = True  # no input has it
         return made
 
     def _typed_dict_field(self, node: Schema) -> Schema:
@@ -241,7 +244,7 @@ def _revealed(value: Any) -> Any:
 
 @dataclasses.dataclass(frozen=True)
 class _Exactly:
-    """Refuses a subclass in a field of its base: the column would lose what it adds."""
+    """Refuses what the column would lose: all that a subclass adds, or a class makes itself."""
 
     kind: type[Any]
     place: str
@@ -249,6 +252,8 @@ class _Exactly:
     def __call__(self, value: Any, handler: Callable[[Any], Any]) -> Any:
         if isinstance(value, self.kind) and type(value) is not self.kind:
             raise _unwritable(self.place)
+        for name in differing(value):
+            raise _unwritable(f"{self.kind.__name__}.{name}")
         return handler(value)
 
 
