@@ -244,6 +244,8 @@ def result(  # noqa: C901, PLR0911 - a table
         return Ref(owner, is_instance=True, args=function.args)
     if (statement := rows.selects(function, node, resolve)) is not None:
         return statement
+    if (taken := rows.passed_on(function, node, resolve)) is not None:
+        return taken
     if owner in PATHS and method in _PATHS_OF_PATHS:
         return Ref(owner, is_instance=True)
     if function.name == "typing.cast" and node.args:

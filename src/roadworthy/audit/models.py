@@ -112,24 +112,36 @@ def _field_default(call: ast.Call) -> ast.expr | None:
     return None
 
 
-def takes_none(annotation: ast.expr | None, scope: Scope) -> bool:  # noqa: PLR0911 - a table
-    """Return whether an annotation takes None."""
+def takes_none(annotation: ast.expr | None, scope: Scope) -> bool:
+    """Return whether an annotation takes None, behind aliases, quotes and `Annotated` too."""
+    annotation, scope, _ = aliases.unwrap(annotation, scope)
     match annotation:
-        case ast.Constant(value=None):
-            return True
-        case ast.Constant(value=str() as text):
-            return "None" in text or "Optional" in text
+        case ast.Constant(value=value):
+            return value is None
         case ast.BinOp(left=left, op=ast.BitOr(), right=right):
             return takes_none(left, scope) or takes_none(right, scope)
         case ast.Subscript(value=value, slice=inside):
-            base = names.resolve(value, scope)
-            name = "" if base is None else base.name
-            if name == "typing.Union":
-                parts = inside.elts if isinstance(inside, ast.Tuple) else [inside]
-                return any(takes_none(part, scope) for part in parts)
-            return name == "typing.Optional"
+            return _generic_takes_none(names.resolve(value, scope), inside, scope)
         case ast.Name() | ast.Attribute():
             base = names.resolve(annotation, scope)
-            return base is not None and base.name == "typing.Any"
+            return base is not None and base.name in _ANYTHING
+        case _:
+            return False
+
+
+_ANYTHING: Final = frozenset({"typing.Any", "types.NoneType"})
+
+
+def _generic_takes_none(base: Ref | None, inside: ast.expr, scope: Scope) -> bool:
+    parts = inside.elts if isinstance(inside, ast.Tuple) else [inside]
+    match "" if base is None else base.name:
+        case "typing.Optional":
+            return True
+        case "typing.Union":
+            return any(takes_none(part, scope) for part in parts)
+        case "typing.Literal":
+            return any(isinstance(one, ast.Constant) and one.value is None for one in parts)
+        case "typing.Final" | "typing.Required" | "typing.NotRequired" | "typing.ReadOnly":
+            return takes_none(parts[0], scope)
         case _:
             return False

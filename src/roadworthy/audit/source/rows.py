@@ -6,7 +6,7 @@ from typing import Final, TypeAlias
 
 from roadworthy.audit.ref import Ref
 
-__all__ = ["SESSIONS", "loaded", "selects"]
+__all__ = ["SESSIONS", "loaded", "passed_on", "selects"]
 
 _Resolve: TypeAlias = Callable[[ast.expr], Ref | None]
 
@@ -66,15 +66,19 @@ def loaded(owner: Ref | None, method: str, node: ast.Call, resolve: _Resolve) ->
 
 
 def _of_session(method: str, node: ast.Call, resolve: _Resolve, *, known: bool) -> Ref | None:
+    if method == "merge" and known and node.args:
+        return resolve(node.args[0])
     if method in {"get", "get_one", "query"}:
         row = _row(node, resolve)
-        told = row is not None and row.cls is not None and (node.args[1:] or method == "query")
+        more = node.args[1:] or node.keywords
+        told = row is not None and row.cls is not None and (more or method == "query")
         if row is None or not (known or told):
             return None
         return row if method != "query" else Ref(_QUERY, None, is_instance=True, args=(row,))
     if method not in _OF_SESSION and method != "scalar":
         return None
-    statement = resolve(node.args[0]) if node.args else None
+    given = _first(node, "statement")
+    statement = None if given is None else resolve(given)
     if statement is None or statement.name != _SELECT or not statement.args:
         return None
     row = statement.args[0]
@@ -116,8 +120,31 @@ def _list(row: Ref) -> Ref:
 
 def _row(node: ast.Call, resolve: _Resolve) -> Ref | None:
     """Return an instance of the class that a call is given first."""
-    found = resolve(node.args[0]) if node.args else None
+    given = _first(node, "entity")
+    found = None if given is None else resolve(given)
     if found is None or found.is_instance or found.function is not None:
         return None
     is_class = found.cls is not None or found.name.rpartition(".")[2][:1].isupper()
     return found.instance if is_class else None
+
+
+def _first(node: ast.Call, name: str) -> ast.expr | None:
+    """Return the first argument of a call, by position or by its name."""
+    named = (one.value for one in node.keywords if one.arg == name)
+    return node.args[0] if node.args else next(named, None)
+
+
+_SAME: Final = frozenset(
+    f"builtins.{name}" for name in ("iter", "list", "tuple", "set", "sorted", "reversed")
+)
+
+
+def passed_on(function: Ref, node: ast.Call, resolve: _Resolve) -> Ref | None:
+    """Return what `next(rows)` takes out of a collection, or `list(rows)` has again."""
+    is_next = function.name == "builtins.next"
+    if not node.args or not (is_next or function.name in _SAME):
+        return None
+    found = resolve(node.args[0])
+    if found is None or len(found.args) != 1 or found.args[0] is None:
+        return None
+    return found.args[0] if is_next else _list(found.args[0])
