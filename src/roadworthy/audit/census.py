@@ -1,16 +1,21 @@
 """What there is to judge, counted by the engine as if it were mistakes."""
 
 import ast
-import re
 from collections.abc import Callable, Iterator
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, get_args
 
+from roadworthy.audit import names
+from roadworthy.audit.fastapi.error_headers import Sends, carries_code, sent_by
+from roadworthy.audit.fastapi.health_paths import is_health
 from roadworthy.audit.finding import Severity
+from roadworthy.audit.handlers import registered_in
 from roadworthy.audit.rule import Hit, Looks, Rule
+from roadworthy.audit.statuses import argument
 
 __all__ = ["CENSUS"]
 
-_HEALTH: Final = re.compile(r"health|live|ready|alive|heartbeat|ping|status", re.IGNORECASE)
+_INSTALLS: Final = frozenset({"roadworthy.problems.install"})
 _STARTS: Final = frozenset({"add_task", "create_task", "ensure_future"})
 
 
@@ -37,7 +42,7 @@ def _upload_route(route: Any) -> Iterator[Hit]:
 
 
 def _health_route(route: Any) -> Iterator[Hit]:
-    if _HEALTH.search(route.path) is not None:
+    if is_health(route):
         yield from _every_route(route)
 
 
@@ -64,16 +69,29 @@ def _errors(function: Any) -> Iterator[tuple[Hit, bool]]:
     """Yield each `HTTPException(...)`, and whether it has headers."""
     for call in _calls(function):
         if _name(call).rpartition(".")[2] == "HTTPException":
-            has = any(one.arg in {"headers", None} for one in call.keywords)
-            yield Hit(place=function.module.place(call, function), message="an error"), has
+            hit = Hit(place=function.module.place(call, function), message="an error")
+            yield hit, _has(call, function)
+
+
+def _has(call: ast.Call, function: Any) -> bool:
+    if any(one.arg is None for one in call.keywords):
+        return True  # **options may have it
+    return carries_code(argument(call, "headers", 2), function)
 
 
 def _contracts(module: Any) -> Iterator[Hit]:
-    for node in ast.walk(module.tree):
-        if isinstance(node, ast.Call) and _name(node).endswith(
-            ("exception_handler", "problems.install")
-        ):
-            yield Hit(place=module.place(node), message=_name(node))
+    """Yield where this library answers errors, with a code in each."""
+    for scope in (module, *module.functions):
+        for call in scope.flow.calls:
+            found = names.resolve(call.node.func, scope)
+            if found is not None and found.name in _INSTALLS:
+                yield Hit(place=module.place(call.node), message=found.name)
+
+
+def _handlers(module: Any, *, sends: Sends) -> Iterator[Hit]:
+    for one in registered_in(module):
+        if sent_by(one) == sends:
+            yield Hit(place=one.place, message=one.name)
 
 
 def _calls(function: Any) -> Iterator[ast.Call]:
@@ -118,5 +136,9 @@ CENSUS: Final = (
     _counting("#errors-without-headers", "function", _without_headers),
     _counting("#errors-with-headers", "function", _with_headers),
     _counting("#contracts", "module", _contracts),
+    *(
+        _counting(f"#handlers: {sends}", "module", partial(_handlers, sends=sends))
+        for sends in get_args(Sends)
+    ),
 )
 """Rules that find what there is, mistaken or not; their codes start with `#`."""

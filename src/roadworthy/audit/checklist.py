@@ -4,13 +4,16 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, TypeAlias
 
 from roadworthy.audit.finding import Confidence, Finding
 from roadworthy.audit.inspection import Inspection
 from roadworthy.audit.report.summary import summary
 
 __all__ = ["Answer", "answers", "as_json", "as_text"]
+
+
+_Said: TypeAlias = Literal["pass", "fail", "could not tell"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,7 @@ class Answer:
     """What is said to a question."""
 
     question: str
-    answer: Literal["pass", "fail", "could not tell"]
+    answer: _Said
     count: int
     """Mistakes where it fails; where it passes, or could not be told, what there is of it."""
     why: str
@@ -92,16 +95,22 @@ def _answer(item: _Item, inspection: Inspection, there: Counter[str]) -> Answer:
 
 
 def _headers(there: Counter[str]) -> Answer:
+    """Answer by what decides most: who answers errors, before what they are made with."""
     bare, coded = there["#errors-without-headers"], there["#errors-with-headers"]
-    if there["#contracts"]:
-        why = "handlers of exceptions answer, and what headers they send is not read"
-        return Answer(_HEADERS, "could not tell", bare, why)
-    if bare:
-        why = f"{bare} of {bare + coded} times HTTPException is made without headers"
-        return Answer(_HEADERS, "fail", bare, why)
-    if coded:
-        return Answer(_HEADERS, "pass", coded, f"{coded} HTTPExceptions have headers")
-    return Answer(_HEADERS, "could not tell", 0, "no HTTPException was found")
+    unknown, without = there["#handlers: not known"], there["#handlers: none"]
+    sending = 0 if there["#handlers: those of the exception"] else there["#handlers: a code"]
+    ours, handlers = there["#contracts"], "handlers of exceptions"
+    said: Sequence[tuple[int, _Said, str]] = (
+        (ours, "pass", "roadworthy.problems sends X-Error-Code with every error"),
+        (unknown, "could not tell", f"{unknown} {handlers} answer in a way that is not read"),
+        (without, "fail", f"{without} {handlers} answer without a code in a header"),
+        (sending, "pass", f"{sending} {handlers} send a code in a header"),
+        (bare, "fail", f"{bare} of {bare + coded} HTTPExceptions have no code in a header"),
+        (coded, "pass", f"{coded} HTTPExceptions have a code in a header"),
+    )
+    none: tuple[int, _Said, str] = (0, "could not tell", "no HTTPException was found")
+    count, answer, why = next((one for one in said if one[0]), none)
+    return Answer(_HEADERS, answer, count, why)
 
 
 def _is_of(finding: Finding, item: _Item) -> bool:

@@ -6,15 +6,13 @@ from collections.abc import Iterator
 from typing import Final
 
 from roadworthy.audit import reach
+from roadworthy.audit.fastapi.health_paths import is_health
 from roadworthy.audit.module import Function
 from roadworthy.audit.routes import Route
 from roadworthy.audit.source.nodes import last_name
 
 __all__ = ["checks_nothing", "is_health", "statuses_set", "uses_dependency"]
 
-_PATH: Final = re.compile(
-    r"(^|/)_?(health[\w-]*|live(ness|z)?|ready|readiness|readyz|is[_-]?(alive|ready|live))/?$"
-)
 _DEPENDENCIES: Final = re.compile(
     rb"^\s*(?:from|import)\s+(?:sqlalchemy|sqlmodel|asyncpg|psycopg2?|pymongo|motor|beanie|peewee"
     rb"|tortoise|redis|aioredis|databases|edgedb|gel|pymysql|aiomysql|cassandra|elasticsearch"
@@ -27,11 +25,6 @@ _SILENT: Final = (
     *("sys.", "typing.", "dataclasses.", "structlog.", "loguru.", "json.", "random."),
 )
 """What a health route may call without looking at anything that could be away."""
-
-
-def is_health(route: Route) -> bool:
-    """Return whether a route says whether the service is well."""
-    return "GET" in route.methods and _PATH.search(route.path.lower()) is not None
 
 
 def uses_dependency(source: bytes) -> bool:
