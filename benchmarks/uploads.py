@@ -118,11 +118,10 @@ def judging(run: Run) -> str:
 def producing(run: Run) -> str:
     """## `producers`: files of the programs that people use
 
-    The tests make them, with no network: `tests/support/producers.py` has the list. All are
-    honest. A polyglot is one of them with another format after it: a ZIP, a PDF, or a script. Those
+    The tests make them, with no network: `tests/support/producers.py` has the list, and
+    `_uploads/producers.py` that of three more, which `make bench` installs. All are
+    honest. A polyglot is one of them with another file after it: a ZIP, a PDF, or a script. Those
     are the simplest kind; what Mitra and Corkami make is in `content`, which has these files, too.
-    Two files of one format are not counted: of a PDF after a PDF, which looks like an
-    update of the first, all 9 were taken on 2026-11-30, and counting them 9 of 174 polyglots were.
     """
     return _of_another("content", "producers_table", run.folder)
 

@@ -36,8 +36,8 @@ HOSTILE = {
 
 BROKEN = re.compile(
     r"fuzz|crash|broken|corrupt|invalid|/bad|bad[-_]|[-_]bad|malform|truncat|trailing|trailer|"
-    r"bytes_after|_after_idat|duplicate|junk|ff00|oob|oversized|bomb|[-_]dos|oom|timeout|"
-    r"[-_]fail|error|ImageTestSuite/|/x\w{7}\.png$",
+    r"bytes_after|_after_idat|idat_after|padded_idat|duplicate|junk|ff00|oob|oversized|bomb|"
+    r"[-_]dos|oom|timeout|[-_]fail|error|ImageTestSuite/|/x\w{7}\.png$",
     re.IGNORECASE,
 )
 """Names by which a corpus says that a file is wrong on purpose; the last are PngSuite's."""
@@ -72,8 +72,9 @@ def content_table(corpora: list[Path], folder: Path) -> list[str]:
     starts or sends something. Text: it decodes and parses.
 
     None of these witnesses minds bytes after the end, which no type takes: such files have a
-    row of their own. What is refused as a policy of a type (macros, encryption, devices, names that
-    climb, bombs) and not for its format is no false alarm either, and has the last row.
+    row of their own. Zeros and ends of lines are taken. What is refused as a policy of a type
+    (macros, encryption, devices, names that climb, bombs), or is told to be of another type than
+    its name says (a template), is no false alarm either, and has the last row.
     """
     if not corpora:
         return ["Not measured: no corpora were named (`--corpora FOLDER`)."]
@@ -89,8 +90,10 @@ def producers_table(folder: Path) -> list[str]:
 def _made(folder: Path) -> list[Path]:
     """Write what the tests make into two folders, and polyglots of them into the second."""
     sys.path.append(str(Path(__file__).parents[2] / "tests"))
+    from _uploads.producers import FILES
     from support import producers
 
+    producers.FILES.update(FILES)
     producers.write(folder / MADE)
     producers.write_polyglots(folder / MADE_POLYGLOTS)
     return [folder / MADE, folder / MADE_POLYGLOTS]

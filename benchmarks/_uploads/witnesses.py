@@ -25,8 +25,12 @@ POLICY = {
     "too_many_pixels",
     "too_many_frames",
     "too_many_entries",
+    "other_type",
 }
-"""Reasons that are no matter of the format: the file may be whole, and is not wanted."""
+"""Reasons that are no matter of the format: the file may be whole, and is not wanted.
+
+`other_type` is a template or a slide show that is called like a document.
+"""
 
 ACTING = {"/JavaScript", "/Launch", "/SubmitForm", "/ImportData", "/RichMedia", "/GoToE"}
 EMBEDDED = {"/JS", "/EF", "/EmbeddedFiles", "/XFA"}

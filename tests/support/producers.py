@@ -27,6 +27,8 @@ from reportlab.pdfgen import canvas
 __all__ = ["FILES", "made", "write", "write_polyglots"]
 
 Made = dict[str, bytes]
+TEXTS = ("csv", "json", "ndjson", "svg")
+"""What the names of files end in that are text."""
 FILES: dict[str, Callable[[], Made]] = {}
 """What each producer makes, by its name: files by theirs, whose suffixes tell their types."""
 
@@ -43,18 +45,13 @@ def write(folder: Path) -> None:
 
 def write_polyglots(folder: Path) -> None:
     """Write each file that is no text with another after it: a ZIP, a PDF, a script."""
-    files = {name: data for name, data in made().items() if not name.startswith("csv")}
+    files = {name: data for name, data in made().items() if not name.endswith(TEXTS)}
     after = {
         "zip": files["zipfile/packed.zip"],
         "pdf": files["reportlab/packed.pdf"],
         "script": b"<script>alert(1)</script>",
     }
-    both = {
-        f"{more}/{name}": data + after[more]
-        for more in after
-        for name, data in files.items()
-        if not name.endswith(more)  # two of one format are no polyglot
-    }
+    both = {f"{more}/{name}": data + after[more] for more in after for name, data in files.items()}
     _write(folder, both)
 
 

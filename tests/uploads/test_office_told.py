@@ -121,3 +121,58 @@ def test_what_real_libraries_write_is_taken_as_a_zip_is_declared(kinds, kind, de
     for way in WAYS:
         found = kinds.send("documents-office", file.getvalue(), declared=declared or None, way=way)
         assert found.told == OFFICE + KINDS[kind][1]
+
+
+def opendocument(media_type, *, macros=False, first=True):
+    """Make a file of OpenDocument whose first bytes may not say so."""
+    root = f'm:full-path="/" m:media-type="{media_type}"'
+    space = "urn:oasis:names:tc:opendocument:xmlns:manifest:1.0"
+    parts = [
+        ("mimetype", media_type),
+        ("content.xml", "<a/>"),
+        ("META-INF/manifest.xml", f'<m:m xmlns:m="{space}"><m:f {root}/></m:m>'),
+    ]
+    parts += [("Basic/Standard/Module1.xml", "<a/>")] if macros else []
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, content in parts if first else parts[::-1]:
+            archive.writestr(name, content)
+    return file.getvalue()
+
+
+ODF = "application/vnd.oasis.opendocument."
+
+
+@pytest.mark.parametrize("route", ["odf-zip", "office-zip", "zip-office", "everything"])
+@pytest.mark.parametrize("macros", [False, True])
+@pytest.mark.parametrize(
+    ("kind", "first", "name"),
+    [
+        ("text", False, "(.odt)"),
+        ("spreadsheet", False, "(.ods)"),
+        ("text-template", True, "(.ott)"),
+        ("presentation-template", False, "(.otp)"),
+        ("graphics", True, "(.odg)"),
+    ],
+)
+def test_opendocument_that_is_not_taken_is_no_archive(kinds, route, macros, kind, first, name):
+    answer = kinds.send(route, opendocument(ODF + kind, macros=macros, first=first))
+
+    assert str(answer) == "422 other_type"
+    assert name in answer.message
+
+
+def test_opendocument_is_an_archive_where_only_archives_are_taken(kinds):
+    content = opendocument(ODF + "text-template")
+
+    assert kinds.send("zip", content).told == "application/zip"
+    assert kinds.send("odf-zip", opendocument(ODF + "text")).told == ODF + "text"
+    assert str(kinds.send("odf-zip", opendocument(ODF + "text", macros=True))) == (
+        "422 active_content"
+    )
+
+
+def test_a_document_of_another_office_is_no_archive_either(kinds):
+    answer = kinds.send("odf-zip", document("docx", more=(("word/vbaProject.bin", "x"),)))
+
+    assert answer.status == 422

@@ -115,7 +115,9 @@ def test_an_image_that_is_cut_anywhere_is_rejected(kind):
     assert judging.truncated(HONEST[kind], kind=GIF) == {"truncated"}
 
 
-@pytest.mark.parametrize("more", [b"\0", b"x", b"\n", PLAIN, END, frame() + END, b"\xff\xd8\xff"])
+@pytest.mark.parametrize(
+    "more", [b"\0x", b"x", b"\nx", b"\0" * 40_000, PLAIN, END, frame() + END, b"\xff\xd8\xff"]
+)
 def test_bytes_after_the_end_are_rejected(more):
     assert verdict(PLAIN + more) == "trailing_data"
 

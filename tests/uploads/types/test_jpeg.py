@@ -121,6 +121,33 @@ def test_cameras_may_fill_their_last_sector(kind):
     assert verdict(HONEST[kind] + b"\xff" * 512) == "taken"
 
 
+SMALLER = file_of(noise(side=8))
+
+
+@pytest.mark.parametrize("filling", [b"", b"\0" * 600, b"\xff" * 9])
+@pytest.mark.parametrize("end", [b"", b"\0" * 600])
+@given(cuts=st.lists(st.integers(0, 10**5), max_size=8))
+def test_old_cameras_may_put_a_preview_behind_the_picture(filling, end, cuts):
+    content = PLAIN + filling + SMALLER + end
+
+    assert verdict(content, *cuts) == "taken"
+    assert verdict(content + b"x", *cuts) == "trailing_data"
+
+
+@pytest.mark.parametrize(
+    ("preview", "reason"),
+    [
+        (PLAIN, "trailing_data"),
+        (file_of(noise(side=48)), "trailing_data"),
+        (SMALLER[:-9], "truncated"),
+        (SMALLER[:-2] + b"\xff\xfe\0\x14<?php echo 1234567;\xff\xd9", "hidden_format"),
+        (SMALLER[1:], "trailing_data"),
+    ],
+)
+def test_what_is_no_smaller_image_is_no_preview(preview, reason):
+    assert verdict(PLAIN + preview) == reason
+
+
 def notes(*said: tuple[bytes, bytes], more: bytes = b"") -> bytes:
     """What Samsung's telephones write behind a picture, as ExifTool describes it."""
     parts = [b"\0\0\1\n" + struct.pack("<I", len(name)) + name + text for name, text in said]
@@ -241,7 +268,7 @@ def test_something_between_images_is_rejected():
 
 def test_many_further_images_are_rejected():
     assert verdict(several(16)) == "taken"
-    assert verdict(several(17)) == "trailing_data"
+    assert verdict(several(17)) == "too_many_frames"
 
 
 BROKEN = {

@@ -2,13 +2,26 @@
 
 import io
 import zipfile
+from xml.sax.saxutils import quoteattr
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from roadworthy.uploads.intake import identify
-from roadworthy.uploads.types import DOCX, ODP, ODS, ODT, PPTX, XLSX, ZIP, docx_within, odt_within
+from roadworthy.uploads.types import (
+    DOCX,
+    ODP,
+    ODS,
+    ODT,
+    PPTX,
+    XLSX,
+    ZIP,
+    FileType,
+    Rejected,
+    docx_within,
+    odt_within,
+)
 from support.judging import byte_by_byte, seconds, truncated, verdict
 
 KINDS = (DOCX, XLSX, PPTX, ODT, ODS, ODP)
@@ -111,6 +124,7 @@ LINKS = relations(
     ("hyperlink", "#bookmark", "External"),
     ("hyperlink", r"file:///C:\docs\a.docx", "External"),
     ("attachedTemplate", r"file:///C:\Users\me\Normal.dotm", "External"),
+    ("attachedTemplate", "file://localhost/Users/me/Normal.dotm", "External"),
     ("image", "media/image1.png", ""),
 )
 DOCUMENT = archive(WORD)
@@ -215,6 +229,82 @@ def test_a_part_that_acts_is_rejected_by_its_name(name):
 @pytest.mark.parametrize("place", ["word/_rels/document.xml.rels", "customXml/_rels/x.rels"])
 def test_a_relation_that_acts_is_rejected(link, place):
     assert verdict(archive(WORD | {place: relations(link)}), kind=DOCX) == "active_content"
+
+
+OWN_LINKS = [
+    "file:///srv/me/a.docx",
+    "file:/srv/me/a.docx",
+    "file://localhost/Users/me/a.docx",
+    "FILE:///C:/docs/a.docx",
+    "file:///c:%5Cdocs%5Ca.docx",
+    "sip:ann@example.com",
+    "SIPS:ann@example.com",
+    "im:ann@example.com",
+    "xmpp:ann@example.com",
+    "callto:ann",
+    "tel:+49123",
+    "about:blank",
+    "about:blank#top",
+]
+AWAY = {
+    "on another machine": [
+        r"\\server\share",
+        "//server/share",
+        "%5C%5Cserver%5Cshare",
+        "file://server/share",
+        "file:////server/share",
+        r"file:///\\server\share",
+        "file:///%5C%5Cserver/share",
+        "file:///..//server/share",
+        "file:///?/UNC/server/share",
+    ],
+    "runs a script": ["javascript:alert(1)", "VBScript:x", "data:text/html,x", " javascript:x"],
+    "starts a program": ["ms-msdt:/id", "search-ms:query=x", "about:config", "java\nscript:x"],
+}
+
+
+def documents_with(target: str, kind: str = "hyperlink") -> dict[FileType, bytes]:
+    """A document of Word and one of OpenDocument with this link."""
+    place = "word/_rels/document.xml.rels"
+    linked = odf("text", f"<text:a xlink:href={quoteattr(target)}/>")
+    return {
+        DOCX: archive(WORD | {place: relations((kind, target, "External"))}),
+        ODT: archive(linked),
+    }
+
+
+@pytest.mark.parametrize("target", OWN_LINKS)
+def test_a_link_to_people_to_nowhere_or_to_ones_own_file_is_taken(target):
+    found = {verdict(content, kind=kind) for kind, content in documents_with(target).items()}
+
+    assert found == {"taken"}
+
+
+@pytest.mark.parametrize(("what", "target"), [(what, one) for what in AWAY for one in AWAY[what]])
+def test_a_link_elsewhere_is_refused_and_told_what_it_is(what, target):
+    for kind, content in documents_with(target).items():
+        inspector = kind.inspector()
+        with pytest.raises(Rejected, match=what) as caught:
+            inspector.feed(content)
+        assert caught.value.reason == "active_content"
+
+
+@pytest.mark.parametrize(
+    ("kind", "part"),
+    [
+        ("image", "a picture"),
+        ("attachedTemplate", "a template"),
+        ("externalLinkPath", "another workbook"),
+        ("mailMergeSource", "a mail merge"),
+        ("subDocument", "a part of its text"),
+        ("video", "a film"),
+    ],
+)
+def test_what_a_document_fetches_is_named(kind, part):
+    content = documents_with("https://example.com/a", kind)[DOCX]
+
+    with pytest.raises(Rejected, match=part):
+        DOCX.inspector().feed(content)
 
 
 def test_a_relation_is_found_in_whatever_encoding():
@@ -323,6 +413,56 @@ def test_a_document_that_lacks_a_part_is_rejected(lacking):
 def test_a_document_of_another_kind_is_rejected():
     assert verdict(archive(SHEETS), kind=DOCX) == "other_type"
     assert verdict(archive(odf("text")), kind=ODS) == "other_type"
+
+
+OTHERS = {
+    OFFICE + "wordprocessingml.template.main+xml": ".dotx",
+    OFFICE + "wordprocessingml.document.main+xml": ".docx",
+    OFFICE + "spreadsheetml.template.main+xml": ".xltx",
+    OFFICE + "presentationml.slideshow.main+xml": ".ppsx",
+    OFFICE + "presentationml.template.main+xml": ".potx",
+}
+WITH_MACROS = {
+    "application/vnd.ms-word.document.macroEnabled.main+xml": ".docm",
+    "application/vnd.ms-word.template.macroEnabledTemplate.main+xml": None,
+    "application/vnd.ms-excel.sheet.macroEnabled.main+xml": ".xlsm",
+    "application/vnd.ms-excel.sheet.binary.macroEnabled.main": ".xlsb",
+    "application/vnd.ms-powerpoint.slideshow.macroEnabled.main+xml": ".ppsm",
+}
+
+
+@pytest.mark.parametrize(("content_type", "extension"), OTHERS.items())
+def test_a_template_or_another_document_is_called_by_its_name(content_type, extension):
+    listed = types("/word/document.xml", content_type)
+    content = archive(WORD | {"[Content_Types].xml": listed})
+
+    with pytest.raises(Rejected, match=rf"\({extension}\).*taken here is .*\(.xlsx\)") as caught:
+        XLSX.inspector().feed(content)
+    assert caught.value.reason == "other_type"
+
+
+@pytest.mark.parametrize(("content_type", "extension"), WITH_MACROS.items())
+def test_a_document_with_macros_is_called_by_its_name(content_type, extension):
+    listed = types("/word/document.xml", content_type)
+
+    with pytest.raises(Rejected, match=extension or "macros") as caught:
+        DOCX.inspector().feed(archive(WORD | {"[Content_Types].xml": listed}))
+    assert caught.value.reason == "active_content"
+
+
+def test_a_workbook_may_list_its_relations_as_libreoffice_does():
+    main = ("/xl/workbook.xml", OFFICE + "spreadsheetml.sheet.main+xml")
+    rels = "application/vnd.openxmlformats-package.relationships+xml"
+    sheet = ("/xl/worksheets/sheet1.xml", OFFICE + "spreadsheetml.worksheet+xml")
+    place = "xl/worksheets/_rels/sheet1.xml.rels"
+    listed = types(*main, sheet, (f"/{place}", rels))
+
+    link = relations(("oleObject", "media/a.xml", ""))
+    content = archive(SHEETS | {"[Content_Types].xml": listed, place: LINKS})
+    acting = archive(SHEETS | {"[Content_Types].xml": listed, place: link})
+
+    assert verdict(content, kind=XLSX) == "taken"
+    assert verdict(acting, kind=XLSX) == "active_content"
 
 
 def test_two_parts_may_not_differ_in_case_only():

@@ -141,7 +141,9 @@ def test_an_image_that_is_cut_anywhere_is_rejected(kind):
     assert judging.truncated(HONEST[kind], kind=WEBP) == {"truncated"}
 
 
-@pytest.mark.parametrize("more", [b"\0", b"x", b"\n", PLAIN, chunk(b"EXIF", b"x"), b"\xff\xd8\xff"])
+@pytest.mark.parametrize(
+    "more", [b"\0x", b"x", b"\nx", b"\0" * 40_000, PLAIN, chunk(b"EXIF", b"x"), b"\xff\xd8\xff"]
+)
 @pytest.mark.parametrize("kind", ["lossy", "everything", "animated"])
 def test_bytes_after_the_end_are_rejected(kind, more):
     assert verdict(HONEST[kind] + more) == "trailing_data"

@@ -158,7 +158,9 @@ def test_an_archive_that_is_cut_anywhere_is_rejected(kind):
     assert found - {"malformed"} == {"truncated"}  # a descriptor may be cut before the next record
 
 
-@pytest.mark.parametrize("more", [b"\0", b"x", b"\n", PLAIN, HONEST["empty"], b"%PDF-1.7\n"])
+@pytest.mark.parametrize(
+    "more", [b"\0x", b"x", b"\nx", b"\0" * 40_000, PLAIN, HONEST["empty"], b"%PDF-1.7\n"]
+)
 @pytest.mark.parametrize("kind", ["deflated", "empty", "comment", "zip64"])
 def test_bytes_after_the_end_are_rejected(kind, more):
     assert verdict(HONEST[kind] + more) == "trailing_data"

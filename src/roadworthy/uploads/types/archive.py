@@ -2,18 +2,20 @@
 
 What comes first in an archive says little, and its parts come in any order. So a file that
 could be several is walked once, looked into as a document would be, and told at its end. A
-document that may not be taken is not taken as a plain archive either: not one with macros.
+document that may not be taken is not taken as a plain archive either: not one with macros,
+and none of OpenDocument that does not begin as those do that are taken.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 from roadworthy.uploads.errors import FileTypeRefused
 from roadworthy.uploads.types.filetype import Data, FileType, Rejected
+from roadworthy.uploads.types.office_kinds import ODF, of_another_kind
 from roadworthy.uploads.types.office_opc import Family, Opc
 from roadworthy.uploads.types.office_package import Package
-from roadworthy.uploads.types.reasons import OTHER_TYPE, TOO_LARGE_INSIDE, TOO_MANY_ENTRIES
+from roadworthy.uploads.types.reasons import TOO_LARGE_INSIDE, TOO_MANY_ENTRIES
 from roadworthy.uploads.types.steps import Steps
 from roadworthy.uploads.types.zip_records import Entry
 from roadworthy.uploads.types.zip_walk import Take, Walk, ZipLimits
@@ -50,14 +52,16 @@ class ArchiveKind:
 class Archives:
     """Judge a file that may be of several kinds, and tell which it is in the end."""
 
-    def __init__(self, kinds: Sequence[FileType], guess: FileType) -> None:
-        self._made = {k: k.inspector for k in kinds if isinstance(k.inspector, ArchiveKind)}
+    def __init__(self, accept: Sequence[FileType], guess: FileType) -> None:
+        self._accept = accept
+        self._made = {k: k.inspector for k in accept if isinstance(k.inspector, ArchiveKind)}
         self.kind = guess
         """What the file is, once it is whole."""
         families = tuple(made.family for made in self._made.values() if made.family)
+        self._documents = {*(one.main for one in families), *_opendocuments(accept)}
         self._contents = _Unsure(families)
         limits = _widest([made.limits for made in self._made.values()])
-        self._walk = Walk(limits, self._contents if families else None)
+        self._walk = Walk(limits, self._contents if self._documents else None)
         self._steps = Steps(self._walk.read)
 
     def feed(self, data: Data) -> None:
@@ -84,11 +88,16 @@ class Archives:
                 return kind
         for kind, made in self._made.items():
             if made.family is None:
+                self._be_plain(package)
                 return kind
         if not package.is_begun:
-            raise FileTypeRefused.none_of(list(self._made))
+            raise FileTypeRefused.none_of(self._accept)
         self._contents.judge()
-        raise Rejected(OTHER_TYPE, "The document is of another kind.")
+        raise of_another_kind(package.main_type or "", sorted(self._documents))
+
+    def _be_plain(self, package: Package) -> None:
+        if self._documents and package.opendocument:
+            raise of_another_kind(package.opendocument, sorted(self._documents))
 
 
 class _Unsure:
@@ -138,6 +147,11 @@ class _Unsure:
             except Rejected as rejected:
                 self._found = rejected
         return None
+
+
+def _opendocuments(accept: Sequence[FileType]) -> Iterator[str]:
+    """Yield the types of OpenDocument that are taken: their first bytes tell them."""
+    return (kind.media_type for kind in accept if kind.media_type.startswith(ODF))
 
 
 def _widest(limits: Sequence[ZipLimits]) -> ZipLimits:

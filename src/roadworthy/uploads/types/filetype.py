@@ -95,7 +95,7 @@ class FileType:
     together: "Callable[[Sequence[FileType], FileType], Telling] | None" = None
     """Make what judges a file that may be of several types that have this in common.
 
-    Given these types and the likeliest of them. Only the whole file tells.
+    Given all types that are taken, and the likeliest. Only the whole file tells.
     """
 
     def is_called(self, media_type: str) -> bool:

@@ -55,6 +55,8 @@ class _Jpeg:
         self._parts = Parts(mean_bytes=1024)
         self._others: list[int] = []
         """Where further images begin."""
+        self._sizes: list[int] = []
+        """How many pixels each image has."""
 
     def read(self) -> Step[None]:
         yield from self._image()
@@ -76,12 +78,22 @@ class _Jpeg:
 
     def _rest(self) -> Step[None]:
         # Cameras fill their last sector up: with nothing, which hides nothing.
+        last = b""
         while not (yield from self._source.at_end()):
             piece = bytes(self._source.here)
             filling = len(piece) - len(piece.lstrip(b"\x00\xff"))
             self._source.use(filling)
+            last = piece[filling - 1 : filling] or last
             if filling < len(piece):
-                yield from self._notes()
+                begins = last + piece[filling : filling + 1] == _SOI
+                yield from self._preview() if begins else self._notes()
+                last = b""
+
+    def _preview(self) -> Step[None]:
+        self._source.use(1)  # the filling had the first byte of its beginning
+        yield from self._body()
+        if self._sizes[-1] >= self._sizes[0]:
+            raise _trailing()
 
     def _notes(self) -> Step[None]:
         """Read what Samsung's telephones write behind their pictures, such as the time zone."""
@@ -91,11 +103,15 @@ class _Jpeg:
             notes += piece
             self._source.use(len(piece))
         if len(notes) > _MAX_NOTES or not _are_notes(notes):
-            raise Rejected(TRAILING_DATA, "There are bytes after the end of the image.")
+            raise _trailing()
 
     def _image(self) -> Step[None]:
         if (yield from self._source.take(2)) != _SOI:
             raise _malformed("It does not begin as one.")
+        yield from self._body()
+
+    def _body(self) -> Step[None]:
+        """Read an image from behind its first marker to its last."""
         framed = scanned = False
         marker = yield from self._marker()
         while marker != _EOI:
@@ -133,6 +149,7 @@ class _Jpeg:
             raise _malformed("Its header is too short.")
         height, width = int.from_bytes(content[1:3]), int.from_bytes(content[3:5])
         self._canvas.frame(width, height)
+        self._sizes.append(width * height)
 
     def _marker(self) -> Step[int]:
         if (yield from self._source.take(1)) != b"\xff":
@@ -203,6 +220,10 @@ def _are_notes(data: bytes) -> bool:
             return False
         read += size
     return read == end
+
+
+def _trailing() -> Rejected:
+    return Rejected(TRAILING_DATA, "There are bytes after the end of the image.")
 
 
 def _malformed(message: str) -> Rejected:

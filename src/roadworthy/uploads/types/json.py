@@ -16,6 +16,7 @@ from typing import Final, TypeAlias
 from roadworthy.uploads.stored import KiB, MiB
 from roadworthy.uploads.types.claims import HiddenPdf
 from roadworthy.uploads.types.filetype import FileType, Rejected
+from roadworthy.uploads.types.json_told import JsonOrLines
 from roadworthy.uploads.types.reasons import (
     CONTROL_CHARACTERS,
     MALFORMED,
@@ -142,6 +143,7 @@ def json_within(*, max_depth: int = MAX_DEPTH, max_string: int = MAX_STRING) -> 
         lambda: Steps(_Json(max_depth, max_string).read),
         # `+json` is what structured types end in (RFC 6839 §3.1): GeoJSON, JSON-LD, manifests.
         aliases=("*/*+json", "text/json", "application/x-json", "text/x-json"),
+        together=JsonOrLines,
     )
 
 
@@ -154,6 +156,7 @@ def ndjson_within(*, max_depth: int = MAX_DEPTH, max_string: int = MAX_STRING) -
         lambda: Steps(_Json(max_depth, max_string, lines=True).read),
         aliases=_LINES,
         breadth=1,
+        together=JsonOrLines,
     )
 
 
@@ -330,4 +333,4 @@ def _malformed() -> Rejected:
 JSON: Final = json_within()
 """RFC 8259, `application/json`, that is an object or an array."""
 NDJSON: Final = ndjson_within()
-"""A JSON text on each line, `application/x-ndjson`. Beside `JSON`, clients declare it."""
+"""A JSON text on each line, `application/x-ndjson`. Beside `JSON`, one line alone is JSON."""

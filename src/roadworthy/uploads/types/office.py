@@ -3,8 +3,8 @@
 Each is a ZIP that is walked as `ZIP` is, and whose parts are looked into while they pass:
 whatever runs, or fetches something when the file is opened, is rejected. That is macros,
 controls, embedded OLE objects, DDE, and what is linked from other places: pictures, sheets,
-templates of other machines. Links to click on are taken where they lead to the web, to an
-address, to a neighbour of the file, or to a drive.
+templates of other machines. Links to click on are taken where they lead to the web, to a
+person, to a neighbour of the file, or to a file of the reader's own (`office_links`).
 
 Encrypted documents are no ZIP, or are rejected. Documents with macros by their name (.docm,
 .xlsm) and templates are other types, and not taken.
@@ -18,6 +18,7 @@ from roadworthy.uploads.stored import GiB
 from roadworthy.uploads.types.archive import ArchiveKind, Archives
 from roadworthy.uploads.types.expansion import MAX_RATIO
 from roadworthy.uploads.types.filetype import FileType
+from roadworthy.uploads.types.office_kinds import ODF, OPC
 from roadworthy.uploads.types.office_odf import Odf
 from roadworthy.uploads.types.office_opc import Family
 from roadworthy.uploads.types.steps import Steps
@@ -45,15 +46,13 @@ MAX_ENTRIES: Final = 10_000
 MAX_EXPANDED: Final = 1 * GiB
 """A sheet of a million rows and ten columns is some 400 MiB of XML."""
 
-_OPC: Final = "application/vnd.openxmlformats-officedocument."
-_ODF: Final = "application/vnd.oasis.opendocument."
-_WORD: Final = Family("word/", f"{_OPC}wordprocessingml.document.main+xml")
+_WORD: Final = Family("word/", f"{OPC}wordprocessingml.document.main+xml")
 _SHEETS: Final = Family(
     "xl/",
-    f"{_OPC}spreadsheetml.sheet.main+xml",
+    f"{OPC}spreadsheetml.sheet.main+xml",
     tables=("xl/worksheets/", "xl/sharedstrings.xml"),
 )
-_SLIDES: Final = Family("ppt/", f"{_OPC}presentationml.presentation.main+xml")
+_SLIDES: Final = Family("ppt/", f"{OPC}presentationml.presentation.main+xml")
 _OLD: Final = {
     "word": ("application/msword", "application/vnd.ms-word", "application/x-msword"),
     "excel": (
@@ -150,7 +149,7 @@ def _opc(name: str, extension: str, family: Family, limits: ZipLimits, old_name:
         return bool(found) and (not folders or family.folder.encode() in folders)
 
     return FileType(
-        _OPC + name,
+        OPC + name,
         extension,
         matches,
         ArchiveKind(limits, family),
@@ -160,7 +159,7 @@ def _opc(name: str, extension: str, family: Family, limits: ZipLimits, old_name:
 
 
 def _odf(name: str, extension: str, limits: ZipLimits) -> FileType:
-    media_type = _ODF + name
+    media_type = ODF + name
     # The first entry tells the type at a fixed place (OpenDocument 1.3, part 2, §3.3).
     first = re.compile(
         rb"PK\x03\x04.{22}\x08\0\0\0mimetype%sPK" % re.escape(media_type).encode(), re.DOTALL

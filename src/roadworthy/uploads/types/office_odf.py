@@ -4,8 +4,10 @@ import re
 from typing import Final
 
 from roadworthy.uploads.types.filetype import Data, Rejected
-from roadworthy.uploads.types.office_parts import Part, Parts, acts, is_elsewhere, is_plain_link
-from roadworthy.uploads.types.reasons import ENCRYPTED, MALFORMED, OTHER_TYPE
+from roadworthy.uploads.types.office_kinds import of_another_kind
+from roadworthy.uploads.types.office_links import fetches, is_elsewhere, is_plain_link, leads_away
+from roadworthy.uploads.types.office_parts import Part, Parts, acts
+from roadworthy.uploads.types.reasons import ENCRYPTED, MALFORMED
 from roadworthy.uploads.types.xml import Attributes, Xml
 from roadworthy.uploads.types.zip_records import STORED, Entry
 
@@ -27,6 +29,8 @@ _HREF: Final = "http://www.w3.org/1999/xlink href"
 _LINKS: Final = frozenset({"a", "hyperlink", "template"})
 _ENTRY_PATH: Final = f"{_NAMESPACE}manifest:1.0 full-path"
 _ENTRY_TYPE: Final = f"{_NAMESPACE}manifest:1.0 media-type"
+_MAX_TYPE: Final = 256
+"""Bytes of a media type: two names of 127 (RFC 6838 §4.2), and more."""
 _OLE: Final = "application/vnd.sun.star.oleobject"
 
 
@@ -59,7 +63,7 @@ class Odf(Parts):
         if not self.names.issuperset({_MANIFEST, _CONTENT}):
             raise Rejected(MALFORMED, "The document lacks a part that it needs.")
         if self._listed_type != self._media_type:
-            raise Rejected(OTHER_TYPE, "The document is of another kind.")
+            raise of_another_kind(self._listed_type, [self._media_type])
 
     def _take_entry(self, name: str, attributes: Attributes) -> None:
         if name.endswith((" encryption-data", " encrypted-key")):
@@ -73,15 +77,16 @@ class Odf(Parts):
 
 class _MediaType:
     def __init__(self, expected: str) -> None:
-        self._expected = expected.encode()
+        self._expected = expected
         self._found = b""
 
     def feed(self, data: Data) -> None:
-        self._found = (self._found + bytes(data))[: len(self._expected) + 1]
+        self._found = (self._found + bytes(data))[:_MAX_TYPE]
 
     def finish(self) -> None:
-        if self._found != self._expected:
-            raise Rejected(OTHER_TYPE, "The document is of another kind.")
+        found = self._found.decode("latin-1")
+        if found != self._expected:
+            raise of_another_kind(found, [self._expected])
 
 
 def _judge_element(name: str, attributes: Attributes) -> None:
@@ -94,8 +99,11 @@ def _judge_element(name: str, attributes: Attributes) -> None:
     target = attributes.get(_HREF)
     if target is None:
         return
-    if not is_plain_link(target) if local in _LINKS or is_presented else _is_outside(target):
-        raise acts("links to other files")
+    if local in _LINKS or is_presented:
+        if not is_plain_link(target):
+            raise leads_away(target)
+    elif _is_outside(target):
+        raise fetches(local)
 
 
 def _is_outside(target: str) -> bool:

@@ -7,22 +7,16 @@ from typing import Final
 from urllib.parse import unquote
 
 from roadworthy.uploads.types.filetype import Rejected
-from roadworthy.uploads.types.office_parts import (
-    Part,
-    Parts,
-    PlainXml,
-    acts,
+from roadworthy.uploads.types.office_kinds import macros_in, of_another_kind
+from roadworthy.uploads.types.office_links import (
+    fetches,
     is_elsewhere,
     is_local,
     is_plain_link,
+    leads_away,
 )
-from roadworthy.uploads.types.reasons import (
-    AMBIGUOUS,
-    MALFORMED,
-    OTHER_TYPE,
-    TOO_MANY_ENTRIES,
-    UNSUPPORTED,
-)
+from roadworthy.uploads.types.office_parts import Part, Parts, PlainXml, acts
+from roadworthy.uploads.types.reasons import AMBIGUOUS, MALFORMED, TOO_MANY_ENTRIES, UNSUPPORTED
 from roadworthy.uploads.types.word_fields import FIELD_ELEMENTS, WordFields
 from roadworthy.uploads.types.xml import Attributes, Xml, local_name
 from roadworthy.uploads.types.zip_records import Entry
@@ -98,9 +92,10 @@ class Opc(Parts):
         if not self.names.issuperset({_TYPES, _RELATIONS, self._main}):
             raise Rejected(MALFORMED, "The document lacks a part that it needs.")
         extension = self._main.rpartition(".")[2]
-        found = self._types.get("/" + self._main) or self._types.get(extension)
-        if found not in {family.main for family in self._families}:
-            raise Rejected(OTHER_TYPE, "The document is of another kind.")
+        found = self._types.get("/" + self._main) or self._types.get(extension) or ""
+        taken = [family.main for family in self._families]
+        if found not in taken:
+            raise of_another_kind(found, taken)
 
     def _elements(self) -> Xml:
         def start(name: str, attributes: Attributes) -> None:
@@ -117,6 +112,8 @@ class Opc(Parts):
     def _take_type(self, name: str, attributes: Attributes) -> None:
         content_type = attributes.get("ContentType", "").strip().lower()
         key = unquote(attributes.get("PartName") or attributes.get("Extension", "")).lower()
+        if extension := macros_in(content_type):
+            raise acts(f"macros: it is a {extension} file")
         if _ACTIVE_TYPES.search(content_type):
             raise acts("macros, controls or pages")
         if local_name(name) == "Types":
@@ -124,7 +121,7 @@ class Opc(Parts):
         # What is XML has to be called so, for it is looked into by its name.
         if _JUDGED_TYPE.match(content_type) and not f".{key}".endswith(_XML):
             raise Rejected(AMBIGUOUS, "A part of the document is not what its name says.")
-        if key.startswith(tuple("/" + table for table in self._tables)):
+        if key.startswith(tuple("/" + table for table in self._tables)) and not _is_relations(key):
             _judge_table(content_type)
         if self._types.setdefault(key, content_type) != content_type:
             raise Rejected(AMBIGUOUS, "A part of the document has two types.")
@@ -147,7 +144,7 @@ class Opc(Parts):
         if attributes.get("TargetMode", "Internal") != "Internal":
             _judge_external(kind, target)
         elif is_elsewhere(target):
-            raise acts("links to other files")
+            raise fetches(kind)
         elif self._is_table(_path(attributes)) and kind not in _TABLES | {"hyperlink"}:
             raise Rejected(AMBIGUOUS, "A part of the document is not what its name says.")
 
@@ -164,12 +161,17 @@ def _path(attributes: Attributes) -> str:
 
 
 def _judge_external(kind: str, target: str) -> None:
-    is_allowed = (kind == "hyperlink" and is_plain_link(target)) or (
-        # Where the author's Word keeps it: other machines have none there, and ask nobody.
-        kind == "attachedtemplate" and is_local(target)
-    )
-    if not is_allowed:
-        raise acts("links to other files")
+    if kind == "hyperlink":
+        if not is_plain_link(target):
+            raise leads_away(target)
+    # A template where the author's Word keeps it: other machines have none there, and ask nobody.
+    elif kind != "attachedtemplate" or not is_local(target):
+        raise fetches(kind)
+
+
+def _is_relations(key: str) -> bool:
+    """Tell whether a part is the relations of another, which LibreOffice lists as well."""
+    return key.endswith(".rels") and "/_rels/" in key
 
 
 def _judge_table(content_type: str) -> None:

@@ -1,5 +1,6 @@
 """`Package`: find the main part of an OOXML file and its type, wherever they are.
 
+What an OpenDocument file says that it is is found as well, where its first bytes do not tell.
 Nothing is judged here: what cannot be read is no package.
 """
 
@@ -9,6 +10,7 @@ from urllib.parse import unquote
 
 from roadworthy.uploads.stored import MiB
 from roadworthy.uploads.types.filetype import Rejected
+from roadworthy.uploads.types.office_kinds import ODF
 from roadworthy.uploads.types.xml import Attributes, Budget, Xml, local_name
 from roadworthy.uploads.types.zip_records import DEFLATED, STORED, Entry
 from roadworthy.uploads.types.zip_walk import Take
@@ -17,6 +19,7 @@ __all__ = ["Package", "normal"]
 
 _TYPES: Final = "[content_types].xml"
 _RELATIONS: Final = "_rels/.rels"
+_MANIFEST: Final = "meta-inf/manifest.xml"
 _MAX_ELEMENTS: Final = 100_000
 _MAX_XML: Final = 32 * MiB
 
@@ -27,9 +30,16 @@ class Package:
     def __init__(self) -> None:
         self._types: dict[str, str] = {}
         self._main: str | None = None
+        self.opendocument = ""
+        """The media type of an OpenDocument file, or nothing (OpenDocument 1.3, part 2)."""
         self._is_begun = False
         self._xml: Xml | None = None
         self._budget = Budget(_MAX_ELEMENTS, _MAX_XML)
+        self._tell = {
+            _TYPES: self._take_type,
+            _RELATIONS: self._take_relation,
+            _MANIFEST: self._take_entry,
+        }
 
     @property
     def is_begun(self) -> bool:
@@ -52,12 +62,11 @@ class Package:
         """Return what takes the content of an entry that tells of the others."""
         name = normal(entry.name)
         self._xml = None
-        if entry.method in {STORED, DEFLATED} and name in {_TYPES, _RELATIONS}:
-            self._is_begun = True
-            start = self._take_type if name == _TYPES else self._take_relation
-            self._xml = Xml(start, self._budget)
-            return self._feed
-        return None
+        if entry.method not in {STORED, DEFLATED} or name not in self._tell:
+            return None
+        self._is_begun = self._is_begun or name != _MANIFEST
+        self._xml = Xml(self._tell[name], self._budget)
+        return self._feed
 
     def end(self) -> None:
         """Take note that an entry is complete."""
@@ -84,6 +93,12 @@ class Package:
         if local_name(name) == "Relationship" and kind == "officedocument":
             target = unquote(attributes.get("Target", "")).replace("\\", "/").lower()
             self._main = posixpath.normpath(target).lstrip("/")
+
+    def _take_entry(self, name: str, attributes: Attributes) -> None:
+        of_entry = {local_name(key): value for key, value in attributes.items()}
+        media_type = of_entry.get("media-type", "")
+        if of_entry.get("full-path") == "/" and media_type.startswith(ODF):
+            self.opendocument = media_type
 
 
 def normal(name: bytes) -> str:

@@ -11,14 +11,11 @@ from roadworthy.uploads.types.xml import Budget
 from roadworthy.uploads.types.zip_records import DEFLATED, STORED, Entry
 from roadworthy.uploads.types.zip_walk import Take
 
-__all__ = ["Part", "Parts", "PlainXml", "acts", "is_elsewhere", "is_local", "is_plain_link"]
+__all__ = ["Part", "Parts", "PlainXml", "acts"]
 
 _MAX_ELEMENTS: Final = 5_000_000
 """Of all parts but Excel's tables: a text of 1,000 pages has some 500,000."""
 _MAX_XML: Final = 256 * MiB
-_SCHEME: Final = re.compile(r"\s*([^/\\?#:]*):")
-_WEB: Final = frozenset({"http", "https", "mailto", "tel", "sms", "ftp"})
-_LOCAL: Final = re.compile(r"\s*(?:file:///)?[A-Za-z]:[\\/]")
 _DECLARED: Final = re.compile(rb"""\A(?:\xef\xbb\xbf)?<\?xml[^>]*encoding\s*=\s*["']([\w.-]*)""")
 _DOCTYPE: Final = b"<!DOCTYPE"
 
@@ -93,22 +90,6 @@ class PlainXml:
         is_other = declared and declared[1].lower() not in {b"utf-8", b"us-ascii"}
         if is_other or self._head[:2] in {b"\xff\xfe", b"\xfe\xff"} or b"\0" in self._head[:4]:
             raise Rejected(NOT_UTF8, "A part of the document is not UTF-8.")
-
-
-def is_plain_link(target: str) -> bool:
-    """Tell whether a link leads to the web, to an address, or to a file nearby."""
-    scheme = _SCHEME.match(target)
-    return (scheme is not None and scheme[1].lower() in _WEB) or is_local(target)
-
-
-def is_local(target: str) -> bool:
-    """Tell whether a reference names a neighbour of the file, or a file on a drive."""
-    return not is_elsewhere(target) or bool(_LOCAL.match(target))
-
-
-def is_elsewhere(target: str) -> bool:
-    """Tell whether a reference has a scheme, or names another machine."""
-    return bool(_SCHEME.match(target)) or target.lstrip().replace("\\", "/").startswith("//")
 
 
 def acts(what: str) -> Rejected:

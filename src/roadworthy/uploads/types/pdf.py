@@ -4,7 +4,8 @@ A reader finds objects by their offsets, so that what looks like a comment, a st
 content of a stream may be an object, too. Therefore names that make a file act are looked for
 in all of its bytes, however they are written, and in all object streams, which are unpacked.
 They act where they stand in a place of names (`pdf_names`), and not where they are text: in a
-link, a title, a bookmark. Page contents and images are not unpacked.
+link, a title, a bookmark. Page contents and images are not unpacked. One document may have been
+updated any number of times; two of them, one after another, are ambiguous (`pdf_revisions`).
 """
 
 import re
@@ -17,6 +18,7 @@ from roadworthy.uploads.types.foreign import ARCHIVES, Alone
 from roadworthy.uploads.types.pdf_attachments import Attachments
 from roadworthy.uploads.types.pdf_names import AHEAD, BEHIND, Names
 from roadworthy.uploads.types.pdf_objects import ObjectStreams
+from roadworthy.uploads.types.pdf_revisions import Revisions
 from roadworthy.uploads.types.reasons import ENCRYPTED, HIDDEN_FORMAT, TRAILING_DATA, TRUNCATED
 
 __all__ = ["PDF", "pdf_within"]
@@ -26,7 +28,7 @@ _ENCRYPT: Final = re.compile(rb"/Encrypt\s*(?:\d+\s+\d+\s+R|<<)")
 _AFTER_END: Final = re.compile(
     rb"(?:\d{1,10}\s+\d{1,5}\s+obj|xref|trailer|startxref|endstream|%|\Z)"
 )
-_END: Final = re.compile(rb"startxref[\s\0]+\d{1,19}[\s\0]+%%EOF[\s\0]*\Z")
+_END: Final = re.compile(rb"startxref[\s\0]+(\d{1,19})[\s\0]+%%EOF\Z")
 _WEB: Final = re.compile(rb"(?i:<script|<html|<!doctype html|<\?php)")
 
 _LONGEST_NAME: Final = 128
@@ -67,11 +69,14 @@ def pdf_within(*, max_unpacked: int = 64 * MiB, attachments: Sequence[str] = ())
 class _Pdf:
     def __init__(self, max_unpacked: int, attachments: tuple[str, ...]) -> None:
         self._tail = b""
+        self._end = b""
+        """The last bytes that are no filling."""
         self._judged = 0
         """Up to here, of the tail and what comes, names have been judged."""
         self._ended = False
         self._begun = False
         self._names = Names(takes_files=bool(attachments))
+        self._revisions = Revisions()
         self._objects = ObjectStreams(max_unpacked, self._names)
         self._attachments = Attachments(attachments) if attachments else None
 
@@ -85,10 +90,13 @@ class _Pdf:
         if _ENCRYPT.search(whole):
             raise Rejected(ENCRYPTED, "The document is encrypted.")
         self._look_after_ends(whole)
+        self._revisions.feed(bytes_)
         self._objects.feed(bytes_)
         if self._attachments is not None:
             self._attachments.feed(bytes_)
         self._tail = whole[-_OVERLAP:]
+        if written := whole.rstrip(_SPACE):
+            self._end = written[-_OVERLAP:]
         self._judged = max(0, self._judged - (len(whole) - len(self._tail)))
 
     def finish(self) -> None:
@@ -96,10 +104,11 @@ class _Pdf:
         if not self._begun:
             self._begin(self._tail)
         self._judge_names(self._tail, len(self._tail))
-        if not _END.search(self._tail):
-            if b"%%EOF" in self._tail.rstrip(_SPACE)[-_OVERLAP:] and self._ended:
+        if not (end := _END.search(self._end)):
+            if b"%%EOF" in self._end and self._ended:
                 raise Rejected(TRAILING_DATA, "There are bytes after the end of the document.")
             raise Rejected(TRUNCATED, "The document ends too early.")
+        self._revisions.finish(int(end[1]))
         self._objects.finish()
         self._names.finish()
         if self._attachments is not None:

@@ -33,6 +33,7 @@ _NAMED: Final = 8 * KiB
 _OUT: Final = 256 * KiB
 _MAX_HELD: Final = 8 * MiB
 """Bytes of one of them: writers put some hundred objects into each."""
+_COMMENT: Final = re.compile(rb"%[^\r\n]*")
 _DIGITS: Final = 10
 """Of the largest number of 32 bits."""
 
@@ -146,7 +147,7 @@ class ObjectStreams:
 
     def _objects(self, text: bytes) -> Iterator[tuple[int, int]]:
         """Yield the number of each object, and where it begins."""
-        numbers = text[: self._first].split()
+        numbers = _COMMENT.sub(b"", text[: self._first]).split()  # qpdf explains there what follows
         if not all(number.isdigit() and len(number) <= _DIGITS for number in numbers):
             raise Rejected(MALFORMED, "An object stream does not say where its objects begin.")
         for number, at in zip(numbers[::2], numbers[1::2], strict=False):

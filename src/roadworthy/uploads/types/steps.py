@@ -15,6 +15,7 @@ whenever the bytes are used up, wherever they were cut, and goes on with the nex
 from collections.abc import Callable, Generator
 from typing import Final, TypeAlias, TypeVar
 
+from roadworthy.uploads.stored import KiB
 from roadworthy.uploads.types.filetype import Data, Rejected
 from roadworthy.uploads.types.reasons import TRAILING_DATA, TRUNCATED
 
@@ -25,6 +26,9 @@ Step: TypeAlias = Generator[None, None, T]
 """What is run with `yield from`; it stops while there are no bytes."""
 
 _NOTHING: Final = memoryview(b"")
+_FILLING: Final = b"\0\r\n"
+_MAX_FILLING: Final = 32 * KiB
+"""A cluster of a disk; readers of ZIP search 64 KiB from the end for where it ends."""
 
 
 class Pushed:
@@ -108,12 +112,17 @@ class Pushed:
 
 
 class Steps:
-    """An inspector that runs a generator; bytes after its end are rejected."""
+    """An inspector that runs a generator; bytes after its end are rejected.
+
+    Zeros and ends of lines are not, up to 32 KiB: editors, mail programs and disks leave
+    them behind a file, and nothing can be read from them.
+    """
 
     def __init__(self, read: Callable[[Pushed], Step[None]]) -> None:
         self._source = Pushed()
         self._steps = read(self._source)
         self._done = False
+        self._filling = 0
         self._run()
 
     def feed(self, data: Data) -> None:
@@ -121,8 +130,8 @@ class Steps:
         self._source.push(data)
         try:
             self._run()
-            if self._done and len(self._source.here):
-                raise Rejected(TRAILING_DATA, "There are bytes after the end of the file.")
+            if self._done:
+                self._pass_filling(bytes(self._source.here))
         finally:
             self._source.release()
 
@@ -130,6 +139,11 @@ class Steps:
         """Let it come to its end."""
         self._source.ended = True
         self._run()
+
+    def _pass_filling(self, rest: bytes) -> None:
+        self._filling += len(rest)
+        if rest.strip(_FILLING) or self._filling > _MAX_FILLING:
+            raise Rejected(TRAILING_DATA, "There are bytes after the end of the file.")
 
     def _run(self) -> None:
         if not self._done:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from roadworthy.uploads.errors import FileRejected, FileTypeRefused
+from roadworthy.uploads.types.archive import Archives
 from roadworthy.uploads.types.declared import is_unknown
 from roadworthy.uploads.types.filetype import FileType, Inspector
 from roadworthy.uploads.types.zip_records import END, LOCAL
@@ -36,14 +37,16 @@ class Sighting:
 
     def __init__(self, head: bytes, declared: str, accept: Sequence[FileType]) -> None:
         self._declared = declared
-        kinds = _told_at_the_end(head, accept)
-        if kinds:
-            self.kind = _likeliest(head, declared, kinds)
-            together = kinds[0].together  # each of them has it
-            self.inspector: Inspector = together(kinds, self.kind)  # type: ignore[misc]
+        archives = _undecided_archives(head, accept)
+        if archives:
+            self.kind, rivals = _likeliest(head, declared, archives), accept
         else:
             self.kind = identify(head, declared, accept)
-            self.inspector = self.kind.inspector()
+            rivals = _rivals(self.kind, head, accept)
+        together = self.kind.together if rivals else None
+        self.inspector: Inspector = (
+            together(rivals, self.kind) if together else self.kind.inspector()
+        )
 
     def told(self) -> FileType:
         """Return what the file is, now that it is whole.
@@ -57,13 +60,19 @@ class Sighting:
         return self.kind
 
 
-def _told_at_the_end(head: bytes, accept: Sequence[FileType]) -> list[FileType]:
-    """Return the types among which only the whole file decides, none where the head does."""
-    fitting = [kind for kind in accept if kind.matches(head)]
-    if any(kind.together is None and not kind.breadth for kind in fitting):
+def _undecided_archives(head: bytes, accept: Sequence[FileType]) -> list[FileType]:
+    """Return the types of archives that are taken, none where the head tells which it is."""
+    if not head.startswith((LOCAL, END)):
         return []
-    together = {kind.together for kind in accept if head.startswith((LOCAL, END))}
-    return [kind for kind in accept if kind.together and kind.together in together]
+    if any(kind.together is None and not kind.breadth for kind in accept if kind.matches(head)):
+        return []
+    return [kind for kind in accept if kind.together is Archives]
+
+
+def _rivals(kind: FileType, head: bytes, accept: Sequence[FileType]) -> list[FileType]:
+    """Return the types that a file may turn out to be of, none where that is one alone."""
+    found = [one for one in accept if one.together is kind.together and one.matches(head)]
+    return found if kind.together and len(found) > 1 else []
 
 
 def _likeliest(head: bytes, declared: str, kinds: Sequence[FileType]) -> FileType:
