@@ -95,13 +95,17 @@ def test_a_column_says_whether_it_takes_null(takes_null, field, answer):
         ("class Row(SQLModel, table=True):\n    f: str = Field(nullable=True)", True),
         ("class Row(SQLModel, table=True):\n    f: Words = Field(sa_column=Column(String))", True),
         (
-            "class Row(SQLModel, table=True):\n"
-            "    f: str = Field(sa_column=Column(String, nullable=False))",
+            (
+                "class Row(SQLModel, table=True):\n"
+                "    f: str = Field(sa_column=Column(String, nullable=False))"
+            ),
             False,
         ),
         (
-            "class Row(SQLModel, table=True):\n"
-            "    f: Words = Field(None, sa_column_kwargs={'nullable': False})",
+            (
+                "class Row(SQLModel, table=True):\n"
+                "    f: Words = Field(None, sa_column_kwargs={'nullable': False})"
+            ),
             False,
         ),
         ("class B(SQLModel):\n    f: str | None = None\nclass Row(B, table=True): ...", True),
@@ -203,7 +207,7 @@ def _closed(load: str) -> str:
             "def use(s, n):\n    it = Rows(s).one(n)"
         ),
         "def row(s: Session):\n    return s.get(Row, 1)\ndef use(it=Depends(row)): ...",
-        "def row(s: Session):\n    return s.get(Row, 1)\ndef use(it: Annotated[Row, Depends(row)]): ...",
+        "def row(s): ...\ndef use(it: Annotated[Row, Depends(row)]): ...",
         "def use(n):\n    with makes() as s:\n        it = s.get(Row, n)",
         "def use(n):\n    with makes.begin() as s:\n        it = s.get(Row, n)",
         "async def use(n):\n    async with amakes() as s:\n        it = await s.get(Row, n)",
@@ -231,7 +235,7 @@ def _closed(load: str) -> str:
         "kept: dict[str, dict[str, Any]] = {'a': {'f': 'x'}}\ndef use(n):\n    it = kept[n]",
         "kept: dict[str, dict] = {'a': {'f': 'x'}}\ndef use(n):\n    it = kept[n]",
         "it = Table('t', MetaData(), Column('f', String, nullable=False))\ndef use(n): ...",
-        "rows = Table('t', MetaData(), Column('f', String, nullable=False))\nit = rows\ndef use(): ...",
+        "a = Table('t', meta, Column('f', String, nullable=False))\nit = a\ndef use(): ...",
         "it = Row\ndef use(): ...",
     ],
 )

@@ -1,4 +1,4 @@
-"""Entries of dicts and lists: how they are declared, and those that are written out."""
+"""Entries of dicts and lists: what they are declared as, and written out with."""
 
 import ast
 from typing import Final

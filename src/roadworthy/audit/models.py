@@ -113,7 +113,7 @@ def _field_default(call: ast.Call) -> ast.expr | None:
 
 
 def takes_none(annotation: ast.expr | None, scope: Scope) -> bool:
-    """Return whether an annotation takes None, behind aliases, quotes and `Annotated` too."""
+    """Return whether an annotation takes None, also behind aliases and quotes."""
     annotation, scope, _ = aliases.unwrap(annotation, scope)
     match annotation:
         case ast.Constant(value=value):

@@ -69,12 +69,7 @@ def _of_session(method: str, node: ast.Call, resolve: _Resolve, *, known: bool) 
     if method == "merge" and known and node.args:
         return resolve(node.args[0])
     if method in {"get", "get_one", "query"}:
-        row = _row(node, resolve)
-        more = node.args[1:] or node.keywords
-        told = row is not None and row.cls is not None and (more or method == "query")
-        if row is None or not (known or told):
-            return None
-        return row if method != "query" else Ref(_QUERY, None, is_instance=True, args=(row,))
+        return _named_row(method, node, resolve, known=known)
     if method not in _OF_SESSION and method != "scalar":
         return None
     given = _first(node, "statement")
@@ -85,6 +80,16 @@ def _of_session(method: str, node: ast.Call, resolve: _Resolve, *, known: bool) 
     if method == "scalar":
         return row
     return Ref(_OF_SESSION[method], None, is_instance=True, args=(row,))
+
+
+def _named_row(method: str, node: ast.Call, resolve: _Resolve, *, known: bool) -> Ref | None:
+    """Return what `get(Book, 1)` loads, or the query that `query(Book)` begins."""
+    row = _row(node, resolve)
+    more = node.args[1:] or node.keywords
+    told = row is not None and row.cls is not None and (more or method == "query")
+    if row is None or not (known or told):
+        return None
+    return row if method != "query" else Ref(_QUERY, None, is_instance=True, args=(row,))
 
 
 def _of_statement(owner: Ref, row: Ref, method: str) -> Ref | None:
