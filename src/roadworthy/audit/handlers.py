@@ -11,7 +11,7 @@ from roadworthy.audit.place import Place
 from roadworthy.audit.ref import Ref
 from roadworthy.audit.statuses import argument, status_of
 
-__all__ = ["EVERYTHING", "Registered", "registered_in"]
+__all__ = ["EVERYTHING", "Registered", "registered_anywhere", "registered_in"]
 
 EVERYTHING: Final = frozenset({"builtins.Exception", "builtins.BaseException", "500"})
 """Names of what a handler for all exceptions is registered for."""
@@ -48,6 +48,17 @@ def registered_in(module: Module) -> Iterator[Registered]:
     for scope in scopes:
         if not isinstance(scope, Class):
             yield from _in_calls(scope)
+
+
+def registered_anywhere(module: Module) -> tuple[Registered, ...]:
+    """Return the exception handlers of a module's whole codebase."""
+    codebase = module.codebase
+    if registered_anywhere not in codebase.facts:
+        modules = (codebase.module(path) for path in codebase.mentioning(_MARK))
+        found = (one for each in modules if each is not None for one in registered_in(each))
+        codebase.facts[registered_anywhere] = tuple(found)
+    known: tuple[Registered, ...] = codebase.facts[registered_anywhere]
+    return known
 
 
 def _calls(node: ast.AST, name: str) -> bool:

@@ -8,7 +8,14 @@ from roadworthy.audit import names
 from roadworthy.audit.module import Assigned, Class, Function, Scope
 from roadworthy.audit.ref import Ref
 
-__all__ = ["argument", "is_http_exception", "raised_status", "response_status", "status_of"]
+__all__ = [
+    "argument",
+    "is_http_exception",
+    "is_response",
+    "raised_status",
+    "response_status",
+    "status_of",
+]
 
 HTTP_EXCEPTION: Final = "fastapi.HTTPException"
 _RESPONSES: Final = ("fastapi.Response", "starlette.responses.", "sse_starlette.")
@@ -66,7 +73,7 @@ def response_status(call: ast.Call, scope: Scope) -> int | None:
     One that is not a constant is 0: it may be any.
     """
     ref = names.resolve(call.func, scope)
-    if ref is None or not _makes_response(ref):
+    if ref is None or not is_response(ref):
         return None
     at = 1 if not ref.name.endswith(("TemplateResponse", "RedirectResponse")) else None
     given = argument(call, "status_code", at)
@@ -75,13 +82,16 @@ def response_status(call: ast.Call, scope: Scope) -> int | None:
     return status_of(given, scope) or 0
 
 
-def _makes_response(ref: Ref) -> bool:
+def is_response(ref: Ref | None) -> bool:
+    """Return whether something is, or is of, a class of responses."""
+    if ref is None:
+        return False
     if ref.cls is not None:
-        return any(_is_response(base.name) for base in names.bases(ref.cls) if base.cls is None)
-    return _is_response(ref.name)
+        return any(_is_library_s(base.name) for base in names.bases(ref.cls) if base.cls is None)
+    return _is_library_s(ref.name)
 
 
-def _is_response(name: str) -> bool:
+def _is_library_s(name: str) -> bool:
     return name.startswith(_RESPONSES) and name.endswith("Response")
 
 

@@ -6,12 +6,13 @@ from typing import Final
 
 from roadworthy.audit import caught, error_text, handlers, verdicts
 from roadworthy.audit.apart import runs_apart
-from roadworthy.audit.caught import Breadth
+from roadworthy.audit.caught import Breadth, breadth_of
 from roadworthy.audit.error_text import Leak
 from roadworthy.audit.finding import Confidence, Severity
 from roadworthy.audit.flow import Handler
 from roadworthy.audit.harmless import only_own_texts
 from roadworthy.audit.module import Function, Module
+from roadworthy.audit.own_errors import carried, sent
 from roadworthy.audit.routes import route_of
 from roadworthy.audit.rule import Example, Hit, Rule
 from roadworthy.audit.source.nodes import written
@@ -24,7 +25,7 @@ _OWN: Final = 500
 
 
 def _check(module: Module) -> Iterator[Hit]:
-    if b"except" not in module.source:
+    if b"except" not in module.source:  # the word for handlers, too: `exception_handler`
         return
     found = [
         hit
@@ -40,7 +41,7 @@ def _of_clause(handler: Handler, function: Function) -> Iterator[Hit]:
     breadth = caught.breadth(handler.node, function)
     if breadth is Breadth.OWN:
         return
-    found = list(error_text.leaks(handler.node, function))
+    found = [*error_text.leaks(handler.node, function), *carried(handler.node, function)]
     if not found or only_own_texts(handler.tried, function) or runs_apart(function):
         return
     leak = min(found, key=lambda one: (not one.certain, one.conditions))
@@ -84,16 +85,21 @@ def _message(handler: ast.ExceptHandler, leak: Leak) -> str:
 
 def _of_handlers(module: Module) -> Iterator[Hit]:
     for one in handlers.registered_in(module):
-        function = one.function
-        if one.name not in handlers.EVERYTHING or function is None or not function.params[1:]:
+        breadth = Breadth.ALL if one.name in handlers.EVERYTHING else breadth_of(one.exception)
+        if one.function is None or breadth < Breadth.LIBRARY:
             continue
-        name = function.params[1].name
-        for event in function.flow.returns:
-            value = event.node.value if isinstance(event.node, ast.Return) else None
-            if value is not None and error_text.tells(value, name, function):
-                yield Hit(place=function.place(event.node), message=_ALL)
+        for event in sent(one.function):
+            yield Hit(
+                place=one.function.place(event.node),
+                message=_ALL if breadth is Breadth.ALL else _LIBRARY.format(one.name),
+                confidence=Confidence.MEDIUM if breadth is Breadth.LIBRARY else Confidence.HIGH,
+            )
 
 
+_LIBRARY: Final = (
+    "Every `{}` answers with its own text: statements, values, addresses and paths that it names "
+    "are read by whoever makes a request fail."
+)
 _ALL: Final = (
     "Every crash answers with its own text: file paths, SQL, addresses and values that it names "
     "are read by whoever makes a request fail."
