@@ -4,6 +4,7 @@ import signal
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -94,6 +95,31 @@ def test_where_nothing_orders_writers_the_key_itself_does(
 
     assert len({a.headers["location"] for a in answers if a.status == 201}) == 1
     assert shops[0].skus() == ["a"]
+
+
+@pytest.mark.parametrize("app", ["shop.py", "durable_shop.py"])
+def test_a_repeat_needs_no_turn_at_the_writer_of_sqlite(
+    open_shop: Callable[..., Any], sqlite_url: str, app: str
+) -> None:
+    file = Path(__file__).parent / app
+    shop, other = (open_shop(sqlite_url, app=file, SHOP_WAIT="0.3") for _ in range(2))
+    first = shop.order("k1")
+    other.order("k2")
+
+    with shop.send("k3", outcome="held") as held:
+        shop.wait_until_held()
+        with ThreadPoolExecutor(6) as threads:
+            answers = list(threads.map(lambda n: (shop, other)[n % 2].order("k1"), range(6)))
+        reused = other.order("k1", sku="b")
+        shop.go()
+        assert held.receive().status == 201
+
+    assert {(a.status, a.headers["idempotent-replayed"]) for a in answers} == {(201, "true")}
+    assert {(a.body, a.headers["location"]) for a in answers} == {
+        (first.body, first.headers["location"])
+    }
+    assert (reused.status, reused.headers["x-error-code"]) == (422, "IDEMPOTENCY_KEY_REUSED")
+    assert shop.skus() == ["a", "a", "a"]
 
 
 def test_a_failure_of_the_first_frees_the_key_at_once(shop: Any) -> None:

@@ -1,5 +1,8 @@
 """A repeat gets the first answer, and changes nothing."""
 
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -104,3 +107,23 @@ def test_an_answer_over_the_limit_is_an_error_that_undoes_the_effects(shop: Any)
     assert shop.skus() == []
     assert "max_bytes=1003" in shop.server.log_text()
     assert shop.ask("POST", "/large").status == 200
+
+
+@pytest.mark.parametrize("driver", ["asyncpg", "psycopg"])
+def test_each_driver_of_postgresql_tells_the_first_from_its_repeats(
+    open_shop: Callable[..., Any], postgres_url: str, driver: str
+) -> None:
+    url = postgres_url.replace("postgresql:", f"postgresql+{driver}:")
+    shop, other = open_shop(url), open_shop(url)
+
+    with ThreadPoolExecutor(8) as threads:
+        answers = list(threads.map(lambda n: (shop, other)[n % 2].order("k1"), range(8)))
+    reused = shop.order("k1", sku="b")
+    changed = [shop.ask("PATCH", "/orders/1?sku=c", headers={"Idempotency-Key": "k2"})] * 2
+    shop.set_clock(4e9)
+
+    assert Counter(a.headers.get("idempotent-replayed") for a in answers) == {None: 1, "true": 7}
+    assert {a.status for a in answers} == {201}
+    assert (reused.status, {a.status for a in changed}) == (422, {204})
+    assert shop.skus() == ["a", "c"]
+    assert shop.ask("POST", "/sweep").json() == 2

@@ -11,15 +11,19 @@ __all__ = ["CAUSES", "Run", "Told", "cause_of", "read"]
 SHAPE: Final = "the shape of the error body"
 OPENAPI: Final = "what the contract adds to OpenAPI"
 BODIES: Final = "the code of a body that does not parse, or is of another type"
+CRASH: Final = "a crash is answered and logged, and not raised to the server"
 NONE: Final = "unexplained"
 
-CAUSES: Final = (SHAPE, OPENAPI, BODIES)
+CAUSES: Final = (SHAPE, OPENAPI, BODIES, CRASH)
 """The differences that docs/how-to/errors.md promises. Anything else is a fault."""
 
-_CODES_OF_BODIES: Final = frozenset({(422, 400), (422, 415), (400, 415), (200, 415)})
+_CODES_OF_BODIES: Final = frozenset(
+    {(422, 400), (422, 415), (400, 415), (200, 415), (413, 415)}
+)
 """What FastAPI answers to such a body, and what the contract answers."""
 
 FIRST_ERROR: Final = 400
+SERVER_ERROR: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,8 @@ def _facts(exchange: dict[str, Any]) -> tuple[Any, ...]:
 
 def _cause(before: dict[str, Any], after: dict[str, Any]) -> str:
     statuses = (before.get("status"), after.get("status"))
+    if _is_answered_crash(before, after):
+        return CRASH
     if None in statuses or before["url"] != after["url"]:
         return NONE
     if statuses in _CODES_OF_BODIES:
@@ -78,6 +84,13 @@ def _cause(before: dict[str, Any], after: dict[str, Any]) -> str:
     if statuses[0] >= FIRST_ERROR:
         return SHAPE if _is_ours(after) else NONE
     return OPENAPI if _same_but_for_errors(before, after) else NONE
+
+
+def _is_answered_crash(before: dict[str, Any], after: dict[str, Any]) -> bool:
+    if "raised" not in before or "raised" in after or before["url"] != after["url"]:
+        return False
+    same = all(before.get(name) == after.get(name) for name in ("status", "body"))
+    return same or (after.get("status") == SERVER_ERROR and _is_ours(after))
 
 
 def _is_ours(exchange: dict[str, Any]) -> bool:

@@ -19,6 +19,8 @@ PARTS = [name for name in os.environ.get("PEERS_PARTS", "").split(",") if name]
 RECORD = Path(os.environ["PEERS_RECORD"])
 
 _exchanges: list[dict[str, Any]] = []
+_asking: list[str] = []
+"""What a test client is asking for: its own record tells of that."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -140,11 +142,14 @@ def _record_clients() -> None:
     def ask_and_record(self: Any, method: str, url: Any, *args: Any, **kwargs: Any) -> Any:
         told: dict[str, Any] = {"method": method, "url": str(url)}
         _exchanges.append(told)
+        _asking.append(str(url))
         try:
             response = ask(self, method, url, *args, **kwargs)
         except BaseException as error:
             told["raised"] = type(error).__name__
             raise
+        finally:
+            _asking.pop()
         told["status"] = response.status_code
         told["type"] = response.headers.get("content-type", "")
         told["body"] = response.text if len(response.content) < 500_000 else "long"
@@ -153,6 +158,7 @@ def _record_clients() -> None:
     TestClient.request = ask_and_record  # type: ignore[method-assign] - that is the point
     _record_refused_websockets()
     _record_documents()
+    _record_calls()
 
 
 def _record_refused_websockets() -> None:
@@ -191,3 +197,32 @@ def _document_of(make: Callable[[], Any]) -> Any:
     document = make()
     _exchanges.append({"method": "schema", "url": "", "status": 200, "body": json.dumps(document)})
     return document
+
+
+def _record_calls() -> None:
+    """Record what an application answers where no test client of Starlette asks it."""
+    from fastapi import FastAPI
+
+    serve = FastAPI.__call__
+
+    @functools.wraps(serve)
+    async def serve_and_record(self: Any, scope: Any, receive: Any, send: Any) -> None:
+        if _asking or scope["type"] != "http" or "peers.recorded" in scope:
+            return await serve(self, scope, receive, send)
+        told: dict[str, Any] = {"method": scope["method"], "url": scope["path"], "body": ""}
+        _exchanges.append(told)
+
+        async def send_and_record(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                told["status"] = message["status"]
+                told["type"] = dict(message.get("headers", ())).get(b"content-type", b"").decode()
+            told["body"] += message.get("body", b"").decode(errors="replace")
+            await send(message)
+
+        try:
+            await serve(self, {**scope, "peers.recorded": True}, receive, send_and_record)
+        except BaseException as error:
+            told["raised"] = type(error).__name__
+            raise
+
+    FastAPI.__call__ = serve_and_record  # type: ignore[method-assign] - that is the point

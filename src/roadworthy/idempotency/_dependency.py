@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -21,6 +22,7 @@ from roadworthy.idempotency._errors import (
     IdempotencyKeyReused,
 )
 from roadworthy.idempotency._fingerprint import digest, fingerprint_of
+from roadworthy.idempotency._glance import Glance
 from roadworthy.idempotency._guard import Guard, TransactionEnded
 from roadworthy.idempotency._kept import REPLAYED, Kept, keep
 from roadworthy.idempotency._key import PATTERN, Key, read_key
@@ -107,7 +109,7 @@ class Idempotency:
         self._source = judge(session)
         self.session, self.ttl, self.wait, self.max_bytes = session, ttl, wait, max_bytes
         self.caller, self.clock = caller, clock
-        self._turns = Turns()
+        self._turns, self._glance = Turns(), Glance()
         self.key: params.Depends = Depends(self._claiming(), scope="function")
         """Takes a key where the client sends one: `Annotated[Key | None, once.key]`."""
         self.required: params.Depends = Depends(_requiring(self))
@@ -126,8 +128,26 @@ class Idempotency:
         route = _route(request)
         key_id = digest(self.caller(request), route, key.value)
         fingerprint = await fingerprint_of(request)
-        async with self._turns.take(key_id, until=until):
-            yield _Attempt(key, key_id, route, fingerprint, until)
+        attempt = _Attempt(key, key_id, route, fingerprint, until)
+        async with AsyncExitStack() as turn:
+            try:
+                await turn.enter_async_context(self._turns.take(key_id, until=until))
+            except IdempotencyInProgress:
+                await self._replay(attempt, request)  # of those that wait, one is not the first
+                raise
+            await self._replay(attempt, request)
+            yield attempt
+
+    async def _replay(self, attempt: _Attempt, request: Request) -> None:
+        """Answer now, where the session would wait for SQLite's writer to read the same."""
+        seen = await self._glance.find(attempt.id)
+        if seen is None or seen.expires_at_ms <= answers.milliseconds(self.clock()):
+            return
+        if seen.fingerprint != attempt.fingerprint:
+            raise IdempotencyKeyReused
+        _check_hooked(request)
+        replayed(attempt.route)
+        raise _fastapi.Answer(seen.kept.response())
 
     def _claiming(self) -> Callable[..., AsyncGenerator[Key | None]]:
         guarding = self._guarding()
@@ -144,6 +164,7 @@ class Idempotency:
                 return
             _check_hooked(request)
             connection = await session.connection()
+            self._glance.learn(connection.engine.sync_engine)
             guard.watch(connection.sync_connection)
             if kept := await self._claim(connection, attempt, request):
                 guard.undo()
