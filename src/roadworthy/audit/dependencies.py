@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from roadworthy.audit import aliases, libraries, names
+from roadworthy.audit import aliases, names
 from roadworthy.audit.module import Assigned, Class, Function, Param, Scope
 from roadworthy.audit.place import Place
 
@@ -46,62 +46,101 @@ class Need:
     param: Param | None
     """None where the value is not used: `dependencies=[Depends(...)]`."""
     call: ast.Call
+    """`Depends(...)`, wherever it is kept."""
     scope: Scope
+    """Where that call is written."""
+    around: Scope | None = None
+    """Where it is asked for: annotations are looked up there."""
+
+    @property
+    def target(self) -> ast.expr | None:
+        """Return what `Depends` is given: `get_db` of `Depends(get_db)`."""
+        named = (one.value for one in self.call.keywords if one.arg == "dependency")
+        return self.call.args[0] if self.call.args else next(named, None)
 
     @cached_property
     def dependency(self) -> Dependency | None:
         """Return what fills it, where that is code of the project."""
-        target = self.call.args[0] if self.call.args else self._class
-        function = _callable(target, self.scope)
+        target, scope = self.target, self.scope
+        if target is None:
+            target, scope = self._class
+        function = _callable(target, scope)
         if function is None:
             return None
         return Dependency(function, _scope(self.call), self.call, self.scope)
 
     @property
-    def _class(self) -> ast.expr | None:
+    def _class(self) -> tuple[ast.expr | None, Scope]:
         """Return the annotation: `Depends()` calls that class."""
         if self.param is None:
-            return None
-        return aliases.unwrap(self.param.annotation, self.scope)[0]
+            return None, self.scope
+        annotation, scope, _ = aliases.unwrap(self.param.annotation, self.around or self.scope)
+        return annotation, scope
 
 
 def needs_of(function: Function) -> tuple[Need, ...]:
     """Return the parameters of a function that FastAPI fills by `Depends`."""
-    return tuple(need for param in function.params for need in _needs(param, function))
+    return tuple(need for param in function.params for need in _needs(param, function.around))
 
 
 def needs_in(call: ast.Call, scope: Scope) -> Iterator[Need]:
     """Return what `dependencies=[Depends(...)]` in a call asks for."""
     for keyword in call.keywords:
-        if keyword.arg == "dependencies" and isinstance(keyword.value, ast.List | ast.Tuple):
-            for one in keyword.value.elts:
-                if isinstance(one, ast.Call) and _is_depends(one, scope):
-                    yield Need(None, one, scope)
+        if keyword.arg == "dependencies":
+            for node, where in _listed(keyword.value, scope):
+                yield from _asked(node, where, None, scope)
 
 
 def needs_of_class(cls: Class) -> Iterator[Need]:
     """Return the attributes of a controller that FastAPI fills by `Depends`."""
     for bindings in cls.names.values():
         for one in bindings:
-            value = one.value if isinstance(one, Assigned) else None
-            if isinstance(value, ast.Call) and _is_depends(value, cls):
-                yield Need(None, value, cls)
+            if isinstance(one, Assigned):
+                yield from _marked(one.value, one.annotation, cls, None)
 
 
-def _needs(param: Param, function: Function) -> Iterator[Need]:
-    around = function.around
-    if isinstance(param.default, ast.Call) and _is_depends(param.default, around):
-        yield Need(param, param.default, around)
-        return
-    _, _, metadata = aliases.unwrap(param.annotation, around)
-    for one, scope in metadata:
-        if isinstance(one, ast.Call) and _is_depends(one, scope):
-            yield Need(param, one, scope)
+def _needs(param: Param, around: Scope) -> Iterator[Need]:
+    yield from _marked(param.default, param.annotation, around, param)
 
 
-def _is_depends(call: ast.Call, scope: Scope) -> bool:
-    called = names.resolve(call.func, scope)
-    return called is not None and called.name in libraries.DEPENDS
+def _marked(
+    default: ast.expr | None, annotation: ast.expr | None, scope: Scope, param: Param | None
+) -> Iterator[Need]:
+    """Return what a default asks for, or else the metadata of `Annotated`."""
+    found = list(_asked(default, scope, param, scope))
+    if not found and annotation is not None:
+        _, _, metadata = aliases.unwrap(annotation, scope)
+        found = [need for one, where in metadata for need in _asked(one, where, param, scope)]
+    yield from found
+
+
+def _asked(
+    node: ast.expr | None, scope: Scope, param: Param | None, around: Scope
+) -> Iterator[Need]:
+    """Return the `Depends(...)` that an expression is, or leads to."""
+    asked = aliases.asked_for(node, scope)
+    if asked is not None:
+        yield Need(param, *asked, around)
+
+
+def _listed(node: ast.expr, scope: Scope, hops: int = 3) -> Iterator[tuple[ast.expr, Scope]]:
+    """Return the elements of a list, also of one in a variable, or of several joined."""
+    match node:
+        case ast.List(elts=elts) | ast.Tuple(elts=elts):
+            for one in elts:
+                if isinstance(one, ast.Starred):
+                    yield from _listed(one.value, scope, hops)
+                else:
+                    yield one, scope
+        case ast.BinOp(left=left, op=ast.Add(), right=right):
+            yield from _listed(left, scope, hops)
+            yield from _listed(right, scope, hops)
+        case ast.Name() | ast.Attribute() if hops:
+            made = aliases.definition(node, scope)
+            if made is not None and made[0].value is not None:
+                yield from _listed(made[0].value, made[1], hops - 1)
+        case _:
+            pass
 
 
 def _scope(call: ast.Call) -> str | None:

@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from typing import Final
 
 from roadworthy.audit import libraries
-from roadworthy.audit.module import Assigned, Class, Imported, Module, Scope
+from roadworthy.audit.module import Assigned, Class, Function, Imported, Module, Scope
 from roadworthy.audit.ref import Ref
 from roadworthy.audit.source.memory import Memory
 
@@ -121,15 +121,17 @@ class Aliases(ABC):
 
         It may be kept in a variable, an attribute or another module, or a function returns it.
         """
+        given: list[tuple[ast.Call, Function, Scope]] = []
         for _ in range(_HOPS):
             if isinstance(node, ast.Call):
                 called = self.resolve(node.func, scope)
                 if called is None:
                     return None
                 if called.name in libraries.DEPENDS:
-                    return node, scope
+                    return _filled(node, scope, given)
                 if called.function is None or len(called.function.flow.returns) != 1:
                     return None
+                given.append((node, called.function, scope))
                 scope = called.function
                 node = getattr(scope.flow.returns[0].node, "value", None)
                 continue
@@ -138,6 +140,24 @@ class Aliases(ABC):
                 return None
             node, scope = found[0].value, found[1]
         return None
+
+
+def _filled(
+    asked: ast.Call, scope: Scope, given: list[tuple[ast.Call, Function, Scope]]
+) -> tuple[ast.Call, Scope]:
+    """Return `Depends(target)` with what the callers of a function that returns it gave."""
+    for call, function, around in reversed(given):
+        target = asked.args[0] if asked.args else None
+        places = [param.name for param in function.params]
+        if scope is not function or not isinstance(target, ast.Name) or target.id not in places:
+            break
+        named = {one.arg: one.value for one in call.keywords if one.arg is not None}
+        named |= dict(zip(places, call.args, strict=False))
+        if target.id not in named:
+            break
+        made = ast.Call(asked.func, [named[target.id]], asked.keywords)
+        asked, scope = ast.copy_location(made, call), around
+    return asked, scope
 
 
 def _parsed(text: str) -> ast.expr | None:
