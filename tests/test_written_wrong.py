@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from fastapi import FastAPI
 
-from roadworthy import limits
+from roadworthy import limits, problems
 from roadworthy.database import Tx
 from roadworthy.health import Health
 from roadworthy.idempotency import Idempotency
@@ -19,6 +19,10 @@ async def ask() -> None: ...
 
 async def wait_for(user: str) -> str:
     return user
+
+
+def declared(**attributes: object) -> type[problems.Problem]:
+    return type("NoStock", (problems.Problem,), attributes)
 
 
 class Nameless:
@@ -45,6 +49,21 @@ def forgotten() -> object:
         (lambda: limits.install(FastAPI(), at_most=0), "at_most"),
         (lambda: limits.install(FastAPI(), body_idle=15), "body_idle"),
         (lambda: limits.time_limit(5), "time"),
+        (lambda: problems.install(FastAPI(), default="xml"), 'default="envelope"'),
+        (lambda: problems.install(FastAPI(), default=None), 'default="envelope"'),
+        (lambda: problems.install(FastAPI(), types="/"), "types"),
+        (lambda: problems.install(FastAPI(), types="/p/{code}"), "types"),
+        (lambda: problems.install(FastAPI(), types=None), "types"),
+        (lambda: problems.install(FastAPI(), observe="log"), "observe"),
+        (lambda: problems.install(FastAPI(), on_failure=1), "on_failure"),
+        (lambda: problems.install(FastAPI(), linger=5), r"linger=problems\.Linger\(max_time="),
+        (lambda: problems.Linger(max_time=5), "max_time"),
+        (lambda: problems.Linger(max_bytes="1 MiB"), "max_bytes"),
+        (lambda: declared(detail="Only {left} are left."), r"detail .*`left: str`"),
+        (lambda: declared(detail="Only {of.name[0]}."), r"detail .*`of: str`"),
+        (lambda: declared(detail="Only {}."), r"detail .*\{\{ and \}\}"),
+        (lambda: declared(detail="Only { are left."), r"detail .*\{\{ and \}\}"),
+        (lambda: declared(headers={"X-Left": "{left}"}), r"headers\['X-Left'\] .*`left: str`"),
         (lambda: Health(drain=5), "drain"),
         (lambda: Health(max_lag=10), "max_lag"),
         (lambda: Health().add("database", ask, timeout=1), "timeout"),

@@ -17,9 +17,7 @@ NONE: Final = "unexplained"
 CAUSES: Final = (SHAPE, OPENAPI, BODIES, CRASH)
 """The differences that docs/how-to/errors.md promises. Anything else is a fault."""
 
-_CODES_OF_BODIES: Final = frozenset(
-    {(422, 400), (422, 415), (400, 415), (200, 415), (413, 415)}
-)
+_CODES_OF_BODIES: Final = frozenset({(422, 400), (422, 415), (400, 415), (200, 415), (413, 415)})
 """What FastAPI answers to such a body, and what the contract answers."""
 
 FIRST_ERROR: Final = 400

@@ -1,13 +1,23 @@
 """Paths as clients see them, pages behind catch-all routes, ids of refused WebSockets."""
 
+from pathlib import Path
+
 import pytest
-from fastapi import APIRouter, Depends, FastAPI, HTTPException, WebSocket
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, WebSocket, WebSocketDisconnect
 from fastapi.responses import HTMLResponse
 from fastapi.testclient import TestClient
 from starlette.routing import Host, Mount
 from starlette.testclient import WebSocketDenialResponse
 
 from roadworthy import problems
+from support.http import RawClient
+
+HANDSHAKE = {
+    "Connection": "Upgrade",
+    "Upgrade": "websocket",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
+}
 
 
 @pytest.mark.parametrize(
@@ -71,6 +81,39 @@ def test_a_route_of_the_users_own_under_that_path_wins(path):
     app.get("/{path:path}")(spa)
     with TestClient(app) as client:
         assert client.get("/problems/NOT_FOUND").json() == {"own": "NOT_FOUND"}
+
+
+@pytest.mark.parametrize("path", ["/none", "/ws", "/ws?n=one", "/mounted/none", "/closed"])
+def test_a_handshake_that_is_only_closed_is_refused_with_an_id(serve, path):
+    server = serve(Path(__file__).parent / "websocket_app.py")
+    ids = set()
+    for _ in range(2):
+        with RawClient(server.port) as client:
+            answer = client.request("GET", path, headers=HANDSHAKE)
+        assert (answer.status, answer.json()["error"]["code"]) == (403, "FORBIDDEN")
+        assert answer.headers["x-request-id"] == answer.json()["error"]["request_id"]
+        ids.add(answer.headers["x-request-id"])
+    assert len(ids) == 2
+
+
+def test_a_handshake_that_is_taken_is_taken_as_ever(serve):
+    server = serve(Path(__file__).parent / "websocket_app.py")
+    with RawClient(server.port) as client:
+        assert client.request("GET", "/ws?n=1", headers=HANDSHAKE).status == 101
+
+
+def test_a_test_sees_the_code_of_a_close():
+    app = FastAPI()
+    problems.install(app)
+
+    @app.websocket("/closed")
+    async def closed(ws: WebSocket) -> None:
+        await ws.close(4001)
+
+    with TestClient(app) as client, pytest.raises(WebSocketDisconnect) as refused:  # noqa: SIM117
+        with client.websocket_connect("/closed"):
+            pass
+    assert refused.value.code == 4001
 
 
 def deny() -> None:

@@ -1,7 +1,7 @@
 """`install`: put a whole application under the contract."""
 
 from functools import partial
-from typing import Any, Final, cast
+from typing import Any, Final, cast, get_args
 from weakref import WeakKeyDictionary
 
 from fastapi import FastAPI
@@ -56,7 +56,13 @@ def install(
 
     Raises:
         RuntimeError: The application has already started.
+        TypeError: An argument is of another type; the text names it.
+        ValueError: `default` is no spelling, or `types` is no path.
     """
+    _check_spelling(default)
+    _check_path(types)
+    _check_called(observe=observe, on_failure=on_failure)
+    _check_linger(linger)
     types = "/" + types.strip("/")
     setattr(app.state, _INSTALLED, True)
     register(app)
@@ -75,6 +81,32 @@ def install(
         tell_of(app, replace=replace)
 
     _fastapi.wrap_outermost(app, wrap, first=prepare)
+
+
+def _check_spelling(default: object) -> None:
+    if default not in get_args(Spelling):
+        choices = " or ".join(f'default="{name}"' for name in get_args(Spelling))
+        raise ValueError(f"default is {default!r}: write {choices}.")
+
+
+def _check_path(types: object) -> None:
+    if not isinstance(types, str):
+        raise TypeError(f'types is {types!r}, and has to be a path: types="/problems".')
+    if not types.strip("/") or set(types) & set("{}?#"):
+        raise ValueError(f'types is {types!r}, and has to be a path: types="/problems".')
+
+
+def _check_called(**functions: object) -> None:
+    for name, function in functions.items():
+        if function is not None and not callable(function):
+            raise TypeError(f"{name} is {function!r}, and has to be a function.")
+
+
+def _check_linger(linger: object) -> None:
+    if linger is not None and not isinstance(linger, Linger):
+        raise TypeError(
+            f"linger is {linger!r}: write linger=problems.Linger(max_time=timedelta(seconds=5))."
+        )
 
 
 def is_installed(app: Starlette) -> bool:

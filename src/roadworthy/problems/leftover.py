@@ -15,6 +15,8 @@ from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from roadworthy._internal.durations import check_duration, check_size
+
 __all__ = ["Linger", "LingeringClose", "has_more_body"]
 
 FIRST_REFUSAL: Final = 300
@@ -38,6 +40,12 @@ class Linger:
     max_time: timedelta = timedelta(seconds=10)
     max_pause: timedelta = timedelta(seconds=2)
     """How long the client may send nothing."""
+
+    def __post_init__(self) -> None:
+        """Refuse what is no size or no duration."""
+        check_size("max_bytes", self.max_bytes)
+        check_duration("max_time", self.max_time)
+        check_duration("max_pause", self.max_pause)
 
 
 class LingeringClose:

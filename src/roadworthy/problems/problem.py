@@ -18,6 +18,7 @@ give the members, and checkers reject a raise with a missing or wrong one.
 import inspect
 import re
 from collections.abc import Mapping
+from string import Formatter
 from typing import Any, ClassVar, Final, cast, dataclass_transform, get_origin, get_type_hints
 
 from fastapi import HTTPException
@@ -130,6 +131,28 @@ def _check(cls: type[Problem]) -> None:
     for place, text in texts.items():
         if not isinstance(text, str):
             raise TypeError(f"{cls.__name__}: {place} is {text!r}. Write a text: {str(text)!r}.")
+        _check_braces(cls, place, text)
+
+
+def _check_braces(cls: type[Problem], place: str, text: str) -> None:
+    if cls.members is not Problem.members:
+        return  # what it can name is known when it is raised
+    try:
+        named = [name for _, name, _, _ in Formatter().parse(text) if name is not None]
+    except ValueError as error:
+        raise TypeError(
+            f"{cls.__name__}: {place} is {text!r} ({error}). Write {{{{ and }}}} for braces."
+        ) from None
+    for name in named:
+        if (member := re.split(r"[.\[]", name)[0]) not in cls._members:
+            raise TypeError(
+                f"{cls.__name__}: {place} names {{{name}}}, and the class has no such member. "
+                f"{_how_to_name(member)}Write {{{{ and }}}} for braces."
+            )
+
+
+def _how_to_name(member: str) -> str:
+    return f"Declare it: `{member}: str`. " if member.isidentifier() else ""
 
 
 def _is_classvar(hint: Any) -> bool:
