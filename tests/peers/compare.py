@@ -106,8 +106,14 @@ def _same_but_for_errors(before: dict[str, Any], after: dict[str, Any]) -> bool:
     return _without_errors(one) == _without_errors(other)
 
 
+_OUR_PATHS: Final = ("/health", "/livez", "/readyz", "/readyz/{check}", "/startupz")
+"""What `Health` adds."""
+
+
 def _without_errors(document: dict[str, Any]) -> Any:
     """Return an OpenAPI document without what it says of errors, and of nobody's schemas."""
+    for path in _OUR_PATHS:
+        document.get("paths", {}).pop(path, None)
     for operation in _operations(document):
         responses = operation.get("responses", {})
         operation["responses"] = {
