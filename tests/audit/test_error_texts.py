@@ -136,14 +136,18 @@ METHOD = INIT + "\n    def body(self):\n        return {'why': self.m}"
         (METHOD, ANSWER.format(told="e.body()"), "raise LibraryError(str(error))"),
         (
             INIT,
-            "def answer(request, e): return JSONResponse(e.m, 500)\n"
-            "app.add_exception_handler(LibraryError, answer)",
+            (
+                "def answer(request, e): return JSONResponse(e.m, 500)\n"
+                "app.add_exception_handler(LibraryError, answer)"
+            ),
             "raise LibraryError(str(error))",
         ),
         (
             INIT,
-            "def answer(request, e): return JSONResponse(e.m, 500)\n"
-            "other = FastAPI(exception_handlers={LibraryError: answer})",
+            (
+                "def answer(request, e): return JSONResponse(e.m, 500)\n"
+                "other = FastAPI(exception_handlers={LibraryError: answer})"
+            ),
             "text = str(error)\n        raise LibraryError(text)",
         ),
     ],

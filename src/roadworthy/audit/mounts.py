@@ -8,9 +8,9 @@ from roadworthy.audit import aliases
 from roadworthy.audit.codebase import Codebase
 from roadworthy.audit.flow import Call
 from roadworthy.audit.module import Assigned, Class, Module, Scope
-from roadworthy.audit.source.nodes import written
+from roadworthy.audit.source.nodes import last_name, written
 
-__all__ = ["prefix_of", "prefixes", "text_of"]
+__all__ = ["around", "prefix_of", "prefixes", "text_of"]
 
 _Router: TypeAlias = int
 """What tells a router apart: the assignment that makes it."""
@@ -28,6 +28,44 @@ def prefixes(router: ast.expr, scope: Scope) -> list[str]:
     if made is None:
         return [""]
     return list(dict.fromkeys(_above(facts[_mounts], id(made[0]), _DEEPEST)))
+
+
+def around(router: ast.expr, scope: Scope) -> Iterator[tuple[ast.Call, Scope]]:
+    """Return the calls that include a router, and those that made what includes it."""
+    codebase = scope.module.codebase
+    if around not in codebase.facts:
+        codebase.facts[around] = tuple(_inclusions(codebase))
+    waiting = [aliases.definition(router, scope)]
+    seen: set[int] = set()
+    for made in waiting:  # grows while it is read
+        if made is None or id(made[0]) in seen:
+            continue
+        seen.add(id(made[0]))
+        if isinstance(made[0].value, ast.Call):
+            yield made[0].value, made[1]
+        for child, call, where in codebase.facts[around]:
+            if child is made[0]:
+                yield call, where
+                waiting.append(_includer(call, where))
+
+
+def _includer(call: ast.Call, scope: Scope) -> tuple[Assigned, Scope] | None:
+    """Return what includes a router by a call."""
+    func = call.func
+    return aliases.definition(func.value, scope) if isinstance(func, ast.Attribute) else None
+
+
+def _inclusions(codebase: Codebase) -> Iterator[tuple[Assigned, ast.Call, Scope]]:
+    """Return each router that is included, with the call that does it."""
+    for path in codebase.mentioning(b"include_router("):
+        module = codebase.module(path)
+        scopes: list[Scope] = [] if module is None else [module, *module.functions]
+        for scope in scopes:
+            for call in () if isinstance(scope, Class) else scope.flow.calls:
+                if last_name(call.node.func) == "include_router" and call.node.args:
+                    child = aliases.definition(call.node.args[0], scope)
+                    if child is not None and isinstance(call.node.func, ast.Attribute):
+                        yield child[0], call.node, scope
 
 
 def _above(

@@ -2,7 +2,7 @@
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -11,6 +11,7 @@ from roadworthy.audit.background import keeps_errors
 from roadworthy.audit.module import Assigned, Function
 from roadworthy.audit.names import resolve
 from roadworthy.audit.reach import Reached, calls, in_thread, reach
+from roadworthy.audit.source.nodes import last_name, words
 from roadworthy.audit.taken import never_holds
 from roadworthy.audit.uploads import Upload
 from roadworthy.audit.values import Frame, dotted, follow, handed_over
@@ -43,7 +44,10 @@ _TEXTS: Final = frozenset({".py", ".txt", ".csv", ".md", ".yaml", ".yml", ".json
 """Endings of files in which nothing says what they are."""
 _SUITS: Final = re.compile("match|allow|support|accept")
 """How functions are named that say whether a type will do."""
-_EXTENSION: Final = ("endswith", "splitext", "suffix", "split", "rpartition", "rsplit", "extension")
+_ENDINGS: Final = frozenset(
+    {"endswith", "splitext", "suffix", "suffixes", "split", "partition", "rpartition", "rsplit"}
+)
+"""Methods, functions and attributes that give or ask for the end of a name."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,30 +70,48 @@ class _Traced:
     frame: Frame
 
     @cached_property
-    def made(self) -> dict[str, str]:
+    def made(self) -> dict[str, ast.expr | None]:
         """Return the names that are made of it, with the code that makes them."""
-        found = dict.fromkeys(self.frame.names, "")
+        found: dict[str, ast.expr | None] = dict.fromkeys(self.frame.names)
         for node in self.frame.nodes:
             match node:
                 case ast.Assign(targets=targets, value=value) if self._mentions(value, found):
-                    found |= {dotted(one): ast.unparse(value) for one in targets if dotted(one)}
+                    found |= {dotted(part): value for one in targets for part in _names(one)}
                 case ast.NamedExpr(target=target, value=value) if self._mentions(value, found):
-                    found[target.id] = ast.unparse(value)
+                    found[target.id] = value
                 case _:
                     pass
         return found
 
-    def _mentions(self, node: ast.AST, known: dict[str, str]) -> bool:
+    def _mentions(self, node: ast.AST, known: Collection[str]) -> bool:
         return any(dotted(part) in known for part in ast.walk(node) if isinstance(part, ast.expr))
 
     def mentions(self, node: ast.AST) -> bool:
         """Return whether an expression is made of it."""
         return self._mentions(node, self.made)
 
-    def source(self, node: ast.AST) -> str:
-        """Return an expression with what made the names in it."""
-        parts = [dotted(one) for one in ast.walk(node) if isinstance(one, ast.expr)]
-        return " ".join([ast.unparse(node), *(self.made.get(part, "") for part in parts)])
+    def asks_for_ending(self, node: ast.AST) -> bool:
+        """Return whether an expression, or what made the names in it, takes the end of a name."""
+        sources = [self.made.get(dotted(one)) for one in ast.walk(node)]
+        return any(map(_takes_ending, (node, *sources)))
+
+
+def _names(target: ast.expr) -> Iterator[ast.expr]:
+    if isinstance(target, ast.Tuple | ast.List):
+        for one in target.elts:
+            yield from _names(one)
+    elif dotted(target):
+        yield target
+
+
+def _takes_ending(node: ast.AST | None) -> bool:
+    """Return whether code has an attribute or a call that gives the end of a name."""
+    parts = () if node is None else ast.walk(node)
+    return any(_is_ending(last_name(one)) for one in parts)
+
+
+def _is_ending(name: str) -> bool:
+    return name in _ENDINGS or not {"ext", "extension", "suffix"}.isdisjoint(words(name))
 
 
 def by_extension(upload: Upload) -> Decision | None:
@@ -97,8 +119,8 @@ def by_extension(upload: Upload) -> Decision | None:
     texts = _text_parameters(upload)
     for traced in _traced(upload, "filename", also=texts):
         for node in _refusals(traced):
-            named = any(word in traced.source(node) for word in _EXTENSION)
-            if named and not (_is_never(node, traced.frame) or _names_texts(node)):
+            unfit = _is_never(node, traced.frame) or _names_texts(node)
+            if traced.asks_for_ending(node) and not unfit:
                 return Decision(traced.frame, node)
     return None
 
@@ -247,13 +269,19 @@ def _denies(test: ast.expr) -> bool:
             return False
 
 
+def _compares_texts(node: ast.AST) -> bool:
+    if isinstance(node, ast.Compare):
+        return isinstance(node.ops[0], ast.In)
+    return last_name(node) in {"endswith", "startswith"}
+
+
 def _chooses(test: ast.expr) -> bool:
     """Return whether a condition holds for what is of some types."""
     match test:
         case ast.Call(func=ast.Attribute(attr=attr)) if attr in {"endswith", "startswith"}:
             return True
         case ast.Call(func=ast.Name(id="any")):
-            return any(word in ast.unparse(test) for word in ("endswith", "startswith", " in "))
+            return any(map(_compares_texts, ast.walk(test)))
         case ast.Compare(ops=[ast.In()]):
             return not isinstance(test.left, ast.Constant)
         case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)):

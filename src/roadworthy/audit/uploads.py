@@ -7,8 +7,11 @@ from functools import cached_property
 from typing import Final
 
 from roadworthy.audit.aliases import unwrap
+from roadworthy.audit.dependencies import Dependency, Need, needs_in, needs_of
 from roadworthy.audit.flow import Call
+from roadworthy.audit.logs import is_log
 from roadworthy.audit.module import Class, Function, Module, Param, Scope
+from roadworthy.audit.mounts import around
 from roadworthy.audit.names import is_a, resolve, type_of
 from roadworthy.audit.reach import callee, calls
 from roadworthy.audit.routes import Route, is_upload
@@ -63,16 +66,59 @@ class Upload:
 
     @cached_property
     def is_limited(self) -> bool:
-        """Return whether its size is compared with something on the way."""
-        return any(_compares_size(frame) for frame in self.frames) or self._compares_length
+        """Return whether its size is compared with something on the way, or before."""
+        if any(_compares_size(frame) for frame in self.frames) or self._compares_length:
+            return True
+        return self.route is not None and all(self._is_limited_before(one) for one in self.names)
+
+    def _is_limited_before(self, name: str) -> bool:
+        """Return whether a dependency refuses what is too large, or hands it over if it is not."""
+        need = next((one for one in needs_of(self.function) if _fills(one, name)), None)
+        if need is not None and need.dependency is not None:
+            return _limits_size(need.dependency.function, frozenset())
+        return any(
+            one.function is not self.function and _limits_param(one.function, name, frozenset())
+            for one in self._before
+        )
+
+    @cached_property
+    def _before(self) -> tuple[Dependency, ...]:
+        """Return what runs before the route: its dependencies, and those of what includes it."""
+        if self.route is None:
+            return ()
+        found = {one.key: one for one in self.route.dependencies}
+        func = self.route.decorator.func
+        if isinstance(func, ast.Attribute):
+            for call, scope in around(func.value, self.route.function.around):
+                needs = (one.dependency for one in needs_in(call, scope))
+                found |= {one.key: one for one in needs if one is not None}
+        return tuple(found.values())
 
     @cached_property
     def _compares_length(self) -> bool:
         """Return whether the route or what it depends on looks at `Content-Length`."""
-        functions = [self.function]
-        if self.route is not None:
-            functions += [one.function for one in self.route.dependencies]
+        functions = [self.function, *(one.function for one in self._before)]
         return any(_limits_length(one) for one in functions)
+
+
+def _fills(need: Need, name: str) -> bool:
+    return need.param is not None and need.param.name == name
+
+
+def _limits_size(function: Function, seen: frozenset[Function]) -> bool:
+    """Return whether a dependency refuses an upload that is too large."""
+    return any(_limits_param(function, name, seen) for name in _upload_names(function))
+
+
+def _limits_param(function: Function, name: str, seen: frozenset[Function]) -> bool:
+    """Return whether a dependency, or what it depends on, looks at the size of a parameter."""
+    if function in seen or name not in _upload_names(function):
+        return False
+    if any(_compares_size(one) for one in follow(function, {name})):
+        return True
+    need = next((one for one in needs_of(function) if _fills(one, name)), None)
+    above = None if need is None else need.dependency
+    return above is not None and _limits_size(above.function, seen | {function})
 
 
 def uploads_of(route: Route) -> Iterator[Upload]:
@@ -172,11 +218,15 @@ def _compares_growth(loop: ast.AST) -> bool:
     for node in ast.walk(loop):
         if isinstance(node, ast.Compare) and not isinstance(node.ops[0], ast.Eq | ast.Is):
             for part in ast.walk(node):
-                if isinstance(part, ast.BinOp) and "len(" in ast.unparse(part):
+                if isinstance(part, ast.BinOp) and any(map(_is_length, ast.walk(part))):
                     return True
                 if isinstance(part, ast.Call) and dotted(part.func).endswith((".tell", "len")):
                     return True
     return False
+
+
+def _is_length(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "len"
 
 
 def _compares_size(frame: Frame) -> bool:
@@ -190,7 +240,28 @@ def _compares_size(frame: Frame) -> bool:
                 sized.add(target.id)
             case _:
                 pass
-    return any(_is_comparison(node, sized, frame) for node in frame.nodes)
+    idle = {id(test) for node in frame.nodes for test in _ignored(node, frame.function)}
+    return any(_is_comparison(node, sized, frame) for node in frame.nodes if id(node) not in idle)
+
+
+def _ignored(node: ast.AST, function: Function) -> Iterator[ast.AST]:
+    """Return the parts of a condition that only decides whether a line is logged."""
+    if not isinstance(node, ast.If) or node.orelse:
+        return
+    if all(_only_says(one, function) for one in node.body):
+        yield from ast.walk(node.test)
+
+
+def _only_says(statement: ast.stmt, function: Function) -> bool:
+    match statement:
+        case ast.Pass():
+            return True
+        case ast.Expr(value=ast.Call(func=ast.Attribute(value=owner))):
+            return is_log(owner, function)
+        case ast.Expr(value=ast.Call(func=ast.Name(id=name))):
+            return name == "print"
+        case _:
+            return False
 
 
 def _is_comparison(node: ast.AST, sized: set[str], frame: Frame) -> bool:

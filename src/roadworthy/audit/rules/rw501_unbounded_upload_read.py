@@ -63,9 +63,17 @@ def _hit(read: Read, upload: Upload) -> Hit:
             f"Whatever a client sends is copied {what}: nothing compares its size before, so "
             "one request can fill it and take the service down."
         ),
-        confidence=Confidence.HIGH if upload.route is not None else Confidence.LOW,
+        confidence=_confidence(upload),
         flow=_flow(read, upload),
     )
+
+
+def _confidence(upload: Upload) -> Confidence:
+    """Return how sure it is: what an unknown dependency refuses before, nobody can tell."""
+    if upload.route is None:
+        return Confidence.LOW
+    known = all(need.dependency is not None for need in upload.route.needs)
+    return Confidence.HIGH if known else Confidence.MEDIUM
 
 
 def _flow(read: Read, upload: Upload) -> tuple[Step, ...]:
