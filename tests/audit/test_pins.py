@@ -36,8 +36,9 @@ from roadworthy.audit.pins import LATEST, pin_of, service_root
         ("Pipfile.lock", '{"default": {"fastapi": {"version": "==0.70.1"}}}', (0, 70, 1)),
     ],
 )
-def test_the_newest_version_that_may_run_is_read(tmp_path, name, content, version):
-    (tmp_path / name).write_text(content)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_the_newest_version_that_may_run_is_read(tmp_path, name, content, version, encoding):
+    (tmp_path / name).write_text(content, encoding=encoding)
 
     pin = pin_of(tmp_path, ".", "fastapi")
 

@@ -1,5 +1,6 @@
 """Which version of a library a project runs, by its lock file or what it asks for."""
 
+import codecs
 import json
 import re
 from dataclasses import dataclass
@@ -84,10 +85,21 @@ def _in_folder(folder: Path, library: str) -> Pin | None:
     return None
 
 
+def _text(path: Path) -> str:
+    """Return what a file says, as pip reads it: PowerShell's `pip freeze > …` writes UTF-16."""
+    content = path.read_bytes()
+    encoding = "utf-16" if content.startswith(_UTF_16) else "utf-8-sig"
+    return content.decode(encoding, errors="replace").replace("\r\n", "\n")
+
+
+_UTF_16: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+"""What stands before a text of that kind, and before no text in UTF-8."""
+
+
 def _locked(path: Path, library: str) -> Pin | None:
     if not path.is_file():
         return None
-    text = path.read_text(errors="replace")
+    text = _text(path)
     pattern = rf'name\s*=\s*"{re.escape(library)}"\s*\n\s*version\s*=\s*"([^"]+)"'
     found = re.search(pattern, text, re.IGNORECASE)
     return None if found is None else Pin(_version(found[1]), f"{path.name}: {library} {found[1]}")
@@ -97,7 +109,7 @@ def _pipfile(path: Path, library: str) -> Pin | None:
     if not path.is_file():
         return None
     try:
-        content: Any = json.loads(path.read_text())
+        content: Any = json.loads(_text(path))
         text = content["default"][library]["version"]
     except (ValueError, KeyError, TypeError):
         return None
@@ -113,7 +125,7 @@ def _listings(folder: Path) -> list[Path]:
 
 def _listed(path: Path, library: str) -> Pin | None:
     """Find `fastapi[all]>=0.100,<1`, or `fastapi = "^0.98"`, in a file that lists."""
-    text = path.read_text(errors="replace")
+    text = _text(path)
     name = re.escape(library)
     asked = re.search(
         rf"""(?mi)(?:^|["'\s\[(,]){name}(?:\[[^\]]*\])?\s*"""

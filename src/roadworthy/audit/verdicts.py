@@ -7,7 +7,7 @@ from roadworthy.audit.routes import Route
 
 __all__ = ["reports", "tests"]
 
-_TESTS: Final = r"valid\w*|verif\w*|check\w*|test"
+_TESTS: Final = r"valid\w*|verif\w*|check\w*|test|debug"
 _REPORTS: Final = r"health\w*|ping|status|ready|live|exists|available|availability|probe|diagnos\w*"
 
 

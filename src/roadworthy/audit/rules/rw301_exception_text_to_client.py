@@ -21,7 +21,9 @@ from roadworthy.audit.statuses import raised_status
 __all__ = ["RULE"]
 
 
-_OWN: Final = 500
+_OWN: Final = range(500, 600)
+_ANOTHER_S: Final = frozenset({502, 504})
+"""Statuses of the 500s that say that another server failed (RFC 9110 §15.6.3, §15.6.5)."""
 
 
 def _check(module: Module) -> Iterator[Hit]:
@@ -62,11 +64,11 @@ def _confidence(breadth: Breadth, leak: Leak, function: Function) -> Confidence:
 
 
 def _blames_itself(leak: Leak, function: Function) -> bool:
-    """Return whether it is said to be the service's own failure: a 500, or the like."""
+    """Return whether it is said to be the service's own failure: a 500, and no 502."""
     if not isinstance(leak.node, ast.Raise):
         return False
     status = raised_status(leak.node.exc, function)
-    return status is None or status >= _OWN
+    return status is None or (status in _OWN and status not in _ANOTHER_S)
 
 
 def _is_test(function: Function) -> bool:

@@ -16,6 +16,8 @@ from roadworthy.audit.source.nodes import written
 
 __all__ = ["RULE"]
 
+_SENT_ON: Final = range(300, 400)
+
 
 def _check(function: Function) -> Iterator[Hit]:
     if not any(_is_broad(one, function) for one in function.flow.handlers):
@@ -51,10 +53,12 @@ def _confidence(
     in_route = route_of(function) is not None
     if becomes.kind == "go on" or not (in_route or becomes.status is not None):
         return Confidence.LOW  # as it is meant: `except Exception: return None`
+    if becomes.status in _SENT_ON:
+        return Confidence.LOW  # a page that sends on whoever fails, to its own sign-in
     if not in_route and (becomes.kind == "return" or becomes.crashes):
         return Confidence.LOW
     if not changed:
-        return Confidence.LOW if escape.chain else Confidence.MEDIUM
+        return Confidence.LOW  # clients, caches and alarms read the status
     if becomes.status is None:
         return Confidence.MEDIUM
     return Confidence.HIGH if len(escape.chain) <= 1 else Confidence.MEDIUM

@@ -8,6 +8,7 @@ from roadworthy.audit import names, verdicts
 from roadworthy.audit.finding import Confidence, Severity
 from roadworthy.audit.flow import Event
 from roadworthy.audit.models import is_model
+from roadworthy.audit.module import Function
 from roadworthy.audit.routes import Route
 from roadworthy.audit.rule import Example, Hit, Rule
 from roadworthy.audit.statuses import response_status, status_of
@@ -15,6 +16,7 @@ from roadworthy.audit.statuses import response_status, status_of
 __all__ = ["RULE"]
 
 _FAILED: Final = frozenset({"error", "failed", "failure", "fail"})
+_NAMED: Final = frozenset({"error", "errors"})
 _ERRORS: Final = 400
 _STATUS_FALSE: Final = "status: false"
 
@@ -29,8 +31,24 @@ def _check(route: Route) -> Iterator[Hit]:
         yield Hit(
             place=function.place(event.node),
             message=_message(how, len(found)),
-            confidence=Confidence.HIGH if _in_clause(event) else Confidence.MEDIUM,
+            confidence=_confidence(event, function),
         )
+
+
+def _confidence(event: Event, function: Function) -> Confidence:
+    if _in_clause(event):
+        return Confidence.HIGH
+    return Confidence.LOW if _is_recorded(event, function) else Confidence.MEDIUM
+
+
+def _is_recorded(event: Event, function: Function) -> bool:
+    """Return whether an answer tells of what was just written down: that worked."""
+    return any(
+        call.block is event.block
+        and isinstance(call.node.func, ast.Attribute)
+        and call.node.func.attr == "commit"
+        for call in function.flow.calls
+    )
 
 
 def _says_status(route: Route) -> bool:
@@ -80,7 +98,7 @@ def _of_dict(node: ast.Dict, event: Event) -> str:
     ]
     caught = _in_clause(event)
     named = [one for one in said if one and (caught or not ('"' in one or one == _STATUS_FALSE))]
-    sure = [one for one in named if one != "error"] or (named if _alone(node, event) else [])
+    sure = [one for one in named if one not in _NAMED] or (named if _alone(node, event) else [])
     return sure[0] if sure else ""
 
 
@@ -104,7 +122,7 @@ def _member(name: str | None, value: ast.expr) -> str:  # noqa: PLR0911 - a tabl
         case (("error" | "errors"), ast.List(elts=[])):
             return ""
         case (("error" | "errors"), _):
-            return "error"
+            return name
         case _:
             return ""
 

@@ -13,14 +13,16 @@ from roadworthy.audit.module import Function, Imported, Module
 from roadworthy.audit.place import Place
 from roadworthy.audit.rule import Example, Hit, Rule
 from roadworthy.audit.service import Service
+from roadworthy.audit.shapes import Members, members_of_answer
 from roadworthy.audit.source.nodes import last_name
-from roadworthy.audit.statuses import argument
 
 __all__ = ["RULE"]
 
+_HTTP: Final = "fastapi.HTTPException"
+_DETAIL: Final = "detail"
 _NEEDED: Final = {
     "fastapi.exceptions.RequestValidationError": "invalid requests (422)",
-    "fastapi.HTTPException": "HTTPException, and unknown paths (404, 405)",
+    _HTTP: "HTTPException, and unknown paths (404, 405)",
     "builtins.Exception": "crashes (500)",
 }
 
@@ -61,31 +63,35 @@ def _answers_crashes(function: Function) -> bool:
 
 
 def _has_own_shape(one: Registered) -> bool:
-    """Return whether a handler answers the project's exceptions unlike FastAPI does."""
-    if one.exception is None or one.exception.cls is None:
-        return False
-    if one.function is None:
-        return True
-    values = [getattr(event.node, "value", None) for event in one.function.flow.returns]
-    return not values or not all(map(_is_fastapi_shaped, values))
+    """Return whether a handler answers unlike FastAPI does."""
+    values = [] if one.function is None else _answers(one.function)
+    if one.exception is not None and one.exception.cls is not None:
+        known = one.function is not None and bool(values)
+        return not (known and all(_is_fastapi_shaped(*each) for each in values))
+    shapes = [members_of_answer(*each) for each in values]
+    return one.name == _HTTP and bool(shapes) and all(_is_other(each) for each in shapes)
 
 
-def _is_fastapi_shaped(value: ast.expr | None) -> bool:
-    """Return whether an answer is `{"detail": ...}`, or left to FastAPI's own handler."""
+def _answers(function: Function) -> list[tuple[ast.expr | None, Function]]:
+    return [(getattr(event.node, "value", None), function) for event in function.flow.returns]
+
+
+def _is_fastapi_shaped(value: ast.expr | None, function: Function) -> bool:
+    """Return whether an answer has a `detail`, or is left to FastAPI's own handler."""
     call = value.value if isinstance(value, ast.Await) else value
-    if not isinstance(call, ast.Call):
-        return False
-    if last_name(call.func).endswith("http_exception_handler"):
+    if isinstance(call, ast.Call) and last_name(call.func).endswith("http_exception_handler"):
         return True
-    content = argument(call, "content", 0)
-    if not isinstance(content, ast.Dict):
-        return False
-    return [key.value for key in content.keys if isinstance(key, ast.Constant)] == ["detail"]
+    return _DETAIL in (members_of_answer(call, function) or ())
+
+
+def _is_other(members: Members) -> bool:
+    """Return whether what is known of an answer is not FastAPI's."""
+    return members is not None and _DETAIL not in members
 
 
 def _is_fastapi_s(one: Registered) -> bool:
     """Return whether it is registered for FastAPI's class, and not for Starlette's."""
-    if one.name != "fastapi.HTTPException":
+    if one.name != _HTTP:
         return False
     for node in ast.walk(one.node):
         if isinstance(node, ast.Name):
@@ -103,7 +109,7 @@ def _check(service: Service) -> Iterator[Hit]:
     names = frozenset[str]().union(*(one.names for one in seen))
     missing = [what for name, what in _NEEDED.items() if name not in names]
     only = any(one.only_fastapi for one in seen) and "404" not in names
-    if only and "fastapi.HTTPException" in names:
+    if only and _HTTP in names:
         missing.append("unknown paths (404, 405), which the router raises as Starlette's class")
     if missing:
         yield Hit(
