@@ -12,6 +12,7 @@ from roadworthy.audit.statuses import argument, is_http_exception, response_stat
 __all__ = ["Sends", "carries_code", "sent_by"]
 
 Sends: TypeAlias = Literal["a code", "those of the exception", "none", "not known"]
+"""What the answers of a handler carry."""
 _ORDER: Final[tuple[Sends, ...]] = ("not known", "none", "those of the exception", "a code")
 _STANDARD: Final = frozenset(
     {

@@ -39,7 +39,7 @@ _WORDS: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|\d+")
 
 
 def is_health(route: Route) -> bool:
-    """Return whether a route says whether the service is well, to who asks without a name.
+    """Return whether a route tells anybody whether the service is well.
 
     Whole segments of the whole path count: `/livestock` and `/devices/{number}/health` are none.
     """
