@@ -256,6 +256,7 @@ def _finding(rule: Rule, hit: Hit) -> Finding:
         flow=hit.flow,
         where=place.where,
         code=place.code,
+        since=hit.since,
     )
 
 

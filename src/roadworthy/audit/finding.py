@@ -81,6 +81,8 @@ class Finding:
     """The qualified name of the function or class; not shown in JSON."""
     code: str = ""
     """The code found, its white space normalised; not shown in JSON."""
+    since: str = ""
+    """The version from which it is true; empty where it is now. Not shown in JSON."""
 
     @property
     def fingerprint(self) -> str:
@@ -95,5 +97,5 @@ class Finding:
     def as_json(self) -> Mapping[str, Any]:
         """Return the members that reports in JSON have."""
         members = asdict(self)
-        del members["where"], members["code"]
+        del members["where"], members["code"], members["since"]
         return members

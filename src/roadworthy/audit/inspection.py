@@ -63,6 +63,8 @@ class Inspection:
     root: Path
     hidden: Mapping[str, int]
     """How many findings are not shown, by what hides them."""
+    upcoming: Sequence[Finding] = ()
+    """What becomes true where a library is upgraded."""
 
 
 def wish_of(said: Configuration, *, paths: Sequence[Path], root: Path) -> Wish:
@@ -112,7 +114,12 @@ def inspect(
     sieve = _Sieve(sorted(left.findings, key=_place), Counter(ignored=left.ignored))
     _show(sieve, wish, known, root)
     return Inspection(
-        findings=sieve.findings, result=result, rules=rules, root=root, hidden=+sieve.hidden
+        findings=[one for one in sieve.findings if not one.since],
+        result=result,
+        rules=rules,
+        root=root,
+        hidden=+sieve.hidden,
+        upcoming=[one for one in sieve.findings if one.since],
     )
 
 

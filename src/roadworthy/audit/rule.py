@@ -24,6 +24,8 @@ class Hit:
     confidence: Confidence = Confidence.HIGH
     flow: tuple[Step, ...] = ()
     fixable: bool = False
+    since: str = ""
+    """The version from which it is true, as `FastAPI 0.118`; empty where it is now."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,13 +4,16 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
-from roadworthy.audit.finding import Severity
+from roadworthy.audit.finding import Finding, Severity
 from roadworthy.audit.inspection import Inspection
 
 __all__ = ["counted", "summary"]
 
 _MOST: Final = 10
 """Files that are named one by one where they could not be read."""
+
+_PLACES: Final = 3
+"""Places that are named of what becomes true on an upgrade."""
 
 _HIDDEN: Final = {
     "ignored": "ignored by comments",
@@ -26,10 +29,22 @@ def summary(inspection: Inspection) -> Iterator[str]:
     """Yield what was not analysed, what is not shown, and the counts."""
     yield from _skipped(inspection)
     yield from inspection.result.notes
+    yield from _upcoming(inspection)
     hidden = [f"{count} {_HIDDEN[why]}" for why, count in inspection.hidden.items()]
     if hidden:
         yield f"Not shown: {', '.join(hidden)}."
     yield f"{_found(inspection)} {_looked(inspection)}"
+
+
+def _upcoming(inspection: Inspection) -> Iterator[str]:
+    """Yield what becomes true on an upgrade, a line for each version and rule."""
+    found: dict[tuple[str, str, str], list[Finding]] = {}
+    for one in inspection.upcoming:
+        found.setdefault((one.since, one.rule, one.name), []).append(one)
+    for (version, rule, name), those in sorted(found.items()):
+        places = ", ".join(f"{one.path}:{one.line}" for one in those[:_PLACES])
+        more = f" and {len(those) - _PLACES} more" if len(those) > _PLACES else ""
+        yield f"True from {version} on: {rule} {name} at {places}{more}."
 
 
 def counted(number: int, thing: str) -> str:

@@ -6,31 +6,27 @@ from typing import Final
 
 from roadworthy.audit import names
 from roadworthy.audit.dependencies import Dependency
+from roadworthy.audit.fastapi.endings import Ending, ending
 from roadworthy.audit.finding import Confidence, Severity
 from roadworthy.audit.flow import Call
 from roadworthy.audit.module import Function
-from roadworthy.audit.pins import LATEST, Pin, Version, pin_of, service_root
 from roadworthy.audit.rule import Example, Hit, Rule
 
 __all__ = ["RULE"]
-
-_BEFORE: Final = ((0, 106), (0, 118))
-"""From the first to the second, code after `yield` ran before the answer was sent."""
 
 
 def _check(dependency: Dependency) -> Iterator[Hit]:
     function = dependency.function
     if not function.is_generator or dependency.scope == "function":
         return
-    pin = _pin(dependency)
-    if pin is not None and _commits_in_time(pin.version):
-        return
+    ends = ending(function.module)
     for node in _commits(function):
         yield Hit(
             place=function.place(node),
-            message=_message(pin),
-            confidence=_confidence(pin),
+            message=_message(ends),
+            confidence=Confidence.HIGH if ends.known else Confidence.MEDIUM,
             fixable=True,
+            since=ends.since,
         )
 
 
@@ -69,25 +65,10 @@ _TRANSACTIONS: Final = frozenset(
 """Context managers that commit when they are left."""
 
 
-def _pin(dependency: Dependency) -> Pin | None:
-    module = dependency.function.module
-    root = module.codebase.root
-    return pin_of(root, service_root(root, module.path), "fastapi")
-
-
-def _commits_in_time(version: Version) -> bool:
-    return _BEFORE[0] <= version < _BEFORE[1]
-
-
-def _confidence(pin: Pin | None) -> Confidence:
-    return Confidence.HIGH if pin is not None else Confidence.MEDIUM
-
-
-def _message(pin: Pin | None) -> str:
-    version = "today's FastAPI" if pin is None or pin.version == LATEST else pin.source
+def _message(ends: Ending) -> str:
     return (
         "The client has its 2xx, then this commit is tried: where it fails, an acknowledged "
-        f"write is lost, and a next request may not see it yet ({version})."
+        f"write is lost, and a next request may not see it yet ({ends.said})."
     )
 
 
