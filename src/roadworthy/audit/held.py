@@ -76,7 +76,7 @@ class Guards:
 
     def all_sent(self) -> "Guards":
         """Return them where a null has been refused: what has a value was sent."""
-        return Guards(self.sent | self.valued)
+        return Guards(self.sent | self.valued, self.valued)
 
 
 @dataclass(slots=True)

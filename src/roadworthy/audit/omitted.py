@@ -20,7 +20,7 @@ from roadworthy.audit.ref import Ref
 from roadworthy.audit.routes import Route
 from roadworthy.audit.source.memory import remembered
 
-__all__ = ["Write", "writes"]
+__all__ = ["Trace", "Write", "writes"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,7 +50,7 @@ def _writes(route: Route) -> Iterator[Write]:
         return
     for body in route.bodies:
         start = {body.name: Held(body=body)}
-        trace = _Trace(function=route.function, held=start, seen=frozenset({id(route.function)}))
+        trace = Trace(function=route.function, held=start, seen=frozenset({id(route.function)}))
         yield from trace.run()
 
 
@@ -63,13 +63,14 @@ def _asks_what_was_sent(function: Function) -> bool:
 
 
 @dataclass(slots=True, kw_only=True)
-class _Trace(Holding):
+class Trace(Holding):
     """The way through one function, statement by statement."""
 
     chain: tuple[Reached, ...] = ()
     seen: frozenset[int] = frozenset()
 
     def run(self) -> Iterator[Write]:
+        """Yield the writes of the function, and of those that it calls."""
         yield from self._block(self.function.node.body, Guards())
 
     def _block(self, body: list[ast.stmt], guards: Guards) -> Iterator[Write]:
@@ -288,7 +289,7 @@ class _Trace(Holding):
         held = self._bound(call, function, ref, guards)
         if held:
             chain, seen = (*self.chain, reached), self.seen | {id(function)}
-            yield from _Trace(function=function, held=held, chain=chain, seen=seen).run()
+            yield from type(self)(function=function, held=held, chain=chain, seen=seen).run()
 
     def _hands_on(self, call: ast.Call) -> bool:
         """Return whether anything of the body is among what a call is given."""

@@ -30,10 +30,10 @@ def streams_of(route: Route) -> Iterator[tuple[ast.AST, ast.expr | None]]:
         return
     for event in function.flow.returns:
         value = event.node.value if isinstance(event.node, ast.Return) else None
-        if value is not None and is_stream(names.resolve(value, function)):
+        if value is not None and _is_stream(names.resolve(value, function)):
             yield event.node, value
 
 
-def is_stream(ref: Ref | None) -> bool:
+def _is_stream(ref: Ref | None) -> bool:
     """Return whether something is an answer that is sent piece by piece."""
     return ref is not None and ref.is_instance and names.is_a(ref, *_STREAMS)

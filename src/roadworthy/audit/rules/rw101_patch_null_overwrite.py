@@ -237,7 +237,10 @@ RULE: Final = Rule(
 not name it. Written like a value that was sent, it replaces what is stored: a client that
 changes the name of a thing also removes its price, its budget, its end date. Nothing
 fails, and nobody sees it until the data is gone.""",
-    mend="Write only what was sent: body.model_dump(exclude_unset=True).",
+    mend=(
+        "Write only what was sent: body.model_dump(exclude_unset=True). Leave `| None` only to "
+        'fields that may be null where they are stored: `title: str = ""`.'
+    ),
     ours="`Patch[Model]` of `roadworthy.patching` derives the model with `pydantic.MISSING`.",
     bad=(_BAD_FIELDS, _BAD_LOOP, _BAD_DICT, _BAD_ELSEWHERE),
     good=(_GOOD_UNSET, _GOOD_REQUIRED, _GOOD_MISSING),

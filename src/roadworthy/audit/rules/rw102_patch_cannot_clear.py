@@ -155,7 +155,7 @@ _GOOD = Example(
 @router.patch("/items/{item_id}")
 def patch_item(item_id: int, patch: ItemPatch, session: Session):
     item: Item = session.get(Item, item_id)
-    for name, value in patch.model_dump(exclude_unset=True).items():
+    for name, value in patch.model_dump(exclude_unset=True, exclude={"name"}).items():
         setattr(item, name, value)
     session.commit()
 """
