@@ -36,6 +36,16 @@ CREATE UNIQUE INDEX uq_roadworthy_jobs_unique ON roadworthy_jobs (task, unique_k
     WHERE unique_key IS NOT NULL;
 """
 """The tables as they were before attempts were kept."""
+WAITING = """
+INSERT INTO roadworthy_jobs (id, task, version, arguments, state, queue, runs_on, priority,
+    turn_at, attempts, enqueued_at, run_at, cancel_requested, unique_key, unique_until)
+VALUES ('unique', 't', 1, '{}', 'queued', 'default', 'loop', 0, '2026-01-01 00:00:00.000000',
+    0, '2026-01-01 00:00:00.000000', '2026-01-01 00:00:00.000000', FALSE, 'k', 'unfinished');
+INSERT INTO roadworthy_jobs (id, task, version, arguments, state, queue, runs_on, priority,
+    turn_at, attempts, enqueued_at, run_at, cancel_requested)
+VALUES ('plain', 't', 1, '{}', 'queued', 'default', 'loop', 0, '2026-01-01 00:00:00.000000',
+    0, '2026-01-01 00:00:00.000000', '2026-01-01 00:00:00.000000', FALSE);
+"""
 
 
 def test_the_sql_on_the_page_makes_the_tables_of_today(database_url: str) -> None:
@@ -47,12 +57,15 @@ def test_the_sql_on_the_page_makes_the_tables_of_today(database_url: str) -> Non
         new = form(inspect(connection))
         jobs.metadata.drop_all(connection)
         run(connection, BEFORE)
+        run(connection, WAITING)
         run(connection, block.text)
         jobs.metadata.create_all(connection)
         migrated = form(inspect(connection))
+        keys = {row.id: row.unique_of for row in connection.execute(jobs.table.select())}
     engine.dispose()
 
     assert migrated == new
+    assert keys == {"unique": "k", "plain": None}
 
 
 def run(connection: Connection, script: str) -> None:

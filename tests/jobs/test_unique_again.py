@@ -77,6 +77,25 @@ class TestRetry:
             assert await retry(db, first.id) == (False, second.id)
             assert [row.state for row in await rows(db)] == ["dead", "queued"]
 
+    @pytest.mark.parametrize("ending", ["it dies", "it is cancelled", "it is parked"])
+    async def test_so_does_one_that_a_process_of_the_version_before_enqueued(
+        self, database_url, one, ending
+    ):
+        async with database(database_url) as db:
+            first = await enqueue(db, one)
+            async with db.engine.begin() as connection:
+                await connection.execute(update(jobs.table).values(unique_of=None))
+                if ending == "it is parked":
+                    await connection.execute(update(jobs.table).values(state="parked"))
+            if ending == "it dies":
+                await Worker(Jobs(db, tasks=[sync, index, plain])).run_due()
+            if ending == "it is cancelled":
+                async with db.begin() as tx:
+                    assert await jobs.cancel(tx, first.id)
+
+            assert await retry(db, first.id) == (True, first.id)
+            assert not (await enqueue(db, one)).created
+
     async def test_of_several_dead_ones_one_comes_back(self, database_url, one):
         async with database(database_url) as db:
             ids = []

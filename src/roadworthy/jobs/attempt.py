@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeAlias, TypeVar
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from roadworthy.jobs._arguments import Injected, Signature
+from roadworthy.jobs.held import Held
 from roadworthy.jobs.job import Host, Job, storable_progress
 from roadworthy.jobs.ledger import Claimed
 from roadworthy.jobs.processes import report
@@ -118,7 +119,8 @@ class Attempt:
         self._completing = True
         try:
             async with self._transactions, self.work.units.begin() as tx:
-                yield tx
+                with Held(tx, self.task.name):
+                    yield tx
                 self.completing_now = True
                 await self._complete(tx)
                 self.work.checkpoint("committing", self.claimed)

@@ -37,7 +37,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from roadworthy.jobs import history
 from roadworthy.jobs.calendar import earlier, later
 from roadworthy.jobs.history import storable
-from roadworthy.jobs.moves import in_state, moved, target_of
+from roadworthy.jobs.moves import in_state, kept_key, moved, target_of
 from roadworthy.jobs.states import TRANSITIONS, State
 from roadworthy.jobs.tables import attempts, table, utc, utc_or_none
 from roadworthy.jobs.traces import MAX_TRACE
@@ -412,6 +412,7 @@ _claim = (
         attempts=table.c.attempts + 1,
         progress=None,
         progress_note=None,
+        unique_of=kept_key(),
         unique_key=case((table.c.unique_until == "queued", null()), else_=table.c.unique_key),
     )
     .returning(*(table.c[name] for name in _NAMES if name != "expired"), _expired)

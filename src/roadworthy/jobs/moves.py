@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Update, case, literal_column, update
+from sqlalchemy import ColumnElement, Update, case, func, literal_column, update
 
 from roadworthy.jobs.states import TRANSITIONS, State
 from roadworthy.jobs.tables import table
 
-__all__ = ["in_state", "moved", "target_of"]
+__all__ = ["in_state", "kept_key", "moved", "target_of"]
 
 
 def in_state(*states: State) -> ColumnElement[bool]:
@@ -21,6 +21,14 @@ def in_state(*states: State) -> ColumnElement[bool]:
 def moved(move: str) -> Update:
     """Return the UPDATE that makes a move, of every job that can make it."""
     return update(table).where(in_state(*TRANSITIONS[move].source)).values(state=target_of(move))
+
+
+def kept_key() -> ColumnElement[str | None]:
+    """Return what `unique_of` is after a move that takes the unique key away.
+
+    Processes from before that column enqueue without it, while both versions are up.
+    """
+    return func.coalesce(table.c.unique_of, table.c.unique_key)
 
 
 def target_of(move: str) -> Any:

@@ -27,7 +27,7 @@ from sqlalchemy.orm import Session
 
 from roadworthy.jobs import clock
 from roadworthy.jobs.insert import connection_of, turn_at
-from roadworthy.jobs.moves import in_state, moved
+from roadworthy.jobs.moves import in_state, kept_key, moved
 from roadworthy.jobs.signals import announce
 from roadworthy.jobs.states import TRANSITIONS, WAITING, State
 from roadworthy.jobs.tables import table, utc, utc_or_none
@@ -198,7 +198,8 @@ async def cancel(session: Here, id: str) -> bool:  # noqa: A002
 
     A coroutine is cancelled, a worker process ended; a thread has to look at `job.cancelled`.
     """
-    ended = {"finished_at": clock.now(), "error_code": "CANCELLED", "unique_key": None}
+    ended: dict[str, Any] = {"finished_at": clock.now(), "error_code": "CANCELLED"}
+    ended |= {"unique_of": kept_key(), "unique_key": None}
     if await session.run_sync(_change, moved("cancel").where(table.c.id == id).values(**ended)):
         return True
     running = update(table).where(in_state(*TRANSITIONS["stop"].source), table.c.id == id)
@@ -251,7 +252,7 @@ def _retry(tx: Session | Connection, id_: str, again: Update) -> bool:
     try:
         # On PostgreSQL a refused statement would end the transaction; SQLite has one writer.
         with connection.begin_nested() if _has_savepoints(connection) else nullcontext():
-            return _change(tx, again.values(unique_key=table.c.unique_of)) == 1
+            return _change(tx, again.values(unique_of=kept_key(), unique_key=kept_key())) == 1
     except IntegrityError:  # another job took the key at the same moment
         return False
 

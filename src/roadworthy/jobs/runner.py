@@ -28,6 +28,7 @@ from roadworthy.jobs.attempt import Attempt, InProcess, Reason, given_to, job_of
 from roadworthy.jobs.backoff import Backoff
 from roadworthy.jobs.durations import duration
 from roadworthy.jobs.failures import Described, describe, passes, run_last
+from roadworthy.jobs.held import Held
 from roadworthy.jobs.job import GiveUp, TryAgain
 from roadworthy.jobs.ledger import Claimed, Failure, Ledger
 from roadworthy.jobs.recording import Move, Recorder
@@ -272,8 +273,9 @@ class Runner:
         """Record a death together with what the task wants to happen then."""
         try:
             async with self._work.units.begin() as tx:
-                if await self._ledger.bury(await tx.connection(), claimed, failure):
-                    await _call_handler(handler, task, claimed, tx)
+                with Held(tx, f"{task.name}.on_dead"):
+                    if await self._ledger.bury(await tx.connection(), claimed, failure):
+                        await _call_handler(handler, task, claimed, tx)
         except BaseException as error:  # whatever it raises, the job is dead: that is recorded
             if passes(error):
                 raise

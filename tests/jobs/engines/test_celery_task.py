@@ -52,6 +52,27 @@ def ignores():
     raise Ignore
 
 
+async def later():
+    seen.append("later")
+
+
+UNRUN = {
+    "a coroutine": later,
+    "a generator": lambda: (seen.append(one) for one in "ab"),
+    "a lazy iterator": lambda: map(seen.append, "ab"),
+}
+
+
+@app.task(name="tests.returns")
+def returns(what: str):
+    return UNRUN[what]()
+
+
+@app.task(name="tests.again", autoretry_for=(LookupError,))
+async def wrapped_by_celery():
+    seen.append("wrapped")
+
+
 @pytest.fixture(autouse=True)
 def forget():
     seen.clear()
@@ -141,3 +162,25 @@ async def test_the_celery_task_itself_stays_as_it_was(db):
     await run(db, celery_task(bound), 7)
 
     assert "retry" not in vars(bound)
+
+
+@pytest.mark.parametrize("what", UNRUN)
+async def test_what_returns_work_that_nobody_does_has_failed_and_says_what_to_write(db, what):
+    row = await run(db, celery_task(returns, attempts=1), what)
+
+    assert (row.state, row.error_code, seen) == ("dead", "NOT_RUN", [])
+    assert f"tests.returns returned {what}" in row.error
+
+
+async def test_nor_does_a_coroutine_hide_behind_what_celery_wraps(db):
+    row = await run(db, celery_task(wrapped_by_celery, attempts=1))
+
+    assert (row.state, row.error_code, seen) == ("dead", "NOT_RUN", [])
+
+
+def test_a_coroutine_function_is_refused_where_it_is_declared():
+    @app.task(name="tests.async")
+    async def asynchronous(): ...
+
+    with pytest.raises(TypeError, match=r"`async def`.*does not await.*@task"):
+        celery_task(asynchronous)

@@ -32,6 +32,10 @@ def returns_a_retry(order_id: int):
     return Retry(max=2, interval=0)
 
 
+def returns_a_generator():
+    return (seen.append(one) for one in "ab")
+
+
 @rq_job("default", connection=Redis(), retry=Retry(max=1))
 def decorated(order_id: int):
     seen.append(order_id)
@@ -105,3 +109,10 @@ async def test_arguments_that_do_not_fit_are_refused_when_they_are_enqueued(db):
 def test_a_function_that_takes_anything_cannot_be_stored():
     with pytest.raises(TypeError, match="Name each one"):
         _ = rq_task(takes_anything).signature
+
+
+async def test_a_generator_that_is_returned_has_failed_and_says_what_to_write(db):
+    row = await run(db, rq_task(returns_a_generator, attempts=1))
+
+    assert (row.state, row.error_code, seen) == ("dead", "NOT_RUN", [])
+    assert "returned a generator" in row.error

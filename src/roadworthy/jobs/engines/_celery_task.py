@@ -10,8 +10,10 @@ from typing import Any, Final
 
 from celery import exceptions as celery_exceptions  # type: ignore[import-untyped]
 
+from roadworthy.jobs.callables import is_async
 from roadworthy.jobs.engines._adapted import adapted
 from roadworthy.jobs.job import GiveUp, Job, TryAgain
+from roadworthy.jobs.returned import refuse_unrun
 from roadworthy.jobs.task import Task, task
 
 __all__ = ["celery_task"]
@@ -30,11 +32,19 @@ def celery_task(existing: Any, **terms: Any) -> Task[...]:
     process. `self.retry()` means another attempt, after its `countdown` or `eta`; attempts
     are `max_retries` and one, unless `terms` (those of `@task`) say otherwise. `Reject` is
     a failure for good, with `requeue=True` another attempt, and `Ignore` is a success.
-    Parameters are stored as their types say; those without one as any JSON.
+    Parameters are stored as their types say; those without one as any JSON. A task that
+    returns a coroutine or a generator, which nobody would run, has failed.
 
     Raises:
-        TypeError: A parameter cannot be stored; the text names it.
+        TypeError: A parameter cannot be stored, or the function is an `async def`, which
+            Celery does not await; the text says what to write.
     """
+    if is_async(existing.run):
+        raise TypeError(
+            f"{existing.name} is an `async def`, which Celery calls and does not await. Write "
+            "`@task` of roadworthy.jobs over that function, which runs it on the event loop, or "
+            "a `def` that calls `asyncio.run(...)`."
+        )
     most = existing.max_retries
     given: dict[str, Any] = {"attempts": _ATTEMPTS if most is None else most + 1, **terms}
     function = _function(existing)
@@ -66,7 +76,7 @@ def _call(existing: Any, job: Job, arguments: dict[str, Any]) -> None:
         id=job.id, args=(), kwargs=arguments, retries=job.attempt - 1, called_directly=True
     )
     try:
-        stand_in.run(**arguments)
+        refuse_unrun(existing.name, stand_in.run(**arguments))
     finally:
         stand_in.pop_request()
 

@@ -12,6 +12,7 @@ from rq import Retry
 from roadworthy.jobs.backoff import Backoff
 from roadworthy.jobs.engines._adapted import adapted
 from roadworthy.jobs.job import GiveUp, Job, TryAgain
+from roadworthy.jobs.returned import refuse_unrun
 from roadworthy.jobs.task import Task, task
 
 __all__ = ["rq_task"]
@@ -56,6 +57,7 @@ def rq_task(
             result = asyncio.run(result)
         if isinstance(result, Retry):
             _ask_again(job, result)
+        refuse_unrun(job.task, result)
 
     declared: Task[...] = task(runs_on="thread", **{**given, **terms})(adapted(existing, call))
     return declared

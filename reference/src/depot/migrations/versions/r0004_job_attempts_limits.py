@@ -52,6 +52,8 @@ def upgrade() -> None:
     op.add_column("roadworthy_jobs", sa.Column("expires_at", _time, nullable=True))
     op.add_column("roadworthy_jobs", sa.Column("limit_key", sa.String(200), nullable=True))
     op.add_column("roadworthy_jobs", sa.Column("unique_of", sa.String(200), nullable=True))
+    # So that a job from before takes its key again when it is retried.
+    op.execute("UPDATE roadworthy_jobs SET unique_of = unique_key WHERE unique_key IS NOT NULL")
     op.create_table(
         "roadworthy_job_attempts",
         sa.Column("job_id", sa.String(36), nullable=False),

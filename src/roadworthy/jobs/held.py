@@ -1,0 +1,79 @@
+"""`Held`: a transaction that only its owner commits, together with the move of a job.
+
+What a task writes and the completion of its job are one transaction. A commit in between
+would part them: a crash right after has the job run again, and its effects come twice.
+"""
+
+from types import TracebackType
+from typing import Any
+
+from sqlalchemy import Connection, event
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session, SessionTransaction
+
+__all__ = ["Held", "TransactionEnded"]
+
+
+class TransactionEnded(RuntimeError):
+    """A task, or its `on_dead`, has committed the transaction that moves its job."""
+
+
+class Held:
+    """Let nobody commit `tx` meanwhile; savepoints are free, and so is a rollback.
+
+        with Held(tx, task.name):
+            await task.function(tx)
+
+    Raises:
+        TransactionEnded: Where it is committed, and on leaving, where that was caught.
+    """
+
+    def __init__(self, tx: AsyncSession, name: str) -> None:
+        self._session, self._name = tx.sync_session, name
+        self._connections: list[Connection] = []
+        self._refused = False
+
+    def __enter__(self) -> None:
+        for name, listener in self._listeners():
+            event.listen(self._session, name, listener)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        for name, listener in self._listeners():
+            event.remove(self._session, name, listener)
+        for connection in self._connections:
+            event.remove(connection, "commit", self._commits)
+        if self._refused and error is None:
+            raise self._refusal()
+
+    def _listeners(self) -> tuple[tuple[str, Any], ...]:
+        return (("before_commit", self._commits_session), ("after_begin", self._begins))
+
+    def _begins(self, _: Session, __: SessionTransaction, connection: Connection) -> None:
+        if connection not in self._connections:
+            self._connections.append(connection)
+            event.listen(connection, "commit", self._commits)
+
+    def _commits_session(self, session: Session) -> None:
+        # Before its connection is asked, so that the session stays usable.
+        if session.get_nested_transaction() is None:
+            raise self._refusal()
+
+    def _commits(self, connection: Connection) -> None:
+        # SQLAlchemy takes a commit that raises for the end of the transaction.
+        connection.dialect.do_rollback(connection.connection)
+        raise self._refusal()
+
+    def _refusal(self) -> TransactionEnded:
+        self._refused = True
+        return TransactionEnded(
+            f"{self._name} would commit the transaction of its job, so that a crash right after "
+            "had it run again, and its effects came twice. Nothing was written. Take the commit "
+            "out: all is committed together when the task returns. Where a part may fail, write "
+            "`async with tx.begin_nested():`; what has to last before, write in a transaction of "
+            "its own: `async with job.find(Database).begin() as own:`."
+        )
