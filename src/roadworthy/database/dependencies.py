@@ -13,10 +13,12 @@ from starlette.requests import HTTPConnection, Request
 
 from roadworthy import _fastapi
 from roadworthy._callers import awaited, called
+from roadworthy._internal.durations import check_size
 from roadworthy._validation import check_request
 from roadworthy.database import observe
 from roadworthy.database.errors import FAILURES, is_stale_statement, may_succeed_again
 from roadworthy.database.part import Database
+from roadworthy.database.terms import check_unit
 from roadworthy.database.unit import Unit, raise_for
 from roadworthy.lifespan import find, needs
 from roadworthy.problems import ServiceUnavailable, raises
@@ -77,7 +79,13 @@ def transaction(
     one may be committed where the commit of another fails.
 
         Retried = Annotated[AsyncSession, transaction(attempts=3)]
+
+    Raises:
+        ValueError: `attempts` is less than one, or `isolation` is no level.
+        TypeError: One of them is of another type, or `session` is no class of sessions.
     """
+    check_size("attempts", attempts)
+    check_unit(isolation=isolation, session=session)
 
     @awaited(_NO_AWAIT.format(name="Tx", other="SyncTx"))
     @needs(Database, name=database)
@@ -118,7 +126,13 @@ def sync_transaction(
     """Return a dependency like `SyncTx`, with the terms of `transaction`.
 
     Retried = Annotated[Session, sync_transaction(attempts=3)]
+
+    Raises:
+        ValueError: `attempts` is less than one, or `isolation` is no level.
+        TypeError: One of them is of another type, or `session` is no class of sessions.
     """
+    check_size("attempts", attempts)
+    check_unit(isolation=isolation, session=session, kind=Session)
 
     @called(_HOLDS_UP.format(name="SyncTx", other="Tx"))
     @needs(Database, name=database)

@@ -30,6 +30,7 @@ from roadworthy.database.outer import within_outer
 from roadworthy.database.postgresql import terms_of
 from roadworthy.database.replica import lag
 from roadworthy.database.sqlite import Synchronous
+from roadworthy.database.terms import check_unit
 from roadworthy.database.unit import Unit, raise_for
 from roadworthy.database.urls import Address, address_of
 from roadworthy.problems import ServiceUnavailable
@@ -80,6 +81,7 @@ class Database:
         check_duration("statement_timeout", statement_timeout)
         check_duration("drain", drain)
         check_size("pool_size", pool_size)
+        check_unit(session=session_class)
         primary = address_of(url)
         terms = partial(
             terms_of,
@@ -159,7 +161,10 @@ class Database:
 
         Raises:
             Problem: On leaving, or from within: what the database refused (409, 422, 503, 507).
+            ValueError: `isolation` is no level of PostgreSQL's.
+            TypeError: `session` is no class of sessions.
         """
+        check_unit(isolation=isolation, session=session)
         return self._writing(_caller(), isolation, session)
 
     @property
@@ -178,6 +183,7 @@ class Database:
         Raises:
             Problem: From within: the database is away (503).
         """
+        check_unit(session=session)
         return self._reading(_caller(), session, replica)
 
     def begin_sync(
@@ -193,6 +199,7 @@ class Database:
             Problem: On leaving, or from within: what the database refused (409, 422, 503, 507).
             RuntimeError: This is the event loop itself.
         """
+        check_unit(isolation=isolation, session=session, kind=Session)
         place = _caller()
         return self._in_thread(
             lambda: self.open_unit(place, isolation=isolation, session=session), commits=True
@@ -207,6 +214,7 @@ class Database:
             Problem: From within: the database is away (503).
             RuntimeError: This is the event loop itself.
         """
+        check_unit(session=session, kind=Session)
         place = _caller()
         return self._in_thread(
             lambda: self.open_unit(place, read_only=True, session=session, replica=replica),

@@ -4,6 +4,7 @@ Hosted PostgreSQL hands out libpq's: several hosts with ports of their own, and 
 after the question mark. No message of this module repeats a password.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -27,6 +28,9 @@ DRIVERS: Final = {
 """A URL's scheme: the one of SQLAlchemy, the module of the driver, and our extra for that."""
 
 Host = tuple[str, int | None]
+_NAME: Final = re.compile(r"[A-Za-z]\w*")
+_WITH_AT: Final = ("user", "password", "sslpassword", "application_name", "host", "options")
+"""Options whose values may well have an @ that nobody has percent-encoded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,24 +81,48 @@ def _parsed(url: str | URL) -> tuple[URL, str | None]:
     place, slash, path = rest.partition("/")
     who, at, hosts = place.rpartition("@")
     several = "," in hosts and not scheme.startswith("sqlite")
+    if several and "@" in path:  # the slash was one of the password, and so are the "hosts"
+        raise _unreadable()
     if several:
         before = f"{scheme}://{who}{at}{slash}{path}"
     try:
         parsed = make_url(before)
     except (ArgumentError, ValueError):  # their texts may show a part of the password
-        raise ValueError(
-            "That is no URL of a database: write sqlite:///file.db or "
-            "postgresql://user:password@host:5432/name. In a user or a password, write "
-            "%40 for @, %2F for /, %3A for : and %23 for #."
-        ) from None
+        raise _unreadable() from None
+    if not scheme.startswith("sqlite") and _has_raw_at(before, parsed.database):
+        raise _unreadable()
     if mark:
-        parsed = parsed.set(query=_query(query))
+        parsed = parsed.set(query=_query(query, alone="@" not in rest))
     return parsed, hosts if several else None
 
 
-def _query(text: str) -> dict[str, tuple[str, ...] | str]:
+def _has_raw_at(before: str, database: str | None) -> bool:
+    """Return whether an @ in the name of a database was not percent-encoded."""
+    rest = before
+    while (rest := rest.partition("/")[2]) and "@" in rest:
+        if unquote(rest) == database:
+            return True
+    return False
+
+
+def _unreadable() -> ValueError:
+    return ValueError(
+        "That is no URL of a database: write sqlite:///file.db or "
+        "postgresql://user:password@host:5432/name. In a user or a password, percent-encode what "
+        "is no letter or digit: %40 for @, %2F for /, %3A for :, %3F for ? and %23 for #. "
+        "urllib.parse.quote(password, safe='') does it."
+    )
+
+
+def _query(text: str, *, alone: bool) -> dict[str, tuple[str, ...] | str]:
+    """Return the options; `alone` says that there is no user before the host.
+
+    A question mark in a password has the rest of the URL look like options.
+    """
     found: dict[str, tuple[str, ...]] = {}
     for name, value in parse_qsl(text, keep_blank_values=True):
+        if not _NAME.fullmatch(name) or (alone and "@" in value and name not in _WITH_AT):
+            raise _unreadable()
         found[name] = (*found.get(name, ()), value)
     return {name: values[0] if len(values) == 1 else values for name, values in found.items()}
 
@@ -121,6 +149,8 @@ def _of_sqlite(url: URL) -> URL:
 
 
 def _of_postgresql(url: URL, listed: str | None) -> Address:
+    if any("@" in (part or "") for part in (url.host, listed)):  # the end of a password
+        raise _unreadable()
     options = dict(url.query)
     hosts = _hosts(listed, options) or (((url.host, url.port),) if url.host else ())
     given = checked(_single(options), driver=url.get_driver_name())

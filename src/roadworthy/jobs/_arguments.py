@@ -27,6 +27,7 @@ from typing_extensions import TypedDict
 
 from roadworthy.jobs.callables import callee
 from roadworthy.jobs.job import Job
+from roadworthy.jobs.kinds import check_kind
 from roadworthy.jobs.reading import Reader
 from roadworthy.jobs.sameness import same
 from roadworthy.jobs.uniqueness import argument_key
@@ -220,11 +221,17 @@ def _check(task: str, parameter: inspect.Parameter, hints: Mapping[str, Any]) ->
         raise TypeError(
             f"{task}: the parameter {parameter} cannot be stored by its name. Name each one."
         )
+    if parameter.name == "self" and "self" not in hints:
+        raise TypeError(
+            f"{task}: `self` has no type. A method is no task, because a job has no object to call "
+            "it on: write a function of a module, or `@staticmethod` above `@task`."
+        )
     if parameter.name not in hints:
         raise TypeError(
             f"{task}: the parameter {parameter.name} has no type. Write one, such as "
             f"{parameter.name}: str; it says how the argument is stored and checked."
         )
+    check_kind(f"{task}: the parameter {parameter.name}", hints[parameter.name])
 
 
 def _adapter(

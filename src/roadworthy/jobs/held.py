@@ -1,4 +1,4 @@
-"""`Held`: a transaction that only its owner commits, together with the move of a job.
+"""`Held`: a transaction that is committed once, together with the move of a job.
 
 What a task writes and the completion of its job are one transaction. A commit in between
 would part them: a crash right after has the job run again, and its effects come twice.

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+import inspect
 import threading
 from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
@@ -59,12 +60,13 @@ class Jobs:
     ) -> None:
         duration(keep, "keep", example="timedelta(days=7)", least=timedelta(0))
         duration(keep_dead, "keep_dead", example="timedelta(days=90)", least=timedelta(0))
-        tasks = tuple(tasks)
+        tasks, parts = _tasks(tasks), _listed(parts, "parts=[Mailer(...)]")
+        _check_rest(engine, on_failure=on_failure, on_dead=on_dead)
         _check_limits(tasks, keep)
         self._work = Work(
             units=units_of(database),
             tasks=_by_name(tasks),
-            parts=tuple(parts),
+            parts=parts,
             on_failure=on_failure,
             on_dead=on_dead,
             keep=keep,
@@ -229,6 +231,36 @@ class Jobs:
                 "database without Alembic: `async with db.engine.begin() as c: "
                 "await c.run_sync(metadata.create_all)`."
             )
+
+
+def _listed(given: Iterable[K], write: str) -> tuple[K, ...]:
+    if isinstance(given, str | bytes) or not isinstance(given, Iterable):
+        raise TypeError(f"Jobs takes a list, and not {given!r}: {write}.")
+    return tuple(given)
+
+
+def _tasks(given: Iterable[Task[...]]) -> tuple[Task[...], ...]:
+    tasks = _listed(given, "tasks=[send_confirmation]")
+    others: list[object] = [one for one in tasks if not _is_task(one)]
+    if others:
+        raise TypeError(
+            f"Jobs(tasks=[...]) takes tasks, and not {others[0]!r}: write `@task` of "
+            "roadworthy.jobs over its function, and pass what that makes, without options."
+        )
+    return tasks
+
+
+def _is_task(given: object) -> bool:
+    return isinstance(given, Task)
+
+
+def _check_rest(engine: object, **hooks: object) -> None:
+    for name in ("start", "stop", "wake", "recheck") if engine is not None else ():
+        if inspect.isclass(engine) or not callable(getattr(engine, name, None)):
+            raise TypeError(f"engine is {engine!r}, and has to be an Engine: engine=Embedded().")
+    for name, hook in hooks.items():
+        if hook is not None and not callable(hook):
+            raise TypeError(f"{name} is {hook!r}, and has to be a function of a FailedAttempt.")
 
 
 def _check_limits(tasks: Iterable[Task[...]], keep: timedelta) -> None:

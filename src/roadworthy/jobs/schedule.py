@@ -83,9 +83,12 @@ class Cron:
     days: Literal["or", "and"] = "or"
 
     def __post_init__(self) -> None:
+        for name, example in (("expression", "0 3 * * *"), ("zone", "Europe/Berlin")):
+            if not isinstance(given := getattr(self, name), str):
+                raise TypeError(f"{name} of Cron is {given!r}, and has to be a text: {example!r}.")
         if len(self.expression.split()) != _FIELDS:  # cronsim takes seconds, too
             raise self._never()
-        if self.days not in {"or", "and"}:
+        if self.days not in ("or", "and"):
             raise ValueError(f"days is {self.days!r}, and has to be 'or', as in cron, or 'and'.")
         self.after(datetime.now(UTC))
 

@@ -60,7 +60,7 @@ class Sending(Generic[P]):
         self._task = target
         self._options = options
 
-    def call(self, *args: P.args, **kwargs: P.kwargs) -> Call:
+    def call(self, /, *args: P.args, **kwargs: P.kwargs) -> Call:
         """Return the task with its arguments, for `enqueue_many`.
 
         Raises:

@@ -58,9 +58,9 @@ def nullable(annotation: Any) -> bool:
 
 def is_model(kind: Any) -> bool:
     """Return whether a type is a model with fields."""
-    return (
-        isinstance(kind, type) and issubclass(kind, BaseModel) and not issubclass(kind, RootModel)
-    )
+    if not isinstance(kind, type) or kind is BaseModel:
+        return False
+    return issubclass(kind, BaseModel) and not issubclass(kind, RootModel)
 
 
 def only_model(annotation: Any) -> type[BaseModel] | None:
