@@ -1,4 +1,4 @@
-"""Terms that a unit of work is opened with, looked at where they are written."""
+"""Terms of a unit of work are looked at where they are written."""
 
 from inspect import isclass
 from typing import Any, Final
@@ -15,7 +15,9 @@ _AS_TYPED: Final = ", ".join(f'isolation="{level}"' for level in _LEVELS)
 def check_unit(
     *, isolation: object = None, session: object = None, kind: type[Any] = AsyncSession
 ) -> None:
-    """Refuse terms that no unit of work can have; `kind` is what `session` is made from.
+    """Refuse terms that no unit of work can have.
+
+    `kind` is what a `session` has to be made from.
 
     Raises:
         ValueError: `isolation` is no level.
