@@ -57,8 +57,9 @@ def _takes(witness: Callable[[bytes], bool], data: bytes) -> bool:
 
 
 def image(data: bytes) -> bool:
-    from PIL import Image, ImageSequence
+    from PIL import Image, ImageFile, ImageSequence
 
+    ImageFile.LOAD_TRUNCATED_IMAGES = False  # WeasyPrint takes them, for all of the process
     with Image.open(io.BytesIO(data)) as opened:
         for frame in ImageSequence.Iterator(opened):
             frame.load()

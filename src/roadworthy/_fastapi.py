@@ -7,7 +7,7 @@ Five things have no public hook (FastAPI 0.165, Starlette 1.10):
   and `roadworthy._proof` sees at each start that this is reached;
 * answering, or running the endpoint again, from inside a dependency: `Answer`, `Again`;
 * reading the body when all else about the request is known to be right, and hearing how it
-  ended: `reads_body`, `streams_body`, `body_of`, `when_settled`, and `roadworthy._validation`;
+  ended: `reads_body`, `streams_body`, `when_settled`, with `roadworthy._validation` and `_request`;
 * reading which dependencies and which body a route has: `dependencies_of`, `takes_json`,
   `tree_of`, and letting one dependency run right behind another: `Companion`, `when_closed`.
 
@@ -67,7 +67,6 @@ __all__ = [
     "annotation_of",
     "arrange",
     "body_media_type",
-    "body_of",
     "closes_late",
     "dependencies_of",
     "effective",
@@ -121,6 +120,10 @@ _COMPANION: Final = "__roadworthy_companion__"
 CLOSED: Final = "roadworthy.closed"
 SETTLE: Final = "roadworthy.settle"
 _PACES: Final = "roadworthy.paces"
+_NOT_ALONE: Final = (
+    "{route} has an upload and another parameter of the body (Form, File, Body, a model): the body "
+    "can be read once. Take fields from the upload: form: Annotated[Form, documents.form]."
+)
 
 
 class Answer(Exception):
@@ -223,21 +226,6 @@ def unwrapped(call: Callable[..., Any]) -> Any:
     return _unwrapped_call(call)
 
 
-def body_of(request: Request) -> bytes | None:
-    """Return the body if somebody has read it already, None if nobody has begun.
-
-    Raises:
-        RuntimeError: Somebody has read it, and did not keep it.
-    """
-    kept: bytes | None = getattr(request, "_body", None)
-    if kept is None and request._stream_consumed:  # noqa: SLF001
-        raise RuntimeError(
-            "The body of this request has been read by something else: a dependency, or "
-            "middleware that calls request.stream(). Let the upload read it."
-        )
-    return kept
-
-
 def pace_itself(scope: Scope) -> None:
     """Note that who reads the body of this request has limits of its own for that."""
     scope[_PACES] = True
@@ -261,6 +249,7 @@ def arrange(route: Any) -> None:
     """Order the dependencies of a route as the library needs them."""
     _put_last(route.dependant)
     _accompany(route)
+    _check_alone(route)
 
 
 def _codes_within(function: Any, module: str) -> frozenset[CodeType]:
@@ -281,6 +270,11 @@ _HANDLING: Final = _codes_within(wrap_app_handling_exceptions, "starlette._excep
 def streams_body(route: Any) -> bool:
     """Tell whether a dependency of this route reads the body by itself."""
     return any(getattr(dep.call, _READS_BODY, False) for dep in dependencies_of(route))
+
+
+def _check_alone(route: Any) -> None:
+    if streams_body(route) and getattr(route, "body_field", None) is not None:
+        raise RuntimeError(_NOT_ALONE.format(route=route.path))
 
 
 def _put_last(dependant: Dependant) -> bool:

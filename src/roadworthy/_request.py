@@ -1,16 +1,22 @@
-"""Read the body of a request that others will read as well."""
+"""Read the body of a request that others read as well, or that nobody else may."""
 
 # pyright: reportPrivateUsage=false
 # A request has no public way to say how far it has been read.
 
-from typing import TypeVar
+from collections.abc import AsyncGenerator
+from typing import Final, TypeVar
 
 from starlette.requests import Request
 from starlette.types import Message
 
-__all__ = ["has_content", "view_as"]
+__all__ = ["body_of", "has_content", "take_body", "view_as"]
 
 R = TypeVar("R", bound=Request)
+
+_TAKEN: Final = (
+    "An upload has read the body of this request. Take its files and fields from the upload: "
+    "form: Annotated[Form, documents.form], not from request.body(), .stream(), .form() or .json()."
+)
 
 
 def view_as(request: Request, kind: type[R]) -> R:
@@ -42,3 +48,30 @@ async def has_content(request: Request) -> bool:
 
     request._receive = receive_again  # noqa: SLF001
     return bool(message.get("body"))
+
+
+def body_of(request: Request) -> bytes | None:
+    """Return the body if somebody has read it already, None if nobody has begun.
+
+    Raises:
+        RuntimeError: Somebody has read it, and did not keep it.
+    """
+    kept: bytes | None = getattr(request, "_body", None)
+    if kept is None and request._stream_consumed:  # noqa: SLF001
+        raise RuntimeError(
+            "The body of this request has been read by something else: a dependency, another "
+            "Upload, or middleware that calls request.stream(). Let one upload read it."
+        )
+    return kept
+
+
+def take_body(request: Request) -> None:
+    """Let nobody else read the body: who asks the request for it is told, and does not wait."""
+    request._stream_consumed = True  # noqa: SLF001
+    request.stream = _refused  # type: ignore[method-assign]
+
+
+async def _refused() -> AsyncGenerator[bytes]:
+    """Fail where a request is asked for its stream."""
+    raise RuntimeError(_TAKEN)
+    yield b""  # which makes it a generator

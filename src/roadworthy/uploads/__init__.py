@@ -46,6 +46,7 @@ from roadworthy.uploads.stored import GiB, KiB, MiB, Stored
 from roadworthy.uploads.stores.disk import Disk
 from roadworthy.uploads.types.filetype import FileType, Inspector, Rejected
 from roadworthy.uploads.upload import Upload
+from roadworthy.uploads.wording import Messages, by_language
 
 __all__ = [
     "Check",
@@ -63,6 +64,7 @@ __all__ = [
     "GiB",
     "Inspector",
     "KiB",
+    "Messages",
     "MiB",
     "NotUploaded",
     "Offer",
@@ -76,6 +78,7 @@ __all__ = [
     "TicketInvalid",
     "Upload",
     "Writing",
+    "by_language",
     "content_disposition",
     "display_name",
 ]

@@ -6,6 +6,7 @@ from typing import Final
 from starlette.requests import ClientDisconnect, Request
 
 from roadworthy import _fastapi
+from roadworthy._request import body_of, take_body
 from roadworthy.problems import RequestTimeout
 from roadworthy.uploads.pace import Clock, Pace
 
@@ -20,7 +21,9 @@ class Body:
 
     def __init__(self, request: Request, pace: Pace) -> None:
         _fastapi.pace_itself(request.scope)
-        self._kept = _fastapi.body_of(request)
+        self._kept = body_of(request)
+        if self._kept is None:
+            take_body(request)
         self._receive = request.receive
         self._loop = asyncio.get_running_loop()
         self._clock = Clock(pace)

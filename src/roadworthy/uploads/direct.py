@@ -29,9 +29,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from roadworthy import _fastapi
+from roadworthy._internal.durations import check_duration
 from roadworthy._internal.finish import to_its_end
 from roadworthy.lifespan import find
 from roadworthy.problems import PayloadTooLarge, Problem
+from roadworthy.uploads.arguments import check_type
 from roadworthy.uploads.files import UNFINISHED, Files
 from roadworthy.uploads.parts import Part
 from roadworthy.uploads.reception import take_in
@@ -39,6 +41,7 @@ from roadworthy.uploads.store import FileMissing, Presigning
 from roadworthy.uploads.stored import Stored
 from roadworthy.uploads.types.declared import essence
 from roadworthy.uploads.upload import Upload
+from roadworthy.uploads.wording import in_own_words
 
 __all__ = ["Direct", "NotUploaded", "Offer", "TicketInvalid"]
 
@@ -85,6 +88,9 @@ class Direct:
     def __init__(
         self, upload: Upload, *, secret: bytes, expires: timedelta = timedelta(minutes=15)
     ) -> None:
+        check_type("upload", upload, Upload, "an Upload", "Upload(...)")
+        check_type("secret", secret, bytes, "bytes", "settings.secret.encode()")
+        check_duration("expires", expires, above_zero=True)
         if len(secret) < hashlib.sha256().digest_size:
             raise ValueError("secret is too short: secrets.token_bytes(32) makes one.")
         self._upload, self._secret, self._expires = upload, secret, expires
@@ -126,7 +132,8 @@ class Direct:
         files = find(request, self._upload.files)
         part = Part(self._upload.policy.field, filename, essence(media_type), {})
         try:
-            stored = await take_in(self._upload.policy, files, part, self._pieces(files, key))
+            with in_own_words(request, self._upload.policy.messages):
+                stored = await take_in(self._upload.policy, files, part, self._pieces(files, key))
         except FileMissing as missing:
             raise NotUploaded from missing
         except Problem as refused:

@@ -14,8 +14,10 @@ from typing import Final, Self
 from starlette.requests import Request
 from starlette.responses import Response
 
+from roadworthy._internal.durations import check_duration
 from roadworthy.problems import PayloadTooLarge, ServiceUnavailable
 from roadworthy.uploads import download as _download
+from roadworthy.uploads.arguments import check_number
 from roadworthy.uploads.names import content_disposition, display_name
 from roadworthy.uploads.store import Batch, Reading, Store
 from roadworthy.uploads.stored import GiB, MiB, Stored
@@ -58,6 +60,10 @@ class Files:
         max_in_flight: int = 16 * GiB,
         unfinished_for: timedelta = timedelta(days=1),
     ) -> None:
+        if not callable(getattr(store, "writing", None)) or isinstance(store, type):
+            raise TypeError(f'store is a Store, not {store!r}: write Files(Disk("var/files")).')
+        check_number("max_in_flight", max_in_flight, example="16 * GiB")
+        check_duration("unfinished_for", unfinished_for, above_zero=True)
         self.store = store
         self.max_in_flight = max_in_flight
         self.unfinished_for = unfinished_for

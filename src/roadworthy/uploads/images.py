@@ -26,8 +26,10 @@ from math import ceil
 from pathlib import Path
 from typing import Any, Final, cast
 
+from roadworthy._internal.durations import check_duration
 from roadworthy._internal.finish import to_its_end
 from roadworthy.problems import ServiceUnavailable
+from roadworthy.uploads.arguments import check_number
 from roadworthy.uploads.checks import Converted
 from roadworthy.uploads.stored import MiB
 from roadworthy.uploads.types.filetype import Rejected
@@ -106,8 +108,13 @@ class Reencode:
         timeout: timedelta = timedelta(seconds=20),
         at_once: int = 2,
     ) -> None:
-        if at_once < 1:
-            raise ValueError(f"at_once is {at_once}: it takes one process at least.")
+        if max_side is not None:
+            check_number("max_side", max_side, example="2048")
+        check_number("max_pixels", max_pixels, example="50_000_000")
+        check_number("max_memory", max_memory, example="768 * MiB")
+        check_number("max_bytes", max_bytes, example="64 * MiB")
+        check_duration("timeout", timeout, above_zero=True)
+        check_number("at_once", at_once, example="2")
         self._options = {"max_side": max_side, "max_pixels": max_pixels}
         self._max_memory, self._max_bytes = max_memory, max_bytes
         self._seconds = timeout.total_seconds()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from roadworthy.uploads.checks import Check, Conversion
 from roadworthy.uploads.pace import Pace
 from roadworthy.uploads.types.filetype import FileType
+from roadworthy.uploads.wording import Messages
 
 __all__ = ["Policy"]
 
@@ -25,4 +26,4 @@ class Policy:
     checks: tuple[Check, ...]
     conversions: Mapping[FileType, Conversion]
     prefix: str
-    messages: Mapping[str, str]
+    messages: Messages

@@ -14,7 +14,6 @@ from roadworthy.problems import (
 )
 from roadworthy.uploads import observe
 from roadworthy.uploads.body import Body
-from roadworthy.uploads.errors import FileRejected, FileTypeRefused
 from roadworthy.uploads.fields import FieldText, decoded
 from roadworthy.uploads.files import Files
 from roadworthy.uploads.form import Form
@@ -41,7 +40,6 @@ async def receive(policy: Policy, files: Files, body: Body, reader: Reader) -> F
     except BaseException as error:
         await to_its_end(reception.undo())
         _tell(error, body.received)
-        _say_in_own_words(error, policy)
         raise
 
 
@@ -56,20 +54,12 @@ async def take_in(policy: Policy, files: Files, part: Part, pieces: AsyncIterato
         async for piece in pieces:
             await intake.feed(memoryview(piece))
         stored = await intake.finish()
-    except BaseException as error:
+    except BaseException:
         await to_its_end(_undo(intake, files))
-        _say_in_own_words(error, policy)
         raise
     await intake.close()
     observe.kept(stored.media_type, stored.size_bytes)
     return stored
-
-
-def _say_in_own_words(error: BaseException, policy: Policy) -> None:
-    """Raise a refusal of a file anew where the application has a text for its reason."""
-    if isinstance(error, (FileRejected, FileTypeRefused)) and error.reason in policy.messages:
-        own = policy.messages[error.reason]
-        raise type(error)(reason=error.reason, message=own) from error
 
 
 async def _undo(intake: Intake, files: Files) -> None:

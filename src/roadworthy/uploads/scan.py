@@ -24,7 +24,9 @@ from datetime import timedelta
 from typing import Final
 from urllib.parse import urlsplit
 
+from roadworthy._internal.durations import check_duration
 from roadworthy.problems import ServiceUnavailable
+from roadworthy.uploads.arguments import check_text, check_type
 from roadworthy.uploads.checks import Scan
 from roadworthy.uploads.store import Batch
 from roadworthy.uploads.types.filetype import Rejected
@@ -56,6 +58,10 @@ class ClamAV:
         connect_timeout: timedelta = timedelta(seconds=5),
         required: bool = True,
     ) -> None:
+        check_text("address", address, example="tcp://127.0.0.1:3310")
+        check_duration("timeout", timeout, above_zero=True)
+        check_duration("connect_timeout", connect_timeout, above_zero=True)
+        check_type("required", required, bool, "True or False", "False")
         self._place = _place(address)
         self._seconds = timeout.total_seconds()
         self._connect_seconds = connect_timeout.total_seconds()

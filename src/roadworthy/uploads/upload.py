@@ -37,8 +37,10 @@ from roadworthy.uploads.parts import Multipart, Part, Raw, Reader
 from roadworthy.uploads.policy import Policy
 from roadworthy.uploads.reception import receive
 from roadworthy.uploads.stored import KiB, Stored
+from roadworthy.uploads.terms import check_extras, check_pace, check_sizes, check_types
 from roadworthy.uploads.types.declared import essence
 from roadworthy.uploads.types.filetype import FileType
+from roadworthy.uploads.wording import Messages, in_own_words
 
 __all__ = ["Upload", "refuse_encoded", "require_hook"]
 
@@ -81,9 +83,10 @@ class Upload:
     body, `idle` between two pieces, and has to come to `min_rate` bytes a second on the
     average; who is slower is answered 408. `checks` see the bytes while they pass;
     `conversions` make something else of files of some types before they are stored.
-    `prefix` starts the keys. `messages` are texts of your own, by the reasons for which files
-    are refused: `{"encrypted": "..."}`. `files` is the type of the part to find, where there
-    are several.
+    `prefix` starts the keys. `messages` are texts of your own, by the reasons and codes of
+    refusals: `{"encrypted": "...", "PAYLOAD_TOO_LARGE": "..."}`; or a function of the request
+    and one of these that returns a text, or None for ours; `by_language` makes one of texts in
+    several languages. `files` is the type of the part to find, where there are several.
     """
 
     def __init__(
@@ -102,11 +105,26 @@ class Upload:
         checks: Sequence[Check] = (),
         conversions: Mapping[FileType, Conversion] = MappingProxyType({}),
         prefix: str = "",
-        messages: Mapping[str, str] = MappingProxyType({}),
+        messages: Messages = MappingProxyType({}),
         files: type[Files] = Files,
     ) -> None:
-        if not accept:
-            raise ValueError("accept is empty: name what is taken, such as accept=(PNG, JPEG).")
+        check_types(accept)
+        check_sizes(
+            max_bytes=max_bytes,
+            max_files=max_files,
+            max_total_bytes=max_total_bytes,
+            max_fields=max_fields,
+            max_field_bytes=max_field_bytes,
+        )
+        check_pace(timeout=timeout, idle=idle, min_rate=min_rate)
+        check_extras(
+            field=field,
+            prefix=prefix,
+            checks=checks,
+            conversions=conversions,
+            messages=messages,
+            files=files,
+        )
         self.policy = Policy(
             max_bytes=max_bytes,
             accept=tuple(accept),
@@ -161,7 +179,8 @@ class Upload:
         @amends_openapi(lambda operation, _: _document(operation, openapi))
         @_fastapi.reads_body
         async def received(request: Request) -> R:
-            return pick(await self._received(request, reader_of))
+            with in_own_words(request, self.policy.messages):
+                return pick(await self._received(request, reader_of))
 
         dependency: params.Depends = Depends(received)
         return dependency

@@ -125,10 +125,11 @@ SMALLER = file_of(noise(side=8))
 
 
 @pytest.mark.parametrize("filling", [b"", b"\0" * 600, b"\xff" * 9])
+@pytest.mark.parametrize("preview", [SMALLER, b"\0" + SMALLER[1:]])
 @pytest.mark.parametrize("end", [b"", b"\0" * 600])
 @given(cuts=st.lists(st.integers(0, 10**5), max_size=8))
-def test_old_cameras_may_put_a_preview_behind_the_picture(filling, end, cuts):
-    content = PLAIN + filling + SMALLER + end
+def test_old_cameras_may_put_a_preview_behind_the_picture(filling, preview, end, cuts):
+    content = PLAIN + filling + preview + end
 
     assert verdict(content, *cuts) == "taken"
     assert verdict(content + b"x", *cuts) == "trailing_data"

@@ -17,6 +17,7 @@ from roadworthy.problems import (
     raises,
 )
 from roadworthy.problems.declare import amends_openapi
+from roadworthy.uploads.arguments import check_text, check_type
 from roadworthy.uploads.errors import FileRejected
 from roadworthy.uploads.resumable import errors
 from roadworthy.uploads.resumable.creating import max_bytes
@@ -32,6 +33,7 @@ from roadworthy.uploads.resumable.serving import Serving
 from roadworthy.uploads.resumable.unfinished import State
 from roadworthy.uploads.stored import Stored
 from roadworthy.uploads.upload import Upload, refuse_encoded, require_hook
+from roadworthy.uploads.wording import in_own_words
 
 __all__ = ["Resumable"]
 
@@ -89,6 +91,12 @@ class Resumable:
     """
 
     def __init__(self, upload: Upload, *, path: str, owner: Callable[..., Any] = _nobody) -> None:
+        check_type("upload", upload, Upload, "an Upload", "Upload(...)")
+        check_text("path", path, example="/archives/resumable")
+        if not path.startswith("/") or path.endswith("/"):
+            raise ValueError('path begins with a slash and ends with none: write path="/archives".')
+        if not callable(owner):
+            raise TypeError("owner is a dependency that returns who asks: write owner=caller.")
         self._policy, self._files, self._owner = upload.policy, upload.files, owner
         self._serving = Serving(upload.policy, upload.files)
         self.router = APIRouter(
@@ -121,7 +129,8 @@ class Resumable:
                 require_hook(request)
                 check_parameters(request)
                 refuse_encoded(request)
-                kept[id(self)] = await self._serving.receive(request, upload_id, owner)
+                with in_own_words(request, self._policy.messages):
+                    kept[id(self)] = await self._serving.receive(request, upload_id, owner)
             return kept[id(self)]
 
         return received
@@ -143,7 +152,8 @@ class Resumable:
             require_hook(request)
             check_parameters(request)
             refuse_encoded(request)
-            return await self._serving.create(request, owner)
+            with in_own_words(request, self._policy.messages):
+                return await self._serving.create(request, owner)
 
         @self.router.post("", status_code=201, response_class=Response, **_OURS)
         async def create_upload(answer: Annotated[Response, Depends(created)]) -> Response:

@@ -15,6 +15,7 @@ from stat import S_ISDIR, S_ISREG
 from types import TracebackType
 from typing import Final, Self
 
+from roadworthy.uploads.arguments import check_number, check_type
 from roadworthy.uploads.store import Entry
 from roadworthy.uploads.stores import _folders
 from roadworthy.uploads.stores._directory import Directory
@@ -49,6 +50,10 @@ class Disk:
     ) -> None:
         if sys.platform == "win32":
             raise NotImplementedError("Disk needs Linux, macOS or a BSD. Take Objects on Windows.")
+        check_type("directory", directory, (str, os.PathLike), "a path", '"var/files"')
+        if min_free is not None:
+            check_number("min_free", min_free, least=0, example="64 * MiB")
+        check_number("threads", threads, example="4")
         path = Path(directory).absolute()
         self._directory = Directory(path, min_free=min_free, threads=threads)
 

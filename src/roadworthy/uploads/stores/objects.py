@@ -22,6 +22,8 @@ from typing import Any, Final, Self, cast
 
 from obstore.store import from_url
 
+from roadworthy._internal.durations import check_duration
+from roadworthy.uploads.arguments import check_number, check_text, check_type
 from roadworthy.uploads.store import Entry, Presigned
 from roadworthy.uploads.stored import MiB
 from roadworthy.uploads.stores._keys import is_key, segments_of
@@ -59,6 +61,12 @@ class Objects:
         part_bytes: int = 8 * MiB,
         allow_http: bool = False,
     ) -> None:
+        check_text("url", url, example="s3://bucket/prefix")
+        if config is not None:
+            check_type("config", config, Mapping, "a mapping", '{"endpoint": "..."}')
+        check_duration("timeout", timeout, above_zero=True)
+        check_number("part_bytes", part_bytes, example="8 * MiB")
+        check_type("allow_http", allow_http, bool, "True or False", "True")
         if part_bytes < 5 * MiB:
             raise ValueError("part_bytes is too small: S3 takes parts of 5 MiB and more.")
         self._store: Any = _open(url, config, credential_provider, timeout, allow_http=allow_http)

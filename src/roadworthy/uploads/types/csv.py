@@ -13,6 +13,7 @@ import codecs
 import re
 from typing import Final
 
+from roadworthy.uploads.arguments import limited
 from roadworthy.uploads.stored import MiB
 from roadworthy.uploads.types.filetype import FileType, Rejected
 from roadworthy.uploads.types.reasons import MALFORMED, TOO_LONG, TOO_MANY_ENTRIES, TRUNCATED
@@ -48,6 +49,7 @@ _ALIASES: Final = (
 )
 
 
+@limited
 def csv_within(*, max_columns: int = MAX_COLUMNS, max_row: int = MAX_ROW) -> FileType:
     """Make a `CSV` with limits of your own: fields and bytes of a row."""
     return FileType(

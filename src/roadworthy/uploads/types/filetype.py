@@ -21,6 +21,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Protocol, TypeAlias
 
+from roadworthy.uploads.arguments import check_text, check_type
 from roadworthy.uploads.types.declared import essence, is_among
 
 __all__ = ["HEAD_BYTES", "Data", "FileType", "Inspector", "Rejected", "Telling"]
@@ -97,6 +98,27 @@ class FileType:
 
     Given all types that are taken, and the likeliest. Only the whole file tells.
     """
+
+    def __post_init__(self) -> None:
+        """Refuse what no type of files can have.
+
+        Raises:
+            TypeError: A member is of another type.
+            ValueError: The media type or the extension has not its form.
+        """
+        check_text("media_type", self.media_type, example="image/png")
+        check_text("extension", self.extension, example=".png")
+        if not self.media_type.partition("/")[2] or not self.extension.startswith("."):
+            raise ValueError(
+                f'A FileType has a media type such as "image/png" and an extension with its dot, '
+                f'such as ".png", not {self.media_type!r} and {self.extension!r}.'
+            )
+        for name in ("matches", "inspector"):
+            if not callable(getattr(self, name)):
+                raise TypeError(f"{name} of a FileType is a function: see its docstring.")
+        check_type("aliases", self.aliases, tuple, "a tuple", '("image/x-png",)')
+        for alias in self.aliases:
+            check_text("aliases", alias, example="image/x-png")
 
     def is_called(self, media_type: str) -> bool:
         """Tell whether a declared media type, or range (`image/*`), means this type."""

@@ -7,6 +7,7 @@ they are in the file, and with their pieces joined.
 
 from typing import Final
 
+from roadworthy.uploads.arguments import limited
 from roadworthy.uploads.types.canvas import MAX_FRAMES, MAX_PIXELS, MAX_SIDE, Canvas, Parts
 from roadworthy.uploads.types.filetype import FileType, Rejected
 from roadworthy.uploads.types.foreign import ANYWHERE, IN_METADATA, Alone, Foreign
@@ -33,6 +34,7 @@ _MEAN_PIECE: Final = 32
 """All but the last piece of an image have 255 bytes, where encoders do as they should."""
 
 
+@limited
 def gif(
     *, max_pixels: int = MAX_PIXELS, max_side: int = MAX_SIDE, max_frames: int = MAX_FRAMES
 ) -> FileType:

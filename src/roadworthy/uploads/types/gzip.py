@@ -8,6 +8,7 @@ member has room for another file, as its readers pass over it: that is looked fo
 import struct
 from typing import Final
 
+from roadworthy.uploads.arguments import limited
 from roadworthy.uploads.types.expansion import MAX_EXPANDED, MAX_RATIO, Expansion, Inflating
 from roadworthy.uploads.types.filetype import FileType, Rejected
 from roadworthy.uploads.types.foreign import ANYWHERE, IN_METADATA, Alone, Foreign
@@ -37,6 +38,7 @@ _ALIASES: Final = (
 )
 
 
+@limited
 def gzip_within(
     *,
     max_expanded: int = MAX_EXPANDED,

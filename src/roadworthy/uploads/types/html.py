@@ -8,6 +8,7 @@ holds runs in the browser that shows it. `Files.download` sends it as an attachm
 import re
 from typing import Final
 
+from roadworthy.uploads.arguments import limited
 from roadworthy.uploads.types.filetype import FileType
 from roadworthy.uploads.types.steps import Steps
 from roadworthy.uploads.types.text import MAX_LINE, Text
@@ -22,6 +23,7 @@ _BEGINS: Final = re.compile(
 _PDF_BYTES: Final = 1024
 
 
+@limited
 def html_within(*, max_line: int = MAX_LINE) -> FileType:
     """Make an `HTML` with a limit of your own: bytes of a line."""
     return FileType("text/html", ".html", _matches, lambda: Steps(Text(max_line).read))

@@ -9,6 +9,7 @@ import re
 import struct
 from typing import Final
 
+from roadworthy.uploads.arguments import limited
 from roadworthy.uploads.stored import KiB
 from roadworthy.uploads.types.canvas import MAX_PIXELS, MAX_SIDE, Canvas, Parts
 from roadworthy.uploads.types.filetype import FileType, Rejected
@@ -33,6 +34,7 @@ _NOTE: Final = struct.Struct("<2x2sII")
 _MAX_NOTES: Final = 64 * KiB
 
 
+@limited
 def jpeg(*, max_pixels: int = MAX_PIXELS, max_side: int = MAX_SIDE) -> FileType:
     """Make a `JPEG` with limits of your own: pixels of an image, and of a side."""
 
@@ -85,7 +87,8 @@ class _Jpeg:
             self._source.use(filling)
             last = piece[filling - 1 : filling] or last
             if filling < len(piece):
-                begins = last + piece[filling : filling + 1] == _SOI
+                # Minolta's previews have another first byte: ExifTool mends it.
+                begins = bool(last) and piece[filling] == _SOI[1]
                 yield from self._preview() if begins else self._notes()
                 last = b""
 

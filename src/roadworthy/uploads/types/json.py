@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Final, TypeAlias
 
+from roadworthy.uploads.arguments import limited
 from roadworthy.uploads.stored import KiB, MiB
 from roadworthy.uploads.types.claims import HiddenPdf
 from roadworthy.uploads.types.filetype import FileType, Rejected
@@ -134,6 +135,7 @@ _LINES: Final = (
 """None is registered; each is some tool's."""
 
 
+@limited
 def json_within(*, max_depth: int = MAX_DEPTH, max_string: int = MAX_STRING) -> FileType:
     """Make a `JSON` with limits of your own: depth, and bytes of a string."""
     return FileType(
@@ -147,6 +149,7 @@ def json_within(*, max_depth: int = MAX_DEPTH, max_string: int = MAX_STRING) -> 
     )
 
 
+@limited
 def ndjson_within(*, max_depth: int = MAX_DEPTH, max_string: int = MAX_STRING) -> FileType:
     """Make an `NDJSON` with limits of your own: depth, and bytes of a string."""
     return FileType(

@@ -14,6 +14,7 @@ import re
 from collections.abc import Callable
 from typing import Final
 
+from roadworthy.uploads.arguments import limited
 from roadworthy.uploads.stored import GiB
 from roadworthy.uploads.types.archive import ArchiveKind, Archives
 from roadworthy.uploads.types.expansion import MAX_RATIO
@@ -75,6 +76,7 @@ _NAME: Final = re.compile(
 )
 
 
+@limited
 def docx_within(
     *,
     max_entries: int = MAX_ENTRIES,
@@ -86,6 +88,7 @@ def docx_within(
     return _opc("wordprocessingml.document", ".docx", _WORD, limits, "word")
 
 
+@limited
 def xlsx_within(
     *,
     max_entries: int = MAX_ENTRIES,
@@ -97,6 +100,7 @@ def xlsx_within(
     return _opc("spreadsheetml.sheet", ".xlsx", _SHEETS, limits, "excel")
 
 
+@limited
 def pptx_within(
     *,
     max_entries: int = MAX_ENTRIES,
@@ -108,6 +112,7 @@ def pptx_within(
     return _opc("presentationml.presentation", ".pptx", _SLIDES, limits, "powerpoint")
 
 
+@limited
 def odt_within(
     *,
     max_entries: int = MAX_ENTRIES,
@@ -118,6 +123,7 @@ def odt_within(
     return _odf("text", ".odt", _limits(max_entries, max_expanded, max_ratio))
 
 
+@limited
 def ods_within(
     *,
     max_entries: int = MAX_ENTRIES,
@@ -128,6 +134,7 @@ def ods_within(
     return _odf("spreadsheet", ".ods", _limits(max_entries, max_expanded, max_ratio))
 
 
+@limited
 def odp_within(
     *,
     max_entries: int = MAX_ENTRIES,

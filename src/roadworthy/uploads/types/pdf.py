@@ -12,6 +12,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+from roadworthy.uploads.arguments import check_text, check_type, limited
 from roadworthy.uploads.stored import MiB
 from roadworthy.uploads.types.filetype import Data, FileType, Rejected
 from roadworthy.uploads.types.foreign import ARCHIVES, Alone
@@ -49,6 +50,7 @@ _ALIASES: Final = (
 )
 
 
+@limited
 def pdf_within(*, max_unpacked: int = 64 * MiB, attachments: Sequence[str] = ()) -> FileType:
     """Make a `PDF` with limits of your own, or one that may have files attached.
 
@@ -57,6 +59,9 @@ def pdf_within(*, max_unpacked: int = 64 * MiB, attachments: Sequence[str] = ())
     for the invoices of Factur-X and ZUGFeRD. What is in them is for those to judge who take
     them out.
     """
+    check_type("attachments", attachments, (list, tuple), "a list", '["text/xml"]')
+    for one in attachments:
+        check_text("attachments", one, example="text/xml")
     return FileType(
         "application/pdf",
         ".pdf",

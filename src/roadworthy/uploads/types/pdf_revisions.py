@@ -59,9 +59,6 @@ class Revisions:
             message = "There are two documents in the file, one after the other."
             raise Rejected(AMBIGUOUS, message)
 
-    def _noted(self) -> int:
-        return max(0, self._read - _LONGEST + 1) if self._tail else 0
-
     def _note(self, mark: bytes, at: int) -> None:
         if mark == b"%%EOF":
             self._ended = True

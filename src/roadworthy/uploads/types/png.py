@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from roadworthy.uploads.arguments import limited
 from roadworthy.uploads.stored import MiB
 from roadworthy.uploads.types.canvas import MAX_FRAMES, MAX_PIXELS, MAX_SIDE, Canvas, Parts
 from roadworthy.uploads.types.filetype import Data, FileType, Rejected
@@ -37,6 +38,7 @@ _MAX_NAMES: Final = 4096
 """Of a text's language and its translated keyword together."""
 
 
+@limited
 def png(
     *, max_pixels: int = MAX_PIXELS, max_side: int = MAX_SIDE, max_frames: int = MAX_FRAMES
 ) -> FileType:

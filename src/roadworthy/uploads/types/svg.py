@@ -11,6 +11,7 @@ into a page, or it is opened by itself, it would. It is served as a download all
 import re
 from typing import Final
 
+from roadworthy.uploads.arguments import limited
 from roadworthy.uploads.stored import MiB
 from roadworthy.uploads.types.filetype import Data, FileType, Rejected
 from roadworthy.uploads.types.reasons import ACTIVE_CONTENT, MALFORMED, TOO_LONG
@@ -65,6 +66,7 @@ _CSS_MARKS: Final = frozenset("(\\@:")
 _ENDS_EARLY: Final = (">", "->")
 
 
+@limited
 def svg_within(
     *,
     max_bytes: int = MAX_BYTES,

@@ -10,6 +10,7 @@ import codecs
 import re
 from typing import Final
 
+from roadworthy.uploads.arguments import limited
 from roadworthy.uploads.stored import KiB, MiB
 from roadworthy.uploads.types.claims import HiddenPdf, claims_another_type
 from roadworthy.uploads.types.filetype import FileType, Rejected
@@ -40,6 +41,7 @@ _ALIASES: Final = (
 )
 
 
+@limited
 def text_within(*, max_line: int = MAX_LINE) -> FileType:
     """Make a `TEXT` with a limit of your own: bytes of a line."""
     return FileType(

@@ -6,6 +6,7 @@ around it: all have to agree, for readers differ on which of them they make room
 
 from typing import Final
 
+from roadworthy.uploads.arguments import limited
 from roadworthy.uploads.types.canvas import MAX_FRAMES, MAX_PIXELS, MAX_SIDE, Canvas, Parts
 from roadworthy.uploads.types.filetype import FileType, Rejected
 from roadworthy.uploads.types.foreign import IN_METADATA, Alone, Foreign, look_through
@@ -34,6 +35,7 @@ _VP8_START: Final = b"\x9d\x01\x2a"
 _VP8L_START: Final = b"\x2f"
 
 
+@limited
 def webp(
     *, max_pixels: int = MAX_PIXELS, max_side: int = MAX_SIDE, max_frames: int = MAX_FRAMES
 ) -> FileType:

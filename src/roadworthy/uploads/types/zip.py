@@ -11,6 +11,7 @@ Archives in archives are contents like any other: who unpacks them judges them.
 
 from typing import Final
 
+from roadworthy.uploads.arguments import limited
 from roadworthy.uploads.types.archive import ArchiveKind, Archives
 from roadworthy.uploads.types.expansion import MAX_EXPANDED, MAX_RATIO
 from roadworthy.uploads.types.filetype import FileType
@@ -30,6 +31,7 @@ ARCHIVES: Final = (
 """What a ZIP is called, and what is one inside."""
 
 
+@limited
 def zip_within(
     *,
     max_entries: int = MAX_ENTRIES,

@@ -1,0 +1,110 @@
+"""`messages=` of an `Upload`: refusals in the words of the application.
+
+Texts for everybody are a mapping. Texts that depend on who asks are a function of the request,
+and `by_language` makes one of texts in several languages:
+
+    messages=by_language({
+        "de": {"encrypted": "Bitte ohne Kennwort speichern.", "PAYLOAD_TOO_LARGE": "Zu groß."},
+        "fr": {"encrypted": "Enregistrez sans mot de passe."},
+    })
+
+Keys are the reasons that stand in `details` of a refusal, its codes there (`missing`), or the
+code of the error. What has no text of its own keeps ours.
+"""
+
+import logging
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from typing import Final, TypeAlias
+
+from starlette.requests import Request
+
+from roadworthy.problems import Problem
+
+__all__ = ["Messages", "by_language", "in_own_words"]
+
+log = logging.getLogger("roadworthy.uploads")
+
+Messages: TypeAlias = Mapping[str, str] | Callable[[Request, str], str | None]
+"""Texts by reasons and codes, or what returns one for a request; None keeps ours."""
+
+_FIRST_FAILURE: Final = 500
+
+
+def by_language(texts: Mapping[str, Mapping[str, str]]) -> Callable[[Request, str], str | None]:
+    """Choose texts by `Accept-Language`: what `Upload(messages=...)` takes.
+
+    Languages are BCP 47 tags (`de`, `pt-BR`). Of those that the client takes, the one that it
+    prefers and that has a text is taken, less exact where need be: `de` for `de-AT` (RFC 9110
+    §12.5.4, RFC 4647 §3.4). Where there is none, our text in English stays.
+
+    Raises:
+        TypeError: It is no mapping of languages to texts by reason.
+    """
+    for language, by_reason in texts.items():
+        if not isinstance(by_reason, Mapping):
+            raise TypeError(
+                f"by_language takes texts by reason for each language: write "
+                f'by_language({{"{language}": {{"encrypted": "..."}}}}).'
+            )
+    known = {language.lower(): by_reason for language, by_reason in texts.items()}
+
+    def text(request: Request, key: str) -> str | None:
+        accepted = ", ".join(request.headers.getlist("accept-language"))
+        for tag in _preferred(accepted):
+            if key in known.get(tag, {}):
+                return known[tag][key]
+        return None
+
+    return text
+
+
+@contextmanager
+def in_own_words(request: Request, messages: Messages) -> Generator[None]:
+    """Give a refusal the text that the application has for it."""
+    try:
+        yield
+    except Problem as refused:
+        if refused.status < _FIRST_FAILURE and (own := _own(refused, request, messages)):
+            refused.detail = own
+        raise
+
+
+def _own(refused: Problem, request: Request, messages: Messages) -> str | None:
+    """Return the application's text; a fault in it changes no refusal into a failure."""
+    if isinstance(messages, Mapping):
+        return next((messages[key] for key in _keys(refused) if key in messages), None)
+    try:
+        found = (messages(request, key) for key in _keys(refused))
+        return next((text for text in found if text), None)
+    except Exception:  # the application's: whatever it raises, the client is told our text
+        log.exception("messages= of an upload failed for %s: our own text was sent", refused.code)
+        return None
+
+
+def _keys(refused: Problem) -> list[str]:
+    said = [one for one in refused.details() if isinstance(one, Mapping)]
+    reasons = [str(one[name]) for one in said for name in ("reason", "code") if one.get(name)]
+    return [*dict.fromkeys(reasons), refused.code]
+
+
+def _preferred(accepted: str) -> list[str]:
+    """Return the languages of a header, the most wanted first, each followed by less exact ones."""
+    weighted = [_weighed(one) for one in accepted.split(",")]
+    wanted = [tag for weight, tag in sorted(weighted, key=lambda one: -one[0]) if weight > 0]
+    return [tag for one in wanted for tag in _wider(one)]
+
+
+def _weighed(one: str) -> tuple[float, str]:
+    tag, _, weight = one.partition(";")
+    name, _, value = weight.partition("=")
+    try:
+        number = float(value) if name.strip().lower() == "q" else 1.0
+    except ValueError:
+        number = 0.0
+    return number, tag.strip().lower()
+
+
+def _wider(tag: str) -> list[str]:
+    parts = tag.split("-")
+    return ["-".join(parts[:count]) for count in range(len(parts), 0, -1)]
