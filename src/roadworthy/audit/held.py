@@ -4,16 +4,23 @@ Used by `omitted`, which follows it to where it is written.
 """
 
 import ast
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 from roadworthy.audit import models, names
 from roadworthy.audit.module import Function
+from roadworthy.audit.reach import arguments
+from roadworthy.audit.ref import Ref
 from roadworthy.audit.routes import Body
+from roadworthy.audit.source.memory import remembered
+from roadworthy.audit.source.nodes import mentions
 
-__all__ = ["NOTHING", "Guards", "Held", "Holding", "optional"]
+__all__ = ["NOTHING", "Guards", "Held", "Holding", "asks_what_was_sent", "optional"]
 
 NONE: Final[frozenset[str]] = frozenset()
+_DEEPEST: Final = 3
+"""As many functions of the project are asked what they make of a body."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +35,8 @@ class Held:
     """Fields for which None means that what is stored is kept."""
     many: bool = False
     """Whether it is a dict of fields, rather than the value of one."""
+    members: "Mapping[str, Held] | None" = None
+    """What the attributes of an object hold that was made of the body."""
 
     @property
     def nothing(self) -> bool:
@@ -45,7 +54,12 @@ class Held:
             self.fields | other.fields,
             self.kept | other.kept,
             many=self.many or other.many,
+            members=self.members or other.members,
         )
+
+    def value(self) -> "Held":
+        """Return what a name for one value of a dict holds."""
+        return replace(self, many=False, members=None)
 
 
 NOTHING: Final = Held()
@@ -87,6 +101,9 @@ class Holding:
     held: dict[str, Held]
     fresh: set[str] = field(default_factory=set[str])
     """Names of objects that are made here: writing to them overwrites nothing."""
+    keys: dict[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
+    """Names that stand for the key of a dump in a loop, with the fields that it has."""
+    depth: int = _DEEPEST
 
     def eval(self, node: ast.expr) -> Held:  # noqa: C901, PLR0911 - a table
         """Return what an expression holds of the body."""
@@ -116,6 +133,8 @@ class Holding:
 
     @staticmethod
     def _attribute(owner: Held, attr: str) -> Held:
+        if owner.members is not None:
+            return owner.members.get(attr, NOTHING)
         if owner.body is None:
             return NOTHING
         if attr == "__dict__":
@@ -159,52 +178,88 @@ class Holding:
                 ast.Call(func=ast.Attribute(value=value, attr="items")),
                 ast.Tuple(elts=[ast.Name(id=key), ast.Name(id=name)]),
             ):
-                given = self.eval(value)
-                tests = [ast.unparse(one) for one in generator.ifs]
-                if any(name in text.replace("(", " ").split() for text in tests):
-                    return Held(kept=given.fields | given.kept, many=True)
-                whole = not tests or not any(key in text for text in tests)
-                return given if whole else replace(given, fields=NONE)
+                return _filtered(self.eval(value), generator.ifs, key, name)
             case _:
                 return NOTHING
 
     def _result(self, node: ast.Call) -> Held:
         match node.func:
             case ast.Attribute(value=owner, attr=("model_dump" | "dict")):
-                held = self.eval(owner)
-                return NOTHING if held.body is None else _dumped(node, held.body)
+                return _whole(node, self.eval(owner))
             case ast.Attribute(value=owner, attr=("get" | "pop")) if node.args:
                 return _picked(self.eval(owner), node.args[0])
             case ast.Attribute(value=owner, attr="copy"):
                 return replace(self.eval(owner), body=None)
             case ast.Name(id=("dict" | "vars")) if len(node.args) == 1:
-                held = self.eval(node.args[0])
-                of_body = held.body is not None
-                return _dumped(node, held.body) if of_body and held.body is not None else held
+                return self._as_dict(node)
             case ast.Name(id="jsonable_encoder") if node.args:
-                held = self.eval(node.args[0])
-                return _dumped(node, held.body) if held.body is not None else held
+                return self._as_dict(node)
             case _:
                 return self._passed_on(node)
 
+    def _as_dict(self, node: ast.Call) -> Held:
+        held = self.eval(node.args[0])
+        return held if held.body is None and held.members is None else _whole(node, held)
+
     def _passed_on(self, node: ast.Call) -> Held:
-        """Return what conversions of one value hold: `json.dumps(body.tags)`."""
+        """Return what conversions, models and functions of the project make of a body."""
         ref = names.resolve(node.func, self.function)
-        if len(node.args) == 1 and (ref is None or ref.name in _CONVERSIONS):
-            name = ast.unparse(node.func)
-            if ref is not None or name.startswith("func."):
-                return self.eval(node.args[0])
-        return NOTHING
+        if ref is None:
+            return NOTHING
+        if len(node.args) == 1 and (ref.name in _CONVERSIONS or ref.name.startswith(_FUNC)):
+            return self.eval(node.args[0])
+        if ref.cls is not None and not ref.is_instance:
+            return self._object(node)
+        if isinstance(node.func, ast.Attribute) and node.func.attr in _VALIDATES and node.args:
+            held = self.eval(node.args[0])
+            return _object_of(held) if held.many or held.body is not None else NOTHING
+        return NOTHING if ref.function is None else self._returned(node, ref.function, ref)
+
+    def _object(self, node: ast.Call) -> Held:
+        """Return what an object holds that is made of a body, keyword by keyword."""
+        members: dict[str, Held] = {}
+        for keyword in node.keywords:
+            held = self.eval(keyword.value)
+            if keyword.arg is not None and not held.nothing:
+                members[keyword.arg] = held.value()
+            elif keyword.arg is None and held.many:
+                members |= _object_of(held).members or {}
+        return _made_of(members)
+
+    def _returned(self, node: ast.Call, function: Function, ref: Ref) -> Held:
+        """Return what a function of the project returns of the body that it is given."""
+        if self.depth == 0 or function.is_generator or function is self.function:
+            return NOTHING
+        given = {name: self.eval(one) for name, one in arguments(node, function, ref).items()}
+        if isinstance(node.func, ast.Attribute) and function.is_bound and function.params:
+            given[function.params[0].name] = self.eval(node.func.value)
+        given = {name: held for name, held in given.items() if not held.nothing}
+        if not given or asks_what_was_sent(function):
+            return NOTHING
+        return Holding(function, given, depth=self.depth - 1).result()
+
+    def result(self) -> Held:
+        """Return what the function gives back, read from above."""
+        found = NOTHING
+        events = [*self.function.flow.assigns, *self.function.flow.returns]
+        for event in sorted(events, key=lambda one: one.statement.lineno):
+            match event.node:
+                case ast.Assign(targets=[ast.Name(id=name)], value=value):
+                    self.held[name] = self.eval(value)
+                case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
+                    self.held[name] = self.eval(value)
+                case ast.Return(value=ast.expr() as value):
+                    found = found.joined(self.eval(value))
+                case _:
+                    pass
+        return found
 
     def _asks(self, call: ast.Call) -> bool:
         """`body.is_set("name")` asks what was sent, where that is what the method looks at."""
         ref = names.resolve(call.func, self.function)
         if ref is None or ref.function is None:
             return False
-        return any(
-            isinstance(node, ast.Attribute) and node.attr in {"model_fields_set", "__fields_set__"}
-            for node in ast.walk(ref.function.node)
-        )
+        return asks_what_was_sent(ref.function)
 
     def tested(self, test: ast.expr) -> Guards:
         """Return which fields a condition is about."""
@@ -216,6 +271,10 @@ class Holding:
                     left=ast.Constant(value=str() as name), ops=[ast.In() | ast.NotIn()]
                 ):
                     sent.add(name)
+                case ast.Compare(left=ast.Name(id=key), ops=[ast.In() | ast.NotIn()]) if (
+                    key in self.keys
+                ):
+                    sent |= self.keys[key]
                 case ast.Call(args=[ast.Constant(value=str() as name)]) if self._asks(node):
                     sent.add(name)
                 case ast.Name() | ast.Attribute() | ast.Subscript() | ast.Call():
@@ -235,14 +294,81 @@ _CONVERSIONS: Final = frozenset(
 )
 
 
+_FUNC: Final = "sqlalchemy.func."
+_VALIDATES: Final = frozenset({"model_validate", "parse_obj", "model_construct", "from_orm"})
+"""Class methods that make a model of a dict, or of another object."""
+_SENT: Final = frozenset({"model_fields_set", "__fields_set__"})
+
+
+@remembered
+def asks_what_was_sent(function: Function) -> bool:
+    """Return whether a function looks at which fields a request has named."""
+    return any(
+        isinstance(node, ast.Attribute) and node.attr in _SENT
+        for part in function.node.body
+        for node in ast.walk(part)
+    )
+
+
+def _filtered(given: Held, tests: list[ast.expr], key: str, value: str) -> Held:
+    """Return what is left of a dump where only some of its pairs are taken."""
+    for test in tests:
+        if mentions(test, value):
+            given = Held(kept=given.fields | given.kept, many=True)
+        elif mentions(test, key):
+            given = replace(given, fields=_chosen(given.fields, test, key))
+    return given
+
+
+def _chosen(fields: frozenset[str], test: ast.expr, key: str) -> frozenset[str]:
+    """Return the fields for which a condition on the key holds; none where it asks more."""
+    match test:
+        case ast.Compare(left=ast.Name(id=asked), ops=[op], comparators=[other]) if asked == key:
+            literal = isinstance(other, ast.Constant | ast.Set | ast.List | ast.Tuple)
+            if literal and isinstance(op, ast.NotIn | ast.NotEq):
+                return fields - _strings(other)
+            return fields & _strings(other) if literal else NONE
+        case _:
+            return NONE
+
+
+def _object_of(held: Held) -> Held:
+    """Return what an object holds that is made of a dump, or of the body itself."""
+    fields = held.fields if held.body is None else optional(held.body)
+    members = {name: Held(fields=frozenset({name})) for name in fields}
+    members |= {name: Held(kept=frozenset({name})) for name in held.kept}
+    return _made_of(members)
+
+
+def _made_of(members: Mapping[str, Held]) -> Held:
+    if not members:
+        return NOTHING
+    fields = frozenset[str]().union(*(one.fields for one in members.values()))
+    kept = frozenset[str]().union(*(one.kept for one in members.values()))
+    return Held(fields=fields, kept=kept, members=members)
+
+
+def _whole(call: ast.Call, held: Held) -> Held:
+    """Return what a dump holds: of the body, or of an object that was made of it."""
+    if held.body is not None:
+        return _dumped(call, held.body)
+    if held.members is None:
+        return NOTHING
+    if any(one.arg == "exclude_none" and _may_be(one.value) for one in call.keywords):
+        return Held(kept=held.fields | held.kept, many=True)
+    return Held(fields=held.fields, kept=held.kept, many=True)
+
+
 def _dumped(call: ast.Call, body: Body) -> Held:
     """Return what `body.model_dump(...)` holds."""
     fields = optional(body)
     options = {one.arg: one.value for one in call.keywords}
-    if None in options or _may_be(options.get("exclude_unset")):
+    if None in options:
         return NOTHING
     if _may_be(options.get("exclude_none")) or _may_be(options.get("exclude_defaults")):
         return Held(kept=fields, many=True)
+    if _may_be(options.get("exclude_unset")):
+        return NOTHING
     for name, keeps in (("exclude", False), ("include", True)):
         if name in options:
             named = _strings(options[name])

@@ -5,12 +5,13 @@ from typing import Final
 
 from roadworthy.audit import names
 from roadworthy.audit.module import Assigned, Function
+from roadworthy.audit.source.nodes import words
 
 __all__ = ["is_new"]
 
 _DEEPEST: Final = 2
 """As many functions are looked into: `Meta(title)` may be a function, too."""
-_MAKERS: Final = ("make", "create", "build", "new", "parse")
+_MAKERS: Final = frozenset({"make", "create", "build", "new", "parse"})
 """How functions are named that make what they return; others may load it."""
 
 
@@ -41,7 +42,7 @@ def _makes(func: ast.expr, function: Function, depth: int) -> bool:
 def _is_maker(function: Function, depth: int) -> bool:
     """Return whether a function is named like one that makes things, and does."""
     name = function.name.lstrip("_")
-    if not (name[:1].isupper() or name.startswith(_MAKERS)):
+    if not (name[:1].isupper() or not _MAKERS.isdisjoint(words(name)[:1])):
         return False
     values = [getattr(event.node, "value", None) for event in function.flow.returns]
     return bool(values) and all(_is_made(one, function, depth) for one in values)

@@ -11,14 +11,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
-from roadworthy.audit import libraries, made, names, reach
+from roadworthy.audit import libraries, logs, made, names, reach
 from roadworthy.audit.flow import Call
-from roadworthy.audit.held import NOTHING, Guards, Held, Holding
+from roadworthy.audit.held import NOTHING, Guards, Held, Holding, asks_what_was_sent
 from roadworthy.audit.module import Assigned, Function, bodies
 from roadworthy.audit.reach import Reached
 from roadworthy.audit.ref import Ref
 from roadworthy.audit.routes import Route
 from roadworthy.audit.source.memory import remembered
+from roadworthy.audit.source.nodes import last_name, words
 
 __all__ = ["Trace", "Write", "writes"]
 
@@ -35,8 +36,22 @@ class Write:
     scope: Function
     chain: tuple[Reached, ...]
     """The calls from the route to the function; empty in the route itself."""
-    target: Ref | None
-    """What is written to, where that is known."""
+    target: ast.expr | None
+    """What is written to; `columns.stored` tells what it is."""
+    attribute: str | None = None
+    """The attribute or key that is given one value, where it is written out."""
+
+    @property
+    def origin(self) -> tuple[ast.expr | None, Function]:
+        """Return what is written to, and where: in the caller if it is a parameter."""
+        target, scope = self.target, self.scope
+        for reached in reversed(self.chain):
+            param = scope.param(target.id) if isinstance(target, ast.Name) else None
+            if param is None or param.annotation is not None:
+                break
+            given = reach.arguments(reached.call.node, scope, reached.ref)
+            target, scope = given.get(param.name), reached.scope
+        return target, scope
 
 
 @remembered
@@ -46,20 +61,12 @@ def writes(route: Route) -> tuple[Write, ...]:
 
 
 def _writes(route: Route) -> Iterator[Write]:
-    if _asks_what_was_sent(route.function):
+    if asks_what_was_sent(route.function):
         return
     for body in route.bodies:
         start = {body.name: Held(body=body)}
         trace = Trace(function=route.function, held=start, seen=frozenset({id(route.function)}))
         yield from trace.run()
-
-
-def _asks_what_was_sent(function: Function) -> bool:
-    """Return whether a route looks at `model_fields_set` itself: it tells omitted from null."""
-    return any(
-        isinstance(node, ast.Attribute) and node.attr in {"model_fields_set", "__fields_set__"}
-        for node in ast.walk(function.node)
-    )
 
 
 @dataclass(slots=True, kw_only=True)
@@ -119,11 +126,12 @@ class Trace(Holding):
         match statement.iter, statement.target:
             case (
                 ast.Call(func=ast.Attribute(value=value, attr="items")),
-                ast.Tuple(elts=[_, ast.Name(id=name)]),
+                ast.Tuple(elts=[ast.Name(id=key), ast.Name(id=name)]),
             ):
                 given = self.eval(value)
                 if given.many:
-                    self.held[name] = replace(given, many=False)
+                    self.held[name] = given.value()
+                    self.keys[key] = given.fields | given.kept
             case _, ast.Name(id=name):
                 self.held.pop(name, None)
             case _:
@@ -151,9 +159,9 @@ class Trace(Holding):
                 case ast.Name(id=name):
                     self.held[name] = value
                     self._note_fresh(name, statement.value)
-                case ast.Attribute(value=owner):
+                case ast.Attribute(value=owner, attr=attr):
                     if self._is_stored(owner):
-                        yield from self._write(value, statement, guards, owner)
+                        yield from self._write(value, statement, guards, owner, attr)
                 case ast.Subscript(value=owner):
                     yield from self._put(owner, value, statement, guards)
                 case _:
@@ -192,21 +200,31 @@ class Trace(Holding):
         while isinstance(root, ast.Attribute | ast.Subscript):
             root = root.value
         if not isinstance(root, ast.Name):
-            return isinstance(root, ast.Call)
-        if root.id in self.fresh or self.eval(owner).body is not None or _is_of_request(owner):
+            return isinstance(root, ast.Call) and not _is_of_request(owner, self.function)
+        if (
+            root.id in self.fresh
+            or self.eval(owner).body is not None
+            or self.eval(root).members is not None
+        ):
+            return False
+        if _is_of_request(owner, self.function):
             return False
         if root.id in {"self", "cls"}:
             return _names_a_change(self.function.name) and owner is root
         return True
 
     def _write(
-        self, value: Held, node: ast.AST, guards: Guards, target: ast.expr | None
+        self,
+        value: Held,
+        node: ast.AST,
+        guards: Guards,
+        target: ast.expr | None,
+        attribute: str | None = None,
     ) -> Iterator[Write]:
         fields = value.fields - guards.sent - guards.valued
         kept = (value.kept | (value.fields & guards.valued)) - guards.sent
         if fields or kept:
-            ref = None if target is None else names.resolve(target, self.function)
-            yield Write(fields, kept, node, self.function, self.chain, ref)
+            yield Write(fields, kept, node, self.function, self.chain, target, attribute)
 
     # --- calls ---
 
@@ -241,7 +259,7 @@ class Trace(Holding):
             return False
         ref = names.resolve(call.func, self.function)
         if attr in {"values", "where"}:
-            return "update(" in ast.unparse(owner)
+            return any(last_name(one.func) == "update" for one in _calls_in(owner))
         if ref is not None and ref.function is not None:
             return False  # followed instead
         if attr == "update" and isinstance(owner, ast.Name) and owner.id in self.fresh:
@@ -353,11 +371,36 @@ def _is_element(value: ast.expr | None) -> bool:
             return False
 
 
-def _is_of_request(node: ast.expr) -> bool:
+_TRAVELS: Final = frozenset({"state", "headers", "cookies", "query_params", "raw_headers"})
+"""Attributes of requests and responses that nobody stores."""
+_ARRIVES: Final = (
+    *("fastapi.Request", "fastapi.Response", "fastapi.WebSocket", "starlette.websockets.WebSocket"),
+    *("starlette.requests.HTTPConnection", "fastapi.BackgroundTasks", "logging.Logger"),
+    *("starlette.responses.Response", "starlette.responses.JSONResponse", "contextvars.Context"),
+)
+_UNTYPED: Final = frozenset({"request", "response", "req", "resp", "context", "ctx", "websocket"})
+"""What a parameter of a helper without a type is called that is one of these."""
+
+
+def _is_of_request(node: ast.expr, function: Function) -> bool:
     """Return whether something is the request, the response, or of what travels with them."""
-    text = ast.unparse(node).lower()
-    words = ("request", "response", "headers", "cookies", "session[", "context", "log", "resp.")
-    return text.startswith(words) or ".state" in text
+    part: ast.expr = node
+    while True:
+        if isinstance(part, ast.Attribute) and part.attr in _TRAVELS:
+            return True
+        ref = names.resolve(part, function)
+        if names.is_a(ref, *_ARRIVES) or logs.is_log(part, function):
+            return True
+        if not isinstance(part, ast.Attribute | ast.Subscript):
+            break
+        part = part.value
+    param = function.param(part.id) if isinstance(part, ast.Name) else None
+    untyped = param is not None and param.annotation is None and param.default is None
+    return untyped and param is not None and param.name in _UNTYPED
+
+
+def _calls_in(node: ast.expr) -> Iterator[ast.Call]:
+    return (one for one in ast.walk(node) if isinstance(one, ast.Call))
 
 
 def _is_elsewhere(ref: Ref) -> bool:
@@ -367,9 +410,10 @@ def _is_elsewhere(ref: Ref) -> bool:
 
 
 def _names_a_change(name: str) -> bool:
-    return name.lstrip("_").startswith(
-        ("update", "patch", "set_", "change", "modify", "edit", "apply")
-    )
+    return words(name)[:1] in [[verb] for verb in _CHANGES]
+
+
+_CHANGES: Final = ("update", "patch", "set", "change", "modify", "edit", "apply")
 
 
 def _as_call(node: ast.Call) -> Call:

@@ -1,15 +1,13 @@
 """RW102: a field that can be null in storage cannot be set to null again."""
 
-import ast
 from collections.abc import Iterator
 from typing import Final
 
-from roadworthy.audit import models, names
+from roadworthy.audit import models
+from roadworthy.audit.columns import stored
 from roadworthy.audit.finding import Confidence, Severity, Step
-from roadworthy.audit.module import Assigned, Class
 from roadworthy.audit.omitted import Write, writes
 from roadworthy.audit.place import Place
-from roadworthy.audit.ref import Ref
 from roadworthy.audit.routes import Route
 from roadworthy.audit.rule import Example, Hit, Rule
 
@@ -22,7 +20,7 @@ def _check(route: Route) -> Iterator[Hit]:
     found: dict[str, Write] = {}
     for write in writes(route):
         for name in sorted(write.kept):
-            if _takes_null(route, name) and _is_nullable(write.target, name):
+            if _takes_null(route, name) and _is_nullable(write, name):
                 found.setdefault(name, write)
     if found:
         first = next(iter(found.values()))
@@ -49,30 +47,10 @@ def _takes_null(route: Route, name: str) -> bool:
     )
 
 
-def _is_nullable(target: Ref | None, name: str) -> bool:
-    """Return whether what is stored can be None, as far as its class tells."""
-    if target is None or target.cls is None:
-        return False
-    for base in names.bases(target.cls):
-        if base.cls is not None and name in base.cls.names:
-            return any(_says_nullable(one, base.cls) for one in base.cls.names[name])
-    return False
-
-
-def _says_nullable(binding: object, cls: Class) -> bool:
-    if not isinstance(binding, Assigned):
-        return False
-    call = binding.value if isinstance(binding.value, ast.Call) else None
-    options = {} if call is None else {one.arg: one.value for one in call.keywords}
-    for name in ("nullable", "null"):
-        if isinstance(option := options.get(name), ast.Constant):
-            return bool(option.value)
-    if "primary_key" in options:
-        return False
-    if binding.annotation is not None:
-        return models.takes_none(binding.annotation, cls)
-    ref = None if call is None else names.resolve(call.func, cls)
-    return ref is not None and ref.name in {"sqlalchemy.Column", "sqlalchemy.schema.Column"}
+def _is_nullable(write: Write, name: str) -> bool:
+    """Return whether what is stored can be None, as far as its class or table tells."""
+    target = stored(*write.origin)
+    return target is not None and target.takes_null(write.attribute or name) is True
 
 
 def _place(write: Write) -> Place:
