@@ -38,8 +38,13 @@ class Write:
     """The calls from the route to the function; empty in the route itself."""
     target: ast.expr | None
     """What is written to; `columns.stored` tells what it is."""
-    attribute: str | None = None
-    """The attribute or key that is given one value, where it is written out."""
+
+    @property
+    def attribute(self) -> str | None:
+        """Return the attribute that is given one value, where it is written out."""
+        targets = self.node.targets if isinstance(self.node, ast.Assign) else []
+        found = (one for one in targets if isinstance(one, ast.Attribute))
+        return next((one.attr for one in found if one.value is self.target), None)
 
     @property
     def origin(self) -> tuple[ast.expr | None, Function]:
@@ -159,9 +164,9 @@ class Trace(Holding):
                 case ast.Name(id=name):
                     self.held[name] = value
                     self._note_fresh(name, statement.value)
-                case ast.Attribute(value=owner, attr=attr):
+                case ast.Attribute(value=owner):
                     if self._is_stored(owner):
-                        yield from self._write(value, statement, guards, owner, attr)
+                        yield from self._write(value, statement, guards, owner)
                 case ast.Subscript(value=owner):
                     yield from self._put(owner, value, statement, guards)
                 case _:
@@ -214,17 +219,12 @@ class Trace(Holding):
         return True
 
     def _write(
-        self,
-        value: Held,
-        node: ast.AST,
-        guards: Guards,
-        target: ast.expr | None,
-        attribute: str | None = None,
+        self, value: Held, node: ast.AST, guards: Guards, target: ast.expr | None
     ) -> Iterator[Write]:
         fields = value.fields - guards.sent - guards.valued
         kept = (value.kept | (value.fields & guards.valued)) - guards.sent
         if fields or kept:
-            yield Write(fields, kept, node, self.function, self.chain, target, attribute)
+            yield Write(fields, kept, node, self.function, self.chain, target)
 
     # --- calls ---
 
