@@ -31,6 +31,8 @@ _MAKES: Final = frozenset(
 _SPLITTERS: Final = frozenset({"os.path.splitext", "posixpath.splitext"})
 _LAST: Final = ("/", "\\")
 """What a piece after the last of these has none of."""
+_STEPS: Final = (*_LAST, ".", ":")
+"""What a piece after the last of these may lead out of a folder with."""
 _PARTS: Final = frozenset({"parent", "parents", "parts", "value", "filename"})
 """Attributes of a path, or of what holds one, that may lead out of a folder."""
 
@@ -38,9 +40,16 @@ _PARTS: Final = frozenset({"parent", "parents", "parts", "value", "filename"})
 def kept(node: ast.expr, function: Function) -> list[ast.expr]:  # noqa: C901, PLR0911 - a table
     """Return the expressions whose text an expression has in it."""
     match node:
-        case ast.JoinedStr():
-            return [one.value for one in node.values if isinstance(one, ast.FormattedValue)]
-        case ast.BinOp(op=ast.Add() | ast.Div() | ast.Mod()):
+        case ast.JoinedStr(values=parts):
+            before = [None, *parts]
+            return [
+                part.value
+                for part, last in zip(parts, before, strict=False)
+                if isinstance(part, ast.FormattedValue) and not _holds(last, function)
+            ]
+        case ast.BinOp(left=left, op=ast.Add(), right=right):
+            return [left] if _holds(left, function) else [left, right]
+        case ast.BinOp(op=ast.Div() | ast.Mod()):
             return [node.left, node.right]
         case ast.BoolOp(values=parts) | ast.Tuple(elts=parts) | ast.List(elts=parts):
             return parts
@@ -56,6 +65,35 @@ def kept(node: ast.expr, function: Function) -> list[ast.expr]:  # noqa: C901, P
             return _called(node, function)
         case _:
             return []
+
+
+def _holds(before: ast.expr | None, function: Function) -> bool:
+    """Return whether what stands right before a name keeps it in its folder.
+
+    `x_` before `../../etc` makes `x_../../etc`: no folder is called `x_..`, so that nothing is
+    opened (POSIX, path resolution) unless the code makes the folders of a path first.
+    """
+    match before:
+        case ast.Constant(value=str() as text):
+            return bool(text) and not text.endswith(_STEPS) and not _makes_parents(function)
+        case ast.JoinedStr(values=[*_, last]):
+            return _holds(last, function)
+        case ast.BinOp(op=ast.Add(), right=right):
+            return _holds(right, function)
+        case _:
+            return False
+
+
+def _makes_parents(function: Function) -> bool:
+    """Return whether a function makes the folders of a path: `path.parent.mkdir(...)`."""
+    return any(
+        last_name(one) in {"parent", "dirname"}
+        for call in function.flow.calls
+        if last_name(call.node.func) in {"mkdir", "makedirs"}
+        for part in (call.node.func, *call.node.args)
+        for one in ast.walk(part)
+        if isinstance(one, ast.Attribute | ast.Name)
+    )
 
 
 def _piece(value: ast.expr, key: ast.expr, function: Function) -> list[ast.expr]:
