@@ -24,6 +24,7 @@ import pymongo
 import redis
 import redis.asyncio
 import requests
+import socket
 import stripe
 from fastapi import APIRouter, Depends
 from fastapi.concurrency import run_in_threadpool
@@ -74,6 +75,8 @@ def last_call(codebase):
         ("model.chat.completions.create(model='m')", "server"),
         ("calendar.events().list(calendarId='c').execute()", "server"),
         ("cluster.list_namespaced_pod('shop')", "server"),
+        ("socket.gethostbyname('shop.example')", "server"),
+        ("socket.getaddrinfo(other.name, 80)", "server"),
         ("time.sleep(1)", "time"),
         ("subprocess.run(['ls'])", "process"),
         ("subprocess.Popen(['ls']).wait()", "process"),
@@ -118,6 +121,7 @@ def test_a_call_that_waits_is_known_by_what_it_is_of(last_call, line, kind):
         "redis.asyncio.Redis().get('x')",
         "open('/etc/hostname')",
         "requests_like.get('https://x')",
+        "socket.gethostbyname(socket.gethostname())",
     ],
 )
 def test_a_call_that_does_not_wait_is_left_alone(last_call, line):
@@ -128,6 +132,15 @@ def test_a_call_that_does_not_wait_is_left_alone(last_call, line):
 def test_what_is_awaited_may_fail_and_stops_nothing(last_call, line):
     assert outside(last_call(line))
     assert blocking(last_call(line)) is None
+
+
+def test_a_machine_knows_its_own_address_by_whatever_name_it_has(codebase):
+    source = f"{HEAD}\nasync def f():\n    name = socket.gethostname()\n    FOUND"
+    source = source.replace("FOUND", "return socket.gethostbyname(name)\n")
+
+    _, asked = calls(codebase(source).module("app.py").functions[0])
+
+    assert blocking(asked) is None
 
 
 ROUTES = """

@@ -1,8 +1,10 @@
 """What calls wait for: servers, databases, files, other processes."""
 
+import ast
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
+from roadworthy.audit import aliases, names
 from roadworthy.audit.reach import Reached
 
 __all__ = ["DATABASES", "Effect", "Kind", "blocking", "outside"]
@@ -185,7 +187,23 @@ def blocking(reached: Reached) -> Effect | None:
     ref = reached.ref
     if ref is None or ref.entity is not None or ref.is_instance or reached.call.awaited:
         return None
-    return _of_name(ref.name)
+    return None if _asks_its_own_name(reached, ref.name) else _of_name(ref.name)
+
+
+def _asks_its_own_name(reached: Reached, name: str) -> bool:
+    """Return whether a machine asks for its own address, which stands in its `/etc/hosts`."""
+    if name not in _RESOLVERS or not reached.call.node.args:
+        return False
+    asked, scope = reached.call.node.args[0], reached.scope
+    made = aliases.definition(asked, scope)
+    if made is not None and made[0].value is not None:
+        asked, scope = made[0].value, made[1]
+    called = names.resolve(asked.func, scope) if isinstance(asked, ast.Call) else None
+    return called is not None and called.name in _OWN_NAMES
+
+
+_RESOLVERS: Final = frozenset({"socket.gethostbyname", "socket.getaddrinfo"})
+_OWN_NAMES: Final = frozenset({"socket.gethostname", "socket.getfqdn", "platform.node"})
 
 
 def _of_name(name: str) -> Effect | None:

@@ -11,7 +11,7 @@ from roadworthy.audit.reach import Reached
 from roadworthy.audit.ref import Ref
 from roadworthy.audit.routes import Route
 from roadworthy.audit.rule import Example, Hit, Rule
-from roadworthy.audit.source.nodes import is_none, last_name
+from roadworthy.audit.source.nodes import is_none, last_name, same
 
 __all__ = ["RULE"]
 
@@ -37,7 +37,7 @@ def _check(route: Route) -> Iterator[Hit]:
 def _made_in(function: Function, confidence: Confidence) -> Iterator[Hit]:
     for one in reach.calls(function):
         made = _made(one)
-        if made is not None and not _is_kept(one):
+        if made is not None and not _is_kept(one) and not _is_for_one_database(one):
             place = function.place(one.call.node)
             yield Hit(place=place, message=_message(made.name), confidence=confidence)
 
@@ -101,13 +101,32 @@ def _is_kept(one: Reached) -> bool:
     )
 
 
+def _is_for_one_database(one: Reached) -> bool:
+    """Return whether an engine is for a database of its own, and closed: one of many files."""
+    node, scope = one.call.node, one.scope
+    statement = one.call.statement
+    targets = statement.targets if isinstance(statement, ast.Assign) else []
+    if one.name not in _MAKES_ENGINE or len(targets) != 1 or not node.args:
+        return False
+    parts = [part.id for part in ast.walk(node.args[0]) if isinstance(part, ast.Name)]
+    varies = any(scope.param(name) is not None or name in scope.names for name in parts)
+    return varies and any(
+        isinstance(call.node.func, ast.Attribute)
+        and call.node.func.attr == "dispose"
+        and same(call.node.func.value, targets[0])
+        for call in scope.flow.calls
+    )
+
+
 def _engines(route: Route) -> Iterator[Hit]:
     """Return calls in the route that lead to a new engine of a database."""
     codebase = route.function.module.codebase
     if not codebase.mentioning(b"engine(", _INSIDE):
         return
     for one in reach.reach(route.function, hops=_HOPS):
-        if one.name not in _MAKES_ENGINE or not one.chain or _is_kept(one):
+        if one.name not in _MAKES_ENGINE or not one.chain:
+            continue
+        if _is_kept(one) or _is_for_one_database(one):
             continue
         if not any(_is_once(step) for step in one.chain):
             made = _MAKES_ENGINE[one.name]
