@@ -1,23 +1,29 @@
-"""Functions that run apart from requests: no client gets what they raise."""
+"""Functions that run apart from requests, or never: no client gets what they raise."""
 
 import ast
+import re
 from collections.abc import Iterator
 from typing import Final
 
 from roadworthy.audit import names
 from roadworthy.audit.flow import Call
-from roadworthy.audit.module import Function
+from roadworthy.audit.module import Function, Module
 from roadworthy.audit.routes import route_of
 from roadworthy.audit.source.nodes import same
 
-__all__ = ["runs_apart"]
+__all__ = ["is_unused", "runs_apart"]
 
 _STARTERS: Final = frozenset({"create_task", "ensure_future", "add_task", "run_in_executor"})
 
 
 def runs_apart(function: Function) -> bool:
-    """Return whether its own file starts a function as a task, and never calls it."""
+    """Return whether a function is started as a task, and never called, by its own file.
+
+    A function that nobody calls runs in no request either.
+    """
     module = function.module
+    if is_unused(function):
+        return True
     if not any(name.encode() in module.source for name in _STARTERS):
         return False
     if route_of(function) is not None:
@@ -31,6 +37,21 @@ def runs_apart(function: Function) -> bool:
         if any(_is(func, function, scope) for func in others):
             return False
     return started
+
+
+def is_unused(function: Function) -> bool:
+    """Return whether no code of the service, its tests aside, names a function of a module.
+
+    Decorators may hand a function on, and frameworks call methods: those are never said to be
+    unused.
+    """
+    module = function.module
+    if not isinstance(function.outer, Module) or function.node.decorator_list:
+        return False
+    name = function.name.encode()
+    pattern = rb"\b" + re.escape(name) + rb"\b"
+    elsewhere = module.codebase.mentioning(name, pattern)
+    return elsewhere in ([], [module.path]) and len(re.findall(pattern, module.source)) == 1
 
 
 def _is_left(call: Call, scope: Function) -> bool:

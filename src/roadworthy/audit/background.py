@@ -15,7 +15,7 @@ from roadworthy.audit.source import exceptions
 from roadworthy.audit.source.nodes import last_name, written
 from roadworthy.audit.values import dotted
 
-__all__ = ["Task", "first_unhandled", "keeps_errors", "tasks"]
+__all__ = ["Task", "first_unhandled", "handles_all", "keeps_errors", "tasks"]
 
 _ADDS: Final = frozenset(
     {"fastapi.BackgroundTasks.add_task", "starlette.background.BackgroundTask"}
@@ -62,9 +62,14 @@ def tasks(function: Function) -> Iterator[Task]:
             yield Task(reached, node.args[0], ref, (*node.args[1:], *named))
 
 
+def handles_all(function: Function) -> bool:
+    """Return whether a function, or a decorator of it, takes any error and keeps it."""
+    return _has_broad_handler(function) or _is_wrapped(function)
+
+
 def first_unhandled(function: Function) -> Reached | None:
     """Return a call of a task that may fail with nothing to handle that."""
-    if _has_broad_handler(function) or _is_wrapped(function):
+    if handles_all(function):
         return None
     for reached in reach(function):
         if _may_fail(reached) and not _is_handled(reached):

@@ -5,42 +5,47 @@ from collections.abc import Iterator
 from typing import Final
 
 from roadworthy.audit import names
+from roadworthy.audit.apart import is_unused
+from roadworthy.audit.background import handles_all
 from roadworthy.audit.finding import Severity
 from roadworthy.audit.flow import Call
 from roadworthy.audit.module import Function, Module
 from roadworthy.audit.rule import Example, Hit, Rule
+from roadworthy.audit.started import is_dropped, is_start
 
 __all__ = ["RULE"]
-
-_STARTS: Final = frozenset(
-    {
-        *("asyncio.create_task", "asyncio.ensure_future"),
-        *("asyncio.AbstractEventLoop.create_task", "asyncio.AbstractEventLoop.ensure_future"),
-    }
-)
-
 
 def _check(module: Module) -> Iterator[Hit]:
     if b"create_task" not in module.source and b"ensure_future" not in module.source:
         return
     scopes: list[Module | Function] = [module, *module.functions]
     for scope in scopes:
-        if isinstance(scope, Function) and scope.name == "__del__":
-            continue  # nobody is left to hold it
+        if isinstance(scope, Function) and (scope.name == "__del__" or is_unused(scope)):
+            continue  # nobody is left to hold it, or nothing is started
         for call in scope.flow.calls:
-            if _is_left(call, scope) and _starts(call, scope):
-                yield Hit(place=module.place(call.node, scope), message=_MESSAGE)
+            if _is_left(call, scope) and is_start(call, scope):
+                yield Hit(place=module.place(call.node, scope), message=_message(call, scope))
 
 
-_MESSAGE: Final = (
-    "Nothing holds this task: Python may drop it before it has run to its end, and nobody sees "
-    "its error."
-)
+def _message(call: Call, scope: Module | Function) -> str:
+    if _tells(call, scope):
+        return f"{_DROPPED}."
+    return f"{_DROPPED}, and nobody sees its error."
+
+
+_DROPPED: Final = "Nothing holds this task: Python may drop it before it has run to its end"
+
+
+def _tells(call: Call, scope: Module | Function) -> bool:
+    """Return whether what is started catches whatever it calls may raise."""
+    started = call.node.args[0] if call.node.args else None
+    found = names.resolve(started.func, scope) if isinstance(started, ast.Call) else None
+    return found is not None and found.function is not None and handles_all(found.function)
 
 
 def _is_left(call: Call, scope: Module | Function) -> bool:
     """Return whether nobody holds a task of a server; a program that ends has another loop."""
-    return _is_dropped(call) and not any(
+    return is_dropped(call) and not any(
         isinstance(block.node, ast.ExceptHandler) and _answers_no_loop(block.node, scope)
         for block in call.blocks("handler")
     )
@@ -50,22 +55,6 @@ def _answers_no_loop(handler: ast.ExceptHandler, scope: Module | Function) -> bo
     """`except RuntimeError:` around `asyncio.run(...)`: mostly, a loop was running already."""
     found = names.resolve(handler.type, scope)
     return found is not None and found.name == "builtins.RuntimeError"
-
-
-def _is_dropped(call: Call) -> bool:
-    if call.dropped and not call.awaited:
-        return True
-    statement = call.statement
-    return (
-        isinstance(statement, ast.Assign)
-        and statement.value is call.node
-        and all(isinstance(one, ast.Name) and one.id == "_" for one in statement.targets)
-    )
-
-
-def _starts(call: Call, scope: Module | Function) -> bool:
-    found = names.resolve(call.node.func, scope)
-    return found is not None and found.name in _STARTS
 
 
 _IN_A_ROUTE = Example("""
