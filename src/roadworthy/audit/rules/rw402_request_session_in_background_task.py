@@ -12,9 +12,11 @@ from roadworthy.audit.module import Assigned, Function
 from roadworthy.audit.pins import Pin, pin_of, service_root
 from roadworthy.audit.reach import callee, reach
 from roadworthy.audit.ref import Ref
+from roadworthy.audit.routes import route_of
 from roadworthy.audit.rule import Example, Hit, Rule
 from roadworthy.audit.source.memory import remembered
 from roadworthy.audit.source.nodes import last_name, root, written
+from roadworthy.audit.started import left_behind
 from roadworthy.audit.values import dotted
 
 __all__ = ["RULE"]
@@ -41,6 +43,37 @@ def _check(function: Function) -> Iterator[Hit]:
             message=_message(task, found, closed, names.resolve(found, function)),
             confidence=Confidence.HIGH,
         )
+    yield from _beside(function)
+
+
+def _beside(function: Function) -> Iterator[Hit]:
+    """Return tasks of asyncio that get the session of the request that starts them."""
+    if not any(one in function.module.source for one in _STARTED) or route_of(function) is None:
+        return
+    for call in left_behind(function):
+        given = (*call.args, *(keyword.value for keyword in call.keywords))
+        parts = (part for one in given for part in _parts(one))
+        found = next((one for one in parts if _is_of_request(one, function)), None)
+        if found is not None:
+            text = f"{written(call.func)}()"[:60]
+            yield Hit(
+                place=function.place(call),
+                message=(
+                    f"{text} gets the request's session by {written(found)} and runs beside the "
+                    "request, which closes the session under it; and two tasks at a time may "
+                    "not use one session."
+                ),
+            )
+
+
+_STARTED: Final = (b"create_task", b"ensure_future")
+
+
+def _is_of_request(node: ast.expr, function: Function) -> bool:
+    """Return whether an expression is a session from `Depends`, or was made with one."""
+    if not _is_session(node, function):
+        return False
+    return _need(node, function) is not None or _made_with_session(node, function)
 
 
 def _held(task: Task) -> Iterator[ast.expr]:
@@ -50,10 +83,23 @@ def _held(task: Task) -> Iterator[ast.expr]:
     match task.target:
         case ast.Attribute(value=owner) if dotted(owner) != "self" and _uses_session(task):
             yield owner
+        case ast.Name() if task.function is not None and task.function.outer is task.reached.scope:
+            yield from _closed_over(task.function, task.reached.scope)
         case ast.Call() | ast.Lambda():  # `partial(work, session)`, `lambda: work(session)`
             yield from _parts(task.target)
         case _:
             pass
+
+
+def _closed_over(inner: Function, function: Function) -> Iterator[ast.expr]:
+    """Return the names of a function that a function inside it uses."""
+    for part in inner.node.body:
+        for node in ast.walk(part):
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+                own = node.id in inner.names or inner.param(node.id) is not None
+                outer = node.id in function.names or function.param(node.id) is not None
+                if outer and not own:
+                    yield node
 
 
 def _parts(node: ast.expr) -> Iterator[ast.expr]:
@@ -236,7 +282,41 @@ async def product(number: int, tasks: BackgroundTasks, products=Depends(get_prod
     "The session is hidden in what the task is a method of, or gets.",
 )
 
+_BESIDE = Example(
+    """
+import asyncio
+from fastapi import BackgroundTasks, Depends, FastAPI
+from sqlalchemy.ext.asyncio import AsyncSession
+from shop.mails import send
+from shop.sessions import get_session
+
+app = FastAPI()
+running: set[asyncio.Task] = set()
+
+async def count(session: AsyncSession, number: int) -> None:
+    await session.execute("update products set seen = seen + 1")
+    await session.commit()
+
+@app.get("/products/{number}")
+async def product(number: int, session: AsyncSession = Depends(get_session)):
+    task = asyncio.create_task(count(session, number))  # found
+    running.add(task)
+    task.add_done_callback(running.discard)
+    return {"number": number}
+
+@app.post("/orders")
+async def order(tasks: BackgroundTasks, session: AsyncSession = Depends(get_session)):
+    async def confirm():
+        await send(await session.scalar("select address from shop"))
+
+    tasks.add_task(confirm)  # found
+    return {}
+""",
+    "A task of asyncio gets it, or a function that is written inside the route.",
+)
+
 _ITS_OWN = Example("""
+import asyncio
 from fastapi import BackgroundTasks, Depends, FastAPI
 from sqlalchemy import create_engine
 from sqlalchemy.orm import Session, sessionmaker
@@ -257,8 +337,24 @@ def count(number: int) -> None:
 
 @app.get("/products/{number}")
 def product(number: int, tasks: BackgroundTasks, session: Session = Depends(get_session)):
+    def remind():
+        try:
+            with sessions.begin() as session:
+                session.execute("update products set reminded = true")
+        except Exception:
+            pass
+
     tasks.add_task(count, number)
+    tasks.add_task(remind)
     return {"number": session.info}
+
+async def find(session: Session, number: int) -> str:
+    return session.get_one(str, number)
+
+@app.get("/names/{number}")
+async def name(number: int, session: Session = Depends(get_session)):
+    task = asyncio.create_task(find(session, number))
+    return await task
 """)
 
 RULE: Final = Rule(
@@ -274,7 +370,7 @@ transaction which nobody commits or returns to the pool; or it is kept open for 
 (otherwise), so that a slow task keeps a connection from all other requests.""",
     mend="Give the task what it needs as values, and let it open a session of its own.",
     ours="Jobs of `roadworthy.jobs` get a transaction of their own.",
-    bad=(_PASSED, _IN_AN_OBJECT),
+    bad=(_PASSED, _IN_AN_OBJECT, _BESIDE),
     good=(_ITS_OWN,),
 )
 """The rule."""

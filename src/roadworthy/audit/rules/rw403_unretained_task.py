@@ -15,6 +15,7 @@ from roadworthy.audit.started import is_dropped, is_start
 
 __all__ = ["RULE"]
 
+
 def _check(module: Module) -> Iterator[Hit]:
     if b"create_task" not in module.source and b"ensure_future" not in module.source:
         return
