@@ -216,7 +216,7 @@ def _record_calls() -> None:
             if message["type"] == "http.response.start":
                 told["status"] = message["status"]
                 told["type"] = dict(message.get("headers", ())).get(b"content-type", b"").decode()
-            told["body"] += message.get("body", b"").decode(errors="replace")
+            told["body"] += bytes(message.get("body", b"")).decode(errors="replace")
             await send(message)
 
         try:

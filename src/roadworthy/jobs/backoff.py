@@ -5,8 +5,8 @@ import random
 from dataclasses import dataclass
 from datetime import timedelta
 
+from roadworthy._internal.durations import duration
 from roadworthy.jobs.calendar import seconds
-from roadworthy.jobs.durations import duration
 
 __all__ = ["Backoff"]
 

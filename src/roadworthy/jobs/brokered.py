@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
+from roadworthy._internal.durations import duration
 from roadworthy.jobs.doorbells import Broker, Doorbell
-from roadworthy.jobs.durations import check_times, duration
+from roadworthy.jobs.durations import check_times
 from roadworthy.jobs.hearing import Hearing
 from roadworthy.jobs.hosted import Hosts, NotOpen, Parts
 from roadworthy.jobs.loop import Limits

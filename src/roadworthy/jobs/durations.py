@@ -3,33 +3,12 @@
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-__all__ = ["check_times", "duration", "moment"]
+from roadworthy._internal.durations import duration
+
+__all__ = ["check_times", "moment"]
 
 _SHORTEST_LEASE: Final = timedelta(seconds=1)
 """Heartbeats have to come in time."""
-
-
-def duration(
-    value: object,
-    name: str,
-    *,
-    example: str,
-    least: timedelta | None = None,
-    above: timedelta | None = None,
-) -> timedelta:
-    """Return a duration as it was given.
-
-    Raises:
-        TypeError: It is a number or something else; the text names the argument.
-        ValueError: It is below `least`, or not above `above`.
-    """
-    if not isinstance(value, timedelta):
-        raise TypeError(f"{name} is {value!r}, and has to be a time: {name}={example}.")
-    if least is not None and value < least:
-        raise ValueError(f"{name} is {value}, and has to be {least} or more: {name}={example}.")
-    if above is not None and value <= above:
-        raise ValueError(f"{name} is {value}, and has to be more than {above}: {name}={example}.")
-    return value
 
 
 def check_times(*, lease: object, poll: object, grace: object) -> None:

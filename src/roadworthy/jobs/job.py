@@ -8,7 +8,7 @@ from typing import ParamSpec, Protocol, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from roadworthy.jobs.durations import duration
+from roadworthy._internal.durations import duration
 
 __all__ = ["GiveUp", "Host", "Job", "TryAgain", "storable_progress"]
 

@@ -12,8 +12,8 @@ from typing import Self, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from roadworthy._internal.durations import duration
 from roadworthy.jobs import notices, signals, tell
-from roadworthy.jobs.durations import duration
 from roadworthy.jobs.embedded import Embedded
 from roadworthy.jobs.engine import Engine
 from roadworthy.jobs.insert import Call

@@ -21,12 +21,12 @@ from typing import Any, Final, Literal, TypeAlias
 from opentelemetry.trace import Span
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from roadworthy._internal.durations import duration
 from roadworthy._internal.running_job import job_id
 from roadworthy.jobs import observe, tell
 from roadworthy.jobs._arguments import signature_of
 from roadworthy.jobs.attempt import Attempt, InProcess, Reason, given_to, job_of
 from roadworthy.jobs.backoff import Backoff
-from roadworthy.jobs.durations import duration
 from roadworthy.jobs.failures import Described, describe, passes, run_last
 from roadworthy.jobs.held import Held
 from roadworthy.jobs.job import GiveUp, TryAgain

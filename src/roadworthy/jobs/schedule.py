@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, Literal, Protocol
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from roadworthy._internal.durations import duration
 from roadworthy.jobs.calendar import LAST, later
-from roadworthy.jobs.durations import duration
 
 __all__ = ["Cron", "Every", "Schedule", "is_schedule"]
 

@@ -27,11 +27,12 @@ from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_scoped_session
 from sqlalchemy.orm import Session, scoped_session
 
+from roadworthy._internal.durations import duration
 from roadworthy.jobs import calendar, clock, insert
 from roadworthy.jobs._arguments import Signature, signature_of
 from roadworthy.jobs.backoff import Backoff
 from roadworthy.jobs.callables import is_async, unrun
-from roadworthy.jobs.durations import duration, moment
+from roadworthy.jobs.durations import moment
 from roadworthy.jobs.insert import Call, Enqueued, Options, Unique
 from roadworthy.jobs.job import Job
 from roadworthy.jobs.limits import Limit

@@ -127,6 +127,9 @@ class Outermost:
 
     async def _serve_websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a refusal be one of the contract, with an id of its own."""
+        # A handshake that is closed is a 403 of the server's, which says nothing. A test
+        # looks for the code of the close, which no client of a server ever sees.
+        untold = _REFUSAL[:-1] in (scope.get("extensions") or {}) and not _is_test_client(scope)
 
         async def send_refusal(message: Message) -> None:
             await send({**message, "type": _WEBSOCKET + message["type"]})
@@ -145,9 +148,6 @@ class Outermost:
         identity = request_ids.accept(scope["headers"])
         exchange = _Exchange(self, scope, receive, send_refusal, identity)
         exchange.open(scope)
-        # A handshake that is closed is a 403 of the server's, which says nothing. A test
-        # looks for the code of the close, which no client of a server ever sees.
-        untold = _REFUSAL[:-1] in (scope.get("extensions") or {}) and not _is_test_client(scope)
         token = request_ids.current.set(identity)
         try:
             await self.app(scope, receive, send_any)
