@@ -28,7 +28,7 @@ about comments that ignore others. `roadworthy explain RW201` says the same at a
 _REASONS = """`FILE_REJECTED` (422) carries one of these in `details`; checks of your own may
 have others, and `empty` is a file without bytes. 415 carries `not_taken`, `contradicts`,
 `content_encoding` or `content_transfer_encoding`. `Upload(messages={"encrypted": "..."})` has
-texts of your own for the reasons of files."""
+texts of your own, and `by_language` has them in several languages."""
 MODULES = (
     "lifespan",
     "problems",

@@ -19,6 +19,7 @@ from support.server import Server, uvicorn_command
 
 if TYPE_CHECKING:
     from support.chromium import Chromium
+    from support.firefox import Firefox
 
 NEEDS = "needs {}: "
 
@@ -143,6 +144,15 @@ def chromium() -> Iterator["Chromium"]:
         browser = Chromium()
     yield browser
     browser.stop()
+
+
+@pytest.fixture(scope="session")
+def firefox() -> "Firefox":
+    """Let a real browser visit a page: `with firefox.visiting(url, profile=tmp_path / "new")`."""
+    from support.firefox import Firefox
+
+    with skipped_without("Firefox"):
+        return Firefox()
 
 
 @pytest.fixture

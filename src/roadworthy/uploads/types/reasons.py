@@ -71,8 +71,8 @@ ADVICE: Final = {
     UNSUPPORTED: "Save it in the usual form of its format.",
     ENCRYPTED: "Save it without a password.",
     ACTIVE_CONTENT: (
-        "Save it without scripts, macros, attachments and links to other files: PDF as PDF/A, "
-        "documents as .docx, .xlsx or .pptx, drawings as plain SVG."
+        "Save it without scripts, macros, attachments, and links to other machines or programs: "
+        "PDF as PDF/A, documents as .docx, .xlsx or .pptx, drawings as plain SVG."
     ),
     HIDDEN_FORMAT: "Open it and save it anew, as one format.",
     OTHER_TYPE: "Save it as one of the types that are taken here.",
