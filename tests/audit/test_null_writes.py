@@ -87,6 +87,9 @@ REFUSING = {
     "validator": BODY
     + "    @field_validator('title', 'size')\n    @classmethod\n    def no(cls, v):\n"
     + "        if v is None: raise ValueError\n        return v\n",
+    "another-library": BODY
+    + "    @NotBlank(field_name='title')\n    @Size('size', max_length=5)\n    def checked(self):\n"
+    + "        return self.title\n",
     "star": BODY + "    @field_validator('*')\n    def no(cls, v):\n        return v\n",
     "model": BODY + "    @model_validator(mode='after')\n    def no(self):\n        return self\n",
     "annotated": BODY.replace(
@@ -115,6 +118,16 @@ def test_what_is_checked_left_out_nullable_or_unknown_is_quiet(project, case):
 @pytest.mark.parametrize("case", REFUSING)
 def test_a_model_that_refuses_null_is_quiet(project, case):
     assert found(project, SPOILED["get"], REFUSING[case]) == []
+
+
+def test_a_decorator_of_another_field_refuses_nothing(project):
+    body = (
+        BODY + "    @field_serializer('title', 'size')\n    def told(self, v):\n        return v\n"
+    )
+    noted = BODY + "    @NotBlank(field_name='note')\n    def checked(self):\n        return 1\n"
+
+    assert found(project, SPOILED["get"], body) == ["RW103"]
+    assert found(project, SPOILED["get"], noted) == ["RW103"]
 
 
 def test_a_put_that_requires_all_and_a_post_are_no_partial_updates(project):

@@ -4,8 +4,10 @@ import textwrap
 
 import pytest
 
+from roadworthy.audit.engine import audit
 from roadworthy.audit.omitted import writes
 from roadworthy.audit.routes import routes_in
+from roadworthy.audit.rules import RULES
 
 TOP = """
 from typing import Optional
@@ -133,3 +135,54 @@ def test_a_dump_loses_what_is_taken_out_of_it(written):
     code = "data = body.model_dump()\ndata.pop('price')\ndel data['id']\nitem.update(**data)"
 
     assert written(code) == ({"name"}, set())
+
+
+SAID = """
+from fastapi import APIRouter
+from pydantic import BaseModel
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+
+router = APIRouter()
+
+class Base(DeclarativeBase): ...
+
+class Item(Base):
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    price: Mapped[int] = mapped_column(nullable=False)
+    note: Mapped[str | None]
+
+class Patch(BaseModel):
+    name: str | None = None
+    price: int | None = None
+    note: str | None = None
+
+@router.patch("/items/{item_id}")
+def patch_item(item_id: int, body: Patch, session: Session):
+    item = session.get(Item, item_id)
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("item.price = body.price", "`price` has null written where what is stored takes none"),
+        (
+            "item.price = body.price; item.name = body.name",
+            "`name`, `price` has null written where what is stored takes none",
+        ),
+        ("item.note = body.note", "`note` has null written over what is stored"),
+        (
+            "item.note = body.note; item.price = body.price",
+            "`note` has null written over what is stored",
+        ),
+        ("other(item).price = body.price", "`price` has null written over what is stored"),
+    ],
+)
+def test_what_becomes_of_a_null_depends_on_the_column(write, code, said):
+    folder = write(f"{SAID}    {code}\n    session.commit()\n")
+    rules = [rule for rule in RULES if rule.code == "RW101"]
+
+    (found,) = audit([folder], root=folder, rules=rules, processes=1).findings
+
+    assert said in found.message

@@ -20,7 +20,7 @@ from roadworthy.audit.source.nodes import is_none, last_name
 
 __all__ = ["NullWrite", "null_writes"]
 
-_VALIDATORS: Final = frozenset({"field_validator", "validator"})
+_SERIALIZERS: Final = frozenset({"field_serializer", "computed_field", "deprecated"})
 _OF_MODELS: Final = frozenset({"model_validator", "root_validator"})
 _IN_TYPES: Final = frozenset(
     {"BeforeValidator", "AfterValidator", "WrapValidator", "PlainValidator"}
@@ -81,9 +81,11 @@ def _checks_all(cls: Class) -> bool:
 
 
 def _checked(cls: Class) -> Iterator[str]:
+    """Return the fields that decorators of methods name: other libraries have validators, too."""
     for name, call in _decorators(cls):
-        if name in _VALIDATORS:
-            yield from (str(one.value) for one in call.args if isinstance(one, ast.Constant))
+        given = (*call.args, *(keyword.value for keyword in call.keywords))
+        if name not in _SERIALIZERS:
+            yield from (str(one.value) for one in given if isinstance(one, ast.Constant))
 
 
 def _checks_itself(field: models.Field) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from roadworthy.audit import models
+from roadworthy.audit.columns import stored
 from roadworthy.audit.finding import Confidence, Severity, Step
 from roadworthy.audit.omitted import Write, writes
 from roadworthy.audit.place import Place
@@ -26,10 +27,9 @@ def _check(route: Route) -> Iterator[Hit]:
         return
     confidence = _confidence(route, found)
     for place, one in _places(bad).items():
-        fields = frozenset[str]().union(*(each.fields for each in one))
         yield Hit(
             place=place,
-            message=_message(route, sorted(fields)),
+            message=_message(route, one),
             confidence=confidence,
             flow=_flow(route, one[0]),
             fixable=not one[0].chain and "model_dump(" in place.code,
@@ -65,15 +65,27 @@ def _places(found: list[Write]) -> dict[Place, list[Write]]:
     return gathered
 
 
-def _message(route: Route, fields: list[str]) -> str:
+def _message(route: Route, found: list[Write]) -> str:
     defaults = {
         name: field for body in route.bodies for name, field in models.fields(body.model).items()
     }
-    nulls = [name for name in fields if name in defaults and defaults[name].default_is_none]
-    more = " …" if len(fields) > _SHOWN else ""
-    named = ", ".join(f"`{name}`" for name in fields[:_SHOWN]) + more
-    what = "null" if len(nulls) == len(fields) else "the default"
-    return f"{route.title}: who does not send {named} has {what} written over what is stored."
+    fields = frozenset[str]().union(*(each.fields for each in found))
+    nulls = {name for name in fields if name in defaults and defaults[name].default_is_none}
+    refused = {name for name in nulls if any(_refuses(one, name) for one in found)}
+    shown = sorted(fields - refused or fields)
+    more = " …" if len(shown) > _SHOWN else ""
+    named = ", ".join(f"`{name}`" for name in shown[:_SHOWN]) + more
+    who = f"{route.title}: who does not send {named}"
+    if fields == refused:
+        return f"{who} has null written where what is stored takes none: that is an error 500."
+    what = "null" if nulls.issuperset(shown) else "the default"
+    return f"{who} has {what} written over what is stored."
+
+
+def _refuses(write: Write, name: str) -> bool:
+    """Return whether the column of a field takes no null: the database refuses the write."""
+    row = stored(*write.origin) if name in write.fields else None
+    return row is not None and row.takes_null(write.attribute or name) is False
 
 
 def _flow(route: Route, write: Write) -> tuple[Step, ...]:
