@@ -1,4 +1,4 @@
-"""Which engines of databases a request makes anew, and which it needs for a database of its own."""
+"""Which engines and clients a request makes anew, and which are there for it alone."""
 
 import pytest
 
@@ -56,3 +56,39 @@ def test_an_engine_for_one_of_many_databases_is_closed_when_that_is_done(lines, 
 )
 def test_an_engine_that_is_kept_by_nobody_or_of_one_database_is_found(lines, url, closes):
     assert lines(url, closes) == [20]
+
+
+CLIENT = """
+import httpx
+from fastapi import FastAPI, Request
+from shop import Safe
+
+app = FastAPI()
+inside = httpx.ASGITransport(app=app)
+
+@app.post("/tools")
+async def call_tool(request: Request):
+    mine = httpx.ASGITransport(app=request.app)
+    async with httpx.AsyncClient({options}base_url="https://x") as client:
+        return (await client.get("/tools")).json()
+"""
+
+
+@pytest.mark.parametrize(
+    ("options", "some"),
+    [
+        ("transport=httpx.ASGITransport(app=app), ", False),
+        ("transport=inside, ", False),
+        ("transport=mine, ", False),
+        ("app=app, ", False),
+        ("", True),
+        ("transport=Safe(), ", True),
+        ("transport=httpx.AsyncHTTPTransport(retries=3), ", True),
+    ],
+)
+def test_a_client_of_an_application_in_this_process_opens_no_connection(write, options, some):
+    folder = write(CLIENT.format(options=options))
+
+    found = audit([folder], root=folder, rules=RULE, processes=1).findings
+
+    assert bool(found) is some

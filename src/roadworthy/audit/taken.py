@@ -7,12 +7,15 @@ from roadworthy.audit import reach
 from roadworthy.audit.flow import Event
 from roadworthy.audit.module import Function
 from roadworthy.audit.reach import Reached
+from roadworthy.audit.ruled_out import is_ruled_out
 
 __all__ = ["is_taken", "never_holds"]
 
 
 def is_taken(reached: Reached) -> bool:
-    """Return whether a call may be made, as far as the call before it tells."""
+    """Return whether a call may be made, as far as the call before it and the types tell."""
+    if is_ruled_out(reached.call, reached.scope):
+        return False
     if not reached.chain or reached.call.block is None:
         return True
     return _may_be(reached.call, _given(reached.chain, reached.scope))

@@ -54,11 +54,28 @@ def _made(one: Reached) -> Ref | None:
         return None
     if made.name.startswith("redis.") and _has_pool(one.call.node):
         return None
+    if _stays_inside(one):
+        return None
     return made if made.is_instance and made.name in resources.CLIENTS else None
 
 
 def _has_pool(call: ast.Call) -> bool:
     return any(keyword.arg == "connection_pool" for keyword in call.keywords)
+
+
+def _stays_inside(one: Reached) -> bool:
+    """Return whether a client calls an application of this process, with no connection at all."""
+    given = (word.value for word in one.call.node.keywords if word.arg in {"transport", "app"})
+    found = (names.resolve(value, one.scope) for value in given)
+    return any(ref is not None and ref.name in _INSIDE_PROCESS for ref in found)
+
+
+_INSIDE_PROCESS: Final = frozenset(
+    {
+        *("httpx.ASGITransport", "httpx.WSGITransport", "httpx.MockTransport"),
+        *("fastapi.FastAPI", "starlette.applications.Starlette"),
+    }
+)
 
 
 def _factories(function: Function) -> Iterator[Hit]:
