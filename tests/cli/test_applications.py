@@ -37,6 +37,9 @@ number = 3
 def parts():
     return db, jobs
 
+def two():
+    return db, jobs, Jobs(db, tasks=[], run=False)
+
 def broken():
     raise LookupError("no settings")
 """
@@ -135,6 +138,7 @@ def fetched(port: int, path: str) -> str | None:
         (("shop:jobs", "orders.confirm", '{"order_id": 1}', "--queue", "a b"), "queue has"),
         (("shop:nothing", "orders.confirm"), "Type module:name"),
         (("shop:number", "orders.confirm"), "is no Jobs"),
+        (("shop:two", "orders.confirm"), "one worker for each"),
         (("shop:broken", "orders.confirm"), "LookupError: no settings"),
         (("nowhere:jobs", "orders.confirm"), "no module nowhere"),
         (("shop", "orders.confirm"), "Type module:name"),

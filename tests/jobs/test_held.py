@@ -39,6 +39,16 @@ async def commit_by_a_block(tx):
         await add(tx)
 
 
+async def close(tx):
+    await add(tx)
+    await tx.close()
+
+
+async def close_by_a_block(tx):
+    async with tx:
+        await add(tx)
+
+
 async def commit_before_anything(tx):
     await tx.commit()
     await add(tx)
@@ -48,6 +58,7 @@ COMMITS = {
     one.__name__: one
     for one in (
         *(commit, commit_below, commit_in_sync_code, commit_by_a_block, commit_before_anything),
+        *(close, close_by_a_block),
     )
 }
 
@@ -68,12 +79,24 @@ async def roll_back_first(tx):
     await add(tx)
 
 
+async def roll_back_last(tx):
+    async with tx.begin_nested():
+        await add(tx)
+    await tx.rollback()
+    await tx.execute(sa.select(MINE))
+    await tx.rollback()
+    await add(tx)
+
+
 async def flush(tx):
     await add(tx)
     await tx.flush()
 
 
-FREE = {one.__name__: one for one in (savepoint, savepoint_below, roll_back_first, flush)}
+FREE = {
+    one.__name__: one
+    for one in (savepoint, savepoint_below, roll_back_first, roll_back_last, flush)
+}
 
 
 @task(name="held.runs", attempts=2, backoff=AT_ONCE)
@@ -138,7 +161,7 @@ async def run(db, jobs, declared, *args):
 
 @pytest.mark.parametrize("declared", [runs, completes], ids=lambda it: it.name)
 @pytest.mark.parametrize("how", COMMITS)
-async def test_a_commit_of_ones_own_fails_the_attempt_and_nothing_is_written(db, how, declared):
+async def test_ending_it_fails_the_attempt_and_nothing_is_written(db, how, declared):
     row, numbers = await run(db, Jobs(db, tasks=TASKS), declared, how)
 
     assert (row.state, row.error_code, row.attempts) == ("dead", "TRANSACTION_ENDED", 2)

@@ -33,7 +33,13 @@ def load(target: str) -> Sequence[object]:
     if callable(found) and not isinstance(found, Jobs):
         found = _called(target, found)
     parts = [found] if isinstance(found, Jobs) else _several(found)
-    if sum(isinstance(part, Jobs) for part in parts) != 1:
+    number = sum(isinstance(part, Jobs) for part in parts)
+    if number > 1:
+        raise Mistake(
+            f"{target} returns {number} Jobs, and a worker runs those of one database. Start one "
+            "worker for each: name the Jobs itself, or a function that returns one of them."
+        )
+    if number == 0:
         raise Mistake(f"{target} is no Jobs, and returns none: it is {_kind(found)}. {_SAY}.")
     return parts
 

@@ -15,23 +15,23 @@ __all__ = ["Held", "TransactionEnded"]
 
 
 class TransactionEnded(RuntimeError):
-    """A task, or its `on_dead`, has committed the transaction that moves its job."""
+    """A task, or its `on_dead`, has ended the transaction that moves its job."""
 
 
 class Held:
-    """Let nobody commit `tx` meanwhile; savepoints are free, and so is a rollback.
+    """Let nobody commit or close `tx` meanwhile; savepoints and rollbacks are free.
 
         with Held(tx, task.name):
             await task.function(tx)
 
     Raises:
-        TransactionEnded: Where it is committed, and on leaving, where that was caught.
+        TransactionEnded: Where it is committed; on leaving, where that was caught, or closed.
     """
 
     def __init__(self, tx: AsyncSession, name: str) -> None:
         self._session, self._name = tx.sync_session, name
         self._connections: list[Connection] = []
-        self._refused = False
+        self._refused = self._begun = self._rolled_back = False
 
     def __enter__(self) -> None:
         for name, listener in self._listeners():
@@ -51,12 +51,27 @@ class Held:
             raise self._refusal()
 
     def _listeners(self) -> tuple[tuple[str, Any], ...]:
-        return (("before_commit", self._commits_session), ("after_begin", self._begins))
+        return (
+            ("before_commit", self._commits_session),
+            ("after_begin", self._begins),
+            ("after_rollback", self._rolls_back),
+            ("after_transaction_end", self._ends),
+        )
 
     def _begins(self, _: Session, __: SessionTransaction, connection: Connection) -> None:
         if connection not in self._connections:
             self._connections.append(connection)
             event.listen(connection, "commit", self._commits)
+        self._begun, self._rolled_back = True, False
+
+    def _rolls_back(self, _: Session) -> None:
+        self._rolled_back = True
+
+    def _ends(self, _: Session, transaction: SessionTransaction) -> None:
+        # Who says rollback() means it; who closes the session thinks that it was committed.
+        if transaction.parent is None and self._begun:
+            self._refused = self._refused or not self._rolled_back
+            self._begun = False
 
     def _commits_session(self, session: Session) -> None:
         # Before its connection is asked, so that the session stays usable.
@@ -71,9 +86,9 @@ class Held:
     def _refusal(self) -> TransactionEnded:
         self._refused = True
         return TransactionEnded(
-            f"{self._name} would commit the transaction of its job, so that a crash right after "
-            "had it run again, and its effects came twice. Nothing was written. Take the commit "
-            "out: all is committed together when the task returns. Where a part may fail, write "
-            "`async with tx.begin_nested():`; what has to last before, write in a transaction of "
-            "its own: `async with job.find(Database).begin() as own:`."
+            f"{self._name} would commit or close the transaction of its job, in which all that it "
+            "writes is committed together with its completion. Nothing was written. Take the "
+            "commit out, or the `async with tx:`. Where a part may fail, write `async with "
+            "tx.begin_nested():`; what has to last before the end, write in a transaction of its "
+            "own: `async with job.find(Database).begin() as own:`."
         )

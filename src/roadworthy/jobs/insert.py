@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session, scoped_session
 
 from roadworthy.jobs import clock, observe
 from roadworthy.jobs.calendar import earlier, later
-from roadworthy.jobs.signals import announce, expect
+from roadworthy.jobs.signals import announce, check_database, expect
 from roadworthy.jobs.states import State
 from roadworthy.jobs.tables import table
 from roadworthy.jobs.transactions import Async, to_await, to_call
@@ -125,6 +125,7 @@ def add_sync(tx: Session | Connection, call: Call) -> Enqueued:
     """Add a job with synchronous SQLAlchemy."""
     row = _row(call)
     connection = connection_of(tx)
+    check_database(call, connection)
     added = _insert(connection, row)
     if added.created:
         announce(tx, connection)
@@ -137,6 +138,8 @@ def add_all(tx: Session | Connection, calls: list[Call]) -> list[Enqueued]:
     if not calls:
         return []
     connection = connection_of(tx)
+    for call in calls:
+        check_database(call, connection)
     rows = [_row(call) for call in calls]
     plain = [row for row in rows if row["unique_key"] is None]
     if plain:

@@ -10,6 +10,7 @@ from datetime import timedelta
 from types import TracebackType
 from typing import Self, TypeVar
 
+from sqlalchemy import URL, Connection
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from roadworthy._internal.durations import duration
@@ -180,6 +181,10 @@ class Jobs:
         """Tell whether a task is one of ours."""
         return self._work.tasks.get(call.task.name) is call.task
 
+    def serves(self, connection: Connection) -> bool:
+        """Tell whether its jobs are in the database of this connection."""
+        return _place(connection.engine.url) == _place(self._work.units.engine.url)
+
     def run_unstored(self, call: Call) -> None:
         """Run a task once, now, without a row; may be called from any thread."""
         self._on_loop(lambda: self._unstored.start(call))
@@ -231,6 +236,11 @@ class Jobs:
                 "database without Alembic: `async with db.engine.begin() as c: "
                 "await c.run_sync(metadata.create_all)`."
             )
+
+
+def _place(url: URL) -> tuple[str, str | None, int | None, str | None]:
+    """Return which database a URL leads to, whatever the driver and the user."""
+    return url.get_backend_name(), url.host, url.port, url.database
 
 
 def _listed(given: Iterable[K], write: str) -> tuple[K, ...]:

@@ -24,6 +24,7 @@ __all__ = [
     "Listener",
     "Notice",
     "announce",
+    "check_database",
     "expect",
     "listen",
     "notice_of",
@@ -62,6 +63,10 @@ class Listener(Protocol):
         """Tell whether its task is one of theirs."""
         ...
 
+    def serves(self, connection: Connection) -> bool:
+        """Tell whether its jobs are in the database of this connection."""
+        ...
+
     def run_unstored(self, call: "Call") -> None:
         """Run it."""
         ...
@@ -85,6 +90,26 @@ def unlisten(listener: Listener) -> None:
         for name, handler in _HANDLERS.items():
             if event.contains(Session, name, handler):
                 event.remove(Session, name, handler)
+
+
+def check_database(call: "Call", connection: Connection) -> None:
+    """Refuse a job that would wait in one database for the workers of another.
+
+    Raises:
+        RuntimeError: The `Jobs` of this database do not know its task, and others do.
+    """
+    if len(_listeners) == 1:
+        return
+    knowing = [listener for listener in list(_listeners) if listener.knows(call)]
+    if not knowing or any(listener.serves(connection) for listener in knowing):
+        return
+    if any(listener.serves(connection) for listener in list(_listeners)):
+        raise RuntimeError(
+            f"{call.task.name} is a task of the Jobs of another database, and those of "
+            f"{connection.engine.url.database} would never run it. Enqueue it in a transaction of "
+            "its database, such as Annotated[AsyncSession, transaction(database='...')], or name "
+            "it in the tasks of these Jobs, too."
+        )
 
 
 def announce(tx: Session | Connection, connection: Connection, *, stop: bool = False) -> None:
