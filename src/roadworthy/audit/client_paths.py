@@ -10,9 +10,10 @@ from roadworthy.audit.libraries import PATHS
 from roadworthy.audit.module import Function
 from roadworthy.audit.name_parts import kept, unpacked
 from roadworthy.audit.reach import Reached, arguments, calls
+from roadworthy.audit.source.memory import remembered
 from roadworthy.audit.source.nodes import last_name
 from roadworthy.audit.uploads import Upload
-from roadworthy.audit.values import Frame, bound, dotted, handed_over
+from roadworthy.audit.values import Frame, bound, dotted, handed_over, nodes_of
 
 __all__ = ["opened"]
 
@@ -208,13 +209,13 @@ class _Trace:
         return ""
 
 
+@remembered
 def _events(function: Function) -> list[tuple[ast.AST, ast.expr | None]]:
     """Return what a function assigns, calls, tests and returns, in the order of its lines."""
     found: list[tuple[ast.AST, ast.expr | None]] = list(bound(function))
     found += [
         (node, None)
-        for part in function.node.body
-        for node in ast.walk(part)
+        for node in nodes_of(function)
         if isinstance(node, ast.Call | ast.If | ast.Assert | ast.Return)
     ]
     return sorted(found, key=lambda one: _order(*one))

@@ -65,6 +65,9 @@ class Codebase:
 
     def forget(self) -> None:
         """Let go of all trees; they are parsed again where somebody asks."""
+        for module in self._modules.values():
+            if module is not None:
+                module.release()
         self._modules.clear()
         self.resolver = Resolver(self)
         self.facts.clear()

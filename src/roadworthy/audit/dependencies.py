@@ -8,6 +8,7 @@ from functools import cached_property
 from roadworthy.audit import aliases, names
 from roadworthy.audit.module import Assigned, Class, Function, Param, Scope
 from roadworthy.audit.place import Place
+from roadworthy.audit.source.memory import remembered
 
 __all__ = ["Dependency", "Need", "needs_in", "needs_of", "needs_of_class"]
 
@@ -78,6 +79,7 @@ class Need:
         return annotation, scope
 
 
+@remembered
 def needs_of(function: Function) -> tuple[Need, ...]:
     """Return the parameters of a function that FastAPI fills by `Depends`."""
     return tuple(need for param in function.params for need in _needs(param, function.around))

@@ -30,10 +30,11 @@ _MANIFESTS: Final = ("pyproject.toml", "setup.py", "package.json")
 _TESTS: Final = re.compile(
     r"(^|/)(tests?|e2e|fixtures)/|(^|/)(test_[^/]*|[^/]*_test|conftest)\.py$"
 )
-_MATTERS: Final = re.compile(
-    rb"fastapi|starlette|APIRouter|HTTPException|UploadFile|BackgroundTasks|Depends\("
-    rb"|create_task\(|ensure_future\(|@\w+\.(?:get|post|put|patch|delete|route|websocket)\("
+_MATTERS: Final = (
+    *(b"fastapi", b"starlette", b"APIRouter", b"HTTPException", b"UploadFile", b"Depends("),
+    *(b"BackgroundTasks", b"create_task(", b"ensure_future("),
 )
+_ROUTES: Final = re.compile(rb"@\w+\.(?:get|post|put|patch|delete|route|websocket)\(")
 
 
 def project_root(paths: Sequence[Path]) -> Path:
@@ -98,6 +99,8 @@ def may_matter(source: bytes, more: Sequence[bytes] = ()) -> bool:
 
     So may one that is no Python by its first look: it is named where it cannot be read.
     """
-    if b"\0" in source or _MATTERS.search(source) is not None:
+    if b"\0" in source or any(word in source for word in _MATTERS):
+        return True
+    if _ROUTES.search(source) is not None:
         return True
     return any(re.search(pattern, source) is not None for pattern in more)

@@ -196,7 +196,6 @@ def _read(codebase: Codebase, matter: Sequence[str], rules: Sequence[Rule]) -> I
         for path in matter:
             if codebase.size > _MOST_BYTES:
                 codebase.forget()
-                gc.collect()
             yield _of_module(codebase, path, rules)
         yield _Part(skipped=dict(codebase.skipped), parsed=set(codebase.parsed))
     finally:

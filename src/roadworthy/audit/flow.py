@@ -3,14 +3,15 @@
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 __all__ = ["Block", "Call", "Event", "Flow", "Handler"]
 
+# Not frozen: there are so many of these that setting their fields took a tenth of an audit.
 Kind = Literal["if", "else", "try", "handler", "finally", "with", "loop", "case"]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Block:
     """A block of statements, and the one around it."""
 
@@ -27,7 +28,7 @@ class Block:
             block = block.outer
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Event:
     """Something that happens: a node, and the block around it."""
 
@@ -48,7 +49,7 @@ class Event:
                 yield block.node
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Call(Event):
     """A call, and what is done with its result."""
 
@@ -60,7 +61,7 @@ class Call(Event):
     """The expression that it is a part of; None where it is the whole statement's value."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Handler(Event):
     """An `except` clause, with its statement and what happens in it."""
 
@@ -182,41 +183,48 @@ class Flow:
         parent: ast.AST | None = None,
         dropped: bool = False,
     ) -> None:
-        match node:
-            case ast.Name() | ast.Constant():
-                return
-            case ast.Lambda():
-                self.lambdas.append(Event(node, block, statement))
-                return
-            case ast.Call():
-                awaited = isinstance(parent, ast.Await)
-                self.calls.append(Call(node, block, statement, awaited, dropped, parent))
-            case ast.Await():
-                self.awaits.append(Event(node, block, statement))
-            case ast.Yield() | ast.YieldFrom():
-                self.yields.append(Event(node, block, statement))
-            case ast.Compare():
-                self.compares.append(Event(node, block, statement))
-            case _:
-                pass
-        still = dropped and isinstance(node, ast.Await)
+        kind = type(node)
+        if kind is ast.Call:
+            awaited = isinstance(parent, ast.Await)
+            self.calls.append(Call(node, block, statement, awaited, dropped, parent))  # type: ignore[arg-type]
+        elif kind is ast.Lambda:
+            self.lambdas.append(Event(node, block, statement))
+            return
+        elif kind in _NOTED:
+            getattr(self, _NOTED[kind]).append(Event(node, block, statement))
+        still = dropped and kind is ast.Await
         for child in _parts(node):
             self._expression(child, statement, block, parent=node, dropped=still)
 
 
+_NOTED: Final[dict[type[ast.AST], str]] = {
+    ast.Await: "awaits",
+    ast.Yield: "yields",
+    ast.YieldFrom: "yields",
+    ast.Compare: "compares",
+}
+_LEAVES: Final = frozenset({ast.Name, ast.Constant})
+"""Expressions that hold no others."""
+_SILENT: Final = frozenset(
+    {*("ctx", "op", "ops", "id", "attr", "arg", "kind", "conversion"), *("type_comment", "simple")}
+)
+"""Fields of what says how, and holds no expression."""
+_fields: Final[dict[type[ast.AST], tuple[str, ...]]] = {}
+
+
 def _parts(node: ast.AST) -> Iterator[ast.AST]:
     """Return the expressions in a node; ast.iter_child_nodes takes twice the time."""
-    for value in node.__dict__.values():
-        if isinstance(value, list):
-            for one in value:  # pyright: ignore[reportUnknownVariableType]
-                if isinstance(one, ast.AST):
+    kind = type(node)
+    if kind not in _fields:
+        _fields[kind] = tuple(name for name in kind._fields if name not in _SILENT)
+    for name in _fields[kind]:
+        value = getattr(node, name, None)
+        if type(value) is list:
+            for one in value:
+                if isinstance(one, ast.AST) and type(one) not in _LEAVES:
                     yield one
-        elif isinstance(value, ast.AST) and not isinstance(value, _SILENT):
+        elif isinstance(value, ast.AST) and type(value) not in _LEAVES:
             yield value
-
-
-_SILENT = (ast.expr_context, ast.operator, ast.boolop, ast.unaryop)
-"""What says how, and holds no expression."""
 
 
 def _of_self(targets: list[ast.expr]) -> Iterator[str]:

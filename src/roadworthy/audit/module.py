@@ -83,6 +83,11 @@ class Module:
     def __repr__(self) -> str:
         return f"<Module {self.path}>"
 
+    def release(self) -> None:
+        """Let go of all that it holds: what points in circles is else collected late."""
+        for scope in (*self.functions, *self.classes, self):
+            scope.__dict__.clear()
+
     @cached_property
     def text(self) -> str:
         """Return the source."""

@@ -45,7 +45,8 @@ def _encoding(source: bytes) -> str:
     Raises:
         Unreadable: Python knows no such encoding, or the file is in another one.
     """
-    lines = source.splitlines(keepends=True)[:2]
+    end = source.find(_LINE, source.find(_LINE) + 1) + 1
+    lines = source[: end or len(source)].splitlines(keepends=True)[:2]
     try:
         return tokenize.detect_encoding(iter(lines).__next__)[0]
     except SyntaxError as error:

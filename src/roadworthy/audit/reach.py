@@ -29,7 +29,7 @@ HOPS = 3
 """How many calls are followed: further away, what is said is rarely true."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)  # not frozen: as many as calls, see `flow`
 class Reached:
     """A call, what it calls as far as that is known, and how the code gets there."""
 

@@ -15,6 +15,7 @@ from roadworthy.audit.mounts import around
 from roadworthy.audit.names import is_a, resolve, type_of
 from roadworthy.audit.reach import callee, calls
 from roadworthy.audit.routes import Route, is_upload
+from roadworthy.audit.source.memory import remembered
 from roadworthy.audit.values import Frame, bound, dotted, follow
 
 __all__ = ["Read", "Upload", "limits_all", "limits_here", "uploads_in", "uploads_of"]
@@ -121,11 +122,12 @@ def _limits_param(function: Function, name: str, seen: frozenset[Function]) -> b
     return above is not None and _limits_size(above.function, seen | {function})
 
 
-def uploads_of(route: Route) -> Iterator[Upload]:
+@remembered
+def uploads_of(route: Route) -> tuple[Upload, ...]:
     """Return what a route takes itself, and what its dependencies take."""
-    for function in [route.function, *(one.function for one in route.dependencies)]:
-        if names := _upload_names(function) | _forms(function):
-            yield Upload(function, names, route)
+    takers = [route.function, *(one.function for one in route.dependencies)]
+    named = ((function, _upload_names(function) | _forms(function)) for function in takers)
+    return tuple(Upload(function, names, route) for function, names in named if names)
 
 
 def uploads_in(module: Module) -> Iterator[Upload]:
@@ -137,6 +139,7 @@ def uploads_in(module: Module) -> Iterator[Upload]:
             yield Upload(function, names)
 
 
+@remembered
 def _upload_names(function: Function) -> frozenset[str]:
     return frozenset(param.name for param in function.params if is_upload(param, function))
 

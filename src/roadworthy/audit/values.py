@@ -3,15 +3,15 @@
 import ast
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Final
 
 from roadworthy.audit import names
 from roadworthy.audit.module import Function
 from roadworthy.audit.reach import HOPS, Reached, arguments, calls
 from roadworthy.audit.ref import Ref
+from roadworthy.audit.source.memory import remembered
 
-__all__ = ["Frame", "bound", "dotted", "follow", "handed_over", "holds"]
+__all__ = ["Frame", "bound", "dotted", "follow", "handed_over", "holds", "nodes_of"]
 
 _PASSING: Final = frozenset({"enumerate", "zip", "reversed", "list", "tuple", "sorted", "iter"})
 """Calls whose result has what they are given."""
@@ -43,10 +43,10 @@ class Frame:
         """Return whether an expression is the value, or a collection that holds it."""
         return holds(node, self.names)
 
-    @cached_property
+    @property
     def nodes(self) -> tuple[ast.AST, ...]:
         """Return everything that is written in it, also in functions inside."""
-        return tuple(node for part in self.function.node.body for node in ast.walk(part))
+        return nodes_of(self.function)
 
     def member(self, node: ast.AST, name: str) -> bool:
         """Return whether an expression is an attribute of the value."""
@@ -175,23 +175,32 @@ def _with_aliases(function: Function, known: frozenset[str]) -> frozenset[str]:
     return frozenset(found)
 
 
-def bound(function: Function) -> Iterator[tuple[ast.expr, ast.expr]]:
+@remembered
+def bound(function: Function) -> tuple[tuple[ast.expr, ast.expr], ...]:
     """Return the targets and values of all that a function binds."""
-    for part in function.node.body:
-        for node in ast.walk(part):
-            match node:
-                case ast.Assign(targets=targets, value=value):
-                    yield from ((target, value) for target in targets)
-                case ast.AnnAssign(target=target, value=value) if value is not None:
-                    yield target, value
-                case ast.NamedExpr(target=target, value=value):
-                    yield target, value
-                case ast.For() | ast.AsyncFor() | ast.comprehension():
-                    yield node.target, node.iter
-                case ast.withitem(context_expr=value, optional_vars=target) if target is not None:
-                    yield target, value
-                case _:
-                    pass
+    return tuple(one for node in nodes_of(function) for one in _bound(node))
+
+
+def _bound(node: ast.AST) -> Iterator[tuple[ast.expr, ast.expr]]:
+    match node:
+        case ast.Assign(targets=targets, value=value):
+            yield from ((target, value) for target in targets)
+        case ast.AnnAssign(target=target, value=value) if value is not None:
+            yield target, value
+        case ast.NamedExpr(target=target, value=value):
+            yield target, value
+        case ast.For() | ast.AsyncFor() | ast.comprehension():
+            yield node.target, node.iter
+        case ast.withitem(context_expr=value, optional_vars=target) if target is not None:
+            yield target, value
+        case _:
+            pass
+
+
+@remembered
+def nodes_of(function: Function) -> tuple[ast.AST, ...]:
+    """Return everything that is written in a function, also in functions inside."""
+    return tuple(node for part in function.node.body for node in ast.walk(part))
 
 
 def _names(target: ast.expr) -> Iterator[str]:
