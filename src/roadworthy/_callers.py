@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from roadworthy import _fastapi
 
-__all__ = ["awaited", "called", "check_callers"]
+__all__ = ["awaited", "called", "check_callers", "is_called"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -32,6 +32,12 @@ def awaited(refusal: str) -> Callable[[F], F]:
 def called(refusal: str) -> Callable[[F], F]:
     """Declare that only `def` routes can use what a dependency gives."""
     return _declare(_Use(is_awaited=False, refusal=refusal))
+
+
+def is_called(dependency: Any) -> bool:
+    """Tell whether a dependency declares that only `def` routes can use what it gives."""
+    use: _Use | None = getattr(dependency, _USE, None)
+    return use is not None and not use.is_awaited
 
 
 def check_callers(route: Any, overrides: dict[Any, Any]) -> None:

@@ -1,13 +1,15 @@
 """The application of `service.py` with `def` routes and SQLAlchemy's `Session`: `SyncTx`."""
 
+import asyncio
 import os
 import time
 from asyncio import CancelledError
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from typing import Annotated, Any
 
 import service
+from anyio.to_thread import current_default_thread_limiter
 from fastapi import APIRouter, BackgroundTasks, Body, Depends, FastAPI, Request
 from fastapi.responses import JSONResponse, StreamingResponse
 from service import INSERT, SLEEP, Prepared, checked_out, seen, what_was_seen
@@ -236,6 +238,60 @@ def joined(
     tx: SyncTx, other: Retried, third: Annotated[Session, Depends(in_async_dependency)]
 ) -> bool:
     return tx is other is third
+
+
+def look_first(tx: SyncTx) -> int:
+    """A thread of its own, which has the connection when it ends: as who looks up a user."""
+    return int(tx.execute(text("SELECT n FROM item WHERE id = 1")).scalar_one())
+
+
+@router.post("/two-threads/{milliseconds}")
+def two_threads(
+    milliseconds: int, tx: SyncTx, first: Annotated[int, Depends(look_first)]
+) -> dict[str, int]:
+    time.sleep(milliseconds / 1000)
+    tx.execute(text("UPDATE item SET n = n + 1 WHERE id = 1"))
+    return {"first": first}
+
+
+@router.get("/own-unit/{milliseconds}")
+def own_unit(milliseconds: int, request: Request) -> Iterator[int]:
+    with find(request, Database).read_sync() as read:
+        for item_id in ids(read):
+            time.sleep(milliseconds / 1000)
+            yield item_id
+
+
+@router.get("/threads")
+async def threads() -> int:
+    return int(current_default_thread_limiter().borrowed_tokens)
+
+
+async def cancelling(seconds: float) -> AsyncIterator[None]:
+    """Cancel the request after a while, as who gives it a time does."""
+    task = asyncio.current_task()
+    assert task
+    timer = asyncio.get_running_loop().call_later(seconds, task.cancel)
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+@router.post("/cancelled/{item_id}", dependencies=[Depends(cancelling, scope="function")])
+def cancelled(item_id: int, tx: SyncTx, how: str) -> None:
+    try:
+        put(tx, item_id)
+        if how == "in-statement":
+            tx.execute(text(SLEEP[tx.get_bind().dialect.name]))
+        else:
+            time.sleep(1)
+            put(tx, item_id + 1)
+        tx.commit()
+    except BaseException as error:
+        print("thread was told:", repr(error), flush=True)  # noqa: T201 - tests wait for it
+        raise
+    print("thread knows of nothing", flush=True)  # noqa: T201 - no test wants it
 
 
 def create_app() -> FastAPI:

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_scoped_s
 from sqlalchemy.orm import Session, scoped_session
 from sqlmodel.ext.asyncio.session import AsyncSession as SQLModelSession
 
-from roadworthy.database import Read, Tx, transaction
+from roadworthy.database import Read, SyncRead, SyncTx, Tx, sync_transaction, transaction
 from roadworthy.idempotency import Idempotency
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -201,9 +201,21 @@ def test_what_a_session_has_beside_it_does_not_matter(dependency: Any) -> None:
     Idempotency(Annotated[AsyncSession, dependency])
 
 
-@pytest.mark.parametrize("session", [Tx, transaction(attempts=2), Read])
+def passed_on(tx: SyncTx) -> Session:
+    return tx
+
+
+@pytest.mark.parametrize(
+    "session",
+    [
+        *(Tx, Read, SyncTx, SyncRead),
+        Annotated[AsyncSession, transaction(attempts=2)],
+        Annotated[sqlmodel.Session, sync_transaction(session=sqlmodel.Session)],
+        Annotated[Session, Depends(passed_on)],
+    ],
+)
 def test_sessions_of_the_library_are_taken(session: Any) -> None:
-    Idempotency(session if session in (Tx, Read) else Annotated[AsyncSession, session])
+    Idempotency(session)
 
 
 def _giving(kind: Any, *, yields: bool) -> Any:
@@ -235,7 +247,7 @@ def test_what_cannot_be_awaited_is_refused(kind: Any, yields: bool, shown: bool)
     """Also where the annotation of the parameter says nothing, or something else."""
     call = _giving(kind, yields=yields)
     for annotated in (kind,) if shown else (Any, AsyncSession):
-        with pytest.raises(TypeError, match=r"needs an AsyncSession, and .* is none"):
+        with pytest.raises(TypeError, match=r"needs an AsyncSession, and .* is none.*SyncTx"):
             Idempotency(Annotated[annotated, Depends(call, scope="function")])
 
 

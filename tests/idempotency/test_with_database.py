@@ -10,9 +10,14 @@ import pytest
 from support.transactions import wait_for_two_transactions
 
 
+@pytest.fixture(params=["durable_shop.py", "sync_shop.py"], ids=["async", "sync"])
+def app(request: pytest.FixtureRequest) -> Path:
+    return Path(__file__).with_name(request.param)
+
+
 @pytest.fixture
-def shop(open_shop: Callable[..., Any], database_url: str) -> Any:
-    return open_shop(database_url, app=Path(__file__).parent / "durable_shop.py")
+def shop(open_shop: Callable[..., Any], database_url: str, app: Path) -> Any:
+    return open_shop(database_url, app=app)
 
 
 def test_a_repeat_gets_the_same_answer_and_the_effects_happened_once(shop: Any) -> None:
@@ -49,9 +54,8 @@ def test_a_repeat_is_409_while_the_first_runs_and_gets_its_answer_afterwards(sho
 
 
 def test_a_repeat_whose_snapshot_is_too_old_runs_again_and_gets_the_answer(
-    open_shop: Callable[..., Any], postgres_url: str
+    open_shop: Callable[..., Any], postgres_url: str, app: Path
 ) -> None:
-    app = Path(__file__).parent / "durable_shop.py"
     shop, other = (
         open_shop(postgres_url, app=app, SHOP_ISOLATION="REPEATABLE READ") for _ in range(2)
     )

@@ -22,6 +22,7 @@ except ModuleNotFoundError as missing:
         "roadworthy.database needs SQLAlchemy: pip install 'roadworthy[database]'"
     ) from missing
 
+from roadworthy.database.awaiting import Unawaited
 from roadworthy.database.connecting import reason
 from roadworthy.database.dependencies import (
     Read,
@@ -48,6 +49,7 @@ __all__ = [
     "SyncReadLatest",
     "SyncTx",
     "Tx",
+    "Unawaited",
     "UnitClosed",
     "on_commit",
     "reading",

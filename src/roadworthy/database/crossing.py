@@ -141,6 +141,9 @@ class _Connection(Connection):
     def execute(self, *args: Any, **kwargs: Any) -> Any:
         return self._crossed(self.crossing.call(super().execute, *args, **kwargs))
 
+    def scalar(self, *args: Any, **kwargs: Any) -> Any:
+        return self.crossing.call(super().scalar, *args, **kwargs)
+
     def exec_driver_sql(self, *args: Any, **kwargs: Any) -> Any:
         return self._crossed(self.crossing.call(super().exec_driver_sql, *args, **kwargs))
 

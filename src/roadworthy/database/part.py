@@ -31,7 +31,7 @@ from roadworthy.database.postgresql import terms_of
 from roadworthy.database.replica import lag
 from roadworthy.database.sqlite import Synchronous
 from roadworthy.database.terms import check_unit
-from roadworthy.database.unit import Unit, raise_for
+from roadworthy.database.unit import Unit, raise_for, unit_of
 from roadworthy.database.urls import Address, address_of
 from roadworthy.problems import ServiceUnavailable
 
@@ -220,6 +220,17 @@ class Database:
             lambda: self.open_unit(place, read_only=True, session=session, replica=replica),
             commits=False,
         )
+
+    def lend_to_threads(self, tx: AsyncSession) -> AbstractContextManager[Session]:
+        """Lend the session behind `tx` to a thread, in the same transaction.
+
+            with db.lend_to_threads(tx) as session:
+                await asyncio.to_thread(work, session)
+
+        Raises:
+            RuntimeError: `tx` is not the session of an open unit of work.
+        """
+        return unit_of(tx, "lend_to_threads").lend_to_threads()
 
     async def ping(self, *, writes: bool = False) -> None:
         """Return if the database answers, on a connection of its own.

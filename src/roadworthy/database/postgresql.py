@@ -20,6 +20,7 @@ from typing import Any, Final
 from urllib.parse import urlencode
 
 from roadworthy.database import pooled, startup
+from roadworthy.database.bounded import connecting_within
 from roadworthy.database.hosts import connect
 from roadworthy.database.urls import Address
 
@@ -187,6 +188,8 @@ def _for_psycopg(terms: Terms) -> dict[str, Any]:
     ours = "" if terms.behind_pooler else startup.joined(terms.settings)
     words = [ours, terms.words, given.pop("options", "")]
     known["options"] = " ".join(filter(None, words)) or None
+    if most := terms.statement_timeout.total_seconds():
+        known["async_creator_fn"] = connecting_within(most + _GRACE)
     more = pooled.psycopg_arguments() if terms.behind_pooler else {}
     return {**{name: value for name, value in known.items() if value is not None}, **more, **given}
 

@@ -15,10 +15,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import Session
 
 from roadworthy.database import observe
+from roadworthy.database.awaiting import check_awaited, telling_awaits
 from roadworthy.database.crossing import Visits, on_event_loop
 from roadworthy.database.errors import UnitClosed, problem_for
 
-__all__ = ["Callback", "Unit", "on_commit", "raise_for"]
+__all__ = ["Callback", "Unit", "on_commit", "raise_for", "unit_of"]
 
 Callback: TypeAlias = Callable[[], Awaitable[object] | object]
 """What `on_commit` takes: a function or a coroutine function without arguments."""
@@ -40,17 +41,27 @@ def on_commit(tx: AsyncSession | Session, callback: Callback) -> None:
     Raises:
         RuntimeError: `tx` is not the session of an open unit of work.
     """
+    unit = unit_of(tx, "on_commit")
+    if isinstance(tx, Session) and not on_event_loop() and not iscoroutinefunction(callback):
+        callback = partial(run_sync, callback)
+    unit.callbacks.append(callback)
+
+
+def unit_of(tx: AsyncSession | Session, function: str) -> "Unit":
+    """Return the unit of work of a session, for a function that needs one.
+
+    Raises:
+        RuntimeError: It is not the session of an open unit of work.
+    """
     unit = tx.info.get(_KEY)
     if not isinstance(unit, Unit):
         raise RuntimeError(  # noqa: TRY004 - the type is right, its origin is not
-            "on_commit takes the session of a unit of work: a parameter of type Tx or SyncTx, "
+            f"{function} takes the session of a unit of work: a parameter of type Tx or SyncTx, "
             "`async with db.begin() as tx` or `with db.begin_sync() as tx`."
         )
     if unit.closed:
         raise UnitClosed(unit.place)
-    if isinstance(tx, Session) and not on_event_loop() and not iscoroutinefunction(callback):
-        callback = partial(run_sync, callback)
-    unit.callbacks.append(callback)
+    return unit
 
 
 class Unit:
@@ -84,7 +95,7 @@ class Unit:
         self._place = place
         self._when_closed = when_closed
         self._writes = not read_only
-        self._session: AsyncSession | None = kind(
+        self._session: AsyncSession | None = telling_awaits(kind)(
             engine,
             sync_session_class=_closable(sync_kind),
             expire_on_commit=False,
@@ -117,7 +128,7 @@ class Unit:
         try:
             yield self.session
         except BaseException as error:
-            await self.abandon()
+            await self.abandon(thread_may_run=isinstance(error, asyncio.CancelledError))
             raise_for(error)
             raise
 
@@ -134,9 +145,11 @@ class Unit:
         Raises:
             Problem: The database refused, in words for a client; nothing was committed.
             StatementFailed: A statement had failed before, and nobody was told.
+            Unawaited: A method of the session was called and not awaited.
         """
         used = self.session.in_transaction()
         try:
+            check_awaited(self.session)
             await self.session.commit()
         except BaseException as error:
             await self._end_without_commit(used=used)

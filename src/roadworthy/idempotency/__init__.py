@@ -10,7 +10,7 @@ kept in the transaction of its effects, so that there are both or neither; a rep
 it again, with `Idempotent-Replayed: true`. Source: draft-ietf-httpapi-idempotency-key-header.
 """
 
-from roadworthy.idempotency._answers import metadata, sweep, table
+from roadworthy.idempotency._answers import metadata, sweep, sweep_sync, table
 from roadworthy.idempotency._dependency import Idempotency, by_authorization
 from roadworthy.idempotency._errors import (
     IdempotencyInProgress,
@@ -34,5 +34,6 @@ __all__ = [
     "by_authorization",
     "metadata",
     "sweep",
+    "sweep_sync",
     "table",
 ]

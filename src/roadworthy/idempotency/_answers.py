@@ -8,6 +8,7 @@ try:
     import sqlalchemy as sa
     from sqlalchemy.dialects import postgresql, sqlite
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+    from sqlalchemy.orm import Session
 except ModuleNotFoundError as error:
     raise ModuleNotFoundError(
         "roadworthy.idempotency needs SQLAlchemy: pip install 'roadworthy[database]'"
@@ -15,7 +16,17 @@ except ModuleNotFoundError as error:
 
 from roadworthy.idempotency._kept import Kept
 
-__all__ = ["claim", "find", "forget", "keep", "metadata", "milliseconds", "sweep", "table"]
+__all__ = [
+    "claim",
+    "find",
+    "forget",
+    "keep",
+    "metadata",
+    "milliseconds",
+    "sweep",
+    "sweep_sync",
+    "table",
+]
 
 metadata = sa.MetaData()
 """For Alembic, and in tests: `await connection.run_sync(metadata.create_all)`."""
@@ -98,15 +109,23 @@ async def sweep(session: AsyncSession, *, now: datetime | None = None, limit: in
     with or without this: it only gives the space back. Call it every hour or so, and
     again at once while it returns `limit`.
     """
+    result = await (await session.connection()).execute(_sweeping(now, limit))
+    return result.rowcount
+
+
+def sweep_sync(session: Session, *, now: datetime | None = None, limit: int = 1000) -> int:
+    """Remove up to `limit` expired answers, as `sweep` does, with a `Session`."""
+    return session.connection().execute(_sweeping(now, limit)).rowcount
+
+
+def _sweeping(now: datetime | None, limit: int) -> sa.Delete:
     expired = (
         sa.select(table.c.id)
         .where(table.c.expires_at_ms <= milliseconds(now or datetime.now(UTC)))
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
-    connection = await session.connection()
-    result = await connection.execute(sa.delete(table).where(table.c.id.in_(expired)))
-    return result.rowcount
+    return sa.delete(table).where(table.c.id.in_(expired))
 
 
 def milliseconds(moment: datetime) -> int:

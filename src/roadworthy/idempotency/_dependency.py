@@ -27,7 +27,7 @@ from roadworthy.idempotency._guard import Guard, TransactionEnded
 from roadworthy.idempotency._kept import REPLAYED, Kept, keep
 from roadworthy.idempotency._key import PATTERN, Key, read_key
 from roadworthy.idempotency._observe import replayed
-from roadworthy.idempotency._sessions import judge, sync_session_of
+from roadworthy.idempotency._sessions import awaitable, judge, sync_session_of
 from roadworthy.idempotency._turns import Turns, lock
 from roadworthy.problems.declare import amends_openapi
 
@@ -75,9 +75,9 @@ class Idempotency:
     """Do what a request asks for once, however often it comes with the same key.
 
     `session` is the annotated dependency of the transaction that the endpoint writes
-    in, such as `database.Tx`. It must close before the response is sent
-    (`scope="function"`), and hold back other writers from its start where the database
-    has one writer (SQLite: `BEGIN IMMEDIATE`).
+    in, such as `database.Tx`, or `database.SyncTx` in `def` routes. It must close before
+    the response is sent (`scope="function"`), and hold back other writers from its start
+    where the database has one writer (SQLite: `BEGIN IMMEDIATE`).
 
     `ttl` is how long an answer is kept; `wait` how long a repeat waits for the first
     before it is answered 409; `max_bytes` bounds the body that is kept: a larger one,
@@ -163,7 +163,7 @@ class Idempotency:
                 yield None
                 return
             _check_hooked(request)
-            connection = await session.connection()
+            connection = await awaitable(session).connection()
             self._glance.learn(connection.engine.sync_engine)
             guard.watch(connection.sync_connection)
             if kept := await self._claim(connection, attempt, request):

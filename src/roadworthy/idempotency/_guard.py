@@ -175,7 +175,10 @@ class Guard:
 
     def _note_end(self) -> None:
         if self._state is _State.HELD:
-            self._state, self._end = _State.ENDED, current_call()
+            self._state = _State.ENDED
+        if self._state is _State.ENDED and self._end is None:
+            # A connection of a `def` route is asked elsewhere: its session knows the line.
+            self._end = current_call()
 
     def _refuse_to_go_on(self) -> None:
         self._fault = self._fault or self._went_on()

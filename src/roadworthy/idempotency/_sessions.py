@@ -1,7 +1,8 @@
 """Judge the session of `Idempotency(...)` where that is declared: here, and nowhere else.
 
 What can never keep the promise is refused: a session that closes, and so commits, when
-the response has been sent, and one that cannot be awaited.
+the response has been sent, and one that cannot be awaited, nor the one behind it: a `SyncTx`
+has an `AsyncSession` behind it, which works in the same transaction.
 """
 
 from collections.abc import Iterator
@@ -9,13 +10,14 @@ from typing import Annotated, Any, Final, NamedTuple, cast, get_args, get_origin
 
 from fastapi import params
 from fastapi.dependencies.models import Dependant
-from sqlalchemy.ext.asyncio import AsyncSession, async_scoped_session
+from sqlalchemy.ext.asyncio import AsyncSession, async_scoped_session, async_session
 from sqlalchemy.orm import Session
 
 from roadworthy import _fastapi
+from roadworthy._callers import is_called
 from roadworthy.idempotency._types import can_await, given_by, is_of_no_type, taken_as
 
-__all__ = ["Source", "judge", "sync_session_of"]
+__all__ = ["Source", "awaitable", "judge", "sync_session_of"]
 
 
 class Source(NamedTuple):
@@ -41,13 +43,19 @@ def judge(session: Any) -> Source:
     return Source(session, tree)
 
 
+def awaitable(session: Any) -> Any:
+    """Return the session to await: of a `Session` that has one behind it, that one."""
+    behind = async_session(session) if isinstance(session, Session) else None
+    return behind or session
+
+
 def sync_session_of(session: Any) -> Session | None:
     """Return the session that does the work, None where a class of the user's hides it.
 
     Raises:
         TypeError: It cannot be awaited.
     """
-    here = cast("object", session() if _is_scoped(session) else session)
+    here = cast("object", session() if _is_scoped(session) else awaitable(session))
     if isinstance(here, AsyncSession):
         return here.sync_session
     if not can_await(type(here)):
@@ -70,6 +78,8 @@ def _declared(session: Any) -> tuple[Any, params.Depends]:
 
 
 def _refuse_what_cannot_be_awaited(kind: Any, tree: Dependant) -> None:
+    if _has_one_behind(tree):
+        return
     for classes in (taken_as(kind), given_by(tree.call)):
         if classes and not any(is_of_no_type(each) or can_await(each) for each in classes):
             raise TypeError(_CANNOT_AWAIT.format(kind=classes[0].__name__))
@@ -78,6 +88,10 @@ def _refuse_what_cannot_be_awaited(kind: Any, tree: Dependant) -> None:
         sync = [each for each in passed if issubclass(each, Session)]
         if sync and not any(can_await(each) for each in passed):
             raise TypeError(_CANNOT_AWAIT.format(kind=sync[0].__name__))
+
+
+def _has_one_behind(dependant: Dependant) -> bool:
+    return is_called(dependant.call) or any(map(_has_one_behind, dependant.dependencies))
 
 
 def _late(tree: Dependant) -> Dependant | None:
@@ -134,5 +148,6 @@ _NOT_SHARED: Final = (
 _CANNOT_AWAIT: Final = (
     "Idempotency() needs an AsyncSession, and {kind} is none. Give it the annotated dependency "
     "of one, made with create_async_engine and async_sessionmaker: "
-    'Annotated[AsyncSession, Depends(your_session, scope="function")].'
+    'Annotated[AsyncSession, Depends(your_session, scope="function")]. '
+    "For `def` routes: Idempotency(SyncTx), from roadworthy.database."
 )

@@ -23,6 +23,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.errors import PydanticSchemaGenerationError
 from pydantic_core import PydanticSerializationError, to_json
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
 from typing_extensions import TypedDict
 
 from roadworthy.jobs.callables import callee
@@ -34,7 +35,8 @@ from roadworthy.jobs.uniqueness import argument_key
 
 __all__ = ["ArgumentsMistaken", "Injected", "Signature", "signature_of"]
 
-Injected: TypeAlias = Literal["job", "tx"]
+Injected: TypeAlias = Literal["job", "tx", "session"]
+"""`tx` is a transaction to await, `session` one of synchronous SQLAlchemy."""
 
 _CONFIG: Final = ConfigDict(
     extra="forbid",
@@ -66,7 +68,12 @@ class Signature:
     @property
     def takes_tx(self) -> bool:
         """Whether the task runs in the transaction that completes it."""
-        return "tx" in self.injected.values()
+        return not {"tx", "session"}.isdisjoint(self.injected.values())
+
+    @property
+    def takes_session(self) -> bool:
+        """Whether it does so with a `Session`, in a thread."""
+        return "session" in self.injected.values()
 
     def dump(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:
         """Return the arguments as JSON.
@@ -213,6 +220,8 @@ def _injected(hint: Any) -> Injected | None:
         return None
     if issubclass(hint, Job):
         return "job"
+    if issubclass(hint, Session):
+        return "session"
     return "tx" if issubclass(hint, AsyncSession) else None
 
 

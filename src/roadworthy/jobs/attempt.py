@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, Literal, TypeAlias, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
 
 from roadworthy.jobs._arguments import Injected, Signature
 from roadworthy.jobs.held import Held
@@ -17,7 +18,7 @@ from roadworthy.jobs.processes import report
 from roadworthy.jobs.returned import call_to_its_end, refuse_unrun
 from roadworthy.jobs.task import Task
 from roadworthy.jobs.tiers import Tiers, TimedOut
-from roadworthy.jobs.work import Work
+from roadworthy.jobs.work import Work, lender
 
 __all__ = ["Attempt", "InProcess", "Reason", "given_to", "job_of", "run_there"]
 
@@ -159,7 +160,17 @@ class Attempt:
             raise
 
     async def _on_thread(self, arguments: Mapping[str, Any]) -> None:
-        given = self._given(arguments, self.job)
+        if not self.task.signature.takes_session:
+            await self._in_thread(arguments)
+            return
+        async with self.completing() as tx:
+            with lender(self.work.units, self.task.name)(tx) as session:
+                await self._in_thread(arguments, session)
+
+    async def _in_thread(
+        self, arguments: Mapping[str, Any], session: Session | None = None
+    ) -> None:
+        given = self._given(arguments, self.job, session=session)
         call = partial(call_to_its_end, self.task.name, self.task.function, **given)
         await self._tiers.in_thread(call, within=self.task.terms.timeout, late=self._late)
 
@@ -175,9 +186,13 @@ class Attempt:
         return partial(self.task.function, **self._given(arguments, self.job, tx))
 
     def _given(
-        self, arguments: Mapping[str, Any], job: Job, tx: AsyncSession | None = None
+        self,
+        arguments: Mapping[str, Any],
+        job: Job,
+        tx: AsyncSession | None = None,
+        session: Session | None = None,
     ) -> dict[str, Any]:
-        return given_to(self.task.signature, arguments, job=job, tx=tx)
+        return given_to(self.task.signature, arguments, job=job, tx=tx, session=session)
 
     def _job(self, host: Host) -> Job:
         return job_of(host, self.task, self.claimed)
@@ -234,10 +249,15 @@ def job_of(host: Host, task: Task[...], claimed: Claimed) -> Job:
 
 
 def given_to(
-    signature: Signature, arguments: Mapping[str, Any], *, job: Job, tx: AsyncSession | None
+    signature: Signature,
+    arguments: Mapping[str, Any],
+    *,
+    job: Job,
+    tx: AsyncSession | None = None,
+    session: Session | None = None,
 ) -> dict[str, Any]:
     """Return the stored arguments together with those that are injected."""
-    here: dict[Injected, Any] = {"job": job, "tx": tx}
+    here: dict[Injected, Any] = {"job": job, "tx": tx, "session": session}
     return {**arguments, **{name: here[kind] for name, kind in signature.injected.items()}}
 
 

@@ -21,7 +21,7 @@ from roadworthy.jobs.insert import Call
 from roadworthy.jobs.tables import lacking
 from roadworthy.jobs.task import Task
 from roadworthy.jobs.unstored import Unstored
-from roadworthy.jobs.work import Hook, Units, Work, units_of
+from roadworthy.jobs.work import Hook, Units, Work, lender, units_of
 
 __all__ = ["Jobs"]
 
@@ -66,7 +66,7 @@ class Jobs:
         _check_limits(tasks, keep)
         self._work = Work(
             units=units_of(database),
-            tasks=_by_name(tasks),
+            tasks=_by_name(tasks, units_of(database)),
             parts=parts,
             on_failure=on_failure,
             on_dead=on_dead,
@@ -283,10 +283,11 @@ def _check_limits(tasks: Iterable[Task[...]], keep: timedelta) -> None:
             )
 
 
-def _by_name(tasks: Iterable[Task[...]]) -> dict[str, Task[...]]:
+def _by_name(tasks: Iterable[Task[...]], units: Units) -> dict[str, Task[...]]:
     named: dict[str, Task[...]] = {}
     for task in tasks:
         if named.setdefault(task.name, task) is not task:
             raise ValueError(f"Two tasks are called {task.name}: give one @task(name='...').")
-        _ = task.signature  # read now, so that a mistake is told at the start
+        if task.signature.takes_session:  # read now, so that a mistake is told at the start
+            lender(units, task.name)
     return named

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from time import monotonic
 from typing import Any, Final, Literal, TypeAlias
 
@@ -35,7 +36,7 @@ from roadworthy.jobs.recording import Move, Recorder
 from roadworthy.jobs.returned import refuse_unrun
 from roadworthy.jobs.task import Function, Task
 from roadworthy.jobs.tiers import Tiers
-from roadworthy.jobs.work import FailedAttempt, Hook, Work
+from roadworthy.jobs.work import FailedAttempt, Hook, Units, Work, lender
 from roadworthy.problems.request_ids import current as current_request_id
 
 __all__ = ["LeaseLost", "Outcome", "Runner"]
@@ -275,7 +276,7 @@ class Runner:
             async with self._work.units.begin() as tx:
                 with Held(tx, f"{task.name}.on_dead"):
                     if await self._ledger.bury(await tx.connection(), claimed, failure):
-                        await _call_handler(handler, task, claimed, tx)
+                        await _call_handler(handler, task, claimed, tx, self._work.units)
         except BaseException as error:  # whatever it raises, the job is dead: that is recorded
             if passes(error):
                 raise
@@ -366,11 +367,18 @@ async def _delay(task: Task[...], claimed: Claimed, error: BaseException) -> tim
 
 
 async def _call_handler(
-    handler: Function, task: Task[...], claimed: Claimed, tx: AsyncSession
+    handler: Function, task: Task[...], claimed: Claimed, tx: AsyncSession, units: Units
 ) -> None:
-    signature = signature_of(f"{task.name}.on_dead", handler)
-    job = job_of(InProcess(), task, claimed)
-    result = handler(**given_to(signature, _read(task, claimed), job=job, tx=tx))
+    name = f"{task.name}.on_dead"
+    signature = signature_of(name, handler)
+    given = partial(
+        given_to, signature, _read(task, claimed), job=job_of(InProcess(), task, claimed)
+    )
+    if signature.takes_session:
+        with lender(units, name)(tx) as session:
+            result: Any = await asyncio.to_thread(handler, **given(session=session))
+    else:
+        result = handler(**given(tx=tx))
     if inspect.isawaitable(result):
         result = await result
-    refuse_unrun(f"{task.name}.on_dead", result)
+    refuse_unrun(name, result)

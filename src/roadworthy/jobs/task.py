@@ -171,12 +171,7 @@ class Task(Sending[P]):
             TypeError: One of them cannot be stored, or cannot be had where the task runs.
         """
         signature = signature_of(self.name, self.function)
-        if signature.takes_tx and self.terms.runs_on != "loop":
-            raise TypeError(
-                f"{self.name} runs on a {self.terms.runs_on} and takes a transaction, which stays "
-                "on the event loop. Write `async def`, and call the slow part with "
-                "`await job.in_process(...)` or `asyncio.to_thread(...)`."
-            )
+        _check_transaction(self.name, signature, self.terms.runs_on)
         if self.terms.limit is not None:
             _check_limit(self.name, self.terms.limit, self._named(signature))
         if self.terms.schedule is not None and _required(signature):
@@ -384,6 +379,27 @@ def _check_key(key: object) -> None:
     if not _UNIQUE_KEY.fullmatch(key):
         most = insert.MAX_UNIQUE_KEY
         raise ValueError(f"unique_key has 1 to {most} characters, and U+0000 is none of them.")
+
+
+def _check_transaction(name: str, signature: Signature, runs_on: RunsOn) -> None:
+    wanted: dict[str, RunsOn] = {"tx": "loop", "session": "thread"}
+    places = {wanted[it] for it in signature.injected.values() if it in wanted}
+    if places <= {runs_on}:
+        return
+    if places == {"loop"} and runs_on == "thread":
+        raise TypeError(
+            f"{name} runs on a thread and takes an AsyncSession, which stays on the event loop. "
+            "Write `async def`, or `tx: Session` (of sqlalchemy.orm)."
+        )
+    if places == {"thread"} and runs_on == "loop":
+        raise TypeError(
+            f"{name} runs on the event loop and takes a Session, which would hold it up. Write "
+            "`tx: AsyncSession` and await its methods, or `def`."
+        )
+    raise TypeError(
+        f"{name} runs on a {runs_on} and takes a transaction, which stays with the event loop and "
+        "its threads. Write `async def`, and call the slow part with `await job.in_process(...)`."
+    )
 
 
 def _check_limit(name: str, limit: Limit, named: Iterable[str]) -> None:

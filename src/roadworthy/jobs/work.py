@@ -2,18 +2,19 @@
 
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol, TypeAlias, TypeVar, cast, runtime_checkable
 
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
+from sqlalchemy.orm import Session
 
 from roadworthy.jobs.ledger import Claimed
 from roadworthy.jobs.task import Task
 from roadworthy.jobs.transactions import not_a_database
 
-__all__ = ["FailedAttempt", "Hook", "Units", "Work", "units_of"]
+__all__ = ["FailedAttempt", "Hook", "Units", "Work", "lender", "units_of"]
 
 K = TypeVar("K")
 
@@ -32,6 +33,10 @@ class Units(Protocol):
     def begin(self) -> AbstractAsyncContextManager[AsyncSession]:
         """Open a transaction: commit on leaving normally, roll back on anything else."""
         ...
+
+
+Lend: TypeAlias = Callable[[AsyncSession], AbstractContextManager[Session]]
+"""What `Database.lend_to_threads` is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +111,21 @@ def units_of(database: Units | AsyncEngine) -> Units:
     if (wrong := not_a_database(database)) is not None:
         raise TypeError(wrong)
     return _EngineUnits(database) if isinstance(database, AsyncEngine) else database
+
+
+def lender(units: Units, task: str) -> Lend:
+    """Return what lends the session behind a transaction to a thread.
+
+    Raises:
+        TypeError: The database cannot: it is a plain engine of SQLAlchemy.
+    """
+    lend: Lend | None = getattr(units, "lend_to_threads", None)
+    if lend is None:
+        raise TypeError(
+            f"{task} takes a Session, and so needs Jobs(Database('...'), ...): an AsyncEngine "
+            "has transactions for `async def` tasks alone."
+        )
+    return lend
 
 
 class _EngineUnits:

@@ -1,0 +1,76 @@
+"""The same promise in `def` routes, on `SyncTx`."""
+
+import logging
+import os
+import time
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import sqlalchemy as sa
+from fastapi import APIRouter, FastAPI, Response
+from pydantic import BaseModel
+from sqlalchemy.orm import Session
+
+from roadworthy import idempotency, problems, tables
+from roadworthy.database import Database, sync_transaction
+from roadworthy.idempotency import Idempotency
+from roadworthy.lifespan import lifespan
+
+GO = Path(os.environ["SHOP_FILES"]) / "go"
+
+orders = sa.Table(
+    "orders",
+    sa.MetaData(),
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("sku", sa.String, nullable=False),
+)
+database = Database(os.environ["SHOP_URL"])
+Tx = Annotated[Session, sync_transaction(isolation=os.environ.get("SHOP_ISOLATION"))]
+once = Idempotency(Tx)
+
+
+@asynccontextmanager
+async def tables_made() -> AsyncGenerator[None]:
+    async with database.begin() as tx:
+        connection = await tx.connection()
+        await connection.run_sync(orders.metadata.create_all)
+        await connection.run_sync(tables.metadata.create_all)
+    yield
+
+
+router = APIRouter(prefix="/orders")
+
+
+class NewOrder(BaseModel):
+    sku: str
+    outcome: str = "made"
+
+
+@router.post("", status_code=201, dependencies=[once.key])
+def add_order(order: NewOrder, tx: Tx, response: Response) -> Any:
+    made = tx.scalar(sa.insert(orders).values(sku=order.sku).returning(orders.c.id))
+    response.headers["Location"] = f"/orders/{made}"
+    if order.outcome == "held":
+        logging.getLogger("uvicorn.error").info("held")
+        while not GO.exists():
+            time.sleep(0.01)
+    if order.outcome == "crash":
+        raise ZeroDivisionError
+    return {"id": made}
+
+
+@router.get("")
+def skus(tx: Tx) -> list[str]:
+    return list(tx.scalars(sa.select(orders.c.sku).order_by(orders.c.id)))
+
+
+@router.post("/sweep")
+def sweep(tx: Tx) -> int:
+    return idempotency.sweep_sync(tx)
+
+
+app = FastAPI(lifespan=lifespan(database, tables_made()))
+app.include_router(router)
+problems.install(app)
