@@ -262,7 +262,8 @@ def test_the_session_is_sqlmodels_where_it_is_asked_for(serve_routes: Any, made_
     def declare(app: FastAPI) -> None:
         @app.post("/heroes")
         def add(session: MySession) -> list[Any]:
-            sqlmodel.SQLModel.metadata.create_all(session.connection(), [Hero.__table__])  # type: ignore[attr-defined]
+            table: Any = Hero.metadata.tables["sync_hero"]
+            Hero.metadata.create_all(session.connection(), [table])
             session.add(Hero())
             found = session.exec(sqlmodel.select(Hero)).all()
             return [len(found), isinstance(session, sqlmodel.Session)]
