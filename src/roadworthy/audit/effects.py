@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 from roadworthy.audit import aliases, names
+from roadworthy.audit.module import Scope
 from roadworthy.audit.reach import Reached
 
 __all__ = ["DATABASES", "Effect", "Kind", "blocking", "outside"]
@@ -194,7 +195,8 @@ def _asks_its_own_name(reached: Reached, name: str) -> bool:
     """Return whether a machine asks for its own address, which stands in its `/etc/hosts`."""
     if name not in _RESOLVERS or not reached.call.node.args:
         return False
-    asked, scope = reached.call.node.args[0], reached.scope
+    asked: ast.expr = reached.call.node.args[0]
+    scope: Scope = reached.scope
     made = aliases.definition(asked, scope)
     if made is not None and made[0].value is not None:
         asked, scope = made[0].value, made[1]

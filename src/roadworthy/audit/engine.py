@@ -19,7 +19,7 @@ from roadworthy.audit.discovery import (
     project_root,
     source_files,
 )
-from roadworthy.audit.finding import Finding
+from roadworthy.audit.finding import Confidence, Finding
 from roadworthy.audit.module import Module
 from roadworthy.audit.pins import service_root
 from roadworthy.audit.result import Result, Skipped
@@ -27,6 +27,7 @@ from roadworthy.audit.routes import routes_of
 from roadworthy.audit.rule import Hit, Rule
 from roadworthy.audit.service import Service
 from roadworthy.audit.source.unread import unread_files
+from roadworthy.audit.stranded import is_stranded
 
 __all__ = ["audit"]
 
@@ -235,7 +236,12 @@ def _findings(module: Module, rules: Sequence[Rule], part: _Part) -> Iterator[Fi
     }
     for rule in rules:
         for target in targets.get(rule.looks, ()):
-            yield from (_finding(rule, hit) for hit in rule.check(target))
+            yield from (_served(_finding(rule, hit), module) for hit in rule.check(target))
+
+
+def _served(finding: Finding, module: Module) -> Finding:
+    """Return a finding, and doubt one of routes that no application has."""
+    return replace(finding, confidence=Confidence.LOW) if is_stranded(module) else finding
 
 
 def _finding(rule: Rule, hit: Hit) -> Finding:
