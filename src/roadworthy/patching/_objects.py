@@ -20,7 +20,7 @@ from roadworthy.patching._parts import (
     Parts,
     copied,
 )
-from roadworthy.patching._places import HIDDEN
+from roadworthy.patching._places import hidden
 
 __all__ = ["Anything", "Object", "Root"]
 
@@ -36,17 +36,25 @@ class Object:
 
     def __call__(self, value: Any, handler: Callable[[Any], Any]) -> Any:
         if type(value) is Moved:
-            if type(value.value) is self.kind:
-                return value.value
-            raise PydanticCustomError("model_type", "Input should be another kind of object")
+            return _taken(value, self.kind)
         if type(value) is not Parts:
             return handler(value)
         current = value.current
         if current is not ABSENT and not isinstance(current, self.kind):
-            raise PydanticCustomError("model_type", "Input should be another kind of object")
+            raise _another_kind()
         if current is not ABSENT and type(current) is not self.kind:
             return self.join(class_of(current), value)  # a subclass stays what it is
         return _finished(handler, value, layout_of(self.kind))
+
+
+def _taken(moved: Moved, kind: type[Any]) -> Any:
+    if type(moved.value) is kind:
+        return moved.value
+    raise _another_kind()
+
+
+def _another_kind() -> PydanticCustomError:
+    return PydanticCustomError("model_type", "Input should be another kind of object")
 
 
 def _finished(handler: Callable[[Any], Any], parts: Parts, layout: Layout) -> Any:
@@ -85,9 +93,7 @@ class Root:
 
     def __call__(self, value: Any, handler: Callable[[Any], Any]) -> Any:
         if type(value) is Moved:
-            if type(value.value) is self.kind:
-                return value.value
-            raise PydanticCustomError("model_type", "Input should be another kind of object")
+            return _taken(value, self.kind)
         if type(value) in {Parts, Items} and isinstance(value.current, self.kind):
             return handler(value.of(value.current.root))
         return handler(value)
@@ -105,7 +111,7 @@ class Anything:
                 return copied(value.value)
             case Moved() | Hidden():
                 if isinstance(value, Hidden) or value.hidden:
-                    raise PydanticCustomError("hidden", HIDDEN)
+                    raise hidden()
                 return value.shown
             case dict() | list():
                 return self._inside(cast("Any", value))

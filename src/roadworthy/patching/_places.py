@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final, cast
+from typing import Any, cast
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticCustomError, SchemaValidator
@@ -26,9 +26,12 @@ from roadworthy.patching._parts import (
 )
 from roadworthy.patching._schemas import Schema, anywhere, plain_types, standing, wrap
 
-__all__ = ["HIDDEN", "Key", "Place", "Text", "pruned"]
+__all__ = ["Key", "Place", "Text", "hidden", "pruned"]
 
-HIDDEN: Final = "What answers do not show cannot be read at another place"
+
+def hidden() -> PydanticCustomError:
+    """Return the refusal of what would show at one place what is hidden at another."""
+    return PydanticCustomError("hidden", "What answers do not show cannot be read at another place")
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +65,7 @@ class Place:
             except ValidationError:
                 pass
         if value.hidden:
-            raise PydanticCustomError("hidden", HIDDEN)
+            raise hidden()
         return self(value.shown, handler)
 
     def fresh(self, value: Any) -> Any:
@@ -100,7 +103,7 @@ class Place:
 
 def _hide(value: Any) -> Any:
     if isinstance(value, Hidden):
-        raise PydanticCustomError("hidden", HIDDEN)
+        raise hidden()
     raise TypeError
 
 

@@ -329,8 +329,9 @@ class _Exchange(Call):
 
 def _single_lines(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
     pairs = list(headers)
-    if not _BREAKS.search(b"".join(chain.from_iterable(pairs))):
-        return pairs  # nearly always, so that each request pays for one search only
+    text = b"".join(chain.from_iterable(pairs))
+    if text.translate(None, b"\r\n\0") == text:
+        return pairs  # nearly always, so that each request pays for one look only
     return [(n, _BREAKS.sub(b" ", value)) for n, value in pairs if not _BREAKS.search(n)]
 
 
