@@ -160,7 +160,7 @@ def create_app(url: str) -> FastAPI:
     app.add_exception_handler(AccountClosed, account_closed)
     app.include_router(api)
 
-    db = Database(url)
+    app.state.db = db = Database(url)
     app.include_router(APIRouter(lifespan=parts(db)))
 
     app.include_router(APIRouter(lifespan=parts(Jobs(db, tasks=[send_welcome]))))
