@@ -1,4 +1,4 @@
-"""Functions that run apart from requests, or never: no client gets what they raise."""
+"""Functions that run apart from requests: no client gets what they raise."""
 
 import ast
 import re
@@ -17,7 +17,7 @@ _STARTERS: Final = frozenset({"create_task", "ensure_future", "add_task", "run_i
 
 
 def runs_apart(function: Function) -> bool:
-    """Return whether a function is started as a task, and never called, by its own file.
+    """Return whether a function is started as a task by its file, and not called.
 
     A function that nobody calls runs in no request either.
     """
@@ -40,10 +40,10 @@ def runs_apart(function: Function) -> bool:
 
 
 def is_unused(function: Function) -> bool:
-    """Return whether no code of the service, its tests aside, names a function of a module.
+    """Return whether no code of the service names a function of a module.
 
-    Decorators may hand a function on, and frameworks call methods: those are never said to be
-    unused.
+    Tests do not count. Decorators may hand a function on, and frameworks call methods: those
+    are never said to be unused.
     """
     module = function.module
     if not isinstance(function.outer, Module) or function.node.decorator_list:

@@ -12,7 +12,7 @@ __all__ = ["is_ruled_out"]
 
 
 def is_ruled_out(event: Event, function: Function) -> bool:
-    """Return whether the tests before something leave no type that a parameter is declared to have.
+    """Return whether tests before something leave no declared type of a parameter.
 
     With `data: bytes | Path`, nothing gets to the `else` after `isinstance(data, Path)` and
     `isinstance(data, bytes)`.

@@ -1,4 +1,4 @@
-"""Coroutines that a function starts beside itself: `asyncio.create_task(work(session))`."""
+"""Coroutines that a function starts beside itself, with `create_task(work())`."""
 
 import ast
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Files with routes that no application of the project includes: no request gets there."""
+"""Files with routes that no application of the project includes."""
 
 import re
 from pathlib import PurePosixPath
@@ -17,7 +17,7 @@ _DYNAMIC: Final = (b"import_module", b"__import__", b"pkgutil", b"exec_module", 
 
 @remembered
 def is_stranded(module: Module) -> bool:
-    """Return whether a file makes a router, and nothing names the file, nor looks for files.
+    """Return whether a file makes a router and nothing leads to the file.
 
     Where no other file includes any router, the code may be a part of something larger, and the
     answer is no.

@@ -13,7 +13,7 @@ __all__ = ["is_taken", "never_holds"]
 
 
 def is_taken(reached: Reached) -> bool:
-    """Return whether a call may be made, as far as the call before it and the types tell."""
+    """Return whether a call may be made, as far as its callers and types tell."""
     if is_ruled_out(reached.call, reached.scope):
         return False
     if not reached.chain or reached.call.block is None:
