@@ -21,6 +21,9 @@ __all__ = ["Codebase"]
 
 _DEFINES: Final = re.compile(rb"^\s*(?:async\s+)?def\s+(\w+)", re.MULTILINE)
 
+_CALLS: Final = re.compile(rb"\b_*([A-Z]\w*)\(")
+"""Calls of what is named as a class is."""
+
 _ROOTS: Final = ("src", "backend", "server", "lib", "python", "app", "api")
 """Folders that are often on Python's path without being a package's parent."""
 
@@ -41,6 +44,7 @@ class Codebase:
         """What was found out once about functions, classes and modules."""
         self._mentioning: dict[tuple[bytes, bytes], list[str]] = {}
         self._defining: dict[str, list[str]] | None = None
+        self._constructing: dict[str, list[str]] | None = None
         self._modules: dict[str, Module | None] = {}
         self._found: dict[tuple[str, str], str | None] = {}
         self._by_name: dict[str, list[str]] = defaultdict(list)
@@ -92,6 +96,15 @@ class Codebase:
                 for found in set(_DEFINES.findall(self._bytes(path))):
                     self._defining[found.decode()].append(path)
         return self._defining.get(name, [])
+
+    def constructing(self, name: str) -> list[str]:
+        """Return the files that call what has the name of a class, without parsing them."""
+        if self._constructing is None:
+            self._constructing = defaultdict(list)
+            for path in sorted(one for one in self.files if not is_test(one)):
+                for found in set(_CALLS.findall(self._bytes(path))):
+                    self._constructing[found.decode()].append(path)
+        return self._constructing.get(name.lstrip("_"), [])
 
     def _bytes(self, path: str) -> bytes:
         try:

@@ -10,7 +10,7 @@ from roadworthy.audit.reach import Reached
 
 __all__ = ["DATABASES", "Effect", "Kind", "blocking", "outside"]
 
-Kind: TypeAlias = Literal["server", "database", "files", "process", "time"]
+Kind: TypeAlias = Literal["server", "database", "files", "process", "time", "work"]
 """What a call waits for."""
 
 _SAID: Final[dict[Kind, str]] = {
@@ -19,6 +19,7 @@ _SAID: Final[dict[Kind, str]] = {
     "files": "copies or removes files",
     "process": "waits for another process",
     "time": "sleeps",
+    "work": "computes for long",
 }
 
 
@@ -51,10 +52,13 @@ _FUNCTIONS: Final[dict[Kind, tuple[str, ...]]] = {
         *("google.genai.Client.models.generate_content", "pika.BlockingConnection"),
         *(f"langchain_openai.ChatOpenAI.{name}" for name in ("invoke", "predict")),
         *(f"cohere.Client.{name}" for name in ("chat", "embed", "rerank", "generate")),
+        *("google.oauth2.id_token.verify_oauth2_token", "google.oauth2.id_token.verify_token"),
+        *("google.oauth2.id_token.verify_firebase_token", "google.oauth2.id_token.fetch_id_token"),
         *("feedparser.parse", "dns.resolver.resolve", "dns.resolver.query", "whois.whois"),
     ),
     "process": (
         *(f"subprocess.{name}" for name in ("run", "call", "check_call", "check_output")),
+        *("ffmpeg.run", "ffmpeg.probe", "ffmpeg.Stream.run"),
         *("subprocess.getoutput", "subprocess.getstatusoutput", "os.system", "os.waitpid"),
     ),
     "files": (
@@ -62,6 +66,10 @@ _FUNCTIONS: Final[dict[Kind, tuple[str, ...]]] = {
         *("shutil.unpack_archive",),
     ),
     "time": ("time.sleep",),
+    "work": (
+        *("bcrypt.hashpw", "bcrypt.checkpw", "bcrypt.kdf", "hashlib.scrypt", "hashlib.pbkdf2_hmac"),
+        *("werkzeug.security.generate_password_hash", "werkzeug.security.check_password_hash"),
+    ),
     "database": (
         *("psycopg2.connect", "psycopg.connect", "pymysql.connect", "MySQLdb.connect"),
         *("mysql.connector.connect", "cx_Oracle.connect", "oracledb.connect", "pyodbc.connect"),
@@ -113,6 +121,20 @@ _METHODS: Final[dict[str, tuple[Kind, tuple[str, ...]]]] = {
         ("chat_postMessage", "users_info", "conversations_list", "users_list", "auth_test"),
     ),
     "sendgrid.SendGridAPIClient": ("server", ("send",)),
+    "google_auth_oauthlib.flow.Flow": ("server", ("fetch_token", "run_local_server")),
+    "google.oauth2.credentials.Credentials": ("server", ("refresh",)),
+    "google.oauth2.service_account.Credentials": ("server", ("refresh",)),
+    "passlib.context.CryptContext": ("work", ("hash", "verify", "verify_and_update")),
+    "passlib.hash.bcrypt": ("work", ("hash", "verify")),
+    "argon2.PasswordHasher": ("work", ("hash", "verify")),
+    "pwdlib.PasswordHash": ("work", ("hash", "verify", "verify_and_update")),
+    "PIL.Image.Image": (
+        "work",
+        ("save", "resize", "thumbnail", "convert", "filter", "quantize", "rotate", "load"),
+    ),
+    "neo4j.Driver": ("database", ("execute_query", "verify_connectivity")),
+    "neo4j.Session": ("database", ("run", "execute_read", "execute_write", "begin_transaction")),
+    "neo4j.Transaction": ("database", ("run", "commit", "rollback")),
     "socket.socket": ("server", ("connect", "sendall", "recv", "accept")),
     "paramiko.SSHClient": ("server", ("connect", "exec_command", "open_sftp")),
     "ldap3.Connection": ("server", ("bind", "search", "modify", "add")),
@@ -188,6 +210,8 @@ def blocking(reached: Reached) -> Effect | None:
     ref = reached.ref
     if ref is None or ref.entity is not None or ref.is_instance or reached.call.awaited:
         return None
+    if ref.name in _READERS:
+        return Effect("server") if _is_address(reached) else None
     return None if _asks_its_own_name(reached, ref.name) else _of_name(ref.name)
 
 
@@ -204,6 +228,28 @@ def _asks_its_own_name(reached: Reached, name: str) -> bool:
     return called is not None and called.name in _OWN_NAMES
 
 
+def _is_address(reached: Reached) -> bool:
+    """Return whether what a call reads begins with `https://`, so that a server is asked."""
+    node = reached.call.node
+    asked = node.args[0] if node.args else next((one.value for one in node.keywords), None)
+    made = None if asked is None else aliases.definition(asked, reached.scope)
+    value = asked if made is None else made[0].value
+    if isinstance(value, ast.JoinedStr) and value.values:
+        value = value.values[0]
+    text = value.value if isinstance(value, ast.Constant) else None
+    return isinstance(text, str) and text.lower().startswith(_ADDRESSES)
+
+
+_ADDRESSES: Final = ("http://", "https://", "s3://", "gs://", "ftp://", "hf://", "abfs://")
+_READERS: Final = frozenset(
+    f"{library}.{name}"
+    for library in ("pandas", "polars")
+    for name in (
+        *("read_csv", "read_json", "read_parquet", "read_excel", "read_html", "read_xml"),
+        *("read_feather", "read_table", "read_ipc", "read_ndjson"),
+    )
+)
+"""Readers that take a path as well as an address."""
 _RESOLVERS: Final = frozenset({"socket.gethostbyname", "socket.getaddrinfo"})
 _OWN_NAMES: Final = frozenset({"socket.gethostname", "socket.getfqdn", "platform.node"})
 

@@ -19,6 +19,7 @@ from roadworthy.audit.discovery import (
     project_root,
     source_files,
 )
+from roadworthy.audit.fastapi.loop_entries import entered_by_the_loop
 from roadworthy.audit.finding import Confidence, Finding
 from roadworthy.audit.module import Module
 from roadworthy.audit.pins import service_root
@@ -230,6 +231,7 @@ def _findings(module: Module, rules: Sequence[Rule], part: _Part) -> Iterator[Fi
     dependencies = {one.key: one for route in routes for one in route.dependencies}
     targets: dict[str, Sequence[Any]] = {
         "route": routes,
+        "loop": entered_by_the_loop(module),
         "dependency": list(dependencies.values()),
         "function": module.functions,
         "module": [module],

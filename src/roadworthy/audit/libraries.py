@@ -108,6 +108,10 @@ _MOVED: Final = {
     "asyncio.TimeoutError": "builtins.TimeoutError",
     "requests.exceptions": "requests",
     "redis.exceptions": "redis",
+    "google.auth.transport.requests.AuthorizedSession": "requests.Session",
+    "requests_oauthlib.OAuth2Session": "requests.Session",
+    "neo4j._sync.driver": "neo4j",
+    "google_auth_oauthlib.flow.InstalledAppFlow": "google_auth_oauthlib.flow.Flow",
     "sqlalchemy.orm.exc.NoResultFound": "sqlalchemy.exc.NoResultFound",
     "sqlalchemy.orm.exc.MultipleResultsFound": "sqlalchemy.exc.MultipleResultsFound",
 }
@@ -159,6 +163,17 @@ _MADE: Final = {
     "mysql.connector.connect": "pymysql.Connection",  # the same methods
     "MySQLdb.connect": "pymysql.Connection",
     "tarfile.open": "tarfile.TarFile",
+    "neo4j.GraphDatabase.driver": "neo4j.Driver",
+    "neo4j.GraphDatabase.bolt_driver": "neo4j.Driver",
+    "neo4j.Driver.session": "neo4j.Session",
+    "neo4j.Session.begin_transaction": "neo4j.Transaction",
+    "neo4j.AsyncGraphDatabase.driver": "neo4j.AsyncDriver",
+    "neo4j.AsyncDriver.session": "neo4j.AsyncSession",
+    "ffmpeg.input": "ffmpeg.Stream",
+    "google_auth_oauthlib.flow.Flow.from_client_config": "google_auth_oauthlib.flow.Flow",
+    "google_auth_oauthlib.flow.Flow.from_client_secrets_file": "google_auth_oauthlib.flow.Flow",
+    "PIL.Image.open": "PIL.Image.Image",
+    "PIL.Image.new": "PIL.Image.Image",
     "asyncio.get_event_loop": "asyncio.AbstractEventLoop",
     "asyncio.get_running_loop": "asyncio.AbstractEventLoop",
     "asyncio.new_event_loop": "asyncio.AbstractEventLoop",
@@ -182,6 +197,7 @@ _FLUENT: Final = {
     "google.cloud.firestore.Client": frozenset(
         {"get", "set", "update", "delete", "add", "stream", "commit"}
     ),
+    "ffmpeg.Stream": frozenset({"run", "run_async", "compile", "get_args", "view"}),
     "peewee.Model": frozenset(
         {"get", "get_or_none", "get_by_id", "create", "get_or_create", "save", "execute", "count"}
         | {"first", "scalar", "exists", "delete_instance", "dicts", "iterator"}

@@ -11,7 +11,7 @@ if TYPE_CHECKING:  # it imports what finds rules
 
 __all__ = ["Example", "Hit", "Looks", "Rule"]
 
-Looks: TypeAlias = Literal["route", "dependency", "function", "module", "service"]
+Looks: TypeAlias = Literal["route", "loop", "dependency", "function", "module", "service"]
 """What a rule is asked about, one at a time."""
 
 
@@ -72,7 +72,10 @@ class Rule:
     severity: Severity
     looks: Looks
     check: Callable[[Any], Iterator[Hit]]
-    """Gets what `looks` names: a Route, Dependency, Function, Module or Service."""
+    """Gets what `looks` names: a Route, Dependency, Function, Module or Service.
+
+    With "loop" that is a Route, or an Entry: sockets, middleware, exception handlers.
+    """
     collect: Callable[[Any], object] | None = None
     """What a rule about services wants to know of each Module; it must pickle, or be None."""
     summary: str

@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from roadworthy.audit.effects import Effect, blocking
+from roadworthy.audit.fastapi.loop_entries import Runs
 from roadworthy.audit.finding import Step
 from roadworthy.audit.module import Function
 from roadworthy.audit.once import is_once
 from roadworthy.audit.reach import Reached, callee, calls, inner_functions, reach, steps
-from roadworthy.audit.routes import Route
 from roadworthy.audit.source.memory import remembered
 from roadworthy.audit.source.nodes import written
 from roadworthy.audit.taken import is_taken
@@ -49,8 +49,8 @@ class Stall:
         return () if self.is_direct else steps(self.reached, start, self.function)
 
 
-def on_loop(route: Route) -> Iterator[Function]:
-    """Return the functions of a route that run on the event loop."""
+def on_loop(route: Runs) -> Iterator[Function]:
+    """Return the functions of a route, or of what else is entered, that run on the event loop."""
     if route.is_async:
         yield route.function
     yield from (one.function for one in route.dependencies if one.function.is_async)

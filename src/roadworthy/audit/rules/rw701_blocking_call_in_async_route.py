@@ -3,15 +3,15 @@
 from collections.abc import Iterator
 from typing import Final
 
+from roadworthy.audit.fastapi.loop_entries import Runs
 from roadworthy.audit.finding import Confidence, Severity
-from roadworthy.audit.routes import Route
 from roadworthy.audit.rule import Example, Hit, Rule
 from roadworthy.audit.stalls import Stall, on_loop, once_a_call, stalls
 
 __all__ = ["RULE"]
 
 
-def _check(route: Route) -> Iterator[Hit]:
+def _check(route: Runs) -> Iterator[Hit]:
     for function in on_loop(route):
         for stall in once_a_call(one for one in stalls(function) if _counts(one)):
             yield Hit(
@@ -26,7 +26,7 @@ def _counts(stall: Stall) -> bool:
 
 
 def _confidence(stall: Stall) -> Confidence:
-    return Confidence.MEDIUM if stall.effect.kind == "files" else Confidence.HIGH
+    return Confidence.MEDIUM if stall.effect.kind in {"files", "work"} else Confidence.HIGH
 
 
 def _message(stall: Stall) -> str:
@@ -144,13 +144,14 @@ RULE: Final = Rule(
     code="RW701",
     name="blocking-call-in-async-route",
     severity=Severity.MEDIUM,
-    looks="route",
+    looks="loop",
     check=_check,
+    sources=rb"starlette",
     summary="A route declared with `async def` makes a call that waits without `await`.",
     why="""An `async def` route shares one thread with every other request of its process.
 A call that waits for another server, a process or a disk and is not awaited stops them all,
 health checks too: one slow neighbour, and the whole process is away. Dependencies that are
-`async def` are the same.""",
+`async def` are the same, and so are WebSockets, middleware and handlers of exceptions.""",
     mend="Write `def` instead of `async def`, or `await run_in_threadpool(call, ...)`.",
     ours="Jobs of `roadworthy.jobs` take what need not be done before the answer.",
     bad=(_REQUESTS, _SESSION, _DEPENDENCY, _OBJECTS),

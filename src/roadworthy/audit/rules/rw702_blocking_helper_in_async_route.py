@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import Final
 
+from roadworthy.audit.fastapi.loop_entries import Runs
 from roadworthy.audit.finding import Confidence, Severity
-from roadworthy.audit.routes import Route
 from roadworthy.audit.rule import Example, Hit, Rule
 from roadworthy.audit.stalls import Stall, on_loop, once_a_call, stalls
 
@@ -13,7 +13,7 @@ __all__ = ["RULE"]
 _NEAR: Final = 2
 
 
-def _check(route: Route) -> Iterator[Hit]:
+def _check(route: Runs) -> Iterator[Hit]:
     for function in on_loop(route):
         for stall in once_a_call(one for one in stalls(function) if _counts(one)):
             yield Hit(
@@ -29,7 +29,7 @@ def _counts(stall: Stall) -> bool:
 
 
 def _confidence(stall: Stall) -> Confidence:
-    near = len(stall.reached.chain) <= _NEAR and stall.effect.kind != "files"
+    near = len(stall.reached.chain) <= _NEAR and stall.effect.kind not in {"files", "work"}
     return Confidence.HIGH if near else Confidence.MEDIUM
 
 
@@ -231,8 +231,9 @@ RULE: Final = Rule(
     code="RW702",
     name="blocking-helper-in-async-route",
     severity=Severity.MEDIUM,
-    looks="route",
+    looks="loop",
     check=_check,
+    sources=rb"starlette",
     summary="A route declared with `async def` calls code that waits without `await`.",
     why="""A function without `async` that an `async def` route calls runs on the event
 loop, and so does everything it calls. Where that waits for another server, a process or a

@@ -3,15 +3,15 @@
 from collections.abc import Iterator
 from typing import Final
 
+from roadworthy.audit.fastapi.loop_entries import Runs
 from roadworthy.audit.finding import Severity
-from roadworthy.audit.routes import Route
 from roadworthy.audit.rule import Example, Hit, Rule
 from roadworthy.audit.stalls import Stall, on_loop, once_a_call, stalls
 
 __all__ = ["RULE"]
 
 
-def _check(route: Route) -> Iterator[Hit]:
+def _check(route: Runs) -> Iterator[Hit]:
     for function in on_loop(route):
         for stall in once_a_call(one for one in stalls(function) if _counts(one)):
             yield Hit(
@@ -138,8 +138,9 @@ RULE: Final = Rule(
     code="RW703",
     name="sync-db-in-async-route",
     severity=Severity.MEDIUM,
-    looks="route",
+    looks="loop",
     check=_check,
+    sources=rb"starlette",
     summary="A route declared with `async def` asks a database through a synchronous client.",
     why="""An `async def` route shares one thread with every other request of its process.
 A synchronous session, connection or client waits in that thread: one slow query, one row

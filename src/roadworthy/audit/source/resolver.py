@@ -12,7 +12,7 @@ from typing import Final, Protocol
 from roadworthy.audit import libraries
 from roadworthy.audit.module import Assigned, Binding, Class, Function, Imported, Module, Scope
 from roadworthy.audit.ref import Ref
-from roadworthy.audit.source import rows
+from roadworthy.audit.source import arguments, entries_set, rows
 from roadworthy.audit.source.aliases import Aliases
 from roadworthy.audit.source.memory import Memory
 
@@ -21,6 +21,14 @@ __all__ = ["Resolver", "Sources"]
 
 class Sources(Protocol):
     """What finds the modules of a project."""
+
+    def module(self, path: str) -> Module | None:
+        """Return the module in a file, or None where it cannot be parsed."""
+        ...
+
+    def constructing(self, name: str) -> list[str]:
+        """Return the files that call what has the name of a class."""
+        ...
 
     def find(self, dotted: str, importer: str) -> Module | None:
         """Return the module that `import dotted` means in a file."""
@@ -208,8 +216,21 @@ class Resolver(Aliases):
             return ref if name == "cls" else ref.instance
         found = self.type_of(param.annotation, function.around)
         if found is None or found.name in libraries.VAGUE:
-            return self._injected(param.default, function.around) or found
+            injected = self._injected(param.default, function.around)
+            return injected or self._given(function, name) or found
         return found
+
+    def _given(self, function: Function, name: str) -> Ref | None:
+        """Return what every call that makes an object of a class gives a parameter."""
+        cls = function.cls
+        if cls is None or function.name != "__init__":
+            return None
+        found = [
+            given
+            for value, scope in arguments.of_objects(self.codebase, self.resolve, cls, name)
+            if (given := self.resolve(value, scope)) is not None
+        ]
+        return found[0] if len({one.name for one in found}) == 1 else None
 
     def _injected(self, default: ast.expr | None, scope: Scope) -> Ref | None:
         """Return what `= Depends(target)` gives a parameter."""
@@ -341,11 +362,17 @@ class Resolver(Aliases):
         if base.name == "pymongo.MongoClient":
             return base.member("database")
         if base.is_instance:
-            return _element(base)
+            return _element(base) or self._first_set(node, scope)
         if base.name in libraries.SPECIAL_FORMS:
             found = self._annotation(node, scope)
             return None if found is None else found.type
         return base
+
+    def _first_set(self, node: ast.Subscript, scope: Scope) -> Ref | None:
+        """Return what a module keeps under a key of a collection of its own."""
+        kept = entries_set.under(node, scope)
+        found = (self.resolve(value, where) for value, where in kept)
+        return next((one for one in found if one is not None), None)
 
     # --- annotations ---
 
