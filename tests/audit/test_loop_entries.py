@@ -49,7 +49,7 @@ FOUND = {
     "@app.websocket('/w')\nasync def w(s: WebSocket, x=Depends(d)): ...",
     "added socket": f"async def w(s):\n    {WAIT}\napp.add_api_websocket_route('/w', w)",
     "decorated": f"@app.middleware('http')\nasync def m(q, go):\n    {WAIT}",
-    "dispatch": f"class M(BaseHTTPMiddleware):\n    async def dispatch(self, q, g):\n        {WAIT}",
+    "dispatch": f"class M(BaseHTTPMiddleware):\n    async def dispatch(s, q, g):\n        {WAIT}",
     "asgi": ASGI.format(WAIT) + "app.add_middleware(M)",
     "listed": ASGI.format(WAIT) + "other = FastAPI(middleware=[Middleware(M)])",
     "given": f"async def f(q, go):\n    {WAIT}\napp.add_middleware(BaseHTTPMiddleware, dispatch=f)",

@@ -90,6 +90,7 @@ _HARMLESS: Final = (
         "loguru.",
         "structlog.",
         "distutils.",
+        "PIL.Image.Image.verify",
     ),
 )
 _HARMFUL: Final = frozenset(
