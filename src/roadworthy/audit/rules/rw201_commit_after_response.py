@@ -157,7 +157,8 @@ before 0.106 and from 0.118 on). A commit there that fails, for a deferred const
 connection that is gone, fails behind the client's back: it has its 201, and the row is
 not there. A client that reads at once what it wrote may not find it.""",
     mend='Depends(get_session, scope="function") (FastAPI 0.121), or commit in the route.',
-    ours="`Tx` of `roadworthy.database` commits before the first byte.",
+    ours="`Tx`, and `SyncTx` of `def` routes, in `roadworthy.database` commit before the first "
+    "byte.",
     bad=(_BAD, _BAD_BEGIN),
     good=(_GOOD,),
 )

@@ -141,7 +141,8 @@ RULE: Final = Rule(
 its connection, and with an error in the route also its transaction and its locks, until
 the garbage collector happens to find it.""",
     mend="Yield it inside `with`: `with sessions() as session: yield session`.",
-    ours="`Tx` and `Read` of `roadworthy.database` open and close sessions for routes.",
+    ours="`Tx` and `Read` of `roadworthy.database`, and `SyncTx` and `SyncRead` of `def` routes, "
+    "open and close sessions.",
     bad=(_BAD, _BAD_CLIENT, _BAD_OWN),
     good=(_GOOD,),
 )

@@ -147,7 +147,8 @@ A synchronous session, connection or client waits in that thread: one slow query
 that another transaction holds, and the process answers nobody. Many such requests use one
 connection after another instead of the whole pool.""",
     mend="Write `def` instead of `async def`, or use AsyncSession and `await` it.",
-    ours="`Tx` and `Read` of `roadworthy.database` are asynchronous.",
+    ours="`Tx` and `Read` of `roadworthy.database` are asynchronous; `SyncTx` and `SyncRead` are "
+    "for `def` routes, and refused in others.",
     bad=(_DIRECT, _THROUGH_HELPERS, _REDIS),
     good=(_ASYNC_SESSION, _SYNC_ROUTE),
 )
