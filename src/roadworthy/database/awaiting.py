@@ -41,6 +41,7 @@ def check_awaited(session: AsyncSession) -> None:
     """
     for made, place in session.info.pop(_KEY, ()):
         if inspect.getcoroutinestate(made) == inspect.CORO_CREATED:
+            made.close()  # said here: Python need not warn of it later
             raise Unawaited(_FORGOTTEN.format(place=place, method=made.__name__))
 
 
