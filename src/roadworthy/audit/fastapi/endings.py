@@ -10,6 +10,7 @@ __all__ = ["Ending", "ending"]
 
 _IN_TIME: Final[tuple[Version, Version]] = ((0, 106), (0, 118))
 """From the first to the second, code after `yield` ran before the answer was sent."""
+_SCOPES: Final[Version] = (0, 121)
 _SINCE: Final = "FastAPI 0.118"
 
 
@@ -23,6 +24,8 @@ class Ending:
     """Who says which version it is, for messages."""
     known: bool
     """Whether the project says it."""
+    has_scopes: bool = True
+    """Whether `Depends(..., scope="function")` is there."""
 
 
 def ending(module: Module) -> Ending:
@@ -33,4 +36,5 @@ def ending(module: Module) -> Ending:
         return Ending("", "today's FastAPI", known=False)
     in_time = _IN_TIME[0] <= pin.version < _IN_TIME[1]
     said = "today's FastAPI" if pin.version == LATEST else pin.source
-    return Ending(_SINCE if in_time else "", said, known=True)
+    scopes = pin.version >= _SCOPES
+    return Ending(_SINCE if in_time else "", said, known=True, has_scopes=scopes)

@@ -3,7 +3,7 @@
 import libcst as cst
 
 from roadworthy.audit.finding import Finding
-from roadworthy.audit.fixes.tree import Change, Tree
+from roadworthy.audit.fixes.tree import Change, tree_of
 
 __all__ = ["mend"]
 
@@ -16,7 +16,7 @@ _NAMES = (
 
 def mend(source: bytes, finding: Finding) -> Change | None:
     """Put `except HTTPException: raise` in front of the handler."""
-    tree = Tree(source)
+    tree = tree_of(source)
     handler = tree.at(cst.ExceptHandler, finding.line, finding.column)
     tried = tree.above(handler, cst.Try) if handler is not None else None
     if handler is None or tried is None:
@@ -24,8 +24,8 @@ def mend(source: bytes, finding: Finding) -> Change | None:
     name = tree.imported(*_NAMES)
     handlers = list(tried.handlers)
     handlers.insert(handlers.index(handler), _letting_through(name or "HTTPException"))
-    mended = tree.replaced(tried, tried.with_changes(handlers=handlers))
-    return Change(mended, imports=() if name else ("fastapi.HTTPException",))
+    changed = {tried: tried.with_changes(handlers=handlers)}
+    return Change(tree, changed, imports=() if name else ("fastapi.HTTPException",))
 
 
 def _letting_through(name: str) -> cst.ExceptHandler:

@@ -6,7 +6,7 @@ from typing import Final
 import libcst as cst
 
 from roadworthy.audit.finding import Finding
-from roadworthy.audit.fixes.tree import Change, Tree, dotted, with_argument
+from roadworthy.audit.fixes.tree import Change, Tree, dotted, tree_of, with_argument
 
 __all__ = ["mend_all"]
 
@@ -17,28 +17,31 @@ def mend_all(sources: dict[str, bytes], finding: Finding) -> dict[str, Change] |
     """Add `scope="function"` to every `Depends` of the dependency, in all files.
 
     In all of them, because a request that uses both scopes gets the dependency twice.
+    Nothing is changed where they have it already.
     """
     changed: dict[str, Change] = {}
     name = finding.where.rpartition(".")[2]
     for path, source in sources.items():
         if name.encode() not in source or b"Depends(" not in source:
             continue
-        text = _mended(source, name, is_home=path == finding.path, home=finding.path)
-        if text is None:
+        nodes = _mended(source, name, is_home=path == finding.path, home=finding.path)
+        if nodes is None:
             return None
-        if text != source:
-            changed[path] = Change(text)
-    return changed or None
+        if nodes:
+            changed[path] = Change(tree_of(source), nodes)
+    return changed
 
 
-def _mended(source: bytes, name: str, *, is_home: bool, home: str) -> bytes | None:
-    """Return a file with its uses changed, or None where one of them must not be."""
-    tree = Tree(source)
+def _mended(
+    source: bytes, name: str, *, is_home: bool, home: str
+) -> dict[cst.CSTNode, cst.CSTNode] | None:
+    """Return the uses in a file, changed, or None where one of them must not be."""
+    tree = tree_of(source)
     calls = tree.within(cst.Call, 1, 10**9)
     uses = [one for one in calls if _is_use(tree, one, name, is_home=is_home, home=home)]
     if any(_stands_in_a_generator(tree, one) for one in uses):
         return None  # it would have to end earlier, too
-    return tree.replaced_all({one: with_argument(one, _SCOPE, '"function"') for one in uses})
+    return {one: with_argument(one, _SCOPE, '"function"') for one in uses}
 
 
 def _is_use(tree: Tree, call: cst.Call, name: str, *, is_home: bool, home: str) -> bool:

@@ -2,10 +2,9 @@
 
 import ast
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import partial
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,6 +15,7 @@ from roadworthy.audit.discovery import project_root, source_files
 from roadworthy.audit.engine import audit
 from roadworthy.audit.finding import Finding
 from roadworthy.audit.inspection import Inspection, Wish
+from roadworthy.audit.rule import Rule
 
 __all__ = ["Mending", "mended"]
 
@@ -45,7 +45,20 @@ class _Attempt:
 
     sources: dict[str, bytes]
     touched: dict[str, set[Key]] = field(default_factory=dict[str, set[Key]])
-    done: list[Finding] = field(default_factory=list[Finding])
+    done: dict[tuple[str, int, int], Finding] = field(
+        default_factory=dict[tuple[str, int, int], Finding]
+    )
+    functions: set[tuple[Key, str]] = field(default_factory=set[tuple[Key, str]])
+    """Where something was done: one change may mend several findings of a function."""
+    needs: "dict[str, _Needs]" = field(default_factory=dict[str, "_Needs"])
+
+
+@dataclass(slots=True)
+class _Needs:
+    """The imports that a file needs, and those that it may need no more."""
+
+    imports: tuple[str, ...] = ()
+    unused: tuple[str, ...] = ()
 
 
 def mended(wish: Wish, inspection: Inspection, *, unsafe: bool) -> Mending:
@@ -60,13 +73,21 @@ def mended(wish: Wish, inspection: Inspection, *, unsafe: bool) -> Mending:
     mending = Mending(root=home, before=sources)
     if not wanted:
         return mending
-    counts = Counter(_key(_at_home(f, inspection.root, home)) for f in inspection.result.findings)
-    again = partial(_found, wish=wish, inspection=inspection, home=home)
-    attempt = _best(sources, wanted, counts, again)
+    before = [_at_home(one, inspection.root, home) for one in inspection.result.findings]
+    judge = _Judge(home=home, rules=_judging(inspection.rules), before=before)
+    attempt = _best(sources, wanted, judge)
     mending.after = {p: text for p, text in attempt.sources.items() if text != sources[p]}
-    mending.done = attempt.done
-    mending.refused = [one for one in wanted if one not in attempt.done]
+    mending.done = list(attempt.done.values())
+    left = Counter(one.fingerprint for one in mending.done)
+    mending.refused = [one for one in wanted if not _counted(left, one)]
     return mending
+
+
+def _counted(left: Counter[str], finding: Finding) -> bool:
+    """Return whether a finding is among those that are counted, and take one away."""
+    found = left[finding.fingerprint] > 0
+    left[finding.fingerprint] -= found
+    return found
 
 
 def _fixable(inspection: Inspection, *, unsafe: bool) -> Iterator[Finding]:
@@ -75,46 +96,124 @@ def _fixable(inspection: Inspection, *, unsafe: bool) -> Iterator[Finding]:
             yield finding
 
 
-def _best(
-    sources: Mapping[str, bytes],
-    wanted: Sequence[Finding],
-    counts: Counter[Key],
-    again: Callable[[Mapping[str, bytes]], Counter[Key]],
-) -> _Attempt:
+@dataclass(frozen=True, slots=True)
+class _Judge:
+    """Say of new sources whether they are better: only files that differ are audited."""
+
+    home: Path
+    rules: Sequence[Rule]
+    before: Sequence[Finding]
+
+    def in_vain(self, attempt: _Attempt) -> set[Key]:
+        """Return the rules and files whose fixes have not helped, or have made others."""
+        changed = attempt.touched.keys()
+        asked = {rule.code for rule in self.rules}
+        counts = Counter(
+            _key(one) for one in self.before if one.path in changed and one.rule in asked
+        )
+        return _in_vain(attempt, counts, self._found(attempt.sources, sorted(changed)))
+
+    def _found(self, sources: Mapping[str, bytes], changed: Sequence[str]) -> Counter[Key]:
+        with _copy(sources, changed, self.home) as copy:
+            paths = [copy / path for path in changed]
+            result = audit(paths, root=copy, rules=self.rules)
+        return Counter(_key(one) for one in result.findings)
+
+
+def _judging(rules: Sequence[Rule]) -> list[Rule]:
+    """Leave out the rules about services, which files alone do not answer."""
+    return [rule for rule in rules if rule.looks != "service"]
+
+
+def _best(sources: Mapping[str, bytes], wanted: Sequence[Finding], judge: _Judge) -> _Attempt:
     """Try all of them; what did not help is left out, and the others are tried again."""
     refused: set[Key] = set()
     while True:
         attempt = _attempt(sources, [one for one in wanted if _key(one) not in refused])
         if not attempt.done:
             return attempt
-        bad = _in_vain(attempt, counts, again(attempt.sources))
+        bad = judge.in_vain(attempt)
         if not bad:
             return attempt
         refused |= bad
 
 
 def _attempt(sources: Mapping[str, bytes], wanted: Sequence[Finding]) -> _Attempt:
+    """Apply all fixes that can be applied; those within others in a pass of their own."""
     attempt = _Attempt(dict(sources))
     # From the end, so that what is added moves nothing that is still to be found.
-    changes: dict[str, list[Any]] = {}
-    for finding in sorted(wanted, key=lambda one: (one.path, -one.line, -one.column)):
-        changed = _changed(attempt.sources, finding) or {}
-        if changed and all(_parses(change.finished()) for change in changed.values()):
-            attempt.done.append(finding)
-            for path, change in changed.items():
-                attempt.sources[path] = change.text
-                changes.setdefault(path, []).append(change)
-                attempt.touched.setdefault(path, set()).add(_key(finding))
-    for path, those in changes.items():
-        attempt.sources[path] = _finished(attempt.sources[path], those)
+    left = sorted(wanted, key=lambda one: (one.path, -one.line, -one.column))
+    while left:
+        one_pass = _Pass(attempt)
+        waiting = [one for one in left if not one_pass.take(one)]
+        one_pass.apply()
+        left = [one_pass.moved(one) for one in waiting] if one_pass.chosen else []
+    for path, needs in attempt.needs.items():
+        tree: Any = import_module("roadworthy.audit.fixes.tree")
+        attempt.sources[path] = tree.finished(attempt.sources[path], needs.imports, needs.unused)
     return attempt
 
 
-def _finished(text: bytes, changes: Sequence[Any]) -> bytes:
-    """Return a text with the imports that all its changes need."""
-    for change in changes:
-        text = replace(change, text=text).finished()
-    return text
+@dataclass(slots=True)
+class _Pass:
+    """Changes of the same sources that do not touch each other."""
+
+    attempt: _Attempt
+    chosen: dict[str, dict[Any, Any]] = field(default_factory=dict[str, dict[Any, Any]])
+    above: set[int] = field(default_factory=set[int])
+    added: dict[str, list[tuple[int, int]]] = field(
+        default_factory=dict[str, list[tuple[int, int]]]
+    )
+    """Where lines are added in a file, and how many."""
+    trees: dict[str, Any] = field(default_factory=dict[str, Any])
+
+    def take(self, finding: Finding) -> bool:
+        """Note the change for a finding; return whether it has to wait for another pass."""
+        changed = _changed(self.attempt.sources, finding)
+        key = (_key(finding), finding.where)
+        if changed is None or (not changed and key not in self.attempt.functions):
+            return True
+        if any(map(self._touches, changed.values())):
+            return False
+        self.attempt.functions.add(key)
+        self.attempt.done[finding.fingerprint, finding.line, finding.column] = finding
+        for path, change in changed.items():
+            self._choose(path, change, finding)
+        return True
+
+    def _touches(self, change: Any) -> bool:
+        taken = {id(node) for nodes in self.chosen.values() for node in nodes}
+        return any(
+            id(node) in self.above
+            or id(node) in taken
+            or any(id(one) in taken for one in change.tree.all_above(node))
+            for node in change.nodes
+        )
+
+    def _choose(self, path: str, change: Any, finding: Finding) -> None:
+        self.trees[path] = change.tree
+        self.chosen.setdefault(path, {}).update(change.nodes)
+        for old, new in change.nodes.items():
+            self.above |= {id(one) for one in change.tree.all_above(old)}
+            place = (change.tree.line(old), change.tree.lines_added(old, new))
+            self.added.setdefault(path, []).append(place)
+        needs = self.attempt.needs.setdefault(path, _Needs())
+        needs.imports += change.imports
+        needs.unused += change.unused
+        self.attempt.touched.setdefault(path, set()).add(_key(finding))
+
+    def apply(self) -> None:
+        """Change the sources; a file that would not parse any more is left as it is."""
+        for path, nodes in self.chosen.items():
+            text = self.trees[path].replaced_all(nodes)
+            if _parses(text):
+                self.attempt.sources[path] = text
+
+    def moved(self, finding: Finding) -> Finding:
+        """Return a finding where it is after this pass."""
+        places = self.added.get(finding.path, ())
+        by = sum(count for line, count in places if line < finding.line)
+        return replace(finding, line=finding.line + by, end_line=finding.end_line + by)
 
 
 def _changed(sources: dict[str, bytes], finding: Finding) -> dict[str, Any] | None:
@@ -140,34 +239,28 @@ def _parses(text: bytes) -> bool:
 
 def _in_vain(attempt: _Attempt, before: Counter[Key], after: Counter[Key]) -> set[Key]:
     """Return the rules and files whose fixes have not helped, or have made something worse."""
-    expected = before - Counter(_key(one) for one in attempt.done)
+    expected = before - Counter(_key(one) for one in attempt.done.values())
     bad: set[Key] = set()
     for key, count in after.items():
         if count > expected[key]:
-            mended_here = {_key(one) for one in attempt.done} & {key}
+            mended_here = {_key(one) for one in attempt.done.values()} & {key}
             bad |= mended_here or attempt.touched.get(key[1], set())
     return bad
 
 
-def _found(
-    sources: Mapping[str, bytes], *, wish: Wish, inspection: Inspection, home: Path
-) -> Counter[Key]:
-    with _copy(sources, home) as copy:
-        paths = [copy / path.resolve().relative_to(home) for path in wish.paths]
-        result = audit(paths, root=copy, rules=inspection.rules, exclude=wish.exclude)
-    return Counter(_key(one) for one in result.findings)
-
-
 @contextmanager
-def _copy(sources: Mapping[str, bytes], home: Path) -> Generator[Path]:
-    """Write sources, and the files about versions, into a folder that is gone afterwards."""
+def _copy(sources: Mapping[str, bytes], changed: Sequence[str], home: Path) -> Generator[Path]:
+    """Write what has changed into a folder that is gone afterwards, and link all else."""
     with TemporaryDirectory() as name:
         copy = Path(name).resolve()
         (copy / ".git").mkdir()  # what says where the project begins
         for path in source_files(home):
             file = copy / path
             file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(sources[path] if path in sources else (home / path).read_bytes())
+            if path in changed:
+                file.write_bytes(sources[path])
+            else:
+                file.symlink_to(home / path)
         yield copy
 
 

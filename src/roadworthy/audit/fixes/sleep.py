@@ -3,26 +3,28 @@
 import libcst as cst
 
 from roadworthy.audit.finding import Finding
-from roadworthy.audit.fixes.tree import Change, Tree, dotted
+from roadworthy.audit.fixes.tree import Change, Tree, dotted, tree_of
 
 __all__ = ["mend"]
 
 
 def mend(source: bytes, finding: Finding) -> Change | None:
     """Write `await asyncio.sleep(...)` for `time.sleep(...)`, in an `async def`."""
-    tree = Tree(source)
+    tree = tree_of(source)
     for call in tree.within(cst.Call, finding.line, finding.end_line):
         if _is_sleep(tree, call) and _may_await(tree, call):
             func = cst.Attribute(cst.Name("asyncio"), cst.Name("sleep"))
             awaited = cst.Await(call.with_changes(func=func, lpar=[], rpar=[]))
-            mended = tree.replaced(call, awaited)
-            return Change(mended, imports=("asyncio",), unused=("time",))
+            return Change(tree, {call: awaited}, imports=("asyncio",), unused=("time",))
     return None
 
 
 def _is_sleep(tree: Tree, call: cst.Call) -> bool:
     name = dotted(call.func)
-    return name == "time.sleep" or (name != "" and name == tree.imported("time.sleep"))
+    owner, _, last = name.rpartition(".")
+    if owner:
+        return last == "sleep" and owner in {"time", tree.imported_as("time")}
+    return name != "" and name == tree.imported("time.sleep")
 
 
 def _may_await(tree: Tree, call: cst.Call) -> bool:

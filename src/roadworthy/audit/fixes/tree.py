@@ -1,16 +1,16 @@
 """A file's concrete syntax: where nodes are, and how one is replaced."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import Any, TypeVar
 
+from roadworthy.audit.fixes.imports import with_import, without_unused
 from roadworthy.audit.refusal import CannotRun
 
 try:
     import libcst as cst
     from libcst import metadata
-    from libcst.codemod import CodemodContext
-    from libcst.codemod.visitors import AddImportsVisitor, RemoveImportsVisitor
 except ModuleNotFoundError as missing:
     raise CannotRun("--fix needs libcst. Type: pip install 'roadworthy[audit]'") from missing
 
@@ -19,9 +19,9 @@ __all__ = [
     "Tree",
     "Unreadable",
     "dotted",
+    "finished",
+    "tree_of",
     "with_argument",
-    "with_import",
-    "without_unused",
 ]
 
 Unreadable = cst.ParserSyntaxError
@@ -32,22 +32,54 @@ Node = TypeVar("Node", bound=cst.CSTNode)
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A new text; its imports are changed last, as that moves other lines."""
+    """Nodes to put in the place of others; imports are changed after all of them."""
 
-    text: bytes
+    tree: "Tree"
+    nodes: Mapping[Any, cst.CSTNode]
     imports: tuple[str, ...] = ()
     """Dotted names that it needs: `asyncio`, or `fastapi.HTTPException`."""
     unused: tuple[str, ...] = ()
     """Modules that it may need no more."""
 
+    @property
+    def text(self) -> bytes:
+        """Return the text without the imports."""
+        return self.tree.replaced_all(self.nodes)
+
     def finished(self) -> bytes:
         """Return the text with its imports."""
-        text = self.text
-        for name in self.imports:
-            text = with_import(text, name)
-        for name in self.unused:
-            text = without_unused(text, name)
-        return text
+        return finished(self.text, self.imports, self.unused)
+
+
+def finished(text: bytes, imports: Iterable[str], unused: Iterable[str]) -> bytes:
+    """Return a text with some imports, and without others that it does not use."""
+    for name in dict.fromkeys(imports):
+        text = with_import(text, name)
+    for name in dict.fromkeys(unused):
+        text = without_unused(text, name)
+    return text
+
+
+@lru_cache(maxsize=64)
+def tree_of(source: bytes) -> "Tree":
+    """Return the syntax of a file, which several fixes may ask for.
+
+    Raises:
+        Unreadable: libcst does not understand it.
+    """
+    return Tree(source)
+
+
+class _Replacing(cst.CSTTransformer):
+    """Put other nodes in the place of some, in one pass."""
+
+    def __init__(self, nodes: Mapping[Any, cst.CSTNode]) -> None:
+        super().__init__()
+        self._nodes = {id(old): new for old, new in nodes.items()}
+
+    def on_leave(self, original_node: Any, updated_node: Any) -> Any:
+        """Return the new node of one that is to be replaced."""
+        return self._nodes.get(id(original_node), updated_node)
 
 
 class Tree:
@@ -56,17 +88,35 @@ class Tree:
     def __init__(self, source: bytes) -> None:
         wrapper = metadata.MetadataWrapper(cst.parse_module(source), unsafe_skip_copy=True)
         self.module = wrapper.module
-        self._places = wrapper.resolve(metadata.PositionProvider)
-        self._parents = wrapper.resolve(metadata.ParentNodeProvider)
+        self.source = source
+        self._wrapper = wrapper
+
+    @cached_property
+    def _places(self) -> Mapping[cst.CSTNode, Any]:
+        return self._wrapper.resolve(metadata.PositionProvider)
+
+    @cached_property
+    def _parents(self) -> Mapping[cst.CSTNode, cst.CSTNode]:
+        return self._wrapper.resolve(metadata.ParentNodeProvider)
+
+    @cached_property
+    def _lines(self) -> Mapping[int, Sequence[tuple[int, cst.CSTNode]]]:
+        """The nodes that begin in each line, with their columns, in their order."""
+        found: dict[int, list[tuple[int, cst.CSTNode]]] = {}
+        for node, place in self._places.items():
+            found.setdefault(place.start.line, []).append((place.start.column, node))
+        return {line: sorted(nodes, key=lambda one: one[0]) for line, nodes in found.items()}
 
     def within(self, kind: type[Node], first: int, last: int) -> Sequence[Node]:
         """Return the nodes of a kind that begin between two lines, in their order."""
-        found = [
-            (place.start.line, place.start.column, node)
-            for node, place in self._places.items()
-            if isinstance(node, kind) and first <= place.start.line <= last
+        lines = sorted(self._lines) if last - first > len(self._lines) else range(first, last + 1)
+        return [
+            node
+            for line in lines
+            if first <= line <= last
+            for _, node in self._lines.get(line, ())
+            if isinstance(node, kind)
         ]
-        return [node for *_, node in sorted(found, key=lambda one: one[:2])]
 
     def at(self, kind: type[Node], line: int, column: int) -> Node | None:
         """Return the node of a kind that begins at a place, both from 1."""
@@ -82,17 +132,36 @@ class Tree:
             above = self._parents.get(above)
         return above
 
-    def replaced(self, old: cst.CSTNode, new: cst.CSTNode) -> bytes:
-        """Return the text with one node replaced."""
-        return self.replaced_all({old: new})
+    def all_above(self, node: cst.CSTNode) -> Iterator[cst.CSTNode]:
+        """Yield the nodes that a node stands in, from within."""
+        above = self._parents.get(node)
+        while above is not None:
+            yield above
+            above = self._parents.get(above)
+
+    def line(self, node: cst.CSTNode) -> int:
+        """Return the line that a node begins in."""
+        line: int = self._places[node].start.line
+        return line
+
+    def lines_added(self, old: cst.CSTNode, new: cst.CSTNode) -> int:
+        """Return how many lines more a node has than the one in its place."""
+        code = self.module.code_for_node
+        return code(new).count("\n") - code(old).count("\n")
 
     def replaced_all(self, nodes: Mapping[Any, cst.CSTNode]) -> bytes:
         """Return the text with some nodes replaced, none of which is within another."""
-        module: Any = self.module
-        for old, new in nodes.items():
-            module = module.deep_replace(old, new)
+        module: Any = self.module.visit(_Replacing(nodes))
         text: bytes = module.bytes
         return text
+
+    def imported_as(self, name: str) -> str | None:
+        """Return what a file calls a module that it imports as something else."""
+        for statement in self.within(cst.Import, 1, 10**9):
+            for alias in statement.names:
+                if dotted(alias.name) == name and alias.asname is not None:
+                    return dotted(alias.asname.name)
+        return None
 
     def imported(self, *names: str) -> str | None:
         """Return what a file calls the first of some dotted names that it imports."""
@@ -104,21 +173,6 @@ class Tree:
                     asname = alias.asname.name if alias.asname else alias.name
                     return dotted(asname)
         return None
-
-
-def with_import(source: bytes, name: str) -> bytes:
-    """Return a text that imports a dotted name: `asyncio`, or `fastapi.HTTPException`."""
-    module, _, attribute = name.rpartition(".")
-    context = CodemodContext()
-    AddImportsVisitor.add_needed_import(context, module or name, attribute if module else None)
-    return AddImportsVisitor(context).transform_module(cst.parse_module(source)).bytes
-
-
-def without_unused(source: bytes, name: str) -> bytes:
-    """Return a text that does not import a module, unless something in it is used."""
-    context = CodemodContext()
-    RemoveImportsVisitor.remove_unused_import(context, name)
-    return RemoveImportsVisitor(context).transform_module(cst.parse_module(source)).bytes
 
 
 def dotted(node: cst.CSTNode) -> str:

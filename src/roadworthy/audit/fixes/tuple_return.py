@@ -3,7 +3,7 @@
 import libcst as cst
 
 from roadworthy.audit.finding import Finding
-from roadworthy.audit.fixes.tree import Change, Tree
+from roadworthy.audit.fixes.tree import Change, Tree, tree_of
 
 __all__ = ["mend"]
 
@@ -15,7 +15,7 @@ _PARTS = ("content", "status_code", "headers")
 
 def mend(source: bytes, finding: Finding) -> Change | None:
     """Return a `JSONResponse` of the parts of the tuple."""
-    tree = Tree(source)
+    tree = tree_of(source)
     for statement in tree.within(cst.Return, finding.line, finding.end_line):
         value = statement.value
         if isinstance(value, cst.Tuple) and len(value.elements) in {2, 3}:
@@ -30,10 +30,10 @@ def _answered(tree: Tree, value: cst.Tuple, parts: list[cst.BaseExpression]) -> 
     answer = tree.imported(*_ANSWERS) or "JSONResponse"
     content = code[0] if plain else f"{encoder}({code[0]})"
     named = ", ".join(f"{name}={one}" for name, one in zip(_PARTS[1:], code[1:], strict=False))
-    mended = tree.replaced(value, cst.parse_expression(f"{answer}({content}, {named})"))
+    made = cst.parse_expression(f"{answer}({content}, {named})")
     imports = [] if tree.imported(*_ANSWERS) else [_ANSWERS[0]]
     imports += [] if plain or tree.imported(*_ENCODERS) else [_ENCODERS[0]]
-    return Change(mended, imports=tuple(imports))
+    return Change(tree, {value: made}, imports=tuple(imports))
 
 
 def _is_plain(node: cst.BaseExpression) -> bool:

@@ -3,7 +3,7 @@
 import libcst as cst
 
 from roadworthy.audit.finding import Finding
-from roadworthy.audit.fixes.tree import Change, Tree, with_argument
+from roadworthy.audit.fixes.tree import Change, tree_of, with_argument
 
 __all__ = ["mend"]
 
@@ -12,12 +12,12 @@ _ONLY_SENT = "exclude_unset"
 
 def mend(source: bytes, finding: Finding) -> Change | None:
     """Add `exclude_unset=True` to the one call that dumps the body."""
-    tree = Tree(source)
+    tree = tree_of(source)
     calls = tree.within(cst.Call, finding.line, finding.end_line)
     dumps = [call for call in calls if _is_dump(call)]
     if len(dumps) != 1:
         return None
-    return Change(tree.replaced(dumps[0], with_argument(dumps[0], _ONLY_SENT, "True")))
+    return Change(tree, {dumps[0]: with_argument(dumps[0], _ONLY_SENT, "True")})
 
 
 def _is_dump(call: cst.Call) -> bool:

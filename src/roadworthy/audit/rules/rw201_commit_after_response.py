@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from roadworthy.audit import names
-from roadworthy.audit.dependencies import Dependency
+from roadworthy.audit.dependencies import Dependency, needs_of
 from roadworthy.audit.fastapi.endings import Ending, ending
 from roadworthy.audit.finding import Confidence, Severity
 from roadworthy.audit.flow import Call
@@ -25,9 +25,23 @@ def _check(dependency: Dependency) -> Iterator[Hit]:
             place=function.place(node),
             message=_message(ends),
             confidence=Confidence.HIGH if ends.known else Confidence.MEDIUM,
-            fixable=True,
+            fixable=ends.has_scopes and not _is_needed_longer(function),
             since=ends.since,
         )
+
+
+def _is_needed_longer(function: Function) -> bool:
+    """Return whether another dependency with `yield` needs it, and would have to end earlier."""
+    codebase = function.module.codebase
+    modules = map(codebase.module, codebase.mentioning(function.name.encode(), rb"Depends\("))
+    return any(
+        need.dependency is not None and need.dependency.function is function
+        for module in modules
+        if module is not None
+        for one in module.functions
+        if one.is_generator
+        for need in needs_of(one)
+    )
 
 
 def _commits(function: Function, hops: int = 1) -> Iterator[ast.AST]:
