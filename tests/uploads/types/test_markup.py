@@ -294,6 +294,11 @@ def test_an_instruction_that_browsers_heed_is_rejected(text):
     "inside",
     [
         "<style>@font-face{font-family:a;src:url(data:font/woff2;base64,AAAA)}</style>",
+        "<style>@font-face{src:url(data:font/woff2;charset=utf-8;base64,AAAA) format('woff2'),"
+        "url(data:font/ttf;base64,AAAA),local('Arial')}</style>",
+        "<style>@font-face{src:url(data:application/octet-stream;base64,AAAA)}</style>",
+        "<style>@font-face{src:url(data:application/vnd.ms-opentype;base64,AAAA)}</style>",
+        "<style>@font-face{src:url('data:;base64,AAAA') format('truetype')}</style>",
         "<style>@font-face{src:url('data:application/x-font-ttf;base64,AAAA')}</style>",
         '<image href=""/>',
         '<image href=" "/>',

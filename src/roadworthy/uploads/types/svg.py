@@ -48,7 +48,8 @@ _ANIMATED: Final = re.compile(r"\s*(?:[\w.-]+:)?(?:href|src|on\w+)\s*", re.IGNOR
 _BASE: Final = "http://www.w3.org/XML/1998/namespace base"
 _PICTURE: Final = r"data:image/(?:png|jpe?g|gif|webp)[;,]"
 _FONT: Final = (
-    r"data:(?:font/[\w.+-]+|application/(?:x-)?font-[\w.+-]+|application/vnd\.ms-fontobject)[;,]"
+    r"data:(?:font/[\w.+-]+|application/(?:x-)?font-[\w.+-]+|application/octet-stream"
+    r"|application/vnd\.ms-(?:fontobject|opentype))?[;,]"
 )
 _INSIDE: Final = re.compile(r"\s*(?:#|" + _PICTURE + ")", re.IGNORECASE)
 _ACTIVE_CSS: Final = re.compile(
