@@ -77,3 +77,57 @@ def test_each_refusal_says_why(kinds, route):
 
     assert all(one.message for one in told if one.status != 201)
     assert all(" or of another " not in one.message for one in told)
+
+
+ODF = b"\x08\0\0\0mimetypeapplication/vnd.oasis.opendocument."
+SEEN = {
+    "(.bmp)": b"BM\x46\0\0\0\0\0\0\0\x36\0\0\0",
+    "(.tiff)": b"II*\0\x08\0\0\0",
+    "(.heic)": b"\0\0\0\x18ftypheic\0\0\0\0",
+    "(.avif)": b"\0\0\0\x18ftypavif\0\0\0\0",
+    "old office": b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(90),
+    "(.html)": b"<!DOCTYPE html><p>Not found",
+    "(.svg)": b"<svg xmlns='http://www.w3.org/2000/svg'/>",
+    "(.zip)": b"PK\x03\x04" + bytes(40),
+    "(.ott, .ots, .otp)": b"PK\x03\x04" + bytes(22) + ODF + b"text-templatePK",
+    "OpenDocument": b"PK\x03\x04" + bytes(22) + ODF + b"graphicsPK",
+    "(.pdf)": b"\n\n%PDF-1.4\n",
+    "a program": b"MZ\x90\0\x03",
+    "text": b"Dear all,\n",
+}
+
+
+@pytest.mark.parametrize(("name", "content"), SEEN.items())
+@pytest.mark.parametrize("way", WAYS)
+def test_a_file_of_no_type_is_told_what_it_seems_to_be(kinds, name, content, way):
+    answer = kinds.send("documents", content, way=way)
+
+    assert str(answer) == "415 not_taken"
+    assert name in answer.message.partition("It seems to be")[2]
+    assert "application/pdf (.pdf)" in answer.message
+
+
+def test_a_file_of_which_nothing_is_known_is_told_what_to_do(kinds):
+    assert kinds.send("documents", bytes(range(1, 9))).message.endswith("Save it as one of these.")
+
+
+def test_another_document_is_told_all_that_is_taken(kinds):
+    message = kinds.send("documents-office", template_of_excel()).message
+
+    assert "a template (.xltx). Taken here: .pdf, .csv, .docx, .xlsx, .pptx." in message
+
+
+def template_of_excel() -> bytes:
+    """Make a template, told by the type of its main part."""
+    main = "application/vnd.openxmlformats-officedocument.spreadsheetml.template.main+xml"
+    space = "http://schemas.openxmlformats.org/"
+    listed = f'<Override PartName="/xl/workbook.xml" ContentType="{main}"/>'
+    kind = f"{space}officeDocument/2006/relationships/officeDocument"
+    link = f'<Relationship Id="r" Type="{kind}" Target="xl/workbook.xml"/>'
+    parts = {
+        "[Content_Types].xml": f'<Types xmlns="{space}package/2006/content-types">{listed}</Types>',
+        "_rels/.rels": f'<Relationships xmlns="{space}package/2006/relationships">{link}'
+        "</Relationships>",
+        "xl/workbook.xml": "<workbook/>",
+    }
+    return zip_of({name: text.encode() for name, text in parts.items()})

@@ -24,6 +24,7 @@ OWN = {
     "PAYLOAD_TOO_LARGE": "Höchstens 1 KiB.",
     "MALFORMED_BODY": "Das ist kein Formular.",
 }
+EMPTY = "The file is empty. Send one that has content."
 LANGUAGES = by_language({"de": OWN, "pt-BR": {"empty": "Vazio."}, "fr": {"empty": "Vide."}})
 
 
@@ -127,11 +128,11 @@ def test_a_resumable_upload_is_refused_in_the_same_words(client_of):
         ("it, pt-br;q=0.3", "Vazio."),
         ("fr;q=0, de", "Leer."),
         ("fr;q=x, de", "Leer."),
-        ("pt", "The file is empty."),
-        ("en", "The file is empty."),
-        ("*", "The file is empty."),
-        ("", "The file is empty."),
-        (";;,,q=", "The file is empty."),
+        ("pt", EMPTY),
+        ("en", EMPTY),
+        ("*", EMPTY),
+        ("", EMPTY),
+        (";;,,q=", EMPTY),
     ],
 )
 def test_the_language_is_the_one_that_the_client_prefers(client_of, accepted, message):
@@ -150,7 +151,10 @@ def test_a_text_that_cannot_be_made_changes_nothing_else(client_of, caplog):
     with caplog.at_level(logging.ERROR, logger="roadworthy.uploads"):
         answer = client_of(broken).post("/", files={"file": ("a", b"")})
 
-    assert (answer.status_code, told(answer)) == (422, "The file is empty.")
+    assert (answer.status_code, told(answer)) == (
+        422,
+        EMPTY,
+    )
     assert "messages= of an upload failed" in caplog.text
 
 

@@ -1,14 +1,16 @@
 """What an upload can be refused for, beside 413, 415 and 422 `VALIDATION_FAILED`."""
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from typing_extensions import TypedDict  # Pydantic needs this one before Python 3.12
 
 from roadworthy.problems import Problem, UnsupportedMediaType
 from roadworthy.uploads.types.filetype import FileType
+from roadworthy.uploads.types.found import seems
 
 __all__ = [
+    "EMPTY",
     "BodyEncoded",
     "DigestMismatch",
     "FileRejected",
@@ -16,6 +18,10 @@ __all__ = [
     "PartEncoded",
     "RejectedJson",
 ]
+
+
+EMPTY: Final = "The file is empty. Send one that has content."
+"""What is said of a file without bytes."""
 
 
 class RejectedJson(TypedDict):
@@ -50,9 +56,11 @@ class FileTypeRefused(UnsupportedMediaType):
     message: str = "The file is of none of the types that are taken here."
 
     @classmethod
-    def none_of(cls, accept: Sequence[FileType]) -> Self:
-        """Make the refusal of bytes that are of none of these types."""
-        message = f"The file is of none of the types that are taken here: {_named(accept)}."
+    def none_of(cls, accept: Sequence[FileType], head: bytes = b"") -> Self:
+        """Make the refusal of a file that begins so, and is of none of these types."""
+        found = seems(head)
+        do = f"It seems to be {found}: save it as one of these." if found else _DO
+        message = f"The file is of none of the types that are taken here: {_named(accept)}. {do}"
         return cls(reason="not_taken", message=message)
 
     @classmethod
@@ -67,6 +75,9 @@ class FileTypeRefused(UnsupportedMediaType):
     def details(self) -> list[Any]:
         """Carry the reason, for programs."""
         return [RejectedJson(reason=self.reason)]
+
+
+_DO: Final = "Save it as one of these."
 
 
 def _named(kinds: Sequence[FileType]) -> str:

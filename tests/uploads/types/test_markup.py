@@ -294,8 +294,8 @@ def test_an_instruction_that_browsers_heed_is_rejected(text):
     "inside",
     [
         "<style>@font-face{font-family:a;src:url(data:font/woff2;base64,AAAA)}</style>",
-        "<style>@font-face{src:url(data:font/woff2;charset=utf-8;base64,AAAA) format('woff2'),"
-        "url(data:font/ttf;base64,AAAA),local('Arial')}</style>",
+        "<style>@font-face{src:url(data:font/woff2;charset=utf-8;base64,AA) format('a')}</style>",
+        "<style>@font-face{src:url(data:font/ttf;base64,AAAA),local('Arial')}</style>",
         "<style>@font-face{src:url(data:application/octet-stream;base64,AAAA)}</style>",
         "<style>@font-face{src:url(data:application/vnd.ms-opentype;base64,AAAA)}</style>",
         "<style>@font-face{src:url('data:;base64,AAAA') format('truetype')}</style>",

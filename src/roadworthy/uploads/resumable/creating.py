@@ -8,7 +8,7 @@ from starlette.requests import Request
 
 from roadworthy.problems import PayloadTooLarge, UnsupportedMediaType
 from roadworthy.uploads.body import declared_length
-from roadworthy.uploads.errors import FileRejected, FileTypeRefused
+from roadworthy.uploads.errors import EMPTY, FileRejected, FileTypeRefused
 from roadworthy.uploads.policy import Policy
 from roadworthy.uploads.resumable.headers import (
     CONTENT_TYPE,
@@ -37,7 +37,7 @@ def info_of(request: Request, policy: Policy, *, owner: str, lifetime: timedelta
     if length > max_bytes(policy):
         raise PayloadTooLarge
     if length == 0:
-        raise FileRejected(reason="empty", message="The file is empty.")
+        raise FileRejected(reason="empty", message=EMPTY)
     return Info(
         length=length,
         metadata=metadata,

@@ -15,9 +15,9 @@ from roadworthy.uploads.types.filetype import Data, FileType, Rejected
 from roadworthy.uploads.types.office_kinds import ODF, of_another_kind
 from roadworthy.uploads.types.office_opc import Family, Opc
 from roadworthy.uploads.types.office_package import Package
-from roadworthy.uploads.types.reasons import TOO_LARGE_INSIDE, TOO_MANY_ENTRIES
+from roadworthy.uploads.types.reasons import OTHER_TYPE, TOO_LARGE_INSIDE, TOO_MANY_ENTRIES
 from roadworthy.uploads.types.steps import Steps
-from roadworthy.uploads.types.zip_records import Entry
+from roadworthy.uploads.types.zip_records import LOCAL, Entry
 from roadworthy.uploads.types.zip_walk import Take, Walk, ZipLimits
 
 __all__ = ["ArchiveKind", "Archives"]
@@ -82,7 +82,7 @@ class Archives:
     def _told(self) -> FileType:
         package = self._contents.package
         if package.is_document:
-            self._contents.judge()
+            self._judge(package)
         for kind, made in self._made.items():
             if made.family and made.family.main == package.main_type:
                 return kind
@@ -91,13 +91,24 @@ class Archives:
                 self._be_plain(package)
                 return kind
         if not package.is_begun:
-            raise FileTypeRefused.none_of(self._accept)
+            raise FileTypeRefused.none_of(self._accept, LOCAL)
         self._contents.judge()
-        raise of_another_kind(package.main_type or "", sorted(self._documents))
+        raise self._of_another_kind(package.main_type or "")
+
+    def _judge(self, package: Package) -> None:
+        try:
+            self._contents.judge()
+        except Rejected as rejected:
+            if rejected.reason == OTHER_TYPE:  # whose message knows of documents alone
+                raise self._of_another_kind(package.main_type or "") from rejected
+            raise
 
     def _be_plain(self, package: Package) -> None:
         if self._documents and package.opendocument:
-            raise of_another_kind(package.opendocument, sorted(self._documents))
+            raise self._of_another_kind(package.opendocument)
+
+    def _of_another_kind(self, found: str) -> Rejected:
+        return of_another_kind(found, [kind.extension for kind in self._accept])
 
 
 class _Unsure:

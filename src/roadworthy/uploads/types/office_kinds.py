@@ -6,7 +6,7 @@ from typing import Final
 from roadworthy.uploads.types.filetype import Rejected
 from roadworthy.uploads.types.reasons import OTHER_TYPE
 
-__all__ = ["ODF", "OPC", "macros_in", "of_another_kind"]
+__all__ = ["ODF", "OPC", "extension_of", "macros_in", "of_another_kind"]
 
 OPC: Final = "application/vnd.openxmlformats-officedocument."
 """What the types of OOXML begin with (ECMA-376, part 1)."""
@@ -62,7 +62,11 @@ def macros_in(content_type: str) -> str | None:
 
 
 def of_another_kind(found: str, taken: Iterable[str]) -> Rejected:
-    """Make the rejection of a document of none of the types that are taken."""
-    is_told = f"The file is {_NAMES[found]}" if found in _NAMES else "The document is another kind"
-    names = ", ".join(_NAMES.get(kind, "another kind") for kind in taken)
-    return Rejected(OTHER_TYPE, f"{is_told}, and what is taken here is {names}.")
+    """Make the rejection of a document that does not end in any of what is taken."""
+    name = _NAMES.get(found, "a document of another kind")
+    return Rejected(OTHER_TYPE, f"The file is {name}. Taken here: {', '.join(taken)}.")
+
+
+def extension_of(media_type: str) -> str:
+    """Return what documents of this type end in, with the dot."""
+    return _NAMES[media_type].partition("(")[2].rstrip(")")

@@ -4,7 +4,7 @@ import re
 from typing import Final
 
 from roadworthy.uploads.types.filetype import Data, Rejected
-from roadworthy.uploads.types.office_kinds import of_another_kind
+from roadworthy.uploads.types.office_kinds import extension_of, of_another_kind
 from roadworthy.uploads.types.office_links import fetches, is_elsewhere, is_plain_link, leads_away
 from roadworthy.uploads.types.office_parts import Part, Parts, acts
 from roadworthy.uploads.types.reasons import ENCRYPTED, MALFORMED
@@ -63,7 +63,7 @@ class Odf(Parts):
         if not self.names.issuperset({_MANIFEST, _CONTENT}):
             raise Rejected(MALFORMED, "The document lacks a part that it needs.")
         if self._listed_type != self._media_type:
-            raise of_another_kind(self._listed_type, [self._media_type])
+            raise of_another_kind(self._listed_type, [extension_of(self._media_type)])
 
     def _take_entry(self, name: str, attributes: Attributes) -> None:
         if name.endswith((" encryption-data", " encrypted-key")):
@@ -86,7 +86,7 @@ class _MediaType:
     def finish(self) -> None:
         found = self._found.decode("latin-1")
         if found != self._expected:
-            raise of_another_kind(found, [self._expected])
+            raise of_another_kind(found, [extension_of(self._expected)])
 
 
 def _judge_element(name: str, attributes: Attributes) -> None:

@@ -7,7 +7,7 @@ from typing import Final
 from urllib.parse import unquote
 
 from roadworthy.uploads.types.filetype import Rejected
-from roadworthy.uploads.types.office_kinds import macros_in, of_another_kind
+from roadworthy.uploads.types.office_kinds import extension_of, macros_in, of_another_kind
 from roadworthy.uploads.types.office_links import (
     fetches,
     is_elsewhere,
@@ -95,7 +95,7 @@ class Opc(Parts):
         found = self._types.get("/" + self._main) or self._types.get(extension) or ""
         taken = [family.main for family in self._families]
         if found not in taken:
-            raise of_another_kind(found, taken)
+            raise of_another_kind(found, map(extension_of, taken))
 
     def _elements(self) -> Xml:
         def start(name: str, attributes: Attributes) -> None:

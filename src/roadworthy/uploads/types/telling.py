@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from roadworthy.uploads.errors import FileRejected, FileTypeRefused
+from roadworthy.uploads.errors import EMPTY, FileRejected, FileTypeRefused
 from roadworthy.uploads.types.archive import Archives
 from roadworthy.uploads.types.declared import is_unknown
 from roadworthy.uploads.types.filetype import FileType, Inspector
@@ -22,10 +22,10 @@ def identify(head: bytes, declared: str, accept: Sequence[FileType]) -> FileType
         FileRejected: 422. There are no bytes.
     """
     if not head:
-        raise FileRejected(reason="empty", message="The file is empty.")
+        raise FileRejected(reason="empty", message=EMPTY)
     fitting = [kind for kind in accept if kind.matches(head)]
     if not fitting:
-        raise FileTypeRefused.none_of(accept)
+        raise FileTypeRefused.none_of(accept, head)
     named = [kind for kind in fitting if is_unknown(declared) or kind.is_called(declared)]
     if not named:
         raise FileTypeRefused.contradicted(fitting)
