@@ -52,7 +52,7 @@ def test_a_file_that_does_not_parse_is_named_and_the_others_are_audited(project)
         (["--select", "commit-after-respond"], "Is it commit-after-response? "),
         (["--ignore", "foo"], "type: roadworthy explain"),
         (["--explain", "foo"], "type: roadworthy explain"),
-        (["--format", "xml"], "Type one of text, json, sarif, github, markdown."),
+        (["--format", "xml"], "Type one of text, json, sarif, github, markdown, agent."),
         (["--format", "json", "--format", "text"], "Type: --format text=FILE"),
         (["--format", "json=nowhere/a.json"], "nowhere/a.json cannot be written"),
         (["--confidence", "sure"], "invalid choice: 'sure'"),

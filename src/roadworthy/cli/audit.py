@@ -8,12 +8,12 @@ from typing import Final
 
 from roadworthy.audit.refusal import CannotRun
 from roadworthy.cli import explain
-from roadworthy.cli.parsing import Mistake
+from roadworthy.cli.parsing import Mistake, count
 from roadworthy.cli.progress import Progress
 
 __all__ = ["add_to"]
 
-_FORMATS: Final = ("text", "json", "sarif", "github", "markdown")
+_FORMATS: Final = ("text", "json", "sarif", "github", "markdown", "agent")
 _LEVELS: Final = ("low", "medium", "high")
 _EXITS: Final = "Exit code: 0 nothing was found, 1 something was, 2 the audit could not run."
 
@@ -53,6 +53,8 @@ def _add_reports(parser: ArgumentParser) -> None:
     group.add_argument("--format", metavar="NAME[=FILE]", action="append", default=[], help=says)
     says = "every place; else ten of each rule are shown, and the others counted"
     group.add_argument("--all", action="store_true", help=says)
+    says = "places of each rule that readers and agents are shown (10)"
+    group.add_argument("--limit", metavar="NUMBER", type=count, help=says)
     group.add_argument("--statistics", action="store_true", help="counts by rule")
     group.add_argument("--checklist", action="store_true", help="eight questions and answers")
     group.add_argument("--explain", metavar="RULE", help="all that is known of a rule")

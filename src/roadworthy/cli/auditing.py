@@ -14,9 +14,10 @@ from roadworthy.audit.finding import Confidence, Severity
 from roadworthy.audit.inspection import Inspection, Wish, inspect, wish_of
 from roadworthy.audit.refusal import CannotRun
 from roadworthy.audit.report import FORMATS
+from roadworthy.audit.report.agent import Edits, agent
 from roadworthy.audit.report.colours import colours_for
 from roadworthy.audit.report.counts import statistics
-from roadworthy.audit.report.groups import MOST
+from roadworthy.audit.report.groups import MOST, groups_of
 from roadworthy.audit.report.markdown import markdown
 from roadworthy.audit.report.summary import summary
 from roadworthy.audit.report.text import text
@@ -118,7 +119,9 @@ def _write_baseline(file: Path, inspection: Inspection) -> int:
 
 
 def _report(name: str, file: Path | None, inspection: Inspection, chosen: Namespace) -> str:
-    most = None if chosen.all else MOST
+    most = None if chosen.all else chosen.limit or MOST
+    if name == "agent":
+        return _for_agents(inspection, chosen, most)
     if name == "markdown":
         return markdown(inspection, most=most)
     if name != "text":
@@ -126,6 +129,21 @@ def _report(name: str, file: Path | None, inspection: Inspection, chosen: Namesp
     if chosen.statistics:
         return statistics(inspection)
     return text(inspection, colours=None if file else colours_for(sys.stdout), most=most)
+
+
+def _for_agents(inspection: Inspection, chosen: Namespace, most: int | None) -> str:
+    return agent(inspection, most=most, edits=_edits(inspection, most), paths=chosen.paths)
+
+
+def _edits(inspection: Inspection, most: int | None) -> Edits:
+    """Return how what is shown can be mended; nothing without libcst."""
+    from roadworthy.audit.fixes.edits import edits_of  # noqa: PLC0415  # few ask for it
+
+    shown = [one for group in groups_of(inspection) for one in group.places(most)]
+    try:
+        return {id(one): edits_of(one, root=inspection.root) for one in shown if one.fixable}
+    except CannotRun:
+        return {}
 
 
 def _say(report: str, file: Path | None) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from roadworthy.audit.inspection import Inspection
+from roadworthy.audit.report.agent import agent
 from roadworthy.audit.report.annotations import annotations
 from roadworthy.audit.report.as_json import as_json
 from roadworthy.audit.report.markdown import markdown
@@ -18,5 +19,6 @@ FORMATS: Final[Mapping[str, Callable[[Inspection], str]]] = {
     "sarif": sarif,
     "github": annotations,
     "markdown": markdown,
+    "agent": agent,
 }
 """What writes each format."""
