@@ -94,10 +94,10 @@ def _again(function: Function, found: list[Stall]) -> Iterator[Stall]:
             behind.setdefault(id(helper), stall)
     known = {id(stall.first.call.node) for stall in found}
     for call in calls(function) if behind else ():
-        stall = behind.get(id(callee(call)))
-        if stall is not None and id(call.call.node) not in known and _runs_here(call):
-            chain = (call, *stall.reached.chain[1:])
-            yield Stall(function, replace(stall.reached, chain=chain), stall.effect)
+        again = behind.get(id(callee(call)))
+        if again is not None and id(call.call.node) not in known and _runs_here(call):
+            chain = (call, *again.reached.chain[1:])
+            yield Stall(function, replace(again.reached, chain=chain), again.effect)
 
 
 def _runs_here(reached: Reached) -> bool:

@@ -51,7 +51,7 @@ def _answers(function: Function) -> Iterator[ast.expr | None]:
     for event in function.flow.returns:
         value = getattr(event.node, "value", None)
         value = value.value if isinstance(value, ast.Await) else value
-        given = list(_given(value, function))
+        given: list[ast.expr | None] = [*_given(value, function)]
         yield from given or [value]
 
 
