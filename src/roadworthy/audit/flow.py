@@ -3,7 +3,7 @@
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 __all__ = ["Block", "Call", "Event", "Flow", "Handler"]
 
@@ -185,8 +185,9 @@ class Flow:
     ) -> None:
         kind = type(node)
         if kind is ast.Call:
+            call: Any = node
             awaited = isinstance(parent, ast.Await)
-            self.calls.append(Call(node, block, statement, awaited, dropped, parent))  # type: ignore[arg-type]
+            self.calls.append(Call(call, block, statement, awaited, dropped, parent))
         elif kind is ast.Lambda:
             self.lambdas.append(Event(node, block, statement))
             return

@@ -21,11 +21,11 @@ def _check(module: Module) -> Iterator[Hit]:
         return
     scopes: list[Module | Function] = [module, *module.functions]
     for scope in scopes:
-        if isinstance(scope, Function) and (scope.name == "__del__" or is_unused(scope)):
+        found = [one for one in scope.flow.calls if _is_left(one, scope) and is_start(one, scope)]
+        if found and isinstance(scope, Function) and (scope.name == "__del__" or is_unused(scope)):
             continue  # nobody is left to hold it, or nothing is started
-        for call in scope.flow.calls:
-            if _is_left(call, scope) and is_start(call, scope):
-                yield Hit(place=module.place(call.node, scope), message=_message(call, scope))
+        for call in found:
+            yield Hit(place=module.place(call.node, scope), message=_message(call, scope))
 
 
 def _message(call: Call, scope: Module | Function) -> str:
