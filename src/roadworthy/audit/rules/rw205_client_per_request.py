@@ -11,7 +11,7 @@ from roadworthy.audit.reach import Reached
 from roadworthy.audit.ref import Ref
 from roadworthy.audit.routes import Route
 from roadworthy.audit.rule import Example, Hit, Rule
-from roadworthy.audit.source.nodes import is_none, last_name, same
+from roadworthy.audit.source.nodes import is_none, last_name, same, words
 
 __all__ = ["RULE"]
 
@@ -25,13 +25,23 @@ _INSIDE: Final = rb"^[ \t]+.*create_(?:async_)?engine\("
 
 
 def _check(route: Route) -> Iterator[Hit]:
-    yield from _made_in(route.function, Confidence.HIGH)
+    yield from _made_in(route.function, Confidence.LOW if _is_login(route) else Confidence.HIGH)
     yield from _factories(route.function)
     for dependency in route.dependencies:
         function = dependency.function
         if function.is_generator and not resources.is_cached(function):  # RW202 has the others
             yield from _made_in(function, Confidence.MEDIUM)
     yield from _engines(route)
+
+
+_LOGIN: Final = frozenset(
+    {"callback", "login", "logout", "oauth", "oauth2", "sso", "oidc", "saml", "authorize"}
+)
+"""Parts of paths of what a person does once a day: a client more costs nothing there."""
+
+
+def _is_login(route: Route) -> bool:
+    return any(not _LOGIN.isdisjoint(words(part)) for part in route.path.split("/"))
 
 
 def _made_in(function: Function, confidence: Confidence) -> Iterator[Hit]:
