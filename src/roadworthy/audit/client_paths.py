@@ -184,9 +184,9 @@ class _Trace:
         given = arguments(call, called, ref)
         tainted = {name: origin for name, value in given.items() if (origin := self.has(value))}
         whole = (
-            (f"{name}.filename", origin)
+            (f"{name}.filename", whence)
             for name, value in given.items()
-            if (origin := self.tainted.get(f"{dotted(value)}.filename"))
+            if (whence := self.tainted.get(f"{dotted(value)}.filename"))
         )
         inner = _Trace(called, {**tainted, **dict(whole)}, self.chain, self.depth - 1)
         return inner.returned() if inner.tainted else ""

@@ -75,9 +75,8 @@ def _asks(test: ast.expr) -> bool | None:
             found = _asks(operand)
             return None if found is None else not found
         case ast.BoolOp(values=values):
-            found = [_asks(one) for one in values]
             both = isinstance(test.op, ast.And)
-            return next((one for one in found if one is both), None)
+            return next((said for one in values if (said := _asks(one)) is both), None)
         case ast.Compare(left=left, ops=[op], comparators=[right]):
             said = _said(right) if _said(right) is not None else _said(left)
             negative = isinstance(op, ast.NotEq | ast.IsNot | ast.NotIn) or _is_false(right)
