@@ -68,6 +68,9 @@ def _is_known(ref: Ref, call: ast.Call) -> bool:
         return not ref.is_instance and is_model(ref) and not spread
     if ref.name == "PIL.Image.open":  # names a path, where it is given one
         return all(isinstance(one, ast.Call) for one in call.args)
+    owner, _, method = ref.name.rpartition(".")
+    if owner == "PIL.Image.Image":  # one that was opened from bytes
+        return method in _OF_TEXTS
     return ref.name.startswith(_HARMLESS) and ref.name not in _HARMFUL
 
 
