@@ -6,7 +6,7 @@ from typing import Final
 from roadworthy.audit import aliases, libraries, names
 from roadworthy.audit.module import Assigned, Function, Scope
 
-__all__ = ["annotation_of", "dicts_of", "values_of"]
+__all__ = ["annotation_of", "dicts_of", "entry", "values_of"]
 
 _DEEPEST: Final = 6
 """Names and entries between a dict and where it is written out."""
@@ -19,7 +19,7 @@ def annotation_of(
     """Return what the code declares an expression to be, entries of collections too."""
     if node is None or not depth:
         return None
-    if (owner := _entry(node)) is not None:
+    if (owner := entry(node)) is not None:
         outer = annotation_of(owner, scope, depth - 1)
         return None if outer is None else values_of(*outer)
     found = _parameter(node, scope)
@@ -52,7 +52,7 @@ def dicts_of(node: ast.expr | None, scope: Scope, depth: int = _DEEPEST) -> tupl
         return ()
     if isinstance(node, ast.Dict):
         return (node,)
-    if (owner := _entry(node)) is not None:
+    if (owner := entry(node)) is not None:
         return tuple(
             one
             for value in _written_out(owner, scope, depth - 1)
@@ -79,11 +79,11 @@ def _written_out(node: ast.expr, scope: Scope, depth: int) -> list[ast.expr]:
             return _written_out(made[0].value, made[1], depth - 1)
 
 
-def _entry(node: ast.expr) -> ast.expr | None:
+def entry(node: ast.expr) -> ast.expr | None:
     """Return the collection that an expression takes an entry out of."""
     match node:
         case ast.Await(value=value) | ast.NamedExpr(value=value):
-            return _entry(value)
+            return entry(value)
         case ast.Subscript(value=value):
             return value
         case ast.Call(func=ast.Attribute(value=value, attr=attr)) if attr in _TAKING:

@@ -4,10 +4,10 @@ import ast
 from typing import Final
 
 from roadworthy.audit import names
-from roadworthy.audit.module import Assigned, Function
+from roadworthy.audit.module import Assigned, Class, Function
 from roadworthy.audit.source.nodes import words
 
-__all__ = ["is_new"]
+__all__ = ["is_new", "is_row"]
 
 _DEEPEST: Final = 2
 """As many functions are looked into: `Meta(title)` may be a function, too."""
@@ -53,3 +53,13 @@ def _is_made(value: ast.expr | None, function: Function, depth: int) -> bool:
         given = [one for one in function.names.get(value.id, ()) if isinstance(one, Assigned)]
         return bool(given) and all(_is_made(one.value, function, depth) for one in given)
     return value is not None and is_new(value, function, depth)
+
+
+def is_row(cls: Class) -> bool:
+    """Return whether a class is mapped to a table, so that its objects may be stored."""
+    names_ = [base.name for base in names.bases(cls) if base.cls is None]
+    mapped = any(one.partition(".")[0] in _MAPPERS for one in names_)
+    return mapped or any(isinstance(one, Assigned) for one in cls.names.get("__tablename__", ()))
+
+
+_MAPPERS: Final = frozenset({"sqlalchemy", "tortoise", "peewee", "django", "flask_sqlalchemy"})

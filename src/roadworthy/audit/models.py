@@ -1,14 +1,15 @@
 """Pydantic models: their fields, with those they inherit."""
 
 import ast
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from roadworthy.audit import aliases, names
-from roadworthy.audit.module import Assigned, Class, Scope
+from roadworthy.audit.module import Assigned, Class, Function, Scope
 from roadworthy.audit.ref import Ref
 
-__all__ = ["Field", "fields", "is_model", "takes_none"]
+__all__ = ["Field", "fields", "is_model", "is_model_class", "refusing_null", "takes_none"]
 
 _MODELS: Final = (
     "pydantic.BaseModel",
@@ -33,6 +34,8 @@ class Field:
     nullable: bool
     """Whether its annotation takes None."""
     owner: Class
+    metadata: tuple[tuple[ast.expr, Scope], ...] = ()
+    """What stands in `Annotated`, with where it is written."""
 
     @property
     def required(self) -> bool:
@@ -46,14 +49,110 @@ class Field:
 
     @property
     def default_is_missing(self) -> bool:
-        """Return whether it has `pydantic.MISSING` where a request does not name it."""
+        """Return whether it has `pydantic.MISSING`, or a sentinel, where it is not named."""
         found = names.resolve(self.default, self.owner)
-        return found is not None and "MISSING" in found.name
+        return found is not None and (found.name in _MISSING or _is_sentinel(self.default, found))
+
+
+_MISSING: Final = frozenset(
+    {
+        *("pydantic.MISSING", "pydantic_core.MISSING", "pydantic_core.core_schema.MISSING"),
+        "pydantic.experimental.missing_sentinel.MISSING",
+    }
+)
+
+
+def _is_sentinel(default: ast.expr | None, found: Ref) -> bool:
+    """Return whether a default is an object that stands for nothing: `UNSET = object()`."""
+    if not isinstance(default, ast.Name | ast.Attribute):
+        return False
+    if found.name == "builtins.object":
+        return True
+    cls = found.cls
+    return cls is not None and not names.is_a(found, "enum.Enum", *_MODELS) and not _has_data(cls)
+
+
+def _has_data(cls: Class) -> bool:
+    return bool(cls.attributes) or any(
+        isinstance(one, Assigned) for bindings in cls.names.values() for one in bindings
+    )
 
 
 def is_model(ref: Ref | None) -> bool:
     """Return whether something is, or is of, a Pydantic model of the project."""
     return ref is not None and ref.cls is not None and names.is_a(ref, *_MODELS)
+
+
+def is_model_class(cls: Class) -> bool:
+    """Return whether a class of the project is a Pydantic model."""
+    return names.is_a(Ref.of(cls), *_MODELS)
+
+
+def refusing_null(cls: Class) -> frozenset[str]:
+    """Return the fields for which a validator of a model refuses None."""
+    found: set[str] = set()
+    for base in names.bases(cls):
+        for method in base.cls.methods if base.cls is not None else ():
+            for decorator in method.node.decorator_list:
+                found |= _refused(decorator, method, cls)
+    for name, field in fields(cls).items():
+        if any(_refuses_none(one) for one in _checks(field)):
+            found.add(name)
+    return frozenset(found)
+
+
+def _refused(decorator: ast.expr, method: Function, cls: Class) -> set[str]:
+    """Return the fields for which a method is a validator that refuses None."""
+    if not isinstance(decorator, ast.Call) or not _refuses_none(method):
+        return set()
+    called = names.resolve(decorator.func, method.around)
+    if called is None or called.name not in _VALIDATORS:
+        return set()
+    named = {one.value for one in decorator.args if isinstance(one, ast.Constant)}
+    if "*" in named or called.name in _WHOLE:
+        return set(fields(cls))
+    return {one for one in named if isinstance(one, str)}
+
+
+_WHOLE: Final = frozenset({"pydantic.model_validator", "pydantic.root_validator"})
+_VALIDATORS: Final = _WHOLE | {"pydantic.field_validator", "pydantic.validator"}
+_CHECKS: Final = frozenset(
+    f"pydantic.{package}{name}"
+    for package in ("", "functional_validators.")
+    for name in ("AfterValidator", "BeforeValidator", "PlainValidator", "WrapValidator")
+)
+
+
+def _checks(field: Field) -> Iterator[Function]:
+    """Return the functions in `Annotated[..., AfterValidator(function)]`."""
+    for one, scope in field.metadata:
+        called = names.resolve(one.func, scope) if isinstance(one, ast.Call) else None
+        if isinstance(one, ast.Call) and called is not None and called.name in _CHECKS:
+            given = names.resolve(one.args[0], scope) if one.args else None
+            if given is not None and given.function is not None:
+                yield given.function
+
+
+def _refuses_none(function: Function) -> bool:
+    """Return whether a function raises where something is None, or empty."""
+    for node in ast.walk(function.node):
+        match node:
+            case ast.If(test=test, body=body) if any(isinstance(one, ast.Raise) for one in body):
+                if _asks_for_none(test):
+                    return True
+            case ast.Assert(test=test) if _asks_for_none(test):
+                return True
+            case _:
+                pass
+    return False
+
+
+def _asks_for_none(test: ast.expr) -> bool:
+    return any(
+        (isinstance(node, ast.Constant) and node.value is None)
+        or (isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not))
+        for node in ast.walk(test)
+    )
 
 
 def fields(cls: Class) -> dict[str, Field]:
@@ -78,7 +177,8 @@ def _field(name: str, assigned: Assigned, owner: Class) -> Field | None:
     if assigned.value is None:
         for one, where in metadata:
             default = default or _default(one, where, only_calls=True)
-    return Field(name, annotation, default, takes_none(annotation, scope), owner)
+    nullable = takes_none(annotation, scope)
+    return Field(name, annotation, default, nullable, owner, tuple(metadata))
 
 
 def _is_class_variable(assigned: Assigned, owner: Class) -> bool:

@@ -1,5 +1,6 @@
 """RW101: a PATCH of one field writes the defaults of the others."""
 
+import ast
 from collections.abc import Iterator
 from typing import Final
 
@@ -32,8 +33,15 @@ def _check(route: Route) -> Iterator[Hit]:
             message=_message(route, one),
             confidence=confidence,
             flow=_flow(route, one[0]),
-            fixable=not one[0].chain and "model_dump(" in place.code,
+            fixable=not one[0].chain and _dumps(one[0].node),
         )
+
+
+def _dumps(node: ast.AST) -> bool:
+    """Return whether a dump stands in the place itself, where options can be added."""
+    return any(
+        isinstance(one, ast.Attribute) and one.attr == "model_dump" for one in ast.walk(node)
+    )
 
 
 def _confidence(route: Route, found: tuple[Write, ...]) -> Confidence:

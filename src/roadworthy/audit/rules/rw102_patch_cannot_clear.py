@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from typing import Final
 
 from roadworthy.audit import models
-from roadworthy.audit.columns import stored
 from roadworthy.audit.finding import Confidence, Severity, Step
 from roadworthy.audit.omitted import Write, writes
 from roadworthy.audit.place import Place
@@ -20,7 +19,7 @@ def _check(route: Route) -> Iterator[Hit]:
     found: dict[str, Write] = {}
     for write in writes(route):
         for name in sorted(write.kept):
-            if _takes_null(route, name) and _is_nullable(write, name):
+            if _takes_null(route, name) and write.takes_null(name):
                 found.setdefault(name, write)
     if found:
         first = next(iter(found.values()))
@@ -45,12 +44,6 @@ def _takes_null(route: Route, name: str) -> bool:
         for field in models.fields(body.model).values()
         if field.name == name
     )
-
-
-def _is_nullable(write: Write, name: str) -> bool:
-    """Return whether what is stored can be None, as far as its class or table tells."""
-    target = stored(*write.origin)
-    return target is not None and target.takes_null(write.attribute or name) is True
 
 
 def _place(write: Write) -> Place:
