@@ -90,11 +90,17 @@ REFUSING = {
     "another-library": BODY
     + "    @NotBlank(field_name='title')\n    @Size('size', max_length=5)\n    def checked(self):\n"
     + "        return self.title\n",
-    "star": BODY + "    @field_validator('*')\n    def no(cls, v):\n        return v\n",
-    "model": BODY + "    @model_validator(mode='after')\n    def no(self):\n        return self\n",
+    "star": BODY
+    + "    @field_validator('*')\n    def no(cls, v):\n"
+    + "        assert v is not None\n        return v\n",
+    "model": BODY
+    + "    @model_validator(mode='after')\n    def no(self):\n"
+    + "        if not self.title: raise ValueError\n        return self\n",
     "annotated": BODY.replace(
         "str | None = None", "Annotated[str | None, AfterValidator(no)] = 1"
     ).replace("Optional[str] = None", "str = ''"),
+    "elsewhere": BODY
+    + "    @field_validator('title', 'size')\n    def no(cls, v):\n        return refuse(v)\n",
     "required-elsewhere": "\nclass Body(BaseModel):\n    note: str | None = None\n",
 }
 
@@ -128,6 +134,12 @@ def test_a_decorator_of_another_field_refuses_nothing(project):
 
     assert found(project, SPOILED["get"], body) == ["RW103"]
     assert found(project, SPOILED["get"], noted) == ["RW103"]
+
+
+def test_a_validator_that_lets_null_pass_refuses_nothing(project):
+    passing = BODY + "    @field_validator('title')\n    def no(cls, v):\n        return v\n"
+
+    assert found(project, SPOILED["get"], passing) == ["RW103"]
 
 
 def test_a_put_that_requires_all_and_a_post_are_no_partial_updates(project):

@@ -177,7 +177,7 @@ def made(cls: Class, given: Held) -> Held:
 
 
 def dumped(held: Held, call: ast.Call, body: frozenset[str]) -> Held:
-    """Return what `model_dump(...)` of an object holds; `body` are the fields of the body."""
+    """Return what `model_dump(...)` holds; `body` are the optional fields of the body."""
     options = {one.arg: one.value for one in call.keywords}
     if None in options:
         return NOTHING

@@ -315,7 +315,7 @@ class Holding:
     def _asked(self, left: ast.expr, right: ast.expr) -> frozenset[str]:
         """Return the fields of which `left in right` says that they were sent."""
         among = self._keys(right)
-        if among.nothing and not self._is_json(right):
+        if among.nothing and not (self._is_json(right) or self._is_unknown(right)):
             return NONE
         match left:
             case ast.Constant(value=str() as name):
@@ -325,6 +325,11 @@ class Holding:
                 return self.keys[name].every - among.fields
             case _:
                 return NONE
+
+    def _is_unknown(self, node: ast.expr) -> bool:
+        """Return whether nobody can tell what a collection is; it may be what was sent."""
+        named = isinstance(node, ast.Name | ast.Attribute | ast.Call)
+        return named and names.resolve(node, self.function) is None
 
     def _is_json(self, node: ast.expr) -> bool:
         """Return whether an expression is the request's JSON, as it was sent."""

@@ -1,13 +1,13 @@
 """Pydantic models: their fields, with those they inherit."""
 
 import ast
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from roadworthy.audit import aliases, names
 from roadworthy.audit.module import Assigned, Class, Function, Scope
 from roadworthy.audit.ref import Ref
+from roadworthy.audit.source.nodes import last_name
 
 __all__ = ["Field", "fields", "is_model", "is_model_class", "refusing_null", "takes_none"]
 
@@ -95,25 +95,32 @@ def refusing_null(cls: Class) -> frozenset[str]:
         for method in base.cls.methods if base.cls is not None else ():
             for decorator in method.node.decorator_list:
                 found |= _refused(decorator, method, cls)
-    for name, field in fields(cls).items():
-        if any(_refuses_none(one) for one in _checks(field)):
-            found.add(name)
+    found |= {name for name, field in fields(cls).items() if _is_checked(field)}
     return frozenset(found)
 
 
 def _refused(decorator: ast.expr, method: Function, cls: Class) -> set[str]:
-    """Return the fields for which a method is a validator that refuses None."""
-    if not isinstance(decorator, ast.Call) or not _refuses_none(method):
+    """Return the fields for which a decorator makes of a method what may refuse None.
+
+    Validators of other libraries are believed: they refuse what they name.
+    """
+    if not isinstance(decorator, ast.Call):
         return set()
     called = names.resolve(decorator.func, method.around)
-    if called is None or called.name not in _VALIDATORS:
+    name = "" if called is None else called.name
+    if name in _VALIDATORS and not _refuses_none(method):
         return set()
-    named = {one.value for one in decorator.args if isinstance(one, ast.Constant)}
-    if "*" in named or called.name in _WHOLE:
+    given = [*decorator.args, *(one.value for one in decorator.keywords)]
+    named = {one.value for one in given if isinstance(one, ast.Constant)}
+    if name in _WHOLE or (name in _VALIDATORS and "*" in named):
         return set(fields(cls))
+    if last_name(decorator.func) in _SAYING:
+        return set()
     return {one for one in named if isinstance(one, str)}
 
 
+_SAYING: Final = frozenset({"field_serializer", "model_serializer", "computed_field", "deprecated"})
+"""Decorators that check nothing."""
 _WHOLE: Final = frozenset({"pydantic.model_validator", "pydantic.root_validator"})
 _VALIDATORS: Final = _WHOLE | {"pydantic.field_validator", "pydantic.validator"}
 _CHECKS: Final = frozenset(
@@ -123,18 +130,19 @@ _CHECKS: Final = frozenset(
 )
 
 
-def _checks(field: Field) -> Iterator[Function]:
-    """Return the functions in `Annotated[..., AfterValidator(function)]`."""
+def _is_checked(field: Field) -> bool:
+    """Return whether `Annotated[..., AfterValidator(function)]` may refuse None."""
     for one, scope in field.metadata:
         called = names.resolve(one.func, scope) if isinstance(one, ast.Call) else None
         if isinstance(one, ast.Call) and called is not None and called.name in _CHECKS:
             given = names.resolve(one.args[0], scope) if one.args else None
-            if given is not None and given.function is not None:
-                yield given.function
+            if given is None or given.function is None or _refuses_none(given.function):
+                return True
+    return False
 
 
-def _refuses_none(function: Function) -> bool:
-    """Return whether a function raises where something is None, or empty."""
+def _refuses_none(function: Function, hops: int = 2) -> bool:
+    """Return whether a function may raise where something is None, or empty."""
     for node in ast.walk(function.node):
         match node:
             case ast.If(test=test, body=body) if any(isinstance(one, ast.Raise) for one in body):
@@ -142,9 +150,19 @@ def _refuses_none(function: Function) -> bool:
                     return True
             case ast.Assert(test=test) if _asks_for_none(test):
                 return True
+            case ast.Call(func=ast.Name() as func) if hops and _may_refuse(func, function, hops):
+                return True
             case _:
                 pass
     return False
+
+
+def _may_refuse(func: ast.Name, function: Function, hops: int) -> bool:
+    """Return whether a function that is called may refuse None; of unknown ones nobody knows."""
+    ref = names.resolve(func, function)
+    if ref is None:
+        return True
+    return ref.function is not None and _refuses_none(ref.function, hops - 1)
 
 
 def _asks_for_none(test: ast.expr) -> bool:

@@ -275,15 +275,16 @@ class _Trace(Holding):
     ) -> Iterator[Write]:
         if value.asks:
             return
-        left = guards.applied(value)
-        nulls = left.nulls - self.refused
-        if not (left.fields or left.kept or nulls):
+        left = self._known(guards.applied(value))
+        if not left.every:
             return
         columns = value.named
         if name is not None and len(value.every) == 1:
             columns = tuple((name, one) for one in value.every)
         where = self._target(target)
-        yield Write(left.fields, left.kept, nulls, node, self.function, self.chain, where, columns)
+        yield Write(
+            left.fields, left.kept, left.nulls, node, self.function, self.chain, where, columns
+        )
 
     def _target(self, target: ast.expr | None) -> Stored | None:
         """Return what is written to, also where the caller knows better what it gives."""
@@ -388,7 +389,12 @@ class _Trace(Holding):
         for keyword in call.keywords:
             if keyword.arg is None:
                 bound |= self._spread(self.eval(keyword.value), function)
-        return {name: held for name, held in bound.items() if not held.nothing}
+        known = {name: self._known(held) for name, held in bound.items()}
+        return {name: held for name, held in known.items() if not held.nothing}
+
+    def _known(self, held: Held) -> Held:
+        """Return it without the nulls that were refused before."""
+        return replace(held, nulls=held.nulls - self.refused)
 
     @staticmethod
     def _spread(held: Held, function: Function) -> "_Names":

@@ -1,4 +1,4 @@
-"""What writes to storage: whose attributes and entries, and which methods, with what."""
+"""What writes to storage: attributes, entries, and which methods."""
 
 import ast
 from typing import Final, TypeAlias
@@ -48,7 +48,7 @@ _HOPS: Final = 3
 
 
 def is_stored(owner: ast.expr, function: Function, fresh: set[str], given: Given) -> bool:
-    """Return whether assigning to an attribute or entry of something changes what is stored."""
+    """Return whether assigning to an attribute or entry changes what is stored."""
     root = _holder(owner)
     if not isinstance(root, ast.Name):
         return isinstance(root, ast.Call) and not _travels(names.resolve(owner, function))

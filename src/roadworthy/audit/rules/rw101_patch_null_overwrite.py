@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from typing import Final
 
 from roadworthy.audit import models
-from roadworthy.audit.columns import stored
 from roadworthy.audit.finding import Confidence, Severity, Step
 from roadworthy.audit.omitted import Write, writes
 from roadworthy.audit.place import Place
@@ -92,8 +91,7 @@ def _message(route: Route, found: list[Write]) -> str:
 
 def _refuses(write: Write, name: str) -> bool:
     """Return whether the column of a field takes no null: the database refuses the write."""
-    row = stored(*write.origin) if name in write.fields else None
-    return row is not None and row.takes_null(write.attribute or name) is False
+    return name in write.fields and write.takes_null(name) is False
 
 
 def _flow(route: Route, write: Write) -> tuple[Step, ...]:
