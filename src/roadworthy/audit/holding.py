@@ -254,7 +254,7 @@ class Holding:
     def _given(self, node: ast.Call) -> Held:
         """Return what a constructor is given, by name or by `**dump`."""
         named = self._dict([(_named(one), one.value) for one in node.keywords])
-        for one in node.args:
+        for one in _each(node.args):
             held = self.eval(one)
             named = named.joined(self._whole(held) if held.model is not None else held.plain)
         return named
@@ -352,6 +352,11 @@ def asks(function: Function) -> bool:
     return any(
         isinstance(node, ast.Attribute) and node.attr in SENT for node in ast.walk(function.node)
     )
+
+
+def _each(given: list[ast.expr]) -> list[ast.expr]:
+    """Return arguments, and the entries of those that are lists: `[{"id": 1, **dump}]`."""
+    return [part for one in given for part in (one.elts if isinstance(one, ast.List) else [one])]
 
 
 def _named(keyword: ast.keyword) -> ast.expr | None:

@@ -207,22 +207,28 @@ class _Trace(Holding):
         if statement.value is None:
             return
         yield from self._calls(statement.value, guards)
-        value = self.eval(statement.value)
         targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
         for target in targets:
-            match target:
-                case ast.Name(id=name) if isinstance(statement, ast.AugAssign):
-                    yield from self._merged(target, name, value, statement, guards)
-                case ast.Name(id=name):
-                    self.held[name] = value
-                    self._note_fresh(name, statement.value)
-                case ast.Attribute(value=owner, attr=attr):
-                    if self._is_stored(owner, attr):
-                        yield from self._write(value, statement, guards, owner, attr)
-                case ast.Subscript(value=owner, slice=key):
-                    yield from self._put(owner, key, value, statement, guards)
-                case _:
-                    pass
+            for one, value in _pairs(target, statement.value):
+                yield from self._to(one, value, statement, guards)
+
+    def _to(
+        self, target: ast.expr, given: ast.expr, statement: ast.stmt, guards: Guards
+    ) -> Iterator[Write]:
+        value = self.eval(given)
+        match target:
+            case ast.Name(id=name) if isinstance(statement, ast.AugAssign):
+                yield from self._merged(target, name, value, statement, guards)
+            case ast.Name(id=name):
+                self.held[name] = value
+                self._note_fresh(name, given)
+            case ast.Attribute(value=owner, attr=attr):
+                if self._is_stored(owner, attr):
+                    yield from self._write(value, statement, guards, owner, attr)
+            case ast.Subscript(value=owner, slice=key):
+                yield from self._put(owner, key, value, statement, guards)
+            case _:
+                pass
 
     def _merged(
         self, target: ast.Name, name: str, value: Held, statement: ast.stmt, guards: Guards
@@ -420,6 +426,17 @@ def _after(before: "_Names", first: "_Names", second: "_Names") -> "_Names":
         changed = [held for held in (one, other) if held != old]
         after[name] = changed[0] if len(changed) == 1 else one.either(other)
     return after
+
+
+def _pairs(target: ast.expr, value: ast.expr) -> list[tuple[ast.expr, ast.expr]]:
+    """Return what is assigned to what: `a, b = x, y` is two assignments."""
+    match target, value:
+        case ((ast.Tuple(elts=targets) | ast.List(elts=targets)), ast.Tuple(elts=values)) if len(
+            targets
+        ) == len(values):
+            return list(zip(targets, values, strict=True))
+        case _:
+            return [(target, value)]
 
 
 def _ends(body: list[ast.stmt]) -> bool:
