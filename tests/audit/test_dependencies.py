@@ -126,3 +126,28 @@ def test_depends_without_a_target_calls_the_class_of_the_annotation(dependencies
 )
 def test_other_defaults_are_no_dependencies(dependencies, parameter):
     assert dependencies(f"@app.get('/a')\ndef use({parameter}): ...") == set()
+
+
+@pytest.mark.parametrize(
+    ("statement", "parameter"),
+    [
+        ("from dishka import FromDishka", "kept: FromDishka[Model]"),
+        ("from dishka.integrations.fastapi import FromDishka as From", "kept: From[Model]"),
+        ("from wireup import Injected", "kept: Injected[Model]"),
+        ("from fastapi_injector import Injected", "kept: Model = Injected(Model)"),
+        ("from dependency_injector.wiring import Provide", "kept: Model = Provide[Model]"),
+        (
+            "from dependency_injector.wiring import Provide",
+            "kept: Annotated[Model, Depends(Provide[Model])]",
+        ),
+        ("", "kept: Model = Depends(guard)"),
+    ],
+)
+def test_what_a_container_hands_over_is_no_body(codebase, statement, parameter):
+    top = TOP.partition("# file: deps.py")[0]
+    model = "from pydantic import BaseModel\nclass Model(BaseModel):\n    a: int\n"
+    route = f"@app.post('/a')\ndef use(sent: Model, {parameter}): ..."
+    module = codebase(f"{top}{statement}\n{model}{route}").module("app.py")
+    (found,) = routes_in(module)
+
+    assert [body.name for body in found.bodies] == ["sent"]

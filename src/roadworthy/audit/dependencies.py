@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from roadworthy.audit import aliases, names
+from roadworthy.audit import aliases, libraries, names
 from roadworthy.audit.module import Assigned, Class, Function, Param, Scope
 from roadworthy.audit.place import Place
 from roadworthy.audit.source.memory import remembered
 
-__all__ = ["Dependency", "Need", "needs_in", "needs_of", "needs_of_class"]
+__all__ = ["Dependency", "Need", "is_injected", "needs_in", "needs_of", "needs_of_class"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,6 +83,22 @@ class Need:
 def needs_of(function: Function) -> tuple[Need, ...]:
     """Return the parameters of a function that FastAPI fills by `Depends`."""
     return tuple(need for param in function.params for need in _needs(param, function.around))
+
+
+def is_injected(param: Param, function: Function) -> bool:
+    """Return whether another container fills a parameter: `FromDishka[Settings]`."""
+    annotation, scope, metadata = aliases.unwrap(param.annotation, function.around)
+    marks = [(annotation, scope), (param.default, function.around), *metadata]
+    return any(_injects(node, where) for node, where in marks)
+
+
+def _injects(node: ast.expr | None, scope: Scope) -> bool:
+    match node:
+        case ast.Subscript(value=of) | ast.Call(func=of):
+            ref = names.resolve(of, scope)
+            return ref is not None and ref.name in libraries.INJECTS
+        case _:
+            return False
 
 
 def needs_in(call: ast.Call, scope: Scope) -> Iterator[Need]:

@@ -40,12 +40,23 @@ WRAPPERS: Final = frozenset(
         *("typing.Awaitable", "collections.abc.Awaitable", "typing.Required"),
         *("typing.NotRequired", "sqlalchemy.orm.Mapped", "typing.Self"),
         *("dishka.FromDishka", "dishka.integrations.fastapi.FromDishka", "wireup.Injected"),
-        *("dishka.integrations.base.FromDishka"),
+        *("dishka.integrations.base.FromDishka", "aioinject.Injected"),
     }
 )
 """Generics that are about what they hold."""
 SPECIAL_FORMS: Final = WRAPPERS | {"typing.Union"}
 PATHS: Final = frozenset({"pathlib.Path", "anyio.Path", "pathlib.PurePath", "pathlib.PosixPath"})
+INJECTS: Final = frozenset(
+    {
+        *("dishka.FromDishka", "dishka.integrations.fastapi.FromDishka", "wireup.Injected"),
+        *("dishka.integrations.base.FromDishka", "aioinject.Injected", "wireup.Inject"),
+        *("aioinject.Inject", "aioinject.ext.fastapi.Injected", "fastapi_injector.Injected"),
+        *("dependency_injector.wiring.Provide", "dependency_injector.wiring.Provider"),
+        *("dependency_injector.wiring.Closing", "that_depends.Provide"),
+        "lagom.integrations.fast_api.FastApiIntegration.depends",
+    }
+)
+"""What marks a parameter that another container than FastAPI's fills."""
 DEPENDS: Final = frozenset({"fastapi.Depends", "fastapi.Security"})
 
 _MOVED: Final = {

@@ -310,7 +310,7 @@ class _Trace(Holding):
         match call.func:
             case ast.Name(id="setattr") if len(call.args) == 3:  # noqa: PLR2004 - its arguments
                 owner, key, value = call.args
-                name = key.value if isinstance(key, ast.Constant) else None
+                name = str(key.value) if isinstance(key, ast.Constant) else None
                 if self._is_stored(owner):
                     yield from self._write(self.eval(value), call, guards, owner, name)
                 return

@@ -10,6 +10,7 @@ from roadworthy.audit import aliases, libraries, models, mounts, names
 from roadworthy.audit.dependencies import (
     Dependency,
     Need,
+    is_injected,
     needs_in,
     needs_of,
     needs_of_class,
@@ -126,7 +127,7 @@ class Route:
         return next((k.value for k in self.decorator.keywords if k.arg == name), None)
 
     def _body(self, param: Param) -> Ref | None:
-        if any(need.param is param for need in self.needs):
+        if any(need.param is param for need in self.needs) or is_injected(param, self.function):
             return None
         annotation, scope, _ = aliases.unwrap(param.annotation, self.function.around)
         ref = names.type_of(annotation, scope)
