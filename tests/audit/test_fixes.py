@@ -311,9 +311,7 @@ def test_an_exception_s_text_is_in_the_log_and_not_in_the_answer(get, caplog):
 def test_a_logger_that_is_there_is_used():
     there = TEXT.replace("app = ", "log = logging.getLogger('shop')\napp = ")
 
-    assert 'log.exception("read() failed")' in mended(
-        exception_text, f"import logging\n{there}"
-    )
+    assert 'log.exception("read() failed")' in mended(exception_text, f"import logging\n{there}")
 
 
 def test_what_is_logged_already_is_not_logged_twice():

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from roadworthy.audit.finding import Finding
+from roadworthy.audit.source.nodes import last_name
 
 __all__ = ["KNOWN", "Known", "fixable"]
 
@@ -88,7 +89,7 @@ def _has_status(call: ast.Call) -> bool:
     status = (named or call.args[:1] or [ast.Constant(None)])[0]
     if isinstance(status, ast.Constant):
         return isinstance(status.value, int)
-    return isinstance(status, ast.Name | ast.Attribute) and any(map(str.isdigit, ast.dump(status)))
+    return any(map(str.isdigit, last_name(status)))  # `status.HTTP_404_NOT_FOUND`
 
 
 KNOWN: Final[Mapping[str, Known]] = {
