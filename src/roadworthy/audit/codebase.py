@@ -7,7 +7,7 @@ longer than everything else: so nothing is parsed before a name leads to it.
 import re
 import sys
 from collections import defaultdict
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
@@ -34,8 +34,12 @@ _ROOTS: Final = ("src", "backend", "server", "lib", "python", "app", "api")
 class Codebase:
     """The Python files under a folder, as modules that import each other."""
 
-    def __init__(self, root: Path, files: Iterable[str]) -> None:
+    def __init__(
+        self, root: Path, files: Iterable[str], *, unsaved: Mapping[str, bytes] | None = None
+    ) -> None:
         self.root = root
+        self.unsaved = unsaved or {}
+        """What an editor holds in place of files."""
         self.files = frozenset(files)
         self.skipped: dict[str, Skipped] = {}
         self.parsed: set[str] = set()
@@ -120,6 +124,8 @@ class Codebase:
         known = self._read_before.get(path)
         if known is not None:
             return known
+        if path in self.unsaved:
+            return self.unsaved[path]
         try:
             with open(f"{self.root}/{path}", "rb") as file:  # noqa: PTH123 - twice as fast
                 source = file.read()
@@ -179,7 +185,8 @@ class Codebase:
 
     def _read(self, path: str) -> Module | None:
         try:
-            source = (self.root / path).read_bytes()
+            held = self.unsaved.get(path)
+            source = (self.root / path).read_bytes() if held is None else held
             tree = parse(source)
         except (OSError, Unreadable, RecursionError, MemoryError) as error:
             self.skipped[path] = Skipped(path, str(error) or type(error).__name__)

@@ -3,7 +3,7 @@
 import gc
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field, replace
 from multiprocessing import get_all_start_methods, get_context
@@ -61,18 +61,24 @@ def audit(
     cache: Path | None = None,
     processes: int | None = None,
     progress: Progress | None = None,
+    unsaved: Mapping[Path, bytes] | None = None,
 ) -> Result:
     """Return what rules find in the Python files under some paths.
 
     Files elsewhere in the same project are read where names lead to them, and nothing is
     imported. `root` is what paths in the result are relative to, where they are under it.
     `cache` is a folder for results, which are used again where no file has changed.
+    `unsaved` is what an editor holds in place of files, which need not be there yet; nothing
+    is cached then.
     """
     given = [path.resolve() for path in paths]
     home = project_root(given)
-    sources = list(source_files(home))
+    named = {path.resolve(): source for path, source in (unsaved or {}).items()}
+    held = {path.relative_to(home).as_posix(): source for path, source in named.items()}
+    sources = list(dict.fromkeys([*source_files(home), *held]))
+    cache = None if held else cache
     question = [str(root.resolve()), *map(str, given), *exclude, *(rule.code for rule in rules)]
-    unread = unread_files(given, home)
+    unread = unread_files([path for path in given if path not in named], home)
     question += [one.path for one in unread]
     key = "" if cache is None else key_of(home, sources, question)
     known = None if cache is None else load(cache, key)
@@ -80,10 +86,9 @@ def audit(
         return known
     files = [path for path in sources if path.endswith(".py")]
     asked = _once(home, [path for path in files if _is_asked(home, path, given, exclude)])
-    matter = _mattering(home, asked, given, rules)
-    part = _audited(
-        _Project(home, files, rules), matter, processes or os.cpu_count() or 1, progress
-    )
+    project = _Project(home, files, rules, held)
+    matter = _mattering(project, asked, given)
+    part = _audited(project, matter, processes or os.cpu_count() or 1, progress)
     part.skipped |= {one.path: one for one in unread if not is_excluded(one.path, exclude)}
     result = _result(part, home=home, root=root.resolve(), asked=asked)
     if cache is not None:
@@ -98,6 +103,11 @@ class _Project:
     home: Path
     files: Sequence[str]
     rules: Sequence[Rule]
+    unsaved: Mapping[str, bytes]
+
+    def codebase(self) -> Codebase:
+        """Return its files, none of them parsed yet."""
+        return Codebase(self.home, self.files, unsaved=self.unsaved)
 
 
 def _once(home: Path, paths: Sequence[str]) -> list[str]:
@@ -114,12 +124,10 @@ def _once(home: Path, paths: Sequence[str]) -> list[str]:
     return left
 
 
-def _mattering(
-    home: Path, asked: Sequence[str], given: Sequence[Path], rules: Sequence[Rule]
-) -> list[str]:
+def _mattering(project: _Project, asked: Sequence[str], given: Sequence[Path]) -> list[str]:
     """Return the files that may hold something; one that is named is read in any case."""
-    more = tuple({rule.sources for rule in rules} - {b""})
-    named = set(given)
+    more = tuple({rule.sources for rule in project.rules} - {b""})
+    home, named = project.home, set(given)
     return [path for path in asked if home / path in named or may_matter(_bytes(home / path), more)]
 
 
@@ -154,8 +162,7 @@ def _bytes(path: Path) -> bytes:
 
 def _parts(project: _Project, matter: Sequence[str], processes: int) -> Iterator[_Part]:
     if processes == 1 or len(matter) < _FEW:
-        codebase = Codebase(project.home, project.files)
-        yield from _read(codebase, matter, project.rules)
+        yield from _read(project.codebase(), matter, project.rules)
         return
     shares = list(_shares(matter, processes))
     context = get_context(_START)
@@ -183,7 +190,7 @@ _mine: list[tuple[Codebase, Sequence[Rule]]] = []
 
 def _begin(project: _Project) -> None:
     gc.disable()  # syntax trees are many objects, and none of them is garbage
-    _mine.append((Codebase(project.home, project.files), project.rules))
+    _mine.append((project.codebase(), project.rules))
 
 
 def _share(matter: Sequence[str]) -> list[_Part]:

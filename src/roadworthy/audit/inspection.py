@@ -50,6 +50,8 @@ class Wish:
     """`module:app`: import it, and join what it has; else nothing is imported."""
     cache: Path | None = None
     """A folder for results, which are used again where no file has changed."""
+    unsaved: Mapping[Path, bytes] = field(default_factory=dict[Path, bytes])
+    """What an editor holds in place of files."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +67,8 @@ class Inspection:
     """How many findings are not shown, by what hides them."""
     upcoming: Sequence[Finding] = ()
     """What becomes true where a library is upgraded."""
+    unsaved: Mapping[Path, bytes] = field(default_factory=dict[Path, bytes])
+    """What an editor holds in place of files, by their absolute paths."""
 
 
 def wish_of(said: Configuration, *, paths: Sequence[Path], root: Path) -> Wish:
@@ -105,12 +109,15 @@ def inspect(
         exclude=wish.exclude,
         cache=wish.cache,
         progress=progress,
+        **({"unsaved": wish.unsaved} if wish.unsaved else {}),
     )
     if wish.app is not None:
         result = _joined(result, wish.app, root)
     codes = {rule.code for rule in rules}
     found = [replace(f, fixable=fixable(f)) for f in result.findings if f.rule in codes]
-    left = without_ignored(found, _comments(root, result.paths), known=known, asked=rules)
+    left = without_ignored(
+        found, _comments(root, result.paths, wish.unsaved), known=known, asked=rules
+    )
     sieve = _Sieve(sorted(left.findings, key=_place), Counter(ignored=left.ignored))
     _show(sieve, wish, known, root)
     return Inspection(
@@ -120,6 +127,7 @@ def inspect(
         root=root,
         hidden=+sieve.hidden,
         upcoming=[one for one in sieve.findings if one.since],
+        unsaved={path.resolve(): content for path, content in wish.unsaved.items()},
     )
 
 
@@ -174,15 +182,19 @@ def _folder(path: Path) -> Path:
     return path if path.is_dir() else path.parent
 
 
-def _comments(root: Path, paths: Iterable[str]) -> Mapping[str, Sequence[Ignore]]:
-    found = ((path, ignores_in(_text(root / path))) for path in paths)
+def _comments(
+    root: Path, paths: Iterable[str], unsaved: Mapping[Path, bytes]
+) -> Mapping[str, Sequence[Ignore]]:
+    held = {path.resolve(): content for path, content in unsaved.items()}
+    found = ((path, ignores_in(_text(root / path, held))) for path in paths)
     return {path: comments for path, comments in found if comments}
 
 
-def _text(file: Path) -> str:
+def _text(file: Path, unsaved: Mapping[Path, bytes]) -> str:
     """Return a file's text, or nothing: the engine says what cannot be read."""
     try:
-        content = file.read_bytes()
+        held = unsaved.get(file)
+        content = file.read_bytes() if held is None else held
         if b"roadworthy:" not in content.lower():
             return ""
         return content.decode(tokenize.detect_encoding(BytesIO(content).readline)[0])

@@ -50,7 +50,7 @@ class Stall:
 
 
 def on_loop(route: Runs) -> Iterator[Function]:
-    """Return the functions of a route, or of what else is entered, that run on the event loop."""
+    """Return the functions of a route or an entry that run on the event loop."""
     if route.is_async:
         yield route.function
     yield from (one.function for one in route.dependencies if one.function.is_async)

@@ -3,6 +3,7 @@
 import sys
 from argparse import SUPPRESS, ArgumentParser, Namespace
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -10,6 +11,8 @@ from roadworthy.audit.refusal import CannotRun
 from roadworthy.cli import explain
 from roadworthy.cli.parsing import Mistake, count
 from roadworthy.cli.progress import Progress
+from roadworthy.cli.typed import typed
+from roadworthy.cli.watching import watch
 
 __all__ = ["add_to"]
 
@@ -24,6 +27,7 @@ def add_to(parser: ArgumentParser) -> None:
     parser.add_argument("paths", metavar="PATH", nargs="*", help="folders and files (.)")
     parser.set_defaults(run=_run)
     _add_choices(parser)
+    _add_stdin(parser)
     _add_reports(parser)
     _add_changes(parser)
 
@@ -43,6 +47,14 @@ def _add_choices(parser: ArgumentParser) -> None:
     group.add_argument("--no-cache", action="store_true", help=says)
 
 
+def _add_stdin(parser: ArgumentParser) -> None:
+    group = parser.add_argument_group("for editors")
+    says = "audit what is typed, in place of a file, with the project around it"
+    group.add_argument("--stdin", action="store_true", help=says)
+    says = "with --stdin: which file it is; it need not be there (stdin.py)"
+    group.add_argument("--stdin-filename", metavar="FILE", type=Path, help=says)
+
+
 def _add_words(add: Callable[..., object], option: str, says: str, how: str) -> None:
     add(option, metavar="WORDS", action="append", default=SUPPRESS, help=f"{how}{says}")
 
@@ -56,6 +68,8 @@ def _add_reports(parser: ArgumentParser) -> None:
     says = "places of each rule that readers and agents are shown (10)"
     group.add_argument("--limit", metavar="NUMBER", type=count, help=says)
     group.add_argument("--statistics", action="store_true", help="counts by rule")
+    says = "audit again whenever a file changes, until Ctrl-C"
+    group.add_argument("--watch", action="store_true", help=says)
     group.add_argument("--checklist", action="store_true", help="eight questions and answers")
     group.add_argument("--explain", metavar="RULE", help="all that is known of a rule")
 
@@ -83,11 +97,16 @@ def _audit(chosen: Namespace) -> int:
     from roadworthy.cli import auditing  # noqa: PLC0415  # what --help and --explain do not need
 
     _take_back_a_path(chosen)
-    paths = _paths(chosen.paths)
+    unsaved = typed(chosen)
+    paths = list(unsaved) or _paths(chosen.paths)
     outputs = _outputs(chosen.format)
-    wished = auditing.wish(chosen, paths)
-    with Progress(sys.stderr) as progress:
-        return auditing.run(chosen, wished, outputs, progress)
+    wished = replace(auditing.wish(chosen, paths), unsaved=unsaved)
+
+    def audit() -> int:
+        with Progress(sys.stderr) as progress:
+            return auditing.run(chosen, wished, outputs, progress)
+
+    return watch(chosen, paths, audit) if chosen.watch else audit()
 
 
 def _take_back_a_path(chosen: Namespace) -> None:

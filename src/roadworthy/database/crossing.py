@@ -129,7 +129,7 @@ class Crossing:
 
 
 class _Answer:
-    """What a thread waits for: as `run_coroutine_threadsafe` has it, with half of its cost."""
+    """The result that a thread waits for, at half the cost of a future."""
 
     def __init__(
         self, loop: AbstractEventLoop, make: Callable[[], Coroutine[Any, Any, Any]]

@@ -1,7 +1,7 @@
 """Findings for a reader at a terminal: by rule, with the line and the way."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from textwrap import wrap
@@ -25,7 +25,7 @@ def text(inspection: Inspection, *, colours: Colours | None = None, most: int | 
 
     Of each rule so many places are shown; `None` shows all.
     """
-    page = _Page(inspection.root, colours or Colours(used=False), most)
+    page = _Page(inspection.root, colours or Colours(used=False), most, inspection.unsaved)
     groups = groups_of(inspection)
     lines = [line for group in groups for line in page.group(group)]
     *before, last = summary(inspection)
@@ -44,6 +44,7 @@ class _Page:
     root: Path
     colours: Colours
     most: int | None
+    unsaved: Mapping[Path, bytes] = field(default_factory=dict[Path, bytes])
 
     def group(self, group: Group) -> Iterator[str]:
         """Yield what a rule has found."""
@@ -80,7 +81,10 @@ class _Page:
 
     def code(self, finding: Finding) -> Iterator[str]:
         """Yield the first line of what was found, with marks under it."""
-        line = _line(self.root / finding.path, finding.line)
+        file = self.root / finding.path
+        held = self.unsaved.get(file)
+        lines = _lines(file) if held is None else held.decode("utf-8-sig", "replace").split("\n")
+        line = lines[finding.line - 1] if 0 < finding.line <= len(lines) else None
         if line is None:
             return
         shown = line.strip()
@@ -111,17 +115,17 @@ def _wrapped(text: str, indent: str) -> Iterator[str]:
         )
 
 
-def _line(file: Path, number: int) -> str | None:
-    lines = _lines(file)
-    return lines[number - 1] if 0 < number <= len(lines) else None
+def _lines(file: Path) -> list[str]:
+    try:
+        return _lines_of(file, file.stat().st_mtime_ns)
+    except OSError:
+        return []
 
 
 @lru_cache(maxsize=8)
-def _lines(file: Path) -> list[str]:
-    try:
-        return file.read_text(encoding="utf-8-sig", errors="replace").split("\n")
-    except OSError:
-        return []
+def _lines_of(file: Path, written: int) -> list[str]:
+    del written  # a file that was written since is another one
+    return file.read_text(encoding="utf-8-sig", errors="replace").split("\n")
 
 
 def _printable(text: str) -> str:

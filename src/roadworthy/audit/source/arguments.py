@@ -1,4 +1,4 @@
-"""What objects of a class are made with: the arguments of the calls that make them."""
+"""Find the arguments of the calls that make the objects of a class."""
 
 import ast
 from collections.abc import Callable, Iterator
@@ -22,7 +22,7 @@ class _Files(Protocol):
 def of_objects(
     files: _Files, resolve: Callable[[ast.expr, Scope], Ref | None], cls: Class, name: str
 ) -> Iterator[tuple[ast.expr, Scope]]:
-    """Yield what fills a parameter of `__init__`, where that is called, and the place of it."""
+    """Yield what fills a parameter of `__init__`, each with its scope."""
     at = _place(cls, name)
     for call, scope in _calls(files, cls):
         made = resolve(call.func, scope)

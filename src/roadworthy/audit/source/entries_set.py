@@ -1,4 +1,4 @@
-"""What functions put into a collection of their module: `made["session"] = session()`."""
+"""Find what is put into a dict of a module: `made["a"] = session()`."""
 
 import ast
 from collections.abc import Iterator
