@@ -9,6 +9,7 @@ from roadworthy.audit.module import Assigned, Class, Function, Scope
 from roadworthy.audit.ref import Ref
 
 __all__ = [
+    "HTTP_EXCEPTION",
     "argument",
     "is_http_exception",
     "is_response",
@@ -18,6 +19,7 @@ __all__ = [
 ]
 
 HTTP_EXCEPTION: Final = "fastapi.HTTPException"
+"""What Starlette's own is called here, too."""
 _RESPONSES: Final = ("fastapi.Response", "starlette.responses.", "sse_starlette.")
 
 

@@ -11,6 +11,7 @@ from roadworthy.audit.error_text import Leak
 from roadworthy.audit.finding import Confidence, Severity
 from roadworthy.audit.flow import Handler
 from roadworthy.audit.harmless import only_own_texts
+from roadworthy.audit.kept_back import is_kept_back
 from roadworthy.audit.module import Function, Module
 from roadworthy.audit.own_errors import carried, sent
 from roadworthy.audit.routes import route_of
@@ -43,7 +44,8 @@ def _of_clause(handler: Handler, function: Function) -> Iterator[Hit]:
     breadth = caught.breadth(handler.node, function)
     if breadth is Breadth.OWN:
         return
-    found = [*error_text.leaks(handler.node, function), *carried(handler.node, function)]
+    told = [*error_text.leaks(handler.node, function), *carried(handler.node, function)]
+    found = [one for one in told if not is_kept_back(one.node, function)]
     if not found or only_own_texts(handler.tried, function) or runs_apart(function):
         return
     leak = min(found, key=lambda one: (not one.certain, one.conditions))
