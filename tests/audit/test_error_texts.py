@@ -3,6 +3,7 @@
 import pytest
 
 from roadworthy.audit.engine import audit
+from roadworthy.audit.finding import Confidence
 from roadworthy.audit.rules import RULES
 
 RULE = [one for one in RULES if one.code == "RW301"]
@@ -51,6 +52,7 @@ SENT = [
     "return made_answer(str(error))",
     "if not settings.debug: raise HTTPException(500, str(error))",
     "if settings.environment == 'production': raise HTTPException(500, str(error))",
+    "if settings.mode != 'testing': raise HTTPException(500, str(error))",
     "if settings.debugged_by: pass\n        raise HTTPException(500, str(error))",
 ]
 HELPERS = """
@@ -82,6 +84,8 @@ KEPT = [
     "if settings.debug: raise HTTPException(500, str(error))",
     "if not settings.is_production: raise HTTPException(500, str(error))",
     "if settings.env != 'production': raise HTTPException(500, str(error))",
+    "if settings.mode == Mode.testing: raise HTTPException(500, str(error))",
+    "if getattr(settings, 'MODE', '') == 'testing': raise HTTPException(500, str(error))",
     "if not settings.debug: raise HTTPException(500)\n        raise HTTPException(500, str(error))",
     "raise HTTPException(500, str(error) if settings.debug else 'not now')",
     "raise HTTPException(500, 'not now' if not settings.debug else str(error))",
@@ -227,3 +231,79 @@ def test_a_log_is_known_by_what_made_it(found, name):
     code = CLAUSE.format(above=above, clause=SENT[0]).replace("return shelf.all()", f"{name}.x(1)")
 
     assert found(code) == []
+
+
+TOKENS = """
+from jose import jwt, JWTError
+from fastapi_csrf_protect import CsrfProtect
+from pydantic import BaseModel
+
+class Claims(BaseModel):
+    sub: str
+
+@app.post("/tokens")
+async def check(token: str, request: Request, csrf: CsrfProtect):
+    try:
+        {tried}
+    except JWTError:
+        raise HTTPException(401, "no")
+    except Exception as error:
+        raise HTTPException(401, detail=str(error))
+"""
+
+
+@pytest.mark.parametrize(
+    ("tried", "is_found"),
+    [
+        ("claims = jwt.decode(token, 'k')\n        return Claims(sub=claims.get('sub'))", False),
+        ("await csrf.validate_csrf(request)", False),
+        ("if not jwt.decode(token, 'k'):\n            raise HTTPException(401, 'no')", False),
+        ("claims = jwt.decode(token, 'k')\n        return shelf.get(claims.get('sub'))", True),
+        ("await csrf.validate_csrf(request)\n        return shelf.all()", True),
+    ],
+)
+def test_what_is_only_said_of_the_client_s_own_token_is_quiet(found, tried, is_found):
+    assert bool(found(TOKENS.format(tried=tried))) is is_found
+
+
+@pytest.fixture
+def said(write):
+    """Ask for what is shown unless somebody asks for the least likely, too."""
+
+    def ask(code: str) -> bool:
+        folder = write(f"{START}{code}")
+        found = audit([folder], root=folder, rules=RULE, processes=1).findings
+        return any(one.confidence > Confidence.LOW for one in found)
+
+    return ask
+
+
+CALLED = """
+import httpx
+
+@app.get("/prices")
+async def prices(client: httpx.AsyncClient):
+    try:
+        answer = await client.get("https://prices.example/key=1")
+        {asked}
+        return answer.json()
+    except {kind} as error:
+        raise HTTPException(502, f"Not asked: {{error!r}}")
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "asked", "is_found"),
+    [
+        ("httpx.RequestError", "pass", False),
+        ("httpx.ConnectError", "pass", False),
+        ("httpx.HTTPStatusError", "pass", False),
+        ("httpx.HTTPStatusError", "answer.raise_for_status()", True),
+        ("httpx.HTTPError", "answer.raise_for_status()", True),
+        ("(httpx.RequestError, OSError)", "pass", True),
+    ],
+)
+def test_an_error_of_httpx_names_an_address_where_a_status_was_asked_for(
+    said, kind, asked, is_found
+):
+    assert said(CALLED.format(kind=kind, asked=asked)) is is_found

@@ -187,3 +187,42 @@ def test_a_dump_without_nulls_cannot_clear(found):
     body = "b = session.get(Book, number)\n    put(b, body.model_dump(exclude_none=True))"
 
     assert found(patch(body), CANNOT_CLEAR)
+
+
+TWICE = """
+@app.patch("/books/{{number}}")
+def change(number: int, body: Change, session: Session):
+    book = session.get(Book, number)
+    other = session.get(Book, number + 1)
+{before}
+    if body.note is not None:
+        book.note = body.note
+{after}
+    session.commit()
+"""
+LOOP = "for k, v in body.model_dump({given}).items(): setattr({row}, k, v)"
+SENT_ONLY = LOOP.format(given="exclude_unset=True", row="book")
+
+
+@pytest.mark.parametrize("after", [SENT_ONLY, "book.note = body.note"])
+def test_a_null_that_a_later_line_writes_clears_the_field(found, after):
+    code = START + TWICE.format(before="    pass", after=f"    {after}")
+
+    assert found(code, CANNOT_CLEAR) == []
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("pass", "pass"),
+        (SENT_ONLY, "pass"),
+        ("pass", LOOP.format(given="exclude_unset=True, exclude={'note'}", row="book")),
+        ("pass", LOOP.format(given="exclude_none=True", row="book")),
+        ("pass", LOOP.format(given="exclude_unset=True", row="other")),
+        ("pass", f"if number:\n        {SENT_ONLY}"),
+    ],
+)
+def test_a_null_that_no_later_line_writes_for_sure_is_found(found, before, after):
+    code = START + TWICE.format(before=f"    {before}", after=f"    {after}")
+
+    assert found(code, CANNOT_CLEAR)

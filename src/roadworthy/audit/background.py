@@ -15,7 +15,7 @@ from roadworthy.audit.source import exceptions
 from roadworthy.audit.source.nodes import last_name, written
 from roadworthy.audit.values import dotted
 
-__all__ = ["Task", "first_unhandled", "handles_all", "keeps_errors", "tasks"]
+__all__ = ["Task", "first_unhandled", "handles_all", "is_of_cache", "keeps_errors", "tasks"]
 
 _ADDS: Final = frozenset(
     {"fastapi.BackgroundTasks.add_task", "starlette.background.BackgroundTask"}
@@ -68,13 +68,32 @@ def handles_all(function: Function) -> bool:
 
 
 def first_unhandled(function: Function) -> Reached | None:
-    """Return a call of a task that may fail with nothing to handle that."""
+    """Return a call of a task that may fail with nothing to handle that.
+
+    What does more than look into a cache, or empty it, comes first.
+    """
     if handles_all(function):
         return None
-    for reached in reach(function):
-        if _may_fail(reached) and not _is_handled(reached):
-            return reached
-    return None
+    failing = (one for one in reach(function) if _may_fail(one) and not _is_handled(one))
+    first = next(failing, None)
+    if first is None or not is_of_cache(first):
+        return first
+    return next((one for one in failing if not is_of_cache(one)), first)
+
+
+def is_of_cache(reached: Reached) -> bool:
+    """Return whether a call asks Redis for what it may lose at any time anyhow."""
+    return reached.name.startswith(_CACHES) and reached.name.rpartition(".")[2] in _CACHED
+
+
+_CACHES: Final = ("redis.Redis.", "redis.asyncio.Redis.", "aioredis.")
+_CACHED: Final = frozenset(
+    {
+        *("get", "mget", "getex", "set", "setex", "mset", "delete", "unlink", "expire", "exists"),
+        *("ttl", "scan", "scan_iter", "keys", "flushdb", "ping", "hget", "hgetall", "smembers"),
+    }
+)
+"""Commands of a cache; of lists, streams and channels, what is lost was work."""
 
 
 def _raised(reached: Reached) -> tuple[str, ...]:

@@ -103,7 +103,7 @@ _LIBRARY: Final = frozenset(
     {
         *("builtins.OSError", "requests.RequestException", "requests.HTTPError"),
         "requests.ConnectionError",
-        *("httpx.HTTPError", "httpx.RequestError", "httpx.HTTPStatusError", "httpx.ConnectError"),
+        *("httpx.HTTPError", "httpx.HTTPStatusError"),  # RequestErrors name no address
         *("aiohttp.ClientError", "aiohttp.ClientConnectorError", "redis.RedisError"),
         *("smtplib.SMTPException", "subprocess.CalledProcessError", "subprocess.SubprocessError"),
         *("kubernetes.client.ApiException", "docker.errors.APIError"),

@@ -104,15 +104,49 @@ def _called(function: Function, hops: int) -> Iterator[tuple[Event, Escape]]:
 def _caught_by(event: Event, ref: Ref, function: Function) -> Handler | None:
     for tried in event.tries():
         handler = _first(tried, ref, function)
-        if handler is not None and not lets_pass(handler.node, function):
+        if handler is None or lets_pass(handler.node, function):
+            continue
+        if not _answers_itself(handler.node, ref, function):
             return handler
     return None
 
 
+def _answers_itself(handler: ast.ExceptHandler, ref: Ref, function: Function) -> bool:
+    """Return whether a clause asks for a kind of HTTPException and has an answer for it."""
+    return any(
+        _is_for(asked, handler.name, ref, function)
+        for part in handler.body
+        for node in ast.walk(part)
+        if isinstance(node, ast.If) and isinstance(node.body[-1], ast.Raise | ast.Return)
+        for asked in _alternatives(node)
+    )
+
+
+def _alternatives(node: ast.If) -> list[ast.expr]:
+    test = node.test
+    return test.values if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.Or) else [test]
+
+
+def _is_for(test: ast.expr, name: str | None, ref: Ref, function: Function) -> bool:
+    """Return whether a condition is `isinstance(error, Kind)` with a class of the exception."""
+    match test:
+        case ast.Call(func=ast.Name(id="isinstance"), args=[ast.Name(id=asked), kinds]):
+            clause = ast.ExceptHandler(kinds, None, [])
+            return asked == name and any(
+                one is not None and one.name in _classes(ref) - caught.EVERYTHING
+                for one in caught.types(clause, function)
+            )
+        case _:
+            return False
+
+
+def _classes(ref: Ref) -> set[str]:
+    return {base.name for base in names.bases(ref.cls)} if ref.cls is not None else {ref.name}
+
+
 def _first(tried: ast.Try, ref: Ref, function: Function) -> Handler | None:
     """Return the first clause of a `try` that catches an exception."""
-    known = {base.name for base in names.bases(ref.cls)} if ref.cls is not None else {ref.name}
-    known |= caught.EVERYTHING | {"fastapi.HTTPException"}
+    known = _classes(ref) | caught.EVERYTHING | {"fastapi.HTTPException"}
     for handler in function.flow.handlers:
         if handler.tried is tried and any(
             one is not None and one.name in known for one in caught.types(handler.node, function)

@@ -87,12 +87,15 @@ _HARMLESS: Final = (
     *("datetime.", "logging.", "urllib.parse.", "hashlib.", "enum.", "copy.", "string."),
     *(
         "fastapi.Request.",
+        "fastapi.HTTPException",
         "io.BytesIO",
         "typing.",
         "collections.",
         "loguru.",
         "structlog.",
         "distutils.",
+        *("jose.jwt.", "jwt.decode", "jwt.encode", "jwt.get_unverified_header"),
+        "fastapi_csrf_protect.",
         "PIL.Image.Image.verify",
     ),
 )

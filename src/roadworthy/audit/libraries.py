@@ -151,6 +151,8 @@ _MADE: Final = {
     "redis.asyncio.Redis.from_url": "redis.asyncio.Redis",
     "boto3.client": "boto3.Client",
     "boto3.resource": "boto3.Resource",
+    "jose.jwt.decode": "builtins.dict",
+    "jwt.decode": "builtins.dict",
     "logging.getLogger": "logging.Logger",
     "builtins.open": "io.TextIOWrapper",
     "pathlib.Path.open": "io.TextIOWrapper",

@@ -15,7 +15,7 @@ __all__ = ["Condition", "conditions", "is_asked_for", "kinds", "kinds_of"]
 _ASKED: Final = frozenset(
     {
         *("debug", "debugging", "verbose", "expose", "exposed", "dev", "develop", "development"),
-        *("local", "traceback", "tracebacks"),
+        *("local", "traceback", "tracebacks", "testing"),
     }
 )
 """Words in the names of what says that somebody wants to see causes."""

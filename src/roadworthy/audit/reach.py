@@ -75,7 +75,23 @@ def callee(reached: Reached) -> Function | None:
         function = None if member is None else member.function
     if function is None or function.is_generator:
         return None
-    return function if not function.is_async or reached.call.awaited else None
+    runs = not function.is_async or reached.call.awaited or _is_waited_for(reached)
+    return function if runs else None
+
+
+_WAITERS: Final = frozenset({"asyncio.gather", "asyncio.wait_for", "asyncio.shield"})
+"""What runs the coroutines that it is given, where it is awaited."""
+
+
+def _is_waited_for(reached: Reached) -> bool:
+    """Return whether a coroutine is handed to `await asyncio.gather(...)`, or the like."""
+    outer = reached.call.parent
+    if not isinstance(outer, ast.Call) or not any(reached.call.node is one for one in outer.args):
+        return False
+    found = names.resolve(outer.func, reached.scope)
+    if found is None or found.name not in _WAITERS:
+        return False
+    return any(one.node is outer and one.awaited for one in reached.scope.flow.calls)
 
 
 def _always(_: Reached) -> bool:

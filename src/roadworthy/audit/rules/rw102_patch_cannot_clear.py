@@ -1,14 +1,17 @@
 """RW102: a field that can be null in storage cannot be set to null again."""
 
+import ast
 from collections.abc import Iterator
 from typing import Final
 
 from roadworthy.audit import models
 from roadworthy.audit.finding import Confidence, Severity, Step
+from roadworthy.audit.flow import Event
 from roadworthy.audit.omitted import Write, writes
 from roadworthy.audit.place import Place
 from roadworthy.audit.routes import Route
 from roadworthy.audit.rule import Example, Hit, Rule
+from roadworthy.audit.source.nodes import same
 
 __all__ = ["RULE"]
 
@@ -18,7 +21,7 @@ def _check(route: Route) -> Iterator[Hit]:
         return
     found: dict[str, Write] = {}
     for write in writes(route):
-        for name in sorted(write.kept):
+        for name in sorted(write.kept - _cleared_after(write, route)):
             if _takes_null(route, name) and write.takes_null(name):
                 found.setdefault(name, write)
     if found:
@@ -29,6 +32,41 @@ def _check(route: Route) -> Iterator[Hit]:
             confidence=Confidence.MEDIUM,
             flow=_flow(route, first),
         )
+
+
+def _cleared_after(write: Write, route: Route) -> frozenset[str]:
+    """Return the fields of which a later write, which is always reached, stores a null."""
+    later = (
+        one.nulls
+        for one in writes(route)
+        if one.scope is write.scope and _line(one) > _line(write) and _is_always_reached(one)
+        if same(_owner(one), _owner(write))
+    )
+    return frozenset().union(*later)
+
+
+def _owner(write: Write) -> ast.expr | None:
+    """Return what a write changes: `item` of `item.name = ...` and `setattr(item, ...)`."""
+    match write.node:
+        case ast.Assign(targets=[ast.Attribute(value=owner)]):
+            return owner
+        case ast.Call(func=ast.Name(id="setattr"), args=[owner, *_]):
+            return owner
+        case _:
+            return None
+
+
+def _line(write: Write) -> int:
+    return getattr(write.node, "lineno", 0)
+
+
+def _is_always_reached(write: Write) -> bool:
+    flow = write.scope.flow
+    events: list[Event] = [*flow.calls, *flow.assigns]
+    return any(
+        event.node is write.node and not any(event.blocks("if", "else", "case", "handler"))
+        for event in events
+    )
 
 
 def _is_partial(route: Route) -> bool:

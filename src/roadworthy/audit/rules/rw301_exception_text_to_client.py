@@ -14,6 +14,7 @@ from roadworthy.audit.harmless import only_own_texts
 from roadworthy.audit.kept_back import is_kept_back
 from roadworthy.audit.module import Function, Module
 from roadworthy.audit.own_errors import carried, sent
+from roadworthy.audit.pins import service_root
 from roadworthy.audit.routes import route_of
 from roadworthy.audit.rule import Example, Hit, Rule
 from roadworthy.audit.source.nodes import written
@@ -42,6 +43,8 @@ def _check(module: Module) -> Iterator[Hit]:
 
 def _of_clause(handler: Handler, function: Function) -> Iterator[Hit]:
     breadth = caught.breadth(handler.node, function)
+    if breadth is Breadth.LIBRARY and _is_never_raised(handler.node, function):
+        breadth = Breadth.NARROW
     if breadth is Breadth.OWN:
         return
     told = [*error_text.leaks(handler.node, function), *carried(handler.node, function)]
@@ -55,6 +58,19 @@ def _of_clause(handler: Handler, function: Function) -> Iterator[Hit]:
         confidence=_confidence(breadth, leak, function),
         fixable=leak.literal and breadth is Breadth.ALL,
     )
+
+
+def _is_never_raised(handler: ast.ExceptHandler, function: Function) -> bool:
+    """Return whether it is httpx's error of a status, which raises only where it is asked to."""
+    kinds = list(caught.types(handler, function))
+    if any(one is None or one.name != "httpx.HTTPStatusError" for one in kinds):
+        return False
+    codebase, here = (
+        function.module.codebase,
+        service_root(function.module.codebase.root, function.module.path),
+    )
+    asking = codebase.mentioning(b"raise_for_status")
+    return all(service_root(codebase.root, path) != here for path in asking)
 
 
 def _confidence(breadth: Breadth, leak: Leak, function: Function) -> Confidence:

@@ -1,5 +1,6 @@
 """RW302: a 404 that is raised in a `try` is answered as a 500."""
 
+import ast
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -7,12 +8,12 @@ from roadworthy.audit import caught
 from roadworthy.audit.apart import runs_apart
 from roadworthy.audit.escapes import Eaten, Escape, ways
 from roadworthy.audit.finding import Confidence, Severity, Step
-from roadworthy.audit.flow import Handler
+from roadworthy.audit.flow import Call, Handler
 from roadworthy.audit.module import Function
 from roadworthy.audit.outcomes import Outcome, outcome
 from roadworthy.audit.routes import route_of
 from roadworthy.audit.rule import Example, Hit, Rule
-from roadworthy.audit.source.nodes import written
+from roadworthy.audit.source.nodes import same, written
 
 __all__ = ["RULE"]
 
@@ -24,10 +25,44 @@ def _check(function: Function) -> Iterator[Hit]:
         return
     eaten: dict[int, list[Eaten]] = {}
     for one in ways(function).eaten:
+        if _is_asked_before(one, function):
+            continue
         if _is_broad(one.handler, function) and not runs_apart(function):
             eaten.setdefault(id(one.handler), []).append(one)
     for group in eaten.values():
         yield from _hit(group, function)
+
+
+def _is_asked_before(one: Eaten, function: Function) -> bool:
+    """Return whether the same call stands before the `try`, where its answer gets out."""
+    if not one.escape.chain:
+        return False
+    call = one.escape.chain[0].call
+    return any(
+        _is_alike(before.node, call.node)
+        and one.handler.tried not in before.tries()
+        and _runs_before(before, one.handler)
+        for before in function.flow.calls
+    )
+
+
+def _runs_before(call: Call, handler: Handler) -> bool:
+    """Return whether a call runs whenever a `try` below it does."""
+    around = [*(handler.block.chain() if handler.block is not None else ())]
+    outside = all(one in around for one in call.blocks())
+    return outside and call.statement.lineno < handler.tried.lineno
+
+
+def _is_alike(one: ast.Call, other: ast.Call) -> bool:
+    """Return whether two calls are written alike, with plain names and attributes."""
+    if len(one.args) != len(other.args) or len(one.keywords) != len(other.keywords):
+        return False
+    named = {word.arg: word.value for word in other.keywords}
+    return (
+        same(one.func, other.func)
+        and all(map(same, one.args, other.args))
+        and all(same(word.value, named.get(word.arg)) for word in one.keywords)
+    )
 
 
 def _is_broad(handler: Handler, function: Function) -> bool:

@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from typing import Final
 
-from roadworthy.audit.background import Task, first_unhandled, tasks
+from roadworthy.audit.background import Task, first_unhandled, is_of_cache, tasks
 from roadworthy.audit.effects import outside
 from roadworthy.audit.finding import Confidence, Severity
+from roadworthy.audit.handed_over import is_second_choice
 from roadworthy.audit.module import Function
 from roadworthy.audit.reach import Reached, steps
 from roadworthy.audit.rule import Example, Hit, Rule
@@ -24,9 +25,15 @@ def _check(function: Function) -> Iterator[Hit]:
                     f"The client has its answer when {task.text} runs; where that fails, it is "
                     "not done, nobody is told, and tasks added after it do not run."
                 ),
-                confidence=Confidence.MEDIUM,
+                confidence=_confidence(task, failing),
                 flow=() if runs is None else steps(failing, f"{runs.name}() is the task", runs),
             )
+
+
+def _confidence(task: Task, failing: Reached) -> Confidence:
+    """Return less where little is lost: a key of a cache, or a queue does it in production."""
+    little = is_of_cache(failing) or is_second_choice(task)
+    return Confidence.LOW if little else Confidence.MEDIUM
 
 
 def _library(task: Task) -> Reached | None:

@@ -7,6 +7,7 @@ from typing import Final
 from roadworthy.audit import names
 from roadworthy.audit.background import Task, tasks
 from roadworthy.audit.dependencies import Need, needs_of
+from roadworthy.audit.filled import is_always_none
 from roadworthy.audit.finding import Confidence, Severity
 from roadworthy.audit.module import Assigned, Function
 from roadworthy.audit.pins import Pin, pin_of, service_root
@@ -140,6 +141,8 @@ def _touches_session(function: Function) -> bool:
 def _is_session(node: ast.expr, function: Function) -> bool:
     """Return whether an expression is a session, or something of the request that has one."""
     ref = names.resolve(node, function)
+    if isinstance(node, ast.Name) and is_always_none(node.id, function):
+        return False
     if names.is_a(ref, *_SESSIONS):
         return ref is not None and ref.is_instance and bool(dotted(node))
     if ref is None or not _has_session(ref, frozenset()):

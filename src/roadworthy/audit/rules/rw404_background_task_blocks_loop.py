@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 from typing import Final
 
-from roadworthy.audit.background import tasks
+from roadworthy.audit.background import Task, tasks
+from roadworthy.audit.effects import Kind
 from roadworthy.audit.finding import Confidence, Severity
+from roadworthy.audit.handed_over import is_second_choice
 from roadworthy.audit.module import Function
 from roadworthy.audit.rule import Example, Hit, Rule
 from roadworthy.audit.stalls import stalls
@@ -24,9 +26,15 @@ def _check(function: Function) -> Iterator[Hit]:
                     f"{task.text} is a coroutine, so it runs on the event loop, where "
                     f"{first.text} {first.effect.said}: until it returns, no request is answered."
                 ),
-                confidence=(Confidence.MEDIUM if first.effect.kind == "files" else Confidence.HIGH),
+                confidence=_confidence(task, first.effect.kind),
                 flow=first.flow(f"{runs.name}() is the task"),
             )
+
+
+def _confidence(task: Task, kind: Kind) -> Confidence:
+    if is_second_choice(task):
+        return Confidence.LOW
+    return Confidence.MEDIUM if kind == "files" else Confidence.HIGH
 
 
 _MAIL = Example("""
