@@ -7,6 +7,7 @@ from typing import Final
 from roadworthy.audit import caught, error_text, handlers, verdicts
 from roadworthy.audit.apart import runs_apart
 from roadworthy.audit.caught import Breadth, breadth_of
+from roadworthy.audit.consumers import is_consumer_s
 from roadworthy.audit.error_text import Leak
 from roadworthy.audit.finding import Confidence, Severity
 from roadworthy.audit.flow import Handler
@@ -50,6 +51,8 @@ def _of_clause(handler: Handler, function: Function) -> Iterator[Hit]:
     told = [*error_text.leaks(handler.node, function), *carried(handler.node, function)]
     found = [one for one in told if not is_kept_back(one.node, function)]
     if not found or only_own_texts(handler.tried, function) or runs_apart(function):
+        return
+    if is_consumer_s(function):
         return
     leak = min(found, key=lambda one: (not one.certain, one.conditions))
     yield Hit(
