@@ -1,4 +1,4 @@
-"""Functions that only the consumers of a queue lead to: no client gets what they raise."""
+"""Functions that only the consumers of a queue lead to."""
 
 import ast
 from collections.abc import Iterator
