@@ -307,3 +307,34 @@ def test_an_error_of_httpx_names_an_address_where_a_status_was_asked_for(
     said, kind, asked, is_found
 ):
     assert said(CALLED.format(kind=kind, asked=asked)) is is_found
+
+
+GATHERED = """
+@app.post("/rows")
+def add_rows(rows: list[int]):
+    errors, done = [], []
+    for number, row in enumerate(rows):
+        try:
+            shelf.add(row)
+        except Exception as error:
+            {noted}
+    return {answer}
+"""
+
+
+@pytest.mark.parametrize(
+    ("noted", "answer", "is_found"),
+    [
+        ("errors.append(str(error))", "{'errors': errors}", True),
+        ("errors.append(f'Row {number}: {error}')", "JSONResponse({'errors': errors}, 400)", True),
+        ("errors.append({'row': number, 'why': str(error)})", "errors", True),
+        ("errors.append(number)", "{'errors': errors}", False),
+        ("errors.append(str(error))", "{'errors': len(errors)}", False),
+        ("errors.append(str(error))", "{'done': done}", False),
+        ("errors.append(type(error).__name__)", "errors", False),
+    ],
+)
+def test_texts_that_are_gathered_in_a_list_and_answered_are_found(found, noted, answer, is_found):
+    code = GATHERED.replace("{noted}", noted).replace("{answer}", answer)
+
+    assert bool(found(code)) is is_found

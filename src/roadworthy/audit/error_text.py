@@ -140,6 +140,11 @@ class Telling:
             case ast.Assign(targets=[ast.Name(id=held)], value=value) if self.tells(value):
                 self.held.add(held)
                 return True
+            case ast.Call(
+                func=ast.Attribute(value=ast.Name(id=held), attr="append"), args=[value]
+            ) if self.tells(value):
+                self.held.add(held)
+                return True
             case _:
                 return False
 
@@ -215,7 +220,7 @@ def leaks(handler: ast.ExceptHandler, function: Function) -> Iterator[Leak]:
     telling = Telling(handler.name, function)
     flow = Flow(handler.body)
     for event in sorted(
-        [*flow.assigns, *flow.raises, *flow.returns, *flow.yields],
+        [*flow.assigns, *flow.raises, *flow.returns, *flow.yields, *flow.calls],
         key=lambda event: event.statement.lineno,
     ):
         found = narrowed.conditions(event.statement, handler.body)
@@ -301,7 +306,7 @@ def _later(handler: ast.ExceptHandler, telling: Telling, function: Function) -> 
         value = event.node.value if isinstance(event.node, ast.Return) else None
         if event.statement.lineno <= end or value is None:
             continue
-        if any(isinstance(one, ast.Name) and one.id in telling.held for one in ast.walk(value)):
+        if telling.tells(value):
             yield Leak(event.node, "the answer", certain=False)
 
 
