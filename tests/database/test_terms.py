@@ -39,7 +39,7 @@ def test_a_session_is_a_class_of_sessions(declare, wrong):
 
 def test_so_is_the_one_of_the_whole_database():
     with pytest.raises(TypeError, match="session=AsyncSession"):
-        Database("sqlite://", session_class=Session)
+        Database("sqlite://", session_class=dict)
 
 
 @pytest.mark.parametrize("declare", [sync_transaction, DB.begin_sync, DB.read_sync])

@@ -4,11 +4,16 @@ import uuid
 from datetime import UTC, datetime
 
 from sqlalchemy import DateTime
+from sqlalchemy.orm import registry
 from sqlmodel import Field, Relationship, SQLModel
 
 
 def now() -> datetime:
     return datetime.now(UTC)
+
+
+class Base(SQLModel, registry=registry()):
+    """The service's own tables: another module of the same process may have tables so named."""
 
 
 class UserBase(SQLModel):
@@ -33,7 +38,7 @@ class UserUpdate(SQLModel):
     full_name: str | None = Field(default=None, max_length=255)
 
 
-class User(UserBase, table=True):
+class User(Base, UserBase, table=True):
     id: uuid.UUID = Field(default_factory=uuid.uuid4, primary_key=True)
     hashed_password: str
     created_at: datetime = Field(default_factory=now, sa_type=DateTime(timezone=True))
@@ -54,7 +59,7 @@ class ItemUpdate(SQLModel):
     description: str | None = Field(default=None, max_length=255)
 
 
-class Item(ItemBase, table=True):
+class Item(Base, ItemBase, table=True):
     id: uuid.UUID = Field(default_factory=uuid.uuid4, primary_key=True)
     created_at: datetime = Field(default_factory=now, sa_type=DateTime(timezone=True))
     owner_id: uuid.UUID = Field(foreign_key="user.id", nullable=False, ondelete="CASCADE")

@@ -8,6 +8,7 @@ import pytest
 from anyio import from_thread
 from fastapi import FastAPI, Request, Response
 from fastapi.testclient import TestClient
+from sqlalchemy.orm import registry
 from sqlmodel import Field, Session, SQLModel
 
 from roadworthy import problems
@@ -21,7 +22,10 @@ upload = Upload(max_bytes=1000, accept=(TEXT,))
 SessionDep = Annotated[Session, sync_transaction(session=Session)]
 
 
-class Document(SQLModel, table=True):
+class Base(SQLModel, registry=registry()): ...
+
+
+class Document(Base, table=True):
     key: str = Field(primary_key=True)
     filename: str | None
     media_type: str
@@ -37,7 +41,7 @@ def client(tmp_path: Path) -> Iterator[TestClient]:
 
     @app.post("/documents", status_code=201, openapi_extra=upload.openapi)
     def add(file: Annotated[Stored, upload.file], session: SessionDep) -> Stored:
-        SQLModel.metadata.tables["document"].create(session.connection(), checkfirst=True)
+        Base.metadata.tables["document"].create(session.connection(), checkfirst=True)
         session.add(Document.model_validate(file, from_attributes=True))
         return file
 

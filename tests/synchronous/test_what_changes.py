@@ -6,7 +6,6 @@ from queue import SimpleQueue
 import pytest
 from fastapi.testclient import TestClient
 
-from roadworthy.testing import rolled_back
 from synchronous import after
 from synchronous.test_service import PASSWORD, signed_up
 
@@ -68,12 +67,3 @@ def test_an_item_that_is_sent_twice_under_one_key_is_made_once(client: TestClien
 def test_probes_tell_that_the_database_is_there(client: TestClient):
     assert client.get("/readyz").status_code == 200
     assert client.get("/health").json()["dependencies"]["database"]["status"] == "connected"
-
-
-def test_a_test_is_rolled_back_on_the_loop_of_its_client(client: TestClient):
-    db = client.app.state.db
-    for _ in range(2):
-        with client.portal.wrap_async_context_manager(rolled_back(db)):
-            ann = signed_up(client)
-            client.post("/items/", json={"title": "Cup"}, headers=ann)
-            assert len(client.get("/items/", headers=ann).json()) == 1

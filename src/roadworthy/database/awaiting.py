@@ -52,7 +52,8 @@ def _make(kind: type[AsyncSession]) -> type[AsyncSession]:
         for name in names
         if inspect.iscoroutinefunction(getattr(kind, name))
     }
-    return type(kind.__name__, (kind,), {**methods, "__doc__": kind.__doc__})
+    named = {"__doc__": kind.__doc__, "__module__": kind.__module__}
+    return type(kind.__name__, (kind,), {**methods, **named})
 
 
 def _telling(method: Callable[..., Coroutine[Any, Any, Any]]) -> Callable[..., Any]:

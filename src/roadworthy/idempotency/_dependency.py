@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
-from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -22,7 +21,7 @@ from roadworthy.idempotency._errors import (
     IdempotencyKeyReused,
 )
 from roadworthy.idempotency._fingerprint import digest, fingerprint_of
-from roadworthy.idempotency._glance import Glance
+from roadworthy.idempotency._glance import glance
 from roadworthy.idempotency._guard import Guard, TransactionEnded
 from roadworthy.idempotency._kept import REPLAYED, Kept, keep
 from roadworthy.idempotency._key import PATTERN, Key, read_key
@@ -109,7 +108,7 @@ class Idempotency:
         self._source = judge(session)
         self.session, self.ttl, self.wait, self.max_bytes = session, ttl, wait, max_bytes
         self.caller, self.clock = caller, clock
-        self._turns, self._glance = Turns(), Glance()
+        self._turns = Turns()
         self.key: params.Depends = Depends(self._claiming(), scope="function")
         """Takes a key where the client sends one: `Annotated[Key | None, once.key]`."""
         self.required: params.Depends = Depends(_requiring(self))
@@ -129,25 +128,18 @@ class Idempotency:
         key_id = digest(self.caller(request), route, key.value)
         fingerprint = await fingerprint_of(request)
         attempt = _Attempt(key, key_id, route, fingerprint, until)
-        async with AsyncExitStack() as turn:
-            try:
-                await turn.enter_async_context(self._turns.take(key_id, until=until))
-            except IdempotencyInProgress:
-                await self._replay(attempt, request)  # of those that wait, one is not the first
-                raise
-            await self._replay(attempt, request)
+        async with self._turns.take(key_id, until=until):
             yield attempt
 
-    async def _replay(self, attempt: _Attempt, request: Request) -> None:
-        """Answer now, where the session would wait for SQLite's writer to read the same."""
-        seen = await self._glance.find(attempt.id)
+    async def _seen(self, session: Any, attempt: _Attempt) -> Kept | None:
+        """Return the kept answer, where the session would wait for SQLite's writer to read it."""
+        own = sync_session_of(session)
+        seen = None if own is None else await glance(own, attempt.id)
         if seen is None or seen.expires_at_ms <= answers.milliseconds(self.clock()):
-            return
+            return None
         if seen.fingerprint != attempt.fingerprint:
             raise IdempotencyKeyReused
-        _check_hooked(request)
-        replayed(attempt.route)
-        raise _fastapi.Answer(seen.kept.response())
+        return seen.kept
 
     def _claiming(self) -> Callable[..., AsyncGenerator[Key | None]]:
         guarding = self._guarding()
@@ -163,10 +155,12 @@ class Idempotency:
                 yield None
                 return
             _check_hooked(request)
-            connection = await awaitable(session).connection()
-            self._glance.learn(connection.engine.sync_engine)
-            guard.watch(connection.sync_connection)
-            if kept := await self._claim(connection, attempt, request):
+            kept = await self._seen(session, attempt)
+            if kept is None:
+                connection = await awaitable(session).connection()
+                guard.watch(connection.sync_connection)
+                kept = await self._claim(connection, attempt, request)
+            if kept is not None:
                 guard.undo()
                 replayed(attempt.route)
                 raise _fastapi.Answer(kept.response())

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import sqlalchemy as sa
+from sqlalchemy import exc
+from sqlalchemy.orm import Session
 
 from roadworthy.idempotency._answers import table
 from roadworthy.idempotency._kept import Kept
 
-__all__ = ["Glance", "Seen"]
+__all__ = ["Seen", "glance"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,29 +26,29 @@ class Seen:
     kept: Kept
 
 
-class Glance:
-    """Reads beside the session, whose transaction begins as a writer and would have to wait.
+async def glance(session: Session, key_id: str) -> Seen | None:
+    """Return the answer that was committed for this key, if one can be seen beside the session.
 
-    It knows the file once a request with a key has come through, and asks nothing of other
-    databases, where readers do not wait for writers.
+    Its transaction would begin as a writer, and wait for the one that writes. Other databases
+    are not asked, where readers do not wait for writers.
     """
+    file = _file_of(session)
+    if file is None:
+        return None
+    # It never waits on the loop, and what cannot be read here is asked of the session.
+    return await asyncio.to_thread(_read, file, key_id)
 
-    def __init__(self) -> None:
-        self._file: Path | None = None
 
-    def learn(self, engine: sa.Engine) -> None:
-        """Remember the file of an engine, if it has one."""
-        name = engine.url.database
-        if self._file is None and engine.dialect.name == "sqlite" and name:
-            file = Path(name).absolute()
-            self._file = file if file.is_file() else None
-
-    async def find(self, key_id: str) -> Seen | None:
-        """Return the answer that was committed for this key, if one can be seen."""
-        if self._file is None:
-            return None
-        # It never waits on the loop, and what cannot be read here is asked of the session.
-        return await asyncio.to_thread(_read, self._file, key_id)
+def _file_of(session: Session) -> Path | None:
+    """Return the file that the session will write to, where it is one of SQLite's."""
+    try:
+        engine = session.get_bind()
+    except exc.UnboundExecutionError:  # by what it will be asked for: nobody knows yet
+        return None
+    if not isinstance(engine, sa.Engine) or engine.dialect.name != "sqlite":
+        return None
+    file = Path(engine.url.database or "").absolute()
+    return file if file.is_file() else None
 
 
 def _read(file: Path, key_id: str) -> Seen | None:

@@ -7,7 +7,7 @@ from synchronous import models
 
 engine = create_engine(context.config.get_main_option("sqlalchemy.url") or "")
 with engine.connect() as connection:
-    context.configure(connection=connection, target_metadata=models.SQLModel.metadata)
+    context.configure(connection=connection, target_metadata=models.Base.metadata)
     with context.begin_transaction():
         context.run_migrations()
 engine.dispose()
