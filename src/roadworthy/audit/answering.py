@@ -182,7 +182,7 @@ class Answering:
             if one is None or among is None:
                 return None
             return (one in among) is isinstance(op, ast.In)
-        other, compare = self._number(right), _COMPARED.get(type(op))
+        other, compare = self._number(right), _COMPARED.get(type(op))  # pyright: ignore[reportArgumentType]
         if one is None or other is None or compare is None:
             return None
         return compare(one, other)

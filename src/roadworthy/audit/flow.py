@@ -53,7 +53,7 @@ class Event:
 class Call(Event):
     """A call, and what is done with its result."""
 
-    node: ast.Call
+    node: ast.Call  # pyright: ignore[reportIncompatibleVariableOverride]
     awaited: bool
     dropped: bool
     """Whether nobody looks at the result."""
@@ -65,7 +65,7 @@ class Call(Event):
 class Handler(Event):
     """An `except` clause, with its statement and what happens in it."""
 
-    node: ast.ExceptHandler
+    node: ast.ExceptHandler  # pyright: ignore[reportIncompatibleVariableOverride]
     tried: ast.Try
 
 
@@ -221,7 +221,7 @@ def _parts(node: ast.AST) -> Iterator[ast.AST]:
     for name in _fields[kind]:
         value = getattr(node, name, None)
         if type(value) is list:
-            for one in value:
+            for one in value:  # pyright: ignore[reportUnknownVariableType]
                 if isinstance(one, ast.AST) and type(one) not in _LEAVES:
                     yield one
         elif isinstance(value, ast.AST) and type(value) not in _LEAVES:

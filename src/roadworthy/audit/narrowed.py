@@ -35,7 +35,7 @@ class Condition:
 
 def conditions(node: ast.AST, body: list[ast.stmt]) -> list[Condition]:
     """Return the conditions under which a statement in some code runs, from without."""
-    return next(_ways(node, body), [])
+    return next(_ways(node, body), [])  # pyright: ignore[reportUnknownArgumentType]
 
 
 def _ways(node: ast.AST, body: list[ast.stmt]) -> Iterator[list[Condition]]:
@@ -76,7 +76,7 @@ def _asks(test: ast.expr) -> bool | None:
             return None if found is None else not found
         case ast.BoolOp(values=values):
             both = isinstance(test.op, ast.And)
-            return next((said for one in values if (said := _asks(one)) is both), None)
+            return next((said for one in values if (said := _asks(one)) is both), None)  # pyright: ignore[reportArgumentType]
         case ast.Compare(left=left, ops=[op], comparators=[right]):
             said = _said(right) if _said(right) is not None else _said(left)
             negative = isinstance(op, ast.NotEq | ast.IsNot | ast.NotIn) or _is_false(right)

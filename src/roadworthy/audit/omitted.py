@@ -128,7 +128,7 @@ class _Trace(Holding):
     def _mentioned(self, test: ast.expr) -> frozenset[str]:
         """Return the fields that a condition asks about, alone or in a dict of them."""
         held = [self.eval(node) for node in ast.walk(test) if isinstance(node, ast.expr)]
-        return frozenset().union(*(one.every for one in held if one.many or one.is_value))
+        return frozenset().union(*(one.every for one in held if one.many or one.is_value))  # pyright: ignore[reportUnknownVariableType]
 
     def _statement(self, statement: ast.stmt, guards: Guards) -> Iterator[Write]:
         match statement:

@@ -22,7 +22,7 @@ def refuse_unread(inspection: Inspection, wished: Wish) -> None:
     read = inspection.result.files - sum(one.path in inspection.result.paths for one in skipped)
     if len(named) == len(set(wished.paths)) or (inspection.result.files and not read):
         more = f" (and {len(skipped) - 1} more)" if len(skipped) > 1 else ""
-        raise CannotRun(f"{skipped[0].path} cannot be read: {skipped[0].reason}{more}.")
+        raise CannotRun(f"{skipped[0].path} cannot be read: {skipped[0].reason}{more}.")  # pyright: ignore[reportGeneralTypeIssues]
 
 
 def unread(inspection: Inspection, wished: Wish) -> Sequence[Skipped]:

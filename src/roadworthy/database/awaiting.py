@@ -77,7 +77,7 @@ def _note(session: AsyncSession, made: Coroutine[Any, Any, Any]) -> None:
 
 def _place() -> str:
     """Return where the method was called."""
-    frame = sys._getframe(2)  # noqa: SLF001 - the cheap way to it
+    frame = sys._getframe(2)  # noqa: SLF001 - the cheap way to it  # pyright: ignore[reportPrivateUsage]
     while frame.f_back is not None and frame.f_code.co_filename == __file__:
         frame = frame.f_back
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"

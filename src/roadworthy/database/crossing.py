@@ -9,7 +9,7 @@ cancel ends for the thread as well.
 
 import asyncio
 from asyncio import AbstractEventLoop, CancelledError, Task
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from threading import Lock
@@ -39,7 +39,7 @@ class Visits:
         self._tasks: set[Task[Any]] = set()
 
     @contextmanager
-    def counted(self) -> Iterator[None]:
+    def counted(self) -> Generator[None]:
         """Count the statements of all threads that are started within."""
         token = _VISITS.set(self)
         try:
@@ -80,7 +80,7 @@ class Crossing:
     def open_for(self, engine: AsyncEngine) -> AsyncEngine:
         """Let sessions on this engine be used in threads, beside the event loop."""
         sync: Engine = engine.sync_engine
-        sync._connection_cls = self._connection_class  # noqa: SLF001 - it has no public name
+        sync._connection_cls = self._connection_class  # noqa: SLF001 - it has no public name  # pyright: ignore[reportPrivateUsage]
         return engine
 
     def call(self, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
@@ -183,7 +183,7 @@ class _Connection(Connection):
     def invalidate(self, exception: BaseException | None = None) -> None:
         self._here_or_there(super().invalidate, exception)
 
-    def _begin_impl(self, *args: Any) -> None:
+    def _begin_impl(self, *args: Any) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         # Drivers begin with the first statement; the one of a test sets a savepoint at once.
         if "do_begin" in vars(self.engine.dialect):
             self._here_or_there(super()._begin_impl, *args)

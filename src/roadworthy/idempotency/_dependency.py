@@ -155,15 +155,12 @@ class Idempotency:
                 yield None
                 return
             _check_hooked(request)
-            kept = await self._seen(session, attempt)
-            if kept is None:
-                connection = await awaitable(session).connection()
-                guard.watch(connection.sync_connection)
-                kept = await self._claim(connection, attempt, request)
-            if kept is not None:
-                guard.undo()
-                replayed(attempt.route)
-                raise _fastapi.Answer(kept.response())
+            if kept := await self._seen(session, attempt):
+                raise _again(kept, attempt, guard)
+            connection = await awaitable(session).connection()
+            guard.watch(connection.sync_connection)
+            if kept := await self._claim(connection, attempt, request):
+                raise _again(kept, attempt, guard)
             forget = partial(answers.forget, connection, attempt.id)
             guard.hold(connection.sync_connection, forget)
             yield attempt.key
@@ -245,6 +242,13 @@ class Idempotency:
         guard.check()
         await answers.keep(connection, attempt.id, keep(response, max_bytes=self.max_bytes))
         guard.release()
+
+
+def _again(kept: Kept, attempt: _Attempt, guard: Guard) -> _fastapi.Answer:
+    """Return what ends the request with the answer of the first; nothing of it is written."""
+    guard.undo()
+    replayed(attempt.route)
+    return _fastapi.Answer(kept.response())
 
 
 def _counts(request: Request) -> bool:

@@ -244,7 +244,7 @@ def _place(url: URL) -> tuple[str, str | None, int | None, str | None]:
 
 
 def _listed(given: Iterable[K], write: str) -> tuple[K, ...]:
-    if isinstance(given, str | bytes) or not isinstance(given, Iterable):
+    if isinstance(given, str | bytes) or not isinstance(given, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise TypeError(f"Jobs takes a list, and not {given!r}: {write}.")
     return tuple(given)
 

@@ -16,14 +16,14 @@ __all__ = ["differing", "keep_what_it_made"]
 
 def keep_what_it_made(current: Any, after: Any) -> None:
     """Let `after` have what is set in `current` already."""
-    for field in _made_once(type(after)):
+    for field in _made_once(type(after)):  # pyright: ignore[reportUnknownArgumentType]
         if hasattr(current, field.name):
             object.__setattr__(after, field.name, copied(getattr(current, field.name)))
 
 
 def differing(value: Any) -> Iterator[str]:
     """Yield the fields that a new object of the class would have otherwise."""
-    for field in _made_once(type(value)):
+    for field in _made_once(type(value)):  # pyright: ignore[reportUnknownArgumentType]
         if hasattr(value, field.name) and getattr(value, field.name) != _default(field):
             yield field.name
 

@@ -93,8 +93,8 @@ def _looked_at(node: Schema) -> Schema:
 
 def _by_key(node: Schema) -> Schema:
     """Return a typed dict as it is there: under its own keys, and no others."""
-    config = node.get("config") or {}
-    extra = node.get("extra_behavior") or config.get("extra_fields_behavior")
+    config = node.get("config") or {}  # pyright: ignore[reportUnknownVariableType]
+    extra = node.get("extra_behavior") or config.get("extra_fields_behavior")  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
     fields = {
         key: {name: value for name, value in field.items() if name != "validation_alias"}
         for key, field in node["fields"].items()

@@ -25,7 +25,7 @@ def laid_over(current: Any, sent: Any, shape: Shape = NOWHERE) -> Any:
     if has_fields(current):
         return _fields(current, document)
     if isinstance(current, RootModel):
-        inside = laid_over(cast("Any", current).root, document, shape_of_root(current))
+        inside = laid_over(cast("Any", current).root, document, shape_of_root(current))  # pyright: ignore[reportUnknownArgumentType]
         return inside.of(current) if isinstance(inside, Parts) else inside
     if isinstance(current, Mapping):
         return _mapping(cast("Mapping[Any, Any]", current), document, shape)

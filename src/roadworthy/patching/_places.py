@@ -43,7 +43,7 @@ class Place:
     definitions: list[Schema]
 
     def __call__(self, value: Any, handler: Callable[[Any], Any]) -> Any:
-        kind: Any = type(value)  # each field of each patch comes by: nothing is called for it
+        kind: Any = type(value)  # each field of each patch comes by: nothing is called for it  # pyright: ignore[reportUnknownVariableType]
         if kind is Kept:
             return copied(value.value)
         if kind is Parts or kind is Items or kind in self.as_it_is:

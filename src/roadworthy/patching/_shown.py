@@ -106,7 +106,7 @@ def _dumped_one_by_one(dump: Any, current: Any, names: Mapping[str, Any]) -> dic
 
 def _tied(json: Any, value: Any, shape: Shape = NOWHERE) -> Node:
     if isinstance(value, RootModel):
-        inside = _tied(json, cast("Any", value).root, shape_of_root(value))
+        inside = _tied(json, cast("Any", value).root, shape_of_root(value))  # pyright: ignore[reportUnknownArgumentType]
         made = copy.copy(inside)
         made.value = value
         return _as_origin(made, inside)

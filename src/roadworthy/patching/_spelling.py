@@ -97,8 +97,8 @@ def _arms(node: Schema, definitions: list[Schema]) -> Iterator[Schema]:
             yield from _arms(found, definitions)
         case "union" | "tagged-union":
             choices: Any = node["choices"]
-            for arm in choices.values() if isinstance(choices, dict) else choices:
-                yield from _arms(arm[0] if isinstance(arm, tuple) else arm, definitions)
+            for arm in choices.values() if isinstance(choices, dict) else choices:  # pyright: ignore[reportUnknownVariableType]
+                yield from _arms(arm[0] if isinstance(arm, tuple) else arm, definitions)  # pyright: ignore[reportUnknownArgumentType]
         case "model" | "dataclass":
             return  # what is in it, its own class tells
         case _ if "schema" in node:
@@ -126,6 +126,6 @@ def _spelling(node: Schema) -> dict[str, Spelling]:
 def _item(node: Schema, index: int) -> Schema:
     items: Any = node["items_schema"]
     if isinstance(items, list):
-        variadic = node.get("variadic_item_index", len(items))
-        return cast("Schema", items[min(index, variadic, len(items) - 1)])
+        variadic = node.get("variadic_item_index", len(items))  # pyright: ignore[reportUnknownArgumentType]
+        return cast("Schema", items[min(index, variadic, len(items) - 1)])  # pyright: ignore[reportUnknownArgumentType]
     return cast("Schema", items)

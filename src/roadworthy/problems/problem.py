@@ -144,7 +144,7 @@ def _check_braces(cls: type[Problem], place: str, text: str) -> None:
             f"{cls.__name__}: {place} is {text!r} ({error}). Write {{{{ and }}}} for braces."
         ) from None
     for name in named:
-        if (member := re.split(r"[.\[]", name)[0]) not in cls._members:
+        if (member := re.split(r"[.\[]", name)[0]) not in cls._members:  # pyright: ignore[reportPrivateUsage]
             raise TypeError(
                 f"{cls.__name__}: {place} names {{{name}}}, and the class has no such member. "
                 f"{_how_to_name(member)}Write {{{{ and }}}} for braces."

@@ -42,7 +42,7 @@ def by_language(texts: Mapping[str, Mapping[str, str]]) -> Callable[[Request, st
         TypeError: It is no mapping of languages to texts by reason.
     """
     for language, by_reason in texts.items():
-        if not isinstance(by_reason, Mapping):
+        if not isinstance(by_reason, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise TypeError(
                 f"by_language takes texts by reason for each language: write "
                 f'by_language({{"{language}": {{"encrypted": "..."}}}}).'
@@ -73,7 +73,7 @@ def in_own_words(request: Request, messages: Messages) -> Generator[None]:
 def _own(refused: Problem, request: Request, messages: Messages) -> str | None:
     """Return the application's text; a fault in it changes no refusal into a failure."""
     if isinstance(messages, Mapping):
-        return next((messages[key] for key in _keys(refused) if key in messages), None)
+        return next((messages[key] for key in _keys(refused) if key in messages), None)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
     try:
         found = (messages(request, key) for key in _keys(refused))
         return next((text for text in found if text), None)
@@ -83,8 +83,8 @@ def _own(refused: Problem, request: Request, messages: Messages) -> str | None:
 
 
 def _keys(refused: Problem) -> list[str]:
-    said = [one for one in refused.details() if isinstance(one, Mapping)]
-    reasons = [str(one[name]) for one in said for name in ("reason", "code") if one.get(name)]
+    said = [one for one in refused.details() if isinstance(one, Mapping)]  # pyright: ignore[reportUnknownVariableType]
+    reasons = [str(one[name]) for one in said for name in ("reason", "code") if one.get(name)]  # pyright: ignore[reportUnknownArgumentType, reportUnknownMemberType, reportUnknownVariableType]
     return [*dict.fromkeys(reasons), refused.code]
 
 

@@ -43,7 +43,7 @@ def _of_function(function: Function, hops: int) -> Sends:
     if _sets_one(function):
         return "a code"
     found = [_of_answer(one, function, hops) for one in _answers(function)]
-    return min(found, key=_ORDER.index, default="not known")
+    return min(found, key=_ORDER.index, default="not known")  # pyright: ignore[reportReturnType]
 
 
 def _answers(function: Function) -> Iterator[ast.expr | None]:
@@ -90,10 +90,10 @@ def _of_headers(node: ast.expr | None, scope: Scope) -> Sends:
             return _of_headers(first, scope)
         case ast.Dict(keys=keys, values=values):
             parts = [_of_entry(k, v, scope) for k, v in zip(keys, values, strict=True)]
-            return max(parts, key=_ORDER.index, default="none")
+            return max(parts, key=_ORDER.index, default="none")  # pyright: ignore[reportReturnType]
         case _:
             found = [_of_headers(one, scope) for one in _given(node, scope)]
-            return min(found, key=_ORDER.index, default="not known")
+            return min(found, key=_ORDER.index, default="not known")  # pyright: ignore[reportReturnType]
 
 
 def _of_entry(key: ast.expr | None, value: ast.expr, scope: Scope) -> Sends:

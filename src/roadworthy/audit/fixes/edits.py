@@ -31,7 +31,7 @@ def edits_of(finding: Finding, *, root: Path) -> Sequence[Mapping[str, Any]]:
 
 def _change(module: Any, source: bytes, finding: Finding) -> Any:
     if hasattr(module, "mend_all"):
-        return (module.mend_all({finding.path: source}, finding) or {}).get(finding.path)
+        return (module.mend_all({finding.path: source}, finding) or {}).get(finding.path)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
     return module.mend(source, finding)
 
 

@@ -83,7 +83,7 @@ def _message(route: Route, found: list[Write]) -> str:
     more = " …" if len(shown) > _SHOWN else ""
     named = ", ".join(f"`{name}`" for name in shown[:_SHOWN]) + more
     who = f"{route.title}: who does not send {named}"
-    if fields == refused:
+    if fields == refused:  # pyright: ignore[reportUnnecessaryComparison]
         return f"{who} has null written where what is stored takes none: that is an error 500."
     what = "null" if nulls.issuperset(shown) else "the default"
     return f"{who} has {what} written over what is stored."

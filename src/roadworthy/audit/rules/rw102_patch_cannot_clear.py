@@ -42,7 +42,7 @@ def _cleared_after(write: Write, route: Route) -> frozenset[str]:
         if one.scope is write.scope and _line(one) > _line(write) and _is_always_reached(one)
         if same(_owner(one), _owner(write))
     )
-    return frozenset().union(*later)
+    return frozenset().union(*later)  # pyright: ignore[reportUnknownVariableType]
 
 
 def _owner(write: Write) -> ast.expr | None:

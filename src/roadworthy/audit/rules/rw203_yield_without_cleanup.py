@@ -60,7 +60,7 @@ def _has(manager: ast.expr, name: str) -> bool:
 
 def _closes(body: list[ast.stmt], name: str) -> bool:
     return any(
-        isinstance(node, ast.Attribute) and node.attr in resources.RELEASES
+        isinstance(node, ast.Attribute) and node.attr in resources.RELEASES  # pyright: ignore[reportUnnecessaryIsInstance]
         for one in body
         for node in ast.walk(one)
         if isinstance(node, ast.Attribute) and mentions(root(node), name)
