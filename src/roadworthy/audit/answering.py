@@ -1,5 +1,7 @@
 """Whether a handler of HTTPExceptions answers with their detail."""
 
+# pyright: reportArgumentType=false
+
 import ast
 from dataclasses import dataclass, field
 from typing import Final
@@ -182,7 +184,7 @@ class Answering:
             if one is None or among is None:
                 return None
             return (one in among) is isinstance(op, ast.In)
-        other, compare = self._number(right), _COMPARED.get(type(op))  # pyright: ignore[reportArgumentType]
+        other, compare = self._number(right), _COMPARED.get(type(op))
         if one is None or other is None or compare is None:
             return None
         return compare(one, other)

@@ -7,6 +7,8 @@ tested writes its default over what is stored; a write that is skipped where the
 None can never clear it; a write of a null that was sent may meet what is never null.
 """
 
+# pyright: reportUnknownVariableType=false
+
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -128,7 +130,7 @@ class _Trace(Holding):
     def _mentioned(self, test: ast.expr) -> frozenset[str]:
         """Return the fields that a condition asks about, alone or in a dict of them."""
         held = [self.eval(node) for node in ast.walk(test) if isinstance(node, ast.expr)]
-        return frozenset().union(*(one.every for one in held if one.many or one.is_value))  # pyright: ignore[reportUnknownVariableType]
+        return frozenset().union(*(one.every for one in held if one.many or one.is_value))
 
     def _statement(self, statement: ast.stmt, guards: Guards) -> Iterator[Write]:
         match statement:

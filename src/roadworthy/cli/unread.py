@@ -1,5 +1,7 @@
 """Files that were named and could not be read: no success, whatever is found."""
 
+# pyright: reportGeneralTypeIssues=false
+
 from collections.abc import Sequence
 
 from roadworthy.audit.inspection import Inspection, Wish
@@ -22,7 +24,7 @@ def refuse_unread(inspection: Inspection, wished: Wish) -> None:
     read = inspection.result.files - sum(one.path in inspection.result.paths for one in skipped)
     if len(named) == len(set(wished.paths)) or (inspection.result.files and not read):
         more = f" (and {len(skipped) - 1} more)" if len(skipped) > 1 else ""
-        raise CannotRun(f"{skipped[0].path} cannot be read: {skipped[0].reason}{more}.")  # pyright: ignore[reportGeneralTypeIssues]
+        raise CannotRun(f"{skipped[0].path} cannot be read: {skipped[0].reason}{more}.")
 
 
 def unread(inspection: Inspection, wished: Wish) -> Sequence[Skipped]:

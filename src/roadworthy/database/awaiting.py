@@ -4,6 +4,8 @@ It makes a coroutine, which does nothing by itself: the request would be answere
 were written.
 """
 
+# pyright: reportPrivateUsage=false
+
 import inspect
 import sys
 from collections.abc import Callable, Coroutine
@@ -77,7 +79,7 @@ def _note(session: AsyncSession, made: Coroutine[Any, Any, Any]) -> None:
 
 def _place() -> str:
     """Return where the method was called."""
-    frame = sys._getframe(2)  # noqa: SLF001 - the cheap way to it  # pyright: ignore[reportPrivateUsage]
+    frame = sys._getframe(2)  # noqa: SLF001 - the cheap way to it
     while frame.f_back is not None and frame.f_code.co_filename == __file__:
         frame = frame.f_back
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"

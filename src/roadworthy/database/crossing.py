@@ -7,6 +7,8 @@ a request needs that. No thread ever waits for another thread, and what the loop
 cancel ends for the thread as well.
 """
 
+# pyright: reportPrivateUsage=false
+
 import asyncio
 from asyncio import AbstractEventLoop, CancelledError, Task
 from collections.abc import Callable, Coroutine, Generator
@@ -80,7 +82,7 @@ class Crossing:
     def open_for(self, engine: AsyncEngine) -> AsyncEngine:
         """Let sessions on this engine be used in threads, beside the event loop."""
         sync: Engine = engine.sync_engine
-        sync._connection_cls = self._connection_class  # noqa: SLF001 - it has no public name  # pyright: ignore[reportPrivateUsage]
+        sync._connection_cls = self._connection_class  # noqa: SLF001 - it has no public name
         return engine
 
     def call(self, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:

@@ -1,5 +1,7 @@
 """`Database`: the part that owns the engines and lends units of work."""
 
+# pyright: reportUnnecessaryIsInstance=false
+
 import asyncio
 import inspect
 import logging
@@ -81,7 +83,7 @@ class Database:
         check_duration("statement_timeout", statement_timeout)
         check_duration("drain", drain)
         check_size("pool_size", pool_size)
-        is_sync = isinstance(session_class, type) and issubclass(session_class, Session)  # pyright: ignore[reportUnnecessaryIsInstance]
+        is_sync = isinstance(session_class, type) and issubclass(session_class, Session)
         check_unit(session=session_class, kind=Session if is_sync else AsyncSession)
         primary = address_of(url)
         terms = partial(

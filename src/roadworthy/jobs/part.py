@@ -1,5 +1,7 @@
 """`Jobs`: the part that runs what was enqueued, or lets another process do so."""
 
+# pyright: reportUnnecessaryIsInstance=false
+
 import asyncio
 import contextvars
 import inspect
@@ -244,7 +246,7 @@ def _place(url: URL) -> tuple[str, str | None, int | None, str | None]:
 
 
 def _listed(given: Iterable[K], write: str) -> tuple[K, ...]:
-    if isinstance(given, str | bytes) or not isinstance(given, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
+    if isinstance(given, str | bytes) or not isinstance(given, Iterable):
         raise TypeError(f"Jobs takes a list, and not {given!r}: {write}.")
     return tuple(given)
 

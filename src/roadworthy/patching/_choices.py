@@ -1,5 +1,8 @@
 """Choose the arm of a union that parts of a patch join: the one of the value that is there."""
 
+# pyright: reportUnknownMemberType=false
+# pyright: reportUnknownVariableType=false
+
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -94,7 +97,7 @@ def _looked_at(node: Schema) -> Schema:
 def _by_key(node: Schema) -> Schema:
     """Return a typed dict as it is there: under its own keys, and no others."""
     config = node.get("config") or {}  # pyright: ignore[reportUnknownVariableType]
-    extra = node.get("extra_behavior") or config.get("extra_fields_behavior")  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    extra = node.get("extra_behavior") or config.get("extra_fields_behavior")
     fields = {
         key: {name: value for name, value in field.items() if name != "validation_alias"}
         for key, field in node["fields"].items()

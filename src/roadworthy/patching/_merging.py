@@ -1,5 +1,7 @@
 """Lay a merge patch (RFC 7396) over what is there: what it names is sent, the rest is kept."""
 
+# pyright: reportUnknownArgumentType=false
+
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -25,7 +27,7 @@ def laid_over(current: Any, sent: Any, shape: Shape = NOWHERE) -> Any:
     if has_fields(current):
         return _fields(current, document)
     if isinstance(current, RootModel):
-        inside = laid_over(cast("Any", current).root, document, shape_of_root(current))  # pyright: ignore[reportUnknownArgumentType]
+        inside = laid_over(cast("Any", current).root, document, shape_of_root(current))
         return inside.of(current) if isinstance(inside, Parts) else inside
     if isinstance(current, Mapping):
         return _mapping(cast("Mapping[Any, Any]", current), document, shape)

@@ -1,5 +1,7 @@
 """Decide, at each place of an entity, what becomes of the value that validation meets there."""
 
+# pyright: reportUnknownVariableType=false
+
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -43,7 +45,7 @@ class Place:
     definitions: list[Schema]
 
     def __call__(self, value: Any, handler: Callable[[Any], Any]) -> Any:
-        kind: Any = type(value)  # each field of each patch comes by: nothing is called for it  # pyright: ignore[reportUnknownVariableType]
+        kind: Any = type(value)  # each field of each patch comes by: nothing is called for it
         if kind is Kept:
             return copied(value.value)
         if kind is Parts or kind is Items or kind in self.as_it_is:

@@ -4,6 +4,8 @@ Operations see JSON, as GET shows it. Each piece knows the value that it shows, 
 an operation leaves in its place is that value afterwards, and not what was shown of it.
 """
 
+# pyright: reportUnknownArgumentType=false
+
 import copy
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -106,7 +108,7 @@ def _dumped_one_by_one(dump: Any, current: Any, names: Mapping[str, Any]) -> dic
 
 def _tied(json: Any, value: Any, shape: Shape = NOWHERE) -> Node:
     if isinstance(value, RootModel):
-        inside = _tied(json, cast("Any", value).root, shape_of_root(value))  # pyright: ignore[reportUnknownArgumentType]
+        inside = _tied(json, cast("Any", value).root, shape_of_root(value))
         made = copy.copy(inside)
         made.value = value
         return _as_origin(made, inside)

@@ -3,6 +3,9 @@
 A typed dict is a plain dict: only the node of the field that it stands in knows of aliases.
 """
 
+# pyright: reportUnknownArgumentType=false
+# pyright: reportUnknownVariableType=false
+
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, cast
@@ -97,8 +100,8 @@ def _arms(node: Schema, definitions: list[Schema]) -> Iterator[Schema]:
             yield from _arms(found, definitions)
         case "union" | "tagged-union":
             choices: Any = node["choices"]
-            for arm in choices.values() if isinstance(choices, dict) else choices:  # pyright: ignore[reportUnknownVariableType]
-                yield from _arms(arm[0] if isinstance(arm, tuple) else arm, definitions)  # pyright: ignore[reportUnknownArgumentType]
+            for arm in choices.values() if isinstance(choices, dict) else choices:
+                yield from _arms(arm[0] if isinstance(arm, tuple) else arm, definitions)
         case "model" | "dataclass":
             return  # what is in it, its own class tells
         case _ if "schema" in node:
@@ -126,6 +129,6 @@ def _spelling(node: Schema) -> dict[str, Spelling]:
 def _item(node: Schema, index: int) -> Schema:
     items: Any = node["items_schema"]
     if isinstance(items, list):
-        variadic = node.get("variadic_item_index", len(items))  # pyright: ignore[reportUnknownArgumentType]
-        return cast("Schema", items[min(index, variadic, len(items) - 1)])  # pyright: ignore[reportUnknownArgumentType]
+        variadic = node.get("variadic_item_index", len(items))
+        return cast("Schema", items[min(index, variadic, len(items) - 1)])
     return cast("Schema", items)

@@ -15,6 +15,8 @@ give the members, and checkers reject a raise with a missing or wrong one.
     raise InsufficientStock(item_id="item-001", available=3)
 """
 
+# pyright: reportPrivateUsage=false
+
 import inspect
 import re
 from collections.abc import Mapping
@@ -144,7 +146,7 @@ def _check_braces(cls: type[Problem], place: str, text: str) -> None:
             f"{cls.__name__}: {place} is {text!r} ({error}). Write {{{{ and }}}} for braces."
         ) from None
     for name in named:
-        if (member := re.split(r"[.\[]", name)[0]) not in cls._members:  # pyright: ignore[reportPrivateUsage]
+        if (member := re.split(r"[.\[]", name)[0]) not in cls._members:
             raise TypeError(
                 f"{cls.__name__}: {place} names {{{name}}}, and the class has no such member. "
                 f"{_how_to_name(member)}Write {{{{ and }}}} for braces."

@@ -12,6 +12,10 @@ Keys are the reasons that stand in `details` of a refusal, its codes there (`mis
 code of the error. What has no text of its own keeps ours.
 """
 
+# pyright: reportUnknownArgumentType=false
+# pyright: reportUnknownMemberType=false
+# pyright: reportUnknownVariableType=false
+
 import logging
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
@@ -73,7 +77,7 @@ def in_own_words(request: Request, messages: Messages) -> Generator[None]:
 def _own(refused: Problem, request: Request, messages: Messages) -> str | None:
     """Return the application's text; a fault in it changes no refusal into a failure."""
     if isinstance(messages, Mapping):
-        return next((messages[key] for key in _keys(refused) if key in messages), None)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+        return next((messages[key] for key in _keys(refused) if key in messages), None)
     try:
         found = (messages(request, key) for key in _keys(refused))
         return next((text for text in found if text), None)
@@ -83,8 +87,8 @@ def _own(refused: Problem, request: Request, messages: Messages) -> str | None:
 
 
 def _keys(refused: Problem) -> list[str]:
-    said = [one for one in refused.details() if isinstance(one, Mapping)]  # pyright: ignore[reportUnknownVariableType]
-    reasons = [str(one[name]) for one in said for name in ("reason", "code") if one.get(name)]  # pyright: ignore[reportUnknownArgumentType, reportUnknownMemberType, reportUnknownVariableType]
+    said = [one for one in refused.details() if isinstance(one, Mapping)]
+    reasons = [str(one[name]) for one in said for name in ("reason", "code") if one.get(name)]
     return [*dict.fromkeys(reasons), refused.code]
 
 

@@ -1,5 +1,7 @@
 """What headers a handler of exceptions sends: a code for machines, or none."""
 
+# pyright: reportReturnType=false
+
 import ast
 from collections.abc import Iterator
 from typing import Final, Literal, TypeAlias
@@ -93,7 +95,7 @@ def _of_headers(node: ast.expr | None, scope: Scope) -> Sends:
             return max(parts, key=_ORDER.index, default="none")  # pyright: ignore[reportReturnType]
         case _:
             found = [_of_headers(one, scope) for one in _given(node, scope)]
-            return min(found, key=_ORDER.index, default="not known")  # pyright: ignore[reportReturnType]
+            return min(found, key=_ORDER.index, default="not known")
 
 
 def _of_entry(key: ast.expr | None, value: ast.expr, scope: Scope) -> Sends:

@@ -1,5 +1,8 @@
 """What a fix would change, as edits of lines, for who applies them by hand."""
 
+# pyright: reportUnknownMemberType=false
+# pyright: reportUnknownVariableType=false
+
 import difflib
 from collections.abc import Mapping, Sequence
 from importlib import import_module
@@ -31,7 +34,7 @@ def edits_of(finding: Finding, *, root: Path) -> Sequence[Mapping[str, Any]]:
 
 def _change(module: Any, source: bytes, finding: Finding) -> Any:
     if hasattr(module, "mend_all"):
-        return (module.mend_all({finding.path: source}, finding) or {}).get(finding.path)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+        return (module.mend_all({finding.path: source}, finding) or {}).get(finding.path)
     return module.mend(source, finding)
 
 

@@ -1,5 +1,7 @@
 """RW203: what a dependency opens stays open where the route raises."""
 
+# pyright: reportUnnecessaryIsInstance=false
+
 import ast
 from collections.abc import Iterator
 from typing import Final
@@ -60,7 +62,7 @@ def _has(manager: ast.expr, name: str) -> bool:
 
 def _closes(body: list[ast.stmt], name: str) -> bool:
     return any(
-        isinstance(node, ast.Attribute) and node.attr in resources.RELEASES  # pyright: ignore[reportUnnecessaryIsInstance]
+        isinstance(node, ast.Attribute) and node.attr in resources.RELEASES
         for one in body
         for node in ast.walk(one)
         if isinstance(node, ast.Attribute) and mentions(root(node), name)
