@@ -121,16 +121,18 @@ class Codebase:
         return sorted(path for path in self.files if not is_test(path))
 
     def _bytes(self, path: str) -> bytes:
-        known = self._read_before.get(path)
-        if known is not None:
-            return known
-        if path in self.unsaved:
-            return self.unsaved[path]
         try:
-            with open(f"{self.root}/{path}", "rb") as file:  # noqa: PTH123 - twice as fast
-                source = file.read()
+            return self._source(path)
         except OSError:
             return b""
+
+    def _source(self, path: str) -> bytes:
+        """Return what a file holds: each is read once, to be searched and to be parsed."""
+        known = self.unsaved.get(path, self._read_before.get(path))
+        if known is not None:
+            return known
+        with open(f"{self.root}/{path}", "rb") as file:  # noqa: PTH123 - twice as fast
+            source = file.read()
         self._room -= len(source)
         if self._room > 0:
             self._read_before[path] = source
@@ -185,8 +187,7 @@ class Codebase:
 
     def _read(self, path: str) -> Module | None:
         try:
-            held = self.unsaved.get(path)
-            source = (self.root / path).read_bytes() if held is None else held
+            source = self._source(path)
             tree = parse(source)
         except (OSError, Unreadable, RecursionError, MemoryError) as error:
             self.skipped[path] = Skipped(path, str(error) or type(error).__name__)

@@ -68,12 +68,12 @@ def audit(
     Files elsewhere in the same project are read where names lead to them, and nothing is
     imported. `root` is what paths in the result are relative to, where they are under it.
     `cache` is a folder for results, which are used again where no file has changed.
-    `unsaved` is what an editor holds in place of files, which need not be there yet; nothing
-    is cached then.
+    `unsaved` is what an editor holds in place of files, by their resolved paths, which need
+    not be there yet; nothing is cached then.
     """
     given = [path.resolve() for path in paths]
     home = project_root(given)
-    named = {path.resolve(): source for path, source in (unsaved or {}).items()}
+    named = unsaved or {}
     held = {path.relative_to(home).as_posix(): source for path, source in named.items()}
     sources = list(dict.fromkeys([*source_files(home), *held]))
     cache = None if held else cache

@@ -51,7 +51,7 @@ class Wish:
     cache: Path | None = None
     """A folder for results, which are used again where no file has changed."""
     unsaved: Mapping[Path, bytes] = field(default_factory=dict[Path, bytes])
-    """What an editor holds in place of files."""
+    """What an editor holds in place of files, by their resolved paths."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +68,7 @@ class Inspection:
     upcoming: Sequence[Finding] = ()
     """What becomes true where a library is upgraded."""
     unsaved: Mapping[Path, bytes] = field(default_factory=dict[Path, bytes])
-    """What an editor holds in place of files, by their absolute paths."""
+    """What an editor holds in place of files, by their resolved paths."""
 
 
 def wish_of(said: Configuration, *, paths: Sequence[Path], root: Path) -> Wish:
@@ -109,7 +109,7 @@ def inspect(
         exclude=wish.exclude,
         cache=wish.cache,
         progress=progress,
-        **({"unsaved": wish.unsaved} if wish.unsaved else {}),
+        unsaved=wish.unsaved,
     )
     if wish.app is not None:
         result = _joined(result, wish.app, root)
@@ -127,7 +127,7 @@ def inspect(
         root=root,
         hidden=+sieve.hidden,
         upcoming=[one for one in sieve.findings if one.since],
-        unsaved={path.resolve(): content for path, content in wish.unsaved.items()},
+        unsaved=wish.unsaved,
     )
 
 
@@ -185,8 +185,7 @@ def _folder(path: Path) -> Path:
 def _comments(
     root: Path, paths: Iterable[str], unsaved: Mapping[Path, bytes]
 ) -> Mapping[str, Sequence[Ignore]]:
-    held = {path.resolve(): content for path, content in unsaved.items()}
-    found = ((path, ignores_in(_text(root / path, held))) for path in paths)
+    found = ((path, ignores_in(_text(root / path, unsaved))) for path in paths)
     return {path: comments for path, comments in found if comments}
 
 

@@ -28,7 +28,7 @@ def typed(chosen: Namespace) -> dict[Path, bytes]:
     for option in _NOT_WITH:
         if getattr(chosen, option) not in (None, False, []):
             raise CannotRun(_refusal(option))
-    file = (chosen.stdin_filename or _NAME).absolute()
+    file = (chosen.stdin_filename or _NAME).resolve()
     if file.suffix != ".py" or file.is_dir():
         raise CannotRun(f"{file.name} is no Python file. Type: --stdin-filename FILE.py")
     return {file: sys.stdin.buffer.read()}

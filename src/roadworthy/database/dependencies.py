@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Annotated, Any, Final, NamedTuple
 
 from fastapi import Depends
@@ -140,12 +140,8 @@ def sync_transaction(
     async def tx(connection: HTTPConnection) -> AsyncGenerator[Session]:
         found = find(connection, Database, name=database)
         terms = _Terms(attempts, isolation, session)
-        async with (
-            _admitted(connection, found),
-            _writing(connection, found, terms) as unit,
-        ):
-            with unit.lend_to_threads() as lent:
-                yield lent
+        async with _lent(connection, found, _writing(connection, found, terms)) as lent:
+            yield lent
 
     return Depends(tx, scope="function")
 
@@ -161,12 +157,9 @@ def sync_reading(*, database: str | None = None, replica: bool = True) -> Any:
     @raises(ServiceUnavailable)
     async def read(connection: HTTPConnection) -> AsyncGenerator[Session]:
         found = find(connection, Database, name=database)
-        async with (
-            _admitted(connection, found),
-            _reading(connection, found, replica=replica) as unit,
-        ):
-            with unit.lend_to_threads() as lent:
-                yield lent
+        opening = _reading(connection, found, replica=replica)
+        async with _lent(connection, found, opening) as lent:
+            yield lent
 
     return Depends(read, scope="function")
 
@@ -255,6 +248,16 @@ async def _reading(
 async def _abandon(unit: Unit, error: BaseException) -> None:
     # A thread cannot be cancelled: it still runs when its request is over.
     await unit.abandon(thread_may_run=isinstance(error, asyncio.CancelledError))
+
+
+@asynccontextmanager
+async def _lent(
+    connection: HTTPConnection, found: Database, opening: AbstractAsyncContextManager[Unit]
+) -> AsyncGenerator[Session]:
+    """Have a place for threads first, then the unit, and lend its session to them."""
+    async with _admitted(connection, found), opening as unit:
+        with unit.lend_to_threads() as lent:
+            yield lent
 
 
 @asynccontextmanager
