@@ -125,8 +125,8 @@ def right(labels: list[dict[str, Any]], corpus: Path) -> str:
 
 def audited(folder: Path, *words: str) -> tuple[list[dict[str, Any]], dict[str, int]]:
     """Return what the command says of a folder, with its default rules, and its counts."""
-    from roadworthy.audit.engine import audit
     from roadworthy.audit.rules import RULES
+    from roadworthy.audit.run.engine import audit
 
     command = [sys.executable, "-m", "roadworthy.cli", "audit", "--format", "json", *words, "."]
     done = subprocess.run(command, cwd=folder, capture_output=True, check=False)

@@ -324,7 +324,7 @@ def time_claims(url: str, times: str) -> None:
 
 
 async def _time_claims(url: str, times: int) -> list[float]:
-    from roadworthy.jobs.ledger import Ledger
+    from roadworthy.jobs.table.ledger import Ledger
 
     ledger = Ledger(worker="bench", lease=timedelta(seconds=15))
 

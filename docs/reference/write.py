@@ -15,8 +15,8 @@ from types import ModuleType
 from typing import get_overloads
 
 from roadworthy.audit.fixes import KNOWN
-from roadworthy.audit.own_rules import all_rules
-from roadworthy.audit.rule import Example, Rule
+from roadworthy.audit.model.rule import Example, Rule
+from roadworthy.audit.run.own_rules import all_rules
 from roadworthy.problems import Problem
 
 HERE = Path(__file__).parent
@@ -48,7 +48,7 @@ MODULES = (
 
 def reasons_page() -> str:
     """Return a table of the reasons for which files are refused, from the code."""
-    from roadworthy.uploads.types import reasons  # noqa: PLC0415 - for this page alone
+    from roadworthy.uploads.types.inspecting import reasons  # noqa: PLC0415 - for this page alone
 
     told = re.findall(
         r'^[A-Z_0-9]+: Final = "(\w+)"\n"""(.+?)"""', inspect.getsource(reasons), re.MULTILINE

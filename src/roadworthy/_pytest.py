@@ -42,14 +42,14 @@ def pytest_collection_modifyitems(
 
 
 def _tests(session: pytest.Session, config: pytest.Config) -> list[pytest.Item]:
-    from roadworthy.audit import inspection  # noqa: PLC0415  # only where it is asked for
-    from roadworthy.audit.configuration import configuration_of  # noqa: PLC0415
-    from roadworthy.audit.refusal import CannotRun  # noqa: PLC0415
+    from roadworthy.audit.model.refusal import CannotRun  # noqa: PLC0415
+    from roadworthy.audit.run import inspection  # noqa: PLC0415  # only where it is asked for
+    from roadworthy.audit.run.configuration import configuration_of  # noqa: PLC0415
 
     paths: list[Path] = config.getini(_PATHS) or [config.rootpath]
     try:
         said = configuration_of(paths)
-        wish = inspection.wish_of(said, paths=paths, root=config.rootpath)
+        wish = inspection.options_of(said, paths=paths, root=config.rootpath)
         done = inspection.inspect(wish)
     except (CannotRun, FileNotFoundError) as error:
         raise pytest.UsageError(f"--roadworthy: {error}") from error

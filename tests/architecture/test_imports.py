@@ -1,12 +1,13 @@
 """No import has effects, and what is not installed says what to type."""
 
 import json
+import re
 import subprocess
 import sys
 
 import pytest
 
-from support.source import imports, module_names, source_of
+from support.source import REPOSITORY, imports, module_names, source_of
 
 OURS = "roadworthy"
 
@@ -119,7 +120,7 @@ def test_a_part_without_a_database_needs_no_extra(module):
         ("roadworthy.idempotency", "sqlalchemy", "database"),
         ("roadworthy.jobs", "sqlalchemy", "jobs"),
         ("roadworthy.tables", "sqlalchemy", "jobs"),
-        ("roadworthy.patching._json_patch", "jsonpatch", "json-patch"),
+        ("roadworthy.patching.json_patch", "jsonpatch", "json-patch"),
         ("roadworthy.uploads", "python_multipart", "uploads"),
         ("roadworthy.uploads.images", "PIL", "images"),
         ("roadworthy.uploads.stores.objects", "obstore", "s3"),
@@ -154,19 +155,22 @@ for name in sys.argv[2].split(","):
         print(name, error)
 """
 
-INSIDE = ("roadworthy.audit.", "roadworthy.cli.")
-"""What only a command reaches: the command tells of it (tests/cli)."""
+
+def told_to_users() -> set[str]:
+    """Return the modules that the documentation imports from."""
+    pages = [REPOSITORY / "README.md", *(REPOSITORY / "docs").rglob("*.md")]
+    return {
+        name
+        for page in pages
+        for name in re.findall(r"(?:from|import) (roadworthy[.\w]*)", page.read_text())
+    }
 
 
 @pytest.mark.parametrize("absent", [*EXTRAS, "pytest", "celery", "rq", "cronsim"])
-def test_whatever_is_absent_each_public_module_imports_or_says_what_to_install(absent):
-    public = [
-        name
-        for name in module_names()
-        if not any(part.startswith("_") for part in name.split("."))
-        if not name.startswith(INSIDE)
-    ]
+def test_whatever_is_absent_each_module_of_the_docs_imports_or_says_what_to_install(absent):
+    public = told_to_users() & set(module_names())
+    assert "roadworthy.jobs.engines.celery" in public
 
-    told = run(ALL_ABSENT, absent, ",".join(public)).splitlines()
+    told = run(ALL_ABSENT, absent, ",".join(sorted(public))).splitlines()
 
     assert [line for line in told if "pip install" not in line] == []

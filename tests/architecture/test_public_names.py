@@ -7,7 +7,7 @@ import pytest
 
 from support.source import load, public_module_names, source_of, tree_of
 
-FIRST_LINE = 80  # characters
+FIRST_LINE = 90  # characters
 MODULES = public_module_names()
 
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)

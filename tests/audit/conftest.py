@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from roadworthy.audit.codebase import Codebase
-from roadworthy.audit.rule import Example
+from roadworthy.audit.model.rule import Example
+from roadworthy.audit.source.codebase import Codebase
 
 LATE_COMMIT = """\
 from fastapi import Depends, FastAPI

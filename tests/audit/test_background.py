@@ -2,7 +2,7 @@
 
 import pytest
 
-from roadworthy.audit.background import first_unhandled, tasks
+from roadworthy.audit.fastapi.background import first_unhandled, tasks
 
 HEAD = """
 import contextlib

@@ -2,8 +2,8 @@
 
 import pytest
 
-from roadworthy.audit.engine import audit
 from roadworthy.audit.rules import RULES
+from roadworthy.audit.run.engine import audit
 
 NAMED = [one for one in RULES if one.code == "RW504"]
 SIZED = [one for one in RULES if one.code == "RW501"]

@@ -2,9 +2,9 @@
 
 import pytest
 
-from roadworthy.audit.engine import audit
-from roadworthy.audit.finding import Confidence
+from roadworthy.audit.model.finding import Confidence
 from roadworthy.audit.rules import RULES
+from roadworthy.audit.run.engine import audit
 
 RULE = [one for one in RULES if one.code == "RW205"]
 ROUTE = """

@@ -4,7 +4,7 @@ import ast
 
 import pytest
 
-from roadworthy.audit.columns import stored
+from roadworthy.audit.analyses.columns import stored
 
 TOP = """
 from typing import Annotated, Any, Optional, TypedDict, Union

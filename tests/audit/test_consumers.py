@@ -2,8 +2,8 @@
 
 import pytest
 
-from roadworthy.audit.engine import audit
 from roadworthy.audit.rules import RULES
+from roadworthy.audit.run.engine import audit
 
 RULE = [one for one in RULES if one.code == "RW301"]
 SOURCE = """

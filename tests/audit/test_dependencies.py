@@ -2,7 +2,7 @@
 
 import pytest
 
-from roadworthy.audit.routes import routes_in
+from roadworthy.audit.fastapi.routes import routes_in
 
 TOP = """
 from functools import partial

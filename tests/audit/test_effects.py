@@ -2,10 +2,10 @@
 
 import pytest
 
-from roadworthy.audit.effects import blocking, outside
-from roadworthy.audit.reach import calls
-from roadworthy.audit.routes import routes_in
-from roadworthy.audit.stalls import on_loop, stalls
+from roadworthy.audit.analyses.stalls import on_loop, stalls
+from roadworthy.audit.dataflow.blocking_calls import blocking, outside
+from roadworthy.audit.dataflow.reach import calls
+from roadworthy.audit.fastapi.routes import routes_in
 
 HEAD = """
 import asyncio

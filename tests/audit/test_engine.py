@@ -2,8 +2,8 @@
 
 import pytest
 
-from roadworthy.audit.engine import audit
 from roadworthy.audit.rules import rw201_commit_after_response
+from roadworthy.audit.run.engine import audit
 
 LATE = """
 from fastapi import Depends, FastAPI

@@ -4,10 +4,10 @@ import importlib
 
 import pytest
 
-from roadworthy.audit.engine import audit
-from roadworthy.audit.libraries import canonical
 from roadworthy.audit.rules import RULES
+from roadworthy.audit.run.engine import audit
 from roadworthy.audit.source.exceptions import PARENTS, covers
+from roadworthy.audit.source.libraries import canonical
 
 RULE = [one for one in RULES if one.code == "RW401"]
 

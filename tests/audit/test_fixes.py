@@ -11,7 +11,6 @@ import httpx
 import pytest
 from fastapi.testclient import TestClient
 
-from roadworthy.audit.finding import Confidence, Finding, Severity
 from roadworthy.audit.fixes import (
     broad_except,
     exception_text,
@@ -20,8 +19,9 @@ from roadworthy.audit.fixes import (
     tuple_return,
     whole_dump,
 )
-from roadworthy.audit.fixes.known import KNOWN
+from roadworthy.audit.model.finding import Confidence, Finding, Severity
 from roadworthy.audit.rules import RULES
+from roadworthy.audit.run.fixable import KNOWN
 
 BROAD = '''\
 """A shop."""

@@ -5,11 +5,11 @@ from datetime import timedelta
 
 import pytest
 
-from roadworthy.audit.engine import audit
-from roadworthy.audit.finding import Confidence, Finding, Severity
 from roadworthy.audit.live import CannotImport, join, look
-from roadworthy.audit.result import Result
+from roadworthy.audit.model.finding import Confidence, Finding, Severity
+from roadworthy.audit.model.result import Result
 from roadworthy.audit.rules import RULES
+from roadworthy.audit.run.engine import audit
 
 SHOP = """
 # file: shop/__init__.py

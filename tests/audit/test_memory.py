@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roadworthy.audit import names
-from roadworthy.audit.reach import calls
+from roadworthy.audit.dataflow.reach import calls
+from roadworthy.audit.source import names
 from roadworthy.audit.source.memory import BUDGET, Memory
 
 GRAPHS = st.integers(2, 12).flatmap(

@@ -4,7 +4,7 @@ import ast
 
 import pytest
 
-from roadworthy.audit import names
+from roadworthy.audit.source import names
 
 
 @pytest.fixture

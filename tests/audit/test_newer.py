@@ -4,7 +4,7 @@ import ast
 
 import pytest
 
-from roadworthy.audit.newer import Unreadable, parse
+from roadworthy.audit.source.newer import Unreadable, parse
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,10 @@ import textwrap
 
 import pytest
 
-from roadworthy.audit.engine import audit
-from roadworthy.audit.omitted import writes
-from roadworthy.audit.routes import routes_in
+from roadworthy.audit.analyses.patch_writes import writes
+from roadworthy.audit.fastapi.routes import routes_in
 from roadworthy.audit.rules import RULES
+from roadworthy.audit.run.engine import audit
 
 TOP = """
 from typing import Optional

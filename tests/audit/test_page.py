@@ -6,7 +6,7 @@ import tomllib
 import pytest
 import yaml
 
-from roadworthy.audit.configuration import configuration_of
+from roadworthy.audit.run.configuration import configuration_of
 from support.pages import blocks_of
 from support.source import REPOSITORY
 

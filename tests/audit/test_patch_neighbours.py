@@ -4,7 +4,7 @@ import textwrap
 
 import pytest
 
-from roadworthy.audit.routes import routes_in
+from roadworthy.audit.fastapi.routes import routes_in
 from roadworthy.audit.rules.rw101_patch_null_overwrite import RULE as OVERWRITES
 from roadworthy.audit.rules.rw102_patch_cannot_clear import RULE as NEVER_CLEARS
 from roadworthy.audit.rules.rw103_patch_null_accepted import RULE as TAKES_NULL

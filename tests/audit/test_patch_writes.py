@@ -2,8 +2,8 @@
 
 import pytest
 
-from roadworthy.audit.engine import audit
 from roadworthy.audit.rules import RULES
+from roadworthy.audit.run.engine import audit
 
 OVERWRITES = [one for one in RULES if one.code == "RW101"]
 CANNOT_CLEAR = [one for one in RULES if one.code == "RW102"]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from roadworthy.audit.pins import LATEST, pin_of, service_root
+from roadworthy.audit.source.pins import LATEST, pin_of, service_root
 
 
 @pytest.mark.parametrize(

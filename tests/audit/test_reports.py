@@ -6,11 +6,11 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from roadworthy.audit.finding import Confidence, Finding, Severity, Step
-from roadworthy.audit.inspection import Inspection
-from roadworthy.audit.own_rules import all_rules
+from roadworthy.audit.model.finding import Confidence, Finding, Severity, Step
+from roadworthy.audit.model.result import Result, Skipped
 from roadworthy.audit.report import FORMATS
-from roadworthy.audit.result import Result, Skipped
+from roadworthy.audit.run.inspection import Inspection
+from roadworthy.audit.run.own_rules import all_rules
 
 SCHEMA = Path(__file__).parent / "data/sarif-2.1.0-rtm.5.json"
 FLOW = (

@@ -2,8 +2,8 @@
 
 import pytest
 
-from roadworthy.audit import models
-from roadworthy.audit.routes import routes_in
+from roadworthy.audit.fastapi import models
+from roadworthy.audit.fastapi.routes import routes_in
 
 
 @pytest.fixture

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from roadworthy.audit.engine import audit
-from roadworthy.audit.finding import Confidence, Finding
-from roadworthy.audit.rule import Example, Rule
+from roadworthy.audit.model.finding import Confidence, Finding
+from roadworthy.audit.model.rule import Example, Rule
 from roadworthy.audit.rules import RULES
+from roadworthy.audit.run.engine import audit
 
 BAD = [
     pytest.param(rule, example, id=f"{rule.code}-{number}")

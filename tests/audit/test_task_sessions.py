@@ -2,8 +2,8 @@
 
 import pytest
 
-from roadworthy.audit.engine import audit
 from roadworthy.audit.rules import RULES
+from roadworthy.audit.run.engine import audit
 
 RULE = next(rule for rule in RULES if rule.code == "RW402")
 SOURCE = """

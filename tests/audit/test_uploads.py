@@ -2,8 +2,8 @@
 
 import pytest
 
-from roadworthy.audit.routes import routes_in
-from roadworthy.audit.uploads import limits_all, uploads_of
+from roadworthy.audit.analyses.uploads import limits_all, uploads_of
+from roadworthy.audit.fastapi.routes import routes_in
 
 HEAD = """
 import asyncio

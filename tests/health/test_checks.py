@@ -10,7 +10,7 @@ from functools import partial
 import pytest
 
 from roadworthy.health import Health, disk_space, reachable
-from roadworthy.health.check import Check, Result, Standing
+from roadworthy.health.check import Check, CheckState, Result
 
 SOON = timedelta(milliseconds=20)
 
@@ -39,7 +39,7 @@ def result(status: str) -> Result:
 
 
 def held_after(*statuses: str, **terms) -> list[str]:
-    standing = Standing(check(**terms))
+    standing = CheckState(check(**terms))
     found = []
     for status in statuses:
         standing.hear(result(status))
@@ -61,7 +61,7 @@ def test_a_warning_is_told_at_once():
 
 
 def test_a_check_is_asked_sooner_while_its_answer_is_not_what_is_held():
-    standing = Standing(check())
+    standing = CheckState(check())
     pauses = []
     for status in ("pass", "fail", "fail", "fail"):
         standing.hear(result(status))
@@ -72,7 +72,7 @@ def test_a_check_is_asked_sooner_while_its_answer_is_not_what_is_held():
 
 def test_an_old_answer_is_worth_nothing():
     now = 0.0
-    standing = Standing(check(), clock=lambda: now)
+    standing = CheckState(check(), clock=lambda: now)
     assert standing.status == "fail"  # nothing is known yet
     standing.hear(result("pass"))
     now = 15.9

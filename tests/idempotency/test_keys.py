@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from roadworthy.idempotency import IdempotencyKeyInvalid
-from roadworthy.idempotency._key import read_key
+from roadworthy.idempotency.key import read_key
 from support.http import RawClient
 
 

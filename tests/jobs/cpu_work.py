@@ -194,7 +194,7 @@ def request_id():
 
 def report_often(seconds):
     """Report as fast as that goes; return how often."""
-    from roadworthy.jobs.processes import report
+    from roadworthy.jobs.processes.pool import report
 
     count, until = 0, time.monotonic() + seconds
     while time.monotonic() < until:
@@ -205,7 +205,7 @@ def report_often(seconds):
 
 
 def report_once_and_wait(go):
-    from roadworthy.jobs.processes import report
+    from roadworthy.jobs.processes.pool import report
 
     report(0.25, "a quarter")
     while not Path(go).exists():
@@ -214,7 +214,7 @@ def report_once_and_wait(go):
 
 def report_from_a_thread():
     """Try it after the call that started the thread; keep what came of it."""
-    from roadworthy.jobs.processes import report
+    from roadworthy.jobs.processes.pool import report
 
     def late():
         time.sleep(0.3)

@@ -9,9 +9,10 @@ import sqlalchemy as sa
 
 from roadworthy import jobs
 from roadworthy.database import Database
-from roadworthy.jobs import Backoff, GiveUp, Jobs, TryAgain, history, task
-from roadworthy.jobs.pulse import Pulse
-from roadworthy.jobs.traces import MAX_TRACE, trace_of
+from roadworthy.jobs import Backoff, GiveUp, Jobs, TryAgain, task
+from roadworthy.jobs.table import history
+from roadworthy.jobs.table.traces import MAX_TRACE, trace_of
+from roadworthy.jobs.worker.heartbeat import Heartbeat
 from roadworthy.testing import Clock, Worker
 
 KEPT = jobs.metadata.tables["roadworthy_job_attempts"]
@@ -154,7 +155,7 @@ async def test_attempts_are_removed_with_their_job(db):
     assert await count(db) == 1
     work = Jobs(db, tasks=[fail], keep_dead=timedelta(0)).work
     worker = Worker(Jobs(db, tasks=[fail]))
-    pulse = Pulse(work, worker._ledger, begun=list, end=lambda *_: None, woken=lambda: None)
+    pulse = Heartbeat(work, worker._ledger, begun=list, end=lambda *_: None, woken=lambda: None)
 
     with Clock() as clock:
         clock.advance(30 * DAY)
@@ -174,7 +175,7 @@ async def test_where_sqlite_does_not_cascade_they_are_removed_too(tmp_path):
     worker = Worker(Jobs(engine, tasks=[fail]))
     await worker.run_due()
     work = Jobs(engine, tasks=[fail], keep_dead=timedelta(0)).work
-    pulse = Pulse(work, worker._ledger, begun=list, end=lambda *_: None, woken=lambda: None)
+    pulse = Heartbeat(work, worker._ledger, begun=list, end=lambda *_: None, woken=lambda: None)
 
     with Clock() as clock:
         clock.advance(30 * DAY)

@@ -27,7 +27,7 @@ from jobs.opened import PLAIN, SYNC, Woken, database, rows, running, until, url_
 from roadworthy import jobs, problems
 from roadworthy.database import Database, Tx
 from roadworthy.jobs import Enqueued, Job, Jobs, enqueue_many, enqueue_many_sync, task
-from roadworthy.jobs.insert import new_id
+from roadworthy.jobs.table.insert import new_id
 from roadworthy.lifespan import lifespan
 from support.postgres import database_on
 

@@ -14,8 +14,8 @@ from sqlalchemy.exc import OperationalError
 from jobs.opened import database, rows, running, until
 from roadworthy.database import Database
 from roadworthy.jobs import Backoff, Embedded, Every, GiveUp, Jobs, Task, TryAgain, task
-from roadworthy.jobs.calendar import FIRST, LAST
-from roadworthy.jobs.processes import report
+from roadworthy.jobs.processes.pool import report
+from roadworthy.jobs.table.calendar import FIRST, LAST
 from roadworthy.testing import Worker
 
 FOREVER = timedelta.max
@@ -431,7 +431,7 @@ class TestRecording:
     async def test_what_is_refused_for_its_own_value_is_recorded_otherwise(
         self, database_url, monkeypatch, caplog
     ):
-        monkeypatch.setattr("roadworthy.jobs.ledger._noted", _too_long_at_first())
+        monkeypatch.setattr("roadworthy.jobs.table.ledger._noted", _too_long_at_first())
 
         row = await outcome(database_url, raise_later)
 

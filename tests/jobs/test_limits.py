@@ -13,18 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from roadworthy import jobs
 from roadworthy.database import Database
-from roadworthy.jobs import (
-    Backoff,
-    Embedded,
-    Job,
-    Jobs,
-    Limit,
-    State,
-    TryAgain,
-    admission,
-    enqueue_many,
-    task,
-)
+from roadworthy.jobs import Backoff, Embedded, Job, Jobs, Limit, State, TryAgain, enqueue_many, task
+from roadworthy.jobs.table import admission
 from roadworthy.testing import Clock, Worker
 
 MINUTE = timedelta(minutes=1)

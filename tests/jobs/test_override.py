@@ -7,7 +7,7 @@ import pytest
 from roadworthy import jobs
 from roadworthy.database import Database
 from roadworthy.jobs import Cron, Embedded, Job, Jobs, task
-from roadworthy.jobs.embedded import NoHeartbeat
+from roadworthy.jobs.engines.embedded import NoHeartbeat
 from roadworthy.testing import Worker
 
 

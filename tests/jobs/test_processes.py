@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from jobs import cpu_work as work
-from roadworthy.jobs.processes import (
+from roadworthy.jobs.processes.pool import (
     CannotPickle,
     FailedInProcess,
     ProcessDied,
@@ -643,7 +643,7 @@ PROGRAM = """
 import asyncio, os, signal, sys
 from functools import partial
 from jobs import cpu_work as work
-from roadworthy.jobs.processes import Processes
+from roadworthy.jobs.processes.pool import Processes
 
 def double(number):
     return number * 2

@@ -11,9 +11,9 @@ from sqlalchemy import update
 from jobs.opened import database, rows, running, until
 from jobs.ticked import HOUR, MINUTE, NOON, SECOND, scheduled, specs, tick
 from roadworthy.jobs import Every
-from roadworthy.jobs.calendar import LAST
-from roadworthy.jobs.tables import schedules
-from roadworthy.jobs.ticks import Ticks
+from roadworthy.jobs.table.calendar import LAST
+from roadworthy.jobs.table.tables import schedules
+from roadworthy.jobs.worker.scheduler import Scheduler
 
 
 class Own:
@@ -80,7 +80,7 @@ KINDS = {**BAD, **FINE}
 async def test_it_stops_itself_alone(database_url, kind, caplog):
     bad = scheduled(copy(KINDS[kind]), "a.bad")  # some know how often they were asked
     async with database(database_url) as db:
-        ticks = Ticks([scheduled(Every(HOUR), "before"), bad, scheduled(Every(HOUR), "z")])
+        ticks = Scheduler([scheduled(Every(HOUR), "before"), bad, scheduled(Every(HOUR), "z")])
         await tick(db, ticks, NOON + MINUTE)
         await tick(db, ticks, NOON + 61 * MINUTE)
         found = Counter(row.task for row in await rows(db))
@@ -93,7 +93,7 @@ async def test_the_last_tick_of_a_list_is_run(database_url):
     dates = [NOON + HOUR, NOON + 2 * HOUR]
     listed = Own(lambda moment: next(date for date in dates if date > moment))
     async with database(database_url) as db:
-        ticks = Ticks([scheduled(listed)])
+        ticks = Scheduler([scheduled(listed)])
         for hours in range(6):
             await tick(db, ticks, NOON + hours * HOUR + MINUTE)
         (row,) = (await specs(db)).values()

@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from jobs.conftest import environment, until
 from jobs.ticked import SECOND, at_most_one_a_second
-from roadworthy.jobs.tables import schedules
+from roadworthy.jobs.table.tables import schedules
 
 WORKERS = 3
 

@@ -9,8 +9,8 @@ from sqlalchemy import update
 from jobs.opened import database, rows
 from jobs.ticked import DAILY, HOUR, MINUTE, NOON, SECOND, scheduled, specs, tick, watching
 from roadworthy.jobs import Cron, Every
-from roadworthy.jobs.tables import schedules
-from roadworthy.jobs.ticks import Ticks
+from roadworthy.jobs.table.tables import schedules
+from roadworthy.jobs.worker.scheduler import Scheduler
 
 MIDNIGHT_OF_1970 = datetime(1970, 1, 1, tzinfo=UTC)
 """From which `Every` counts: noon is no border of 25 minutes."""
@@ -76,7 +76,7 @@ async def test_names_as_long_as_they_may_be_have_rows_of_their_own(database_url)
         names = ["x" * 199 + end for end in "ab"]
         for every in (HOUR, MINUTE):
             tasks = [scheduled(Every(every), name) for name in names]
-            await tick(db, Ticks(tasks), NOON + SECOND)
+            await tick(db, Scheduler(tasks), NOON + SECOND)
 
         assert len(await specs(db)) == 4
 

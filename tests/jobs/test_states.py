@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from roadworthy.jobs.states import FINISHED, TRANSITIONS, WAITING, State
+from roadworthy.jobs.table.states import FINISHED, TRANSITIONS, WAITING, State
 from support.source import REPOSITORY
 
 PAGE = REPOSITORY / "docs" / "explanation" / "jobs.md"

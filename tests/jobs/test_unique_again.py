@@ -140,7 +140,7 @@ class TestRetry:
             first = await enqueue(db, sync)
             await put(db, first.id, State.DEAD)
             await enqueue(db, sync)
-            monkeypatch.setattr("roadworthy.jobs.records._holder_of", lambda _: _nobody)
+            monkeypatch.setattr("roadworthy.jobs.table.records._holder_of", lambda _: _nobody)
             async with db.begin() as tx:
                 assert await jobs.retry(tx, first.id) is False
                 await plain.enqueue(tx, user=1)

@@ -8,9 +8,10 @@ import pytest
 from sqlalchemy import select
 
 from jobs.opened import database, rows, running, until
-from roadworthy.jobs import Every, ledger, task
-from roadworthy.jobs.pulse import Pulse
-from roadworthy.jobs.tables import schedules
+from roadworthy.jobs import Every, task
+from roadworthy.jobs.table import ledger
+from roadworthy.jobs.table.tables import schedules
+from roadworthy.jobs.worker.heartbeat import Heartbeat
 
 HOUR = timedelta(hours=1)
 
@@ -60,12 +61,12 @@ async def is_done(db):
 def late_heartbeat(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first heartbeat comes after the first look for jobs, as it may."""
 
-    async def beat_forever(self: Pulse) -> None:
+    async def beat_forever(self: Heartbeat) -> None:
         await asyncio.sleep(1)
         await beats(self)
 
-    beats = Pulse.beat_forever
-    monkeypatch.setattr(Pulse, "beat_forever", beat_forever)
+    beats = Heartbeat.beat_forever
+    monkeypatch.setattr(Heartbeat, "beat_forever", beat_forever)
 
 
 @pytest.mark.usefixtures("late_heartbeat")

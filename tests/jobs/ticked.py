@@ -10,8 +10,8 @@ from sqlalchemy import select
 from roadworthy.database import Database
 from roadworthy.jobs import Task, task
 from roadworthy.jobs.schedule import Schedule
-from roadworthy.jobs.tables import schedules
-from roadworthy.jobs.ticks import Ticks
+from roadworthy.jobs.table.tables import schedules
+from roadworthy.jobs.worker.scheduler import Scheduler
 
 NOON: Final = datetime(2026, 6, 1, 12, tzinfo=UTC)
 SECOND: Final = timedelta(seconds=1)
@@ -30,12 +30,12 @@ def scheduled(schedule: Schedule, name: str = "report") -> Task[...]:
     return report
 
 
-def watching(schedule: Schedule) -> Ticks:
+def watching(schedule: Schedule) -> Scheduler:
     """Return what a process does about one scheduled task."""
-    return Ticks([scheduled(schedule)])
+    return Scheduler([scheduled(schedule)])
 
 
-async def tick(db: Database, ticks: Ticks, now: datetime) -> datetime | None:
+async def tick(db: Database, ticks: Scheduler, now: datetime) -> datetime | None:
     """Let a process look at the clock once."""
     async with db.engine.begin() as connection:
         return await ticks.pass_(connection, now)

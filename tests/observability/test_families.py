@@ -2,7 +2,7 @@
 
 import json
 
-from roadworthy.observability._families import SERIES, Buckets, Family, Snapshot, merge
+from roadworthy.observability.metric_families import SERIES, Buckets, Family, Snapshot, merge
 
 PUT = (("method", "PUT"),)
 

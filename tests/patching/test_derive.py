@@ -61,8 +61,8 @@ def test_the_class_is_made_once():
 
 def test_importing_the_package_derives_nothing():
     code = (
-        "import sys, roadworthy.patching; from roadworthy.patching import _derive; "
-        "sys.exit(len(_derive._DERIVED))"
+        "import sys, roadworthy.patching; from roadworthy.patching import derive; "
+        "sys.exit(len(derive._DERIVED))"
     )
 
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

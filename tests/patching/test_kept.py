@@ -26,8 +26,8 @@ from pydantic import (
 
 from roadworthy import patching
 from roadworthy.patching import Patch, PatchTestFailed, ReadOnly
-from roadworthy.patching._json_patch import check
-from roadworthy.patching._read import from_operations
+from roadworthy.patching.json_patch import check
+from roadworthy.patching.read import from_operations
 from roadworthy.problems import ValidationFailed
 
 

@@ -3,7 +3,7 @@
 import time
 from itertools import pairwise
 
-from roadworthy.uploads.types.filetype import FileType, Rejected
+from roadworthy.uploads.types.inspecting.filetype import FileType, Rejected
 
 HIDDEN = {
     "ZIP": b"PK\x03\x04\x14\0\0\0\x08\0" + bytes(20),

@@ -7,7 +7,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from roadworthy.jobs import clock as told
+from roadworthy.jobs.table import clock as told
 from roadworthy.testing import Clock
 
 NEW_YEAR = datetime(2030, 1, 1, tzinfo=UTC)

@@ -13,7 +13,7 @@ from roadworthy.problems import ServiceUnavailable
 from roadworthy.uploads import Check, Conversion, Disk, Files, MiB, Stored, Upload
 from roadworthy.uploads.checks import Converted, Scan
 from roadworthy.uploads.store import Batch
-from roadworthy.uploads.types.filetype import Rejected
+from roadworthy.uploads.types.inspecting.filetype import Rejected
 from uploads.service import LETTERS
 
 

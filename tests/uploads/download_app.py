@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, Self
 from fastapi import FastAPI, Request, Response
 
 from roadworthy import problems
-from roadworthy.uploads.download import download
+from roadworthy.uploads.serving.download import download
 from roadworthy.uploads.store import FileMissing
 from roadworthy.uploads.stored import KiB, Stored
 

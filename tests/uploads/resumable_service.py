@@ -18,7 +18,7 @@ from roadworthy.lifespan import find, lifespan
 from roadworthy.problems import Conflict, Problem
 from roadworthy.uploads import Disk, Files, FileType, GiB, Stored, Upload
 from roadworthy.uploads.resumable import TUS_HEADERS, Resumable
-from roadworthy.uploads.types.filetype import Data, Rejected
+from roadworthy.uploads.types.inspecting.filetype import Data, Rejected
 
 SECOND = timedelta(seconds=1)
 

@@ -19,7 +19,7 @@ from roadworthy.idempotency import Idempotency
 from roadworthy.lifespan import find, lifespan
 from roadworthy.problems import Conflict, Problem
 from roadworthy.uploads import Files, FileType, Form, KiB, MiB, Stored, Upload
-from roadworthy.uploads.types.filetype import Data, Rejected
+from roadworthy.uploads.types.inspecting.filetype import Data, Rejected
 from uploads.faulty import Faulty
 
 SECONDS = timedelta(seconds=1)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from roadworthy.uploads.parts import Multipart, Part
+from roadworthy.uploads.receiving.parts import Multipart, Part
 from uploads.conftest import BOUNDARY, body_of, part_of
 
 TEXT = b"letters and more letters."

@@ -17,10 +17,10 @@ import pytest
 from anyio import CancelScope
 from PIL import Image, ImageCms, ImageDraw, PngImagePlugin
 
-from roadworthy.jobs.processes import Processes
+from roadworthy.jobs.processes.pool import Processes
 from roadworthy.problems import ServiceUnavailable
 from roadworthy.uploads.images import Reencode, reencode, thumbnail
-from roadworthy.uploads.types.filetype import Rejected
+from roadworthy.uploads.types.inspecting.filetype import Rejected
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 MIB = 1024 * 1024
@@ -330,11 +330,11 @@ async def test_an_image_that_takes_too_long_is_rejected_and_its_process_killed()
 
 
 async def test_a_process_that_hangs_is_killed_at_its_time(monkeypatch, tmp_path):
-    from roadworthy.uploads import _pixels
+    from roadworthy.uploads import pixels
 
     hanging = tmp_path / "hanging.py"
     hanging.write_text("import time; time.sleep(60)")
-    monkeypatch.setattr(_pixels, "__file__", str(hanging))
+    monkeypatch.setattr(pixels, "__file__", str(hanging))
 
     async with asyncio.timeout(10):
         with pytest.raises(Rejected, match="too_slow"):
@@ -344,14 +344,14 @@ async def test_a_process_that_hangs_is_killed_at_its_time(monkeypatch, tmp_path)
 
 
 def test_a_process_whose_service_is_gone_ends_by_itself(tmp_path):
-    from roadworthy.uploads import _pixels
+    from roadworthy.uploads import pixels
 
     endless = tmp_path / "endless.py"
     endless.write_text(
         "import sys\n"
-        f"sys.path.append({str(Path(_pixels.__file__).parent)!r})\n"
-        "import _pixels\n"
-        "_pixels._limit(2**29, 1)\n"
+        f"sys.path.append({str(Path(pixels.__file__).parent)!r})\n"
+        "import pixels\n"
+        "pixels._limit(2**29, 1)\n"
         "while True: pass\n"
     )
 
@@ -361,11 +361,11 @@ def test_a_process_whose_service_is_gone_ends_by_itself(tmp_path):
 
 
 async def test_an_image_whose_process_crashes_is_rejected(monkeypatch, tmp_path):
-    from roadworthy.uploads import _pixels
+    from roadworthy.uploads import pixels
 
     crashing = tmp_path / "crashing.py"
     crashing.write_text("import os; os.kill(os.getpid(), 11)")
-    monkeypatch.setattr(_pixels, "__file__", str(crashing))
+    monkeypatch.setattr(pixels, "__file__", str(crashing))
 
     with pytest.raises(Rejected, match="broken_image"):
         await Reencode().convert(bytes(MIB), media_type="image/png")
@@ -429,14 +429,14 @@ async def test_no_more_run_at_once_than_allowed_and_who_waits_too_long_is_told()
 
 
 async def test_the_process_can_open_nothing_and_knows_no_secret(monkeypatch, tmp_path):
-    from roadworthy.uploads import _pixels
+    from roadworthy.uploads import pixels
 
     script = tmp_path / "looking.py"
     script.write_text(
         "import os, socket, sys\n"
-        f"sys.path.append({str(Path(_pixels.__file__).parent)!r})\n"
-        "import _pixels\n"
-        "_pixels._limit(2**29, 5)\n"
+        f"sys.path.append({str(Path(pixels.__file__).parent)!r})\n"
+        "import pixels\n"
+        "pixels._limit(2**29, 5)\n"
         "found = [name for name in os.environ if 'SECRET' in name]\n"
         "for attempt in (lambda: open('/etc/passwd'), socket.socket):\n"
         "    try: found.append(str(attempt()))\n"
@@ -444,7 +444,7 @@ async def test_the_process_can_open_nothing_and_knows_no_secret(monkeypatch, tmp
         "print(found, end='')\n"
     )
     monkeypatch.setenv("A_SECRET", "x")
-    monkeypatch.setattr(_pixels, "__file__", str(script))
+    monkeypatch.setattr(pixels, "__file__", str(script))
 
     made = await Reencode().convert(b"", media_type="image/png")
 

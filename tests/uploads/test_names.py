@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roadworthy.uploads.names import content_disposition, display_name, disposition
+from roadworthy.uploads.filenames import content_disposition, display_name, disposition
 
 
 def field(parameters: bytes) -> tuple[str | None, str | None] | None:

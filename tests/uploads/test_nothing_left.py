@@ -10,8 +10,8 @@ from anyio import CancelScope
 
 from roadworthy.problems import Conflict
 from roadworthy.uploads import Disk, Files
-from roadworthy.uploads.parts import Multipart
-from roadworthy.uploads.reception import receive
+from roadworthy.uploads.receiving.body_receiver import receive
+from roadworthy.uploads.receiving.parts import Multipart
 from uploads.conftest import BOUNDARY, body_of, part_of
 from uploads.service import several
 

@@ -12,7 +12,7 @@ from roadworthy.lifespan import lifespan
 from roadworthy.uploads import Disk, Files, Form, KiB, Stored, Upload, by_language
 from roadworthy.uploads.resumable import Resumable
 from roadworthy.uploads.types import TEXT
-from roadworthy.uploads.types.reasons import ADVICE
+from roadworthy.uploads.types.inspecting.reasons import ADVICE
 
 OWN = {
     "not_taken": "Nur Text.",

@@ -15,8 +15,8 @@ import pytest
 from anyio import CancelScope
 
 from roadworthy.uploads import Disk, Files, Upload
-from roadworthy.uploads.resumable import turns
-from roadworthy.uploads.resumable.arriving import Arriving
+from roadworthy.uploads.resumable import keyed_lock
+from roadworthy.uploads.resumable.chunk_receiver import ChunkReceiver
 from roadworthy.uploads.resumable.errors import UploadBusy
 from roadworthy.uploads.resumable.unfinished import Info, State, Unfinished
 from support.http import RawClient, Reply
@@ -532,8 +532,8 @@ def test_who_asks_for_the_offset_lets_what_is_under_way_come_first(tus):
 
 
 async def test_who_waits_too_long_for_another_request_is_told(monkeypatch):
-    monkeypatch.setattr(turns, "_PATIENCE", 0.1)
-    here = turns.Turns()
+    monkeypatch.setattr(keyed_lock, "_PATIENCE", 0.1)
+    here = keyed_lock.KeyedLock()
     with await here.take("upload"):
         with pytest.raises(UploadBusy):
             await here.take("upload")
@@ -662,8 +662,10 @@ async def test_a_request_that_is_cancelled_without_end_keeps_what_has_come(
         upload = Unfinished(files, "0" * 32)
         await upload.create(info)
         with CancelScope() as scope:
-            turn = await turns.Turns().take("upload")
-            arriving = Arriving(policy, files, upload, State(info=info), turn=turn, checksum=None)
+            turn = await keyed_lock.KeyedLock().take("upload")
+            arriving = ChunkReceiver(
+                policy, files, upload, State(info=info), turn=turn, checksum=None
+            )
             await arriving.read(CancelledHalfWay(scope, letters(MIB)[: KIB * 4], *pieces))
 
         assert scope.cancelled_caught

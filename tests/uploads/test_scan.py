@@ -14,7 +14,7 @@ import uvloop
 from roadworthy.problems import ServiceUnavailable
 from roadworthy.uploads.checks import Scan
 from roadworthy.uploads.scan import ClamAV
-from roadworthy.uploads.types.filetype import Rejected
+from roadworthy.uploads.types.inspecting.filetype import Rejected
 from support.clamav import MARKER, STREAM_MAX, ClamD
 from support.debian import Unavailable
 

@@ -7,8 +7,8 @@ import time
 import pytest
 
 from roadworthy.uploads import Files
-from roadworthy.uploads.parts import Part, Raw
-from roadworthy.uploads.reception import receive
+from roadworthy.uploads.receiving.body_receiver import receive
+from roadworthy.uploads.receiving.parts import Part, Raw
 from roadworthy.uploads.stores.disk import Disk
 from uploads.conftest import body_of, part_of
 from uploads.service import patient

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from roadworthy.audit.refusal import CannotRun
+from roadworthy.audit.model.refusal import CannotRun
 from roadworthy.cli import explain
 from roadworthy.cli.parsing import Mistake, count
 from roadworthy.cli.progress import Progress

@@ -8,11 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
-from roadworthy.audit.baseline import write_baseline
-from roadworthy.audit.configuration import Configuration, configuration_of
-from roadworthy.audit.finding import Confidence, Severity
-from roadworthy.audit.inspection import Inspection, Wish, inspect, wish_of
-from roadworthy.audit.refusal import CannotRun
+from roadworthy.audit.model.finding import Confidence, Severity
+from roadworthy.audit.model.refusal import CannotRun
 from roadworthy.audit.report import FORMATS
 from roadworthy.audit.report.agent import Edits, agent
 from roadworthy.audit.report.colours import colours_for
@@ -21,6 +18,9 @@ from roadworthy.audit.report.groups import MOST, groups_of
 from roadworthy.audit.report.markdown import markdown
 from roadworthy.audit.report.summary import summary
 from roadworthy.audit.report.text import text
+from roadworthy.audit.run.baseline import write_baseline
+from roadworthy.audit.run.configuration import Configuration, configuration_of
+from roadworthy.audit.run.inspection import Inspection, Options, inspect, options_of
 from roadworthy.cli.progress import Progress
 from roadworthy.cli.text import tell, write
 from roadworthy.cli.unread import refuse_unread, unread
@@ -30,11 +30,11 @@ __all__ = ["run", "wish"]
 Outputs: TypeAlias = Sequence[tuple[str, Path | None]]
 
 
-def wish(chosen: Namespace, paths: Sequence[Path]) -> Wish:
+def wish(chosen: Namespace, paths: Sequence[Path]) -> Options:
     """Return what is asked for."""
     said = _configuration(chosen, paths)
     return replace(
-        wish_of(said, paths=paths, root=Path.cwd()),
+        options_of(said, paths=paths, root=Path.cwd()),
         baseline=None if chosen.write_baseline else said.baseline,
         since=None if chosen.fix or chosen.diff is None else chosen.diff or "HEAD",
         app=chosen.app,
@@ -70,7 +70,7 @@ def _split(given: Sequence[str]) -> Sequence[str]:
     return tuple(word.strip() for words in given for word in words.split(",") if word.strip())
 
 
-def run(chosen: Namespace, wished: Wish, outputs: Outputs, progress: Progress) -> int:
+def run(chosen: Namespace, wished: Options, outputs: Outputs, progress: Progress) -> int:
     """Audit, say what was found, and return the exit code."""
     if chosen.checklist:
         return _checklist(wished, outputs, progress)
@@ -92,14 +92,14 @@ def run(chosen: Namespace, wished: Wish, outputs: Outputs, progress: Progress) -
     return _code(inspection, wished)
 
 
-def _code(inspection: Inspection, wished: Wish) -> int:
+def _code(inspection: Inspection, wished: Options) -> int:
     """Return the exit code: a file that was named and not read is no success."""
     return 2 if unread(inspection, wished) else 1 if inspection.findings else 0
 
 
-def _checklist(wished: Wish, outputs: Outputs, progress: Progress) -> int:
-    from roadworthy.audit import checklist  # noqa: PLC0415
-    from roadworthy.audit.census import CENSUS  # noqa: PLC0415
+def _checklist(wished: Options, outputs: Outputs, progress: Progress) -> int:
+    from roadworthy.audit.report import checklist  # noqa: PLC0415
+    from roadworthy.audit.run.census import CENSUS  # noqa: PLC0415
 
     forms = {"text": checklist.as_text, "json": checklist.as_json}
     for name, _ in outputs:

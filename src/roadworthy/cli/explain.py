@@ -2,7 +2,7 @@
 
 from argparse import ArgumentParser, Namespace
 
-from roadworthy.audit.refusal import CannotRun
+from roadworthy.audit.model.refusal import CannotRun
 from roadworthy.cli.parsing import Mistake
 from roadworthy.cli.text import write
 
@@ -28,8 +28,8 @@ def explain(word: str) -> int:
     Raises:
         CannotRun: It names no rule.
     """
-    from roadworthy.audit import own_rules, selection  # noqa: PLC0415  # loads every rule
-    from roadworthy.audit.explain import explained, listed  # noqa: PLC0415
+    from roadworthy.audit.run import own_rules, selection  # noqa: PLC0415  # loads every rule
+    from roadworthy.audit.run.explain import explained, listed  # noqa: PLC0415
 
     rules = own_rules.all_rules()
     found = selection.matching(rules, word) if word else rules

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from difflib import unified_diff
 
 from roadworthy.audit.fixes.mending import Mending, mended
-from roadworthy.audit.inspection import Inspection, Wish
 from roadworthy.audit.report.summary import counted
+from roadworthy.audit.run.inspection import Inspection, Options
 from roadworthy.cli.text import tell
 
 __all__ = ["fix"]
 
 
-def fix(chosen: Namespace, wish: Wish, inspection: Inspection) -> bool:
+def fix(chosen: Namespace, wish: Options, inspection: Inspection) -> bool:
     """Mend what was found, and return whether files have changed."""
     mending = mended(wish, inspection, unsafe=chosen.unsafe)
     shown = chosen.diff is not None

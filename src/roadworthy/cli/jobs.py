@@ -14,7 +14,7 @@ from roadworthy.cli.parsing import Mistake, count
 from roadworthy.cli.text import age, as_json, moment, printable, table, tell, write
 from roadworthy.database import Database
 from roadworthy.jobs import AttemptRecord, JobRecord, State, Stats
-from roadworthy.jobs.states import TRANSITIONS
+from roadworthy.jobs.table.states import TRANSITIONS
 
 if TYPE_CHECKING:  # where SQLAlchemy is absent, roadworthy.jobs is who says what to install
     from sqlalchemy.ext.asyncio import AsyncConnection

@@ -5,7 +5,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Final
 
-from roadworthy.audit.refusal import CannotRun
+from roadworthy.audit.model.refusal import CannotRun
 
 __all__ = ["typed"]
 

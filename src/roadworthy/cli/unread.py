@@ -4,14 +4,14 @@
 
 from collections.abc import Sequence
 
-from roadworthy.audit.inspection import Inspection, Wish
-from roadworthy.audit.refusal import CannotRun
-from roadworthy.audit.result import Skipped
+from roadworthy.audit.model.refusal import CannotRun
+from roadworthy.audit.model.result import Skipped
+from roadworthy.audit.run.inspection import Inspection, Options
 
 __all__ = ["refuse_unread", "unread"]
 
 
-def refuse_unread(inspection: Inspection, wished: Wish) -> None:
+def refuse_unread(inspection: Inspection, wished: Options) -> None:
     """Refuse to answer where nothing that was named could be read.
 
     Raises:
@@ -27,7 +27,7 @@ def refuse_unread(inspection: Inspection, wished: Wish) -> None:
         raise CannotRun(f"{skipped[0].path} cannot be read: {skipped[0].reason}{more}.")
 
 
-def unread(inspection: Inspection, wished: Wish) -> Sequence[Skipped]:
+def unread(inspection: Inspection, wished: Options) -> Sequence[Skipped]:
     """Return the files that were named, not only their folder, and could not be read."""
     named = {path.resolve() for path in wished.paths if not path.is_dir()}
     root = inspection.root

@@ -6,8 +6,8 @@ from pathlib import Path
 from time import sleep
 from typing import Final
 
-from roadworthy.audit.discovery import project_root, source_files
-from roadworthy.audit.refusal import CannotRun
+from roadworthy.audit.model.refusal import CannotRun
+from roadworthy.audit.source.discovery import project_root, source_files
 from roadworthy.cli.text import tell
 
 __all__ = ["watch"]

@@ -19,8 +19,8 @@ from time import perf_counter
 from typing import Any, Final, Literal, TypeAlias
 
 from roadworthy.database import observe
+from roadworthy.database.connection_thread import ConnectionThread
 from roadworthy.database.durable import Durable, sync_file
-from roadworthy.database.lane import Lane
 
 __all__ = ["ReadConnection", "Sqlite", "Synchronous", "WriteConnection"]
 
@@ -59,12 +59,12 @@ class Sqlite:
         self.synchronous: Synchronous = synchronous
         self.busy = busy.total_seconds()
         self.statement_timeout = statement_timeout.total_seconds() or None
-        self.writer = Lane(lambda: self._connect(query_only=False))
+        self.writer = ConnectionThread(lambda: self._connect(query_only=False))
         self.turn = asyncio.Lock()
         self.waiting = 0
         """Writers that wait for their turn."""
         self.durable: Durable | None = None
-        self._syncer = Lane(_no_database)
+        self._syncer = ConnectionThread(_no_database)
         self._wal: int | None = None
 
     @property
@@ -108,7 +108,7 @@ class Sqlite:
 
     async def connect_reader(self, *_: Any, **__: Any) -> "ReadConnection":
         """Return a connection of its own that cannot write."""
-        lane = Lane(lambda: self._connect(query_only=True))
+        lane = ConnectionThread(lambda: self._connect(query_only=True))
         await lane.open()
         return ReadConnection(self, lane)
 
@@ -159,7 +159,7 @@ class _Connection:
 
     begin: str
 
-    def __init__(self, sqlite: Sqlite, lane: Lane) -> None:
+    def __init__(self, sqlite: Sqlite, lane: ConnectionThread) -> None:
         self.sqlite, self.lane = sqlite, lane
         self.began = False
         self.isolation_level: str | None = None

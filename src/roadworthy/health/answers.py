@@ -8,7 +8,7 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from roadworthy.health import report
-from roadworthy.health.check import Standing, Status
+from roadworthy.health.check import CheckState, Status
 
 if TYPE_CHECKING:
     from roadworthy.health.health import Health
@@ -93,7 +93,7 @@ def _readiness(
     health: "Health",
     asked: Asked,
     checks: dict[str, Status],
-    standings: list[Standing],
+    standings: list[CheckState],
     *,
     ready: bool,
 ) -> Response:

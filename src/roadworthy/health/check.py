@@ -1,4 +1,4 @@
-"""`Check`: what is asked, and how often; `Standing`: what is held of its answers."""
+"""`Check`: what is asked, and how often; `CheckState`: what is held of its answers."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import Final, Literal, TypeAlias
 
-__all__ = ["UNKNOWN", "Ask", "Check", "Result", "Standing", "Status"]
+__all__ = ["UNKNOWN", "Ask", "Check", "CheckState", "Result", "Status"]
 
 Ask: TypeAlias = Callable[[], Awaitable[str | None]]
 """Any `async def`: it returns (pass), returns a reason (warn) or raises (fail)."""
@@ -60,7 +60,7 @@ UNKNOWN: Final = Result(
 """What is held of a check before its first answer."""
 
 
-class Standing:
+class CheckState:
     """What is held of a check: it takes several answers in a row to change that."""
 
     def __init__(self, check: Check, clock: Callable[[], float] = monotonic) -> None:

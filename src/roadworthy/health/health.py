@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from roadworthy import _fastapi
 from roadworthy._internal.durations import check_duration
 from roadworthy.health import observe
-from roadworthy.health.check import Ask, Check, Standing
+from roadworthy.health.check import Ask, Check, CheckState
 from roadworthy.health.drain import Drain
 from roadworthy.health.guard import Guard
 from roadworthy.health.prober import Prober
@@ -170,7 +170,7 @@ class Health:
         return self._watchdog.lag <= self._max_lag
 
     @property
-    def standings(self) -> list[Standing]:
+    def standings(self) -> list[CheckState]:
         """What is held of each check."""
         return [prober.standing for prober in self._probers.values()]
 

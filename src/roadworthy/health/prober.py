@@ -13,8 +13,8 @@ from time import monotonic, perf_counter
 from typing import Final
 
 from roadworthy.health import observe
-from roadworthy.health.check import Check, Result, Standing, Status
-from roadworthy.health.shared import Heard, Place
+from roadworthy.health.check import Check, CheckState, Result, Status
+from roadworthy.health.shared import SharedFile, SharedResult
 
 __all__ = ["Prober"]
 
@@ -32,20 +32,20 @@ class Prober:
     """Ask in the background; what is known stands in `standing`."""
 
     def __init__(self, check: Check, after: "Sequence[Prober]" = ()) -> None:
-        self.check, self.standing = check, Standing(check)
+        self.check, self.standing = check, CheckState(check)
         self.first = asyncio.Event()
         """Set once there is an answer."""
         self._after = after
         self._run: asyncio.Task[str | None] | None = None
         self._loop: asyncio.Task[None] | None = None
-        self._place: Place | None = None
+        self._place: SharedFile | None = None
         self._heard_at = -math.inf
         """When the last answer was given that was taken, here or elsewhere."""
 
-    def start(self, place: Place | None = None) -> None:
+    def start(self, place: SharedFile | None = None) -> None:
         """Begin to ask; in `place` are the answers of the other workers."""
         # What was known when the application stopped says nothing of this start.
-        self.standing, self.first = Standing(self.check), asyncio.Event()
+        self.standing, self.first = CheckState(self.check), asyncio.Event()
         self._run, self._heard_at = None, -math.inf
         self._place = place
         self._loop = asyncio.create_task(self._go_on(), name=f"health: {self.check.name}")
@@ -80,15 +80,15 @@ class Prober:
         age = monotonic() - self._heard_at
         return max(0.0, self.standing.pause() * _jitter() - age)
 
-    async def _ask_or_hear(self, place: Place | None) -> None:
+    async def _ask_or_hear(self, place: SharedFile | None) -> None:
         heard = await self._hear(place) if place is not None else None
         if heard is None:
-            heard = Heard(await self._ask(), monotonic())
+            heard = SharedResult(await self._ask(), monotonic())
             observe.took(self.check.name, heard.result.seconds)
         self._heard_at = heard.at
         self._take(heard.result)
 
-    async def _hear(self, place: Place) -> Heard | None:
+    async def _hear(self, place: SharedFile) -> SharedResult | None:
         """Return the answer of another worker, or ours for all; None where each is on its own."""
         for _ in range(_TURNS):
             if heard := self._young(place):
@@ -102,12 +102,12 @@ class Prober:
                 return heard
         return None
 
-    async def _ask_for_all(self, place: Place) -> Heard:
+    async def _ask_for_all(self, place: SharedFile) -> SharedResult:
         result = await self._ask()
         observe.took(self.check.name, result.seconds)
         return place.write(result)
 
-    def _young(self, place: Place) -> Heard | None:
+    def _young(self, place: SharedFile) -> SharedResult | None:
         """Return an answer that is new to us, and not yet too old."""
         found = place.read()
         return found if found is not None and found.at > self._oldest else None

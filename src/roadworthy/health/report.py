@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, Literal, TypeAlias
 
-from roadworthy.health.check import Standing, Status
+from roadworthy.health.check import CheckState, Status
 
 __all__ = ["EVENT_LOOP", "HEALTH_JSON", "Overall", "full", "health_json", "overall", "write"]
 
@@ -24,7 +24,7 @@ _AS_STATUS: Final[Mapping[Overall, Status]] = {
 }
 
 
-def overall(standings: Sequence[Standing]) -> Overall:
+def overall(standings: Sequence[CheckState]) -> Overall:
     """Return the worst of them: only a critical check makes it unhealthy."""
     found = [(standing.check.critical, standing.status) for standing in standings]
     if (True, "fail") in found:
@@ -32,7 +32,7 @@ def overall(standings: Sequence[Standing]) -> Overall:
     return "healthy" if all(status == "pass" for _, status in found) else "degraded"
 
 
-def full(standings: Sequence[Standing], *, version: str | None, reasons: bool) -> bytes:
+def full(standings: Sequence[CheckState], *, version: str | None, reasons: bool) -> bytes:
     """Write the answer of `/health`."""
     return write(
         status=overall(standings),
@@ -47,7 +47,7 @@ def full(standings: Sequence[Standing], *, version: str | None, reasons: bool) -
     )
 
 
-def health_json(standings: Sequence[Standing], *, version: str | None, reasons: bool) -> bytes:
+def health_json(standings: Sequence[CheckState], *, version: str | None, reasons: bool) -> bytes:
     """Write the same as draft-inadarei-api-health-check-06 has it."""
     return write(
         status=_AS_STATUS[overall(standings)],
@@ -62,7 +62,7 @@ def write(**members: Any) -> bytes:
     return json.dumps(known, separators=(",", ":")).encode()
 
 
-def _dependency(standing: Standing, *, reasons: bool) -> dict[str, Any]:
+def _dependency(standing: CheckState, *, reasons: bool) -> dict[str, Any]:
     found: dict[str, Any] = {
         "status": "unreachable" if standing.status == "fail" else "connected",
         "latency_ms": round(standing.last.seconds * 1000, 2),
@@ -72,7 +72,7 @@ def _dependency(standing: Standing, *, reasons: bool) -> dict[str, Any]:
     return {**found, "reason": standing.reason} if reasons and standing.reason else found
 
 
-def _observed(standing: Standing, *, reasons: bool) -> dict[str, Any]:
+def _observed(standing: CheckState, *, reasons: bool) -> dict[str, Any]:
     found: dict[str, Any] = {
         "status": standing.status,
         "observedValue": round(standing.last.seconds * 1000, 2),

@@ -21,7 +21,7 @@ from typing import Any, Final, Self
 from roadworthy._internal.workers import Workers, lock, unlock
 from roadworthy.health.check import Result
 
-__all__ = ["Heard", "Place", "Shared"]
+__all__ = ["Shared", "SharedFile", "SharedResult"]
 
 log = logging.getLogger("roadworthy.health")
 
@@ -29,7 +29,7 @@ _LOCK_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class SharedResult:
     """An answer that some worker got, and when, on the clock that all of them have."""
 
     result: Result
@@ -42,7 +42,7 @@ class Shared:
     def __init__(self, purpose: str) -> None:
         self._purpose = purpose
         self._workers: Workers | None = None
-        self._places: list[Place] = []
+        self._places: list[SharedFile] = []
 
     def open(self) -> Self:
         """Join the other workers, where there are any."""
@@ -55,11 +55,11 @@ class Shared:
             log.warning("each worker asks all checks by itself: %s", error)
         return self
 
-    def place(self, name: str) -> "Place | None":
+    def place(self, name: str) -> "SharedFile | None":
         """Return where the answers of a check are left; None where there is one worker."""
         if self._workers is None:
             return None
-        made = Place(self._workers.folder / sha256(name.encode()).hexdigest()[:16])
+        made = SharedFile(self._workers.folder / sha256(name.encode()).hexdigest()[:16])
         self._places.append(made)
         return made
 
@@ -75,7 +75,7 @@ class Shared:
                 workers.leave()
 
 
-class Place:
+class SharedFile:
     """The last answer of one check, and the turn of who asks next.
 
     Files are small and in the folder for temporary files: reading one takes no thread,
@@ -87,19 +87,19 @@ class Place:
         # Kept open: to close it would end the lock.
         self._turn = os.open(path.with_suffix(".turn"), os.O_RDWR | os.O_CREAT, 0o600)
 
-    def read(self) -> Heard | None:
+    def read(self) -> SharedResult | None:
         """Return the last answer that any worker got."""
         try:
             found: Any = json.loads(self._path.read_bytes())
             known: dict[str, Any] = found["result"]
             known["at"] = datetime.fromisoformat(known["at"])
-            return Heard(Result(**known), found["at"])
+            return SharedResult(Result(**known), found["at"])
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
-    def write(self, result: Result) -> Heard:
+    def write(self, result: Result) -> SharedResult:
         """Leave an answer."""
-        heard = Heard(result, monotonic())
+        heard = SharedResult(result, monotonic())
         known = {
             "status": result.status,
             "at": result.at.isoformat(),
@@ -122,7 +122,7 @@ class Place:
             if mine:
                 unlock(self._turn)
 
-    async def hear(self, *, since: float, within: float) -> Heard | None:
+    async def hear(self, *, since: float, within: float) -> SharedResult | None:
         """Wait for the answer of who has the turn; None where that gives it up without."""
         deadline = monotonic() + within
         while monotonic() < deadline:

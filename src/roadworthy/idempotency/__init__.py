@@ -10,17 +10,17 @@ kept in the transaction of its effects, so that there are both or neither; a rep
 it again, with `Idempotent-Replayed: true`. Source: draft-ietf-httpapi-idempotency-key-header.
 """
 
-from roadworthy.idempotency._answers import metadata, sweep, sweep_sync, table
-from roadworthy.idempotency._dependency import Idempotency, by_authorization
-from roadworthy.idempotency._errors import (
+from roadworthy.idempotency.answers import metadata, sweep, sweep_sync, table
+from roadworthy.idempotency.dependency import Idempotency, by_authorization
+from roadworthy.idempotency.errors import (
     IdempotencyInProgress,
     IdempotencyKeyInvalid,
     IdempotencyKeyRequired,
     IdempotencyKeyReused,
 )
-from roadworthy.idempotency._guard import TransactionEnded
-from roadworthy.idempotency._kept import CannotKeep
-from roadworthy.idempotency._key import Key
+from roadworthy.idempotency.guard import TransactionEnded
+from roadworthy.idempotency.kept import CannotKeep
+from roadworthy.idempotency.key import Key
 
 __all__ = [
     "CannotKeep",

@@ -25,16 +25,17 @@ except ModuleNotFoundError as missing:
         "roadworthy.jobs needs SQLAlchemy: pip install 'roadworthy[jobs]'"
     ) from missing
 
-from roadworthy.jobs._arguments import ArgumentsMistaken
+from roadworthy.jobs.arguments.task_arguments import ArgumentsMistaken
 from roadworthy.jobs.backoff import Backoff
-from roadworthy.jobs.embedded import Embedded
 from roadworthy.jobs.engine import Engine
-from roadworthy.jobs.history import AttemptRecord, attempts
-from roadworthy.jobs.insert import Call, Enqueued, enqueue_many, enqueue_many_sync
+from roadworthy.jobs.engines.embedded import Embedded
 from roadworthy.jobs.job import GiveUp, Job, TryAgain
 from roadworthy.jobs.limits import Limit
 from roadworthy.jobs.part import Jobs
-from roadworthy.jobs.records import (
+from roadworthy.jobs.schedule import Cron, Every
+from roadworthy.jobs.table.history import AttemptRecord, attempts
+from roadworthy.jobs.table.insert import Call, Enqueued, enqueue_many, enqueue_many_sync
+from roadworthy.jobs.table.records import (
     JobRecord,
     QueueStats,
     Stats,
@@ -46,12 +47,11 @@ from roadworthy.jobs.records import (
     stats,
     waiting,
 )
-from roadworthy.jobs.schedule import Cron, Every
-from roadworthy.jobs.states import State
-from roadworthy.jobs.tables import metadata, table
+from roadworthy.jobs.table.states import State
+from roadworthy.jobs.table.tables import metadata, table
 from roadworthy.jobs.task import Sending, Task, task
-from roadworthy.jobs.work import FailedAttempt, Work
-from roadworthy.jobs.worker import run_worker
+from roadworthy.jobs.worker.context import FailedAttempt, JobsContext
+from roadworthy.jobs.worker.worker import run_worker
 
 __all__ = [
     "ArgumentsMistaken",
@@ -68,6 +68,7 @@ __all__ = [
     "Job",
     "JobRecord",
     "Jobs",
+    "JobsContext",
     "Limit",
     "QueueStats",
     "Sending",
@@ -75,7 +76,6 @@ __all__ = [
     "Stats",
     "Task",
     "TryAgain",
-    "Work",
     "attempts",
     "browse",
     "cancel",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from roadworthy._internal.durations import duration
-from roadworthy.jobs.calendar import seconds
+from roadworthy.jobs.table.calendar import seconds
 
 __all__ = ["Backoff"]
 

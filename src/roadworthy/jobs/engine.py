@@ -7,7 +7,7 @@ To write one, implement this, and pass `roadworthy.testing.contract.EngineContra
 
 from typing import Protocol
 
-from roadworthy.jobs.work import Work
+from roadworthy.jobs.worker.context import JobsContext
 
 __all__ = ["Engine"]
 
@@ -15,7 +15,7 @@ __all__ = ["Engine"]
 class Engine(Protocol):
     """What `Jobs(engine=...)` takes."""
 
-    async def start(self, work: Work) -> None:
+    async def start(self, work: JobsContext) -> None:
         """Begin to run jobs; return when it is under way."""
         ...
 

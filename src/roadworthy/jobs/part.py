@@ -16,14 +16,15 @@ from sqlalchemy import URL, Connection
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from roadworthy._internal.durations import duration
-from roadworthy.jobs import notices, signals, tell
-from roadworthy.jobs.embedded import Embedded
 from roadworthy.jobs.engine import Engine
-from roadworthy.jobs.insert import Call
-from roadworthy.jobs.tables import lacking
+from roadworthy.jobs.engines.embedded import Embedded
+from roadworthy.jobs.table import notices, signals
+from roadworthy.jobs.table.insert import Call
+from roadworthy.jobs.table.tables import lacking
 from roadworthy.jobs.task import Task
-from roadworthy.jobs.unstored import Unstored
-from roadworthy.jobs.work import Hook, Units, Work, lender, units_of
+from roadworthy.jobs.worker import logs
+from roadworthy.jobs.worker.context import Hook, JobsContext, Units, lender, units_of
+from roadworthy.jobs.worker.unstored import Unstored
 
 __all__ = ["Jobs"]
 
@@ -66,7 +67,7 @@ class Jobs:
         tasks, parts = _tasks(tasks), _listed(parts, "parts=[Mailer(...)]")
         _check_rest(engine, on_failure=on_failure, on_dead=on_dead)
         _check_limits(tasks, keep)
-        self._work = Work(
+        self._work = JobsContext(
             units=units_of(database),
             tasks=_by_name(tasks, units_of(database)),
             parts=parts,
@@ -88,7 +89,7 @@ class Jobs:
         return tuple(self._work.tasks.values())
 
     @property
-    def work(self) -> Work:
+    def work(self) -> JobsContext:
         """What an engine is given: the database, the tasks, the parts and the hooks."""
         return self._work
 
@@ -221,7 +222,7 @@ class Jobs:
                 try:
                     await notices.notify(self._work.units.engine, self._to_tell.pop())
                 except Exception as error:  # whatever a driver raises: others look anyway
-                    tell.unheard(error)
+                    logs.unheard(error)
             await asyncio.sleep(_NOTICE)
 
     async def _check_table(self) -> None:

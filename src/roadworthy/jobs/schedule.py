@@ -6,7 +6,7 @@ from typing import Final, Literal, Protocol
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from roadworthy._internal.durations import duration
-from roadworthy.jobs.calendar import LAST, later
+from roadworthy.jobs.table.calendar import LAST, later
 
 __all__ = ["Cron", "Every", "Schedule", "is_schedule"]
 

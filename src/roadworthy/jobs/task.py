@@ -28,18 +28,18 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_scoped_s
 from sqlalchemy.orm import Session, scoped_session
 
 from roadworthy._internal.durations import duration
-from roadworthy.jobs import calendar, clock, insert
-from roadworthy.jobs._arguments import Signature, signature_of
+from roadworthy.jobs.arguments.callables import is_async, unrun
+from roadworthy.jobs.arguments.task_arguments import Signature, signature_of
 from roadworthy.jobs.backoff import Backoff
-from roadworthy.jobs.callables import is_async, unrun
 from roadworthy.jobs.durations import moment
-from roadworthy.jobs.insert import Call, Enqueued, Options, Unique
 from roadworthy.jobs.job import Job
 from roadworthy.jobs.limits import Limit
 from roadworthy.jobs.schedule import Schedule
-from roadworthy.jobs.signals import expect, run_after_commit
+from roadworthy.jobs.table import calendar, clock, insert
+from roadworthy.jobs.table.insert import Call, Enqueued, Options, Unique
+from roadworthy.jobs.table.signals import expect, run_after_commit
+from roadworthy.jobs.table.transactions import session_of, to_await, to_call
 from roadworthy.jobs.terms import Function, RunsOn, Terms, Upgrade, check, check_turn
-from roadworthy.jobs.transactions import session_of, to_await, to_call
 
 __all__ = ["Function", "RunsOn", "Sending", "Task", "Terms", "Upgrade", "task"]
 

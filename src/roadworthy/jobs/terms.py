@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final, Literal, TypeAlias, get_args
 
+from roadworthy.jobs.arguments.callables import is_async
 from roadworthy.jobs.backoff import Backoff
-from roadworthy.jobs.callables import is_async
-from roadworthy.jobs.insert import Unique
 from roadworthy.jobs.limits import Limit
 from roadworthy.jobs.schedule import Schedule, is_schedule
+from roadworthy.jobs.table.insert import Unique
 
 __all__ = ["Function", "RunsOn", "Terms", "Upgrade", "check", "check_turn"]
 

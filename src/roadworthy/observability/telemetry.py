@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import SpanProcessor
     from opentelemetry.sdk.trace.sampling import Sampler
 
-    from roadworthy.observability._meters import Meters
-    from roadworthy.observability._providers import Providers
+    from roadworthy.observability.meters import Meters
+    from roadworthy.observability.providers import Providers
 
 __all__ = ["Telemetry"]
 
@@ -221,7 +221,7 @@ class Telemetry:
 def _providers(redact: Iterable[str], resource: Mapping[str, str]) -> "Providers":
     try:
         # Not at the top: the SDK is an extra, and who only logs requests needs none.
-        from roadworthy.observability._providers import Providers  # noqa: PLC0415
+        from roadworthy.observability.providers import Providers  # noqa: PLC0415
     except ModuleNotFoundError as missing:
         raise ModuleNotFoundError(
             f"Telemetry needs {missing.name}: pip install 'roadworthy[telemetry]'"
@@ -230,6 +230,6 @@ def _providers(redact: Iterable[str], resource: Mapping[str, str]) -> "Providers
 
 
 def _media_type(*, open_metrics: bool) -> str:
-    from roadworthy.observability._prometheus import OPEN_METRICS, TEXT  # noqa: PLC0415
+    from roadworthy.observability.prometheus import OPEN_METRICS, TEXT  # noqa: PLC0415
 
     return OPEN_METRICS if open_metrics else TEXT

@@ -12,15 +12,15 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from roadworthy.patching import _openapi
-from roadworthy.patching._body import AnyPatch, MergePatch, PatchBody, advertise
-from roadworthy.patching._change import Change, apply
-from roadworthy.patching._entity import is_patch
-from roadworthy.patching._errors import EmptyPatch, PatchTestFailed
-from roadworthy.patching._fields import ReadOnly
-from roadworthy.patching._merge import merge
-from roadworthy.patching._patch import Patch
-from roadworthy.patching._read import parse
+from roadworthy.patching import openapi_bodies
+from roadworthy.patching.body import AnyPatch, MergePatch, PatchBody, advertise
+from roadworthy.patching.change import Change, apply
+from roadworthy.patching.entity import is_patch
+from roadworthy.patching.errors import EmptyPatch, PatchTestFailed
+from roadworthy.patching.fields import ReadOnly
+from roadworthy.patching.merge_patch import merge
+from roadworthy.patching.patch import Patch
+from roadworthy.patching.read import parse
 
 __all__ = [
     "AnyPatch",
@@ -42,6 +42,6 @@ __all__ = [
 def openapi(entity: type[BaseModel], body: PatchBody = MergePatch) -> dict[str, Any]:
     """Return the `openapi_extra=` of a route, for want of `problems.install`."""
     kind: Any = entity
-    return _openapi.inline(
+    return openapi_bodies.inline(
         kind if is_patch(kind) else Patch[kind], body.media_types, allow_empty=body.allow_empty
     )

@@ -10,7 +10,7 @@ middleware answers, what crashes. Clients choose between the envelope and RFC 94
 from roadworthy.problems.declare import raises, responses
 from roadworthy.problems.fields import FieldError, Names, field_errors, names_of
 from roadworthy.problems.install import install, is_installed
-from roadworthy.problems.leftover import Linger, LingeringClose
+from roadworthy.problems.lingering_close import Linger, LingeringClose
 from roadworthy.problems.problem import Problem
 from roadworthy.problems.request_ids import RequestIdFilter, request_id
 from roadworthy.problems.standard import (

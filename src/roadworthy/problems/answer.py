@@ -27,9 +27,9 @@ from roadworthy.problems.translate import is_refusal, report_on
 
 __all__ = [
     "CAME",
-    "Call",
     "Contract",
     "OnFailure",
+    "RequestContext",
     "call_of",
     "handle",
     "respond",
@@ -68,7 +68,7 @@ class Contract:
 
     def body(self, scope: Scope, report: Report) -> bytes:
         """Render the body."""
-        call: Call = scope[_CALL]
+        call: RequestContext = scope[_CALL]
         root = _root(call.root_path)
         return report.body(
             self.spelling(scope),
@@ -93,7 +93,7 @@ class Contract:
         ]
 
 
-class Call:
+class RequestContext:
     """One request under a contract, shared by all layers of the application."""
 
     __slots__ = ("broken", "contract", "identity", "inner", "own", "path", "root_path", "told")
@@ -110,7 +110,7 @@ class Call:
         self.inner: Scope | None = None
         """The scope inside of every middleware, some of which make another."""
 
-    def open(self, scope: Scope) -> "Call":
+    def open(self, scope: Scope) -> "RequestContext":
         """Let everything that serves this request find it."""
         scope[_CALL] = self
         return self
@@ -181,16 +181,16 @@ def safely(hear: Callable[..., object], *what: Any) -> None:
         log.exception("an observer failed", exc_info=error)
 
 
-def call_of(scope: Scope) -> Call | None:
+def call_of(scope: Scope) -> RequestContext | None:
     """Return what is known of the request, None where it is under no contract."""
-    call: Call | None = scope.get(_CALL)
+    call: RequestContext | None = scope.get(_CALL)
     return call
 
 
-def _call_of(scope: Scope) -> Call:
+def _call_of(scope: Scope) -> RequestContext:
     # Whoever shares our handlers need not be under a contract.
     identity = request_ids.request_id() or "-"
-    return call_of(scope) or Call(_BARE, identity, scope).open(scope)
+    return call_of(scope) or RequestContext(_BARE, identity, scope).open(scope)
 
 
 def _root(root: str) -> str:

@@ -8,7 +8,7 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from roadworthy import _fastapi
-from roadworthy.problems.answer import Call, call_of
+from roadworthy.problems.answer import RequestContext, call_of
 from roadworthy.problems.report import FIRST_ERROR
 
 __all__ = ["Innermost"]
@@ -53,7 +53,7 @@ class Innermost:
             raise
 
 
-def _note(call: Call, scope: Scope, status: int, here: Starlette) -> None:
+def _note(call: RequestContext, scope: Scope, status: int, here: Starlette) -> None:
     """Note an answer as the application's own, unless a layer of it gave that."""
     if scope.get("app") is not here or _leads_elsewhere(scope.get("endpoint"), here):
         return  # a mounted application: what it says itself, its own innermost layer has noted

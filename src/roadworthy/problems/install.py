@@ -15,7 +15,7 @@ from roadworthy.problems.answer import Contract, OnFailure
 from roadworthy.problems.documenting import document
 from roadworthy.problems.handlers import hand_over, register, tell_of
 from roadworthy.problems.innermost import Innermost
-from roadworthy.problems.leftover import Linger, LingeringClose
+from roadworthy.problems.lingering_close import Linger, LingeringClose
 from roadworthy.problems.mounted import settle
 from roadworthy.problems.outermost import Observer, Outermost
 from roadworthy.problems.pages import page

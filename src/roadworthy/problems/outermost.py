@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from roadworthy import _fastapi
 from roadworthy.problems import body, request_ids
-from roadworthy.problems.answer import Call, Contract, call_of, safely, tell
+from roadworthy.problems.answer import Contract, RequestContext, call_of, safely, tell
 from roadworthy.problems.report import FIRST_ERROR, Report
 from roadworthy.problems.translate import is_refusal, report_on, report_status
 from roadworthy.problems.watch import Outcome, Watcher, client_has_left
@@ -156,7 +156,7 @@ class Outermost:
             exchange.close(scope)
 
 
-class _Exchange(Call):
+class _Exchange(RequestContext):
     """One response on its way out. Every request pays for this: keep it lean."""
 
     __slots__ = (

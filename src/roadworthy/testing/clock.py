@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Self
 
-from roadworthy.jobs import clock
+from roadworthy.jobs.table import clock
 
 __all__ = ["Clock"]
 

@@ -35,7 +35,7 @@ from roadworthy.jobs import (
     run_worker,
     task,
 )
-from roadworthy.jobs.work import Units
+from roadworthy.jobs.worker.context import Units
 from roadworthy.problems import request_id
 
 __all__ = [

@@ -11,9 +11,9 @@ from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 
 from roadworthy.jobs import Call, State, Task, table
-from roadworthy.jobs.insert import Options
-from roadworthy.jobs.tables import utc, utc_or_none
-from roadworthy.jobs.work import Units
+from roadworthy.jobs.table.insert import Options
+from roadworthy.jobs.table.tables import utc, utc_or_none
+from roadworthy.jobs.worker.context import Units
 
 __all__ = ["EnqueuedJob", "assert_enqueued", "enqueued"]
 

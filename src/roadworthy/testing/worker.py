@@ -10,14 +10,16 @@ from typing import Any, Literal, TypeAlias, TypeVar
 
 from sqlalchemy import select
 
-from roadworthy.jobs import JobRecord, Jobs, State, clock, records, table, tell
-from roadworthy.jobs.admission import Admission
-from roadworthy.jobs.failures import Crash
-from roadworthy.jobs.ledger import Claimed, Ledger, worker_name
-from roadworthy.jobs.moves import in_state
-from roadworthy.jobs.runner import Runner
-from roadworthy.jobs.ticks import Ticks
-from roadworthy.jobs.tiers import Tiers
+from roadworthy.jobs import JobRecord, Jobs, State, table
+from roadworthy.jobs.table import clock, records
+from roadworthy.jobs.table.admission import Admission
+from roadworthy.jobs.table.ledger import Claimed, Ledger, worker_name
+from roadworthy.jobs.table.moves import in_state
+from roadworthy.jobs.worker import logs
+from roadworthy.jobs.worker.failures import Crash
+from roadworthy.jobs.worker.runner import Runner
+from roadworthy.jobs.worker.scheduler import Scheduler
+from roadworthy.jobs.worker.tiers import Tiers
 
 __all__ = ["Point", "Worker"]
 
@@ -42,7 +44,7 @@ class Worker:
     def __init__(self, jobs: Jobs, *, lease: timedelta = timedelta(seconds=15)) -> None:
         self._work = replace(jobs.work, clock=clock.now, checkpoint=self._reach)
         self._engine = jobs.work.units
-        self._ticks = Ticks(jobs.tasks)
+        self._ticks = Scheduler(jobs.tasks)
         self._admission = Admission(jobs.tasks)
         self._crash_at: Point | None = None
         self.lease = lease
@@ -127,7 +129,7 @@ class Worker:
 
     async def _claim(self) -> Claimed | None:
         async with self._engine.engine.begin() as db:
-            tell.rescued(await self._ledger.rescue(db, mine=()))
+            logs.rescued(await self._ledger.rescue(db, mine=()))
             await self._ledger.unpark(db, self._work.knows)
             await self._ledger.promote(db)
             await self._ticks.pass_(db, self._ledger.now())

@@ -30,9 +30,9 @@ except ModuleNotFoundError as missing:
 from roadworthy.uploads.checks import Check, Conversion, Scan
 from roadworthy.uploads.direct import Direct, NotUploaded, Offer, TicketInvalid
 from roadworthy.uploads.errors import DigestMismatch, FileRejected, FileTypeRefused
+from roadworthy.uploads.filenames import content_disposition, display_name
 from roadworthy.uploads.files import Files
 from roadworthy.uploads.form import Form
-from roadworthy.uploads.names import content_disposition, display_name
 from roadworthy.uploads.store import (
     Entry,
     FileMissing,
@@ -44,7 +44,7 @@ from roadworthy.uploads.store import (
 )
 from roadworthy.uploads.stored import GiB, KiB, MiB, Stored
 from roadworthy.uploads.stores.disk import Disk
-from roadworthy.uploads.types.filetype import FileType, Inspector, Rejected
+from roadworthy.uploads.types.inspecting.filetype import FileType, Inspector, Rejected
 from roadworthy.uploads.upload import Upload
 from roadworthy.uploads.wording import Messages, by_language
 

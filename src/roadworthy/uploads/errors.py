@@ -6,8 +6,8 @@ from typing import Any, Final, Self
 from typing_extensions import TypedDict  # Pydantic needs this one before Python 3.12
 
 from roadworthy.problems import Problem, UnsupportedMediaType
-from roadworthy.uploads.types.filetype import FileType
-from roadworthy.uploads.types.found import seems
+from roadworthy.uploads.types.inspecting.filetype import FileType
+from roadworthy.uploads.types.inspecting.found import seems
 
 __all__ = [
     "EMPTY",

@@ -16,9 +16,9 @@ from starlette.responses import Response
 
 from roadworthy._internal.durations import check_duration
 from roadworthy.problems import PayloadTooLarge, ServiceUnavailable
-from roadworthy.uploads import download as _download
 from roadworthy.uploads.arguments import check_number
-from roadworthy.uploads.names import content_disposition, display_name
+from roadworthy.uploads.filenames import content_disposition, display_name
+from roadworthy.uploads.serving import download as _download
 from roadworthy.uploads.store import Batch, Reading, Store
 from roadworthy.uploads.stored import GiB, MiB, Stored
 

@@ -32,10 +32,10 @@ from roadworthy.problems import ServiceUnavailable
 from roadworthy.uploads.arguments import check_number
 from roadworthy.uploads.checks import Converted
 from roadworthy.uploads.stored import MiB
-from roadworthy.uploads.types.filetype import Rejected
+from roadworthy.uploads.types.inspecting.filetype import Rejected
 
 try:
-    from roadworthy.uploads import _pixels
+    from roadworthy.uploads import pixels
 except ModuleNotFoundError as missing:
     raise ModuleNotFoundError(
         "roadworthy.uploads.images needs Pillow: pip install 'roadworthy[images]'"
@@ -45,7 +45,7 @@ __all__ = ["MAX_PIXELS", "Reencode", "reencode", "thumbnail"]
 
 log = logging.getLogger("roadworthy.uploads")
 
-MAX_PIXELS: Final = _pixels.MAX_PIXELS
+MAX_PIXELS: Final = pixels.MAX_PIXELS
 """What cameras make, and 200 MB in memory."""
 
 _EXTENSIONS: Final = {"PNG": ".png", "JPEG": ".jpg", "WEBP": ".webp"}
@@ -64,8 +64,8 @@ def thumbnail(data: bytes, *, max_side: int = 256, max_pixels: int = MAX_PIXELS)
         Rejected: The image cannot be decoded, or has more than `max_pixels`.
     """
     try:
-        return _pixels.thumbnail(data, max_side=max_side, max_pixels=max_pixels)
-    except _pixels.Unfit as unfit:
+        return pixels.thumbnail(data, max_side=max_side, max_pixels=max_pixels)
+    except pixels.Unfit as unfit:
         raise Rejected(unfit.reason, unfit.message) from unfit
 
 
@@ -82,10 +82,10 @@ def reencode(
     """
     _require(media_type)
     try:
-        return _pixels.reencode(
+        return pixels.reencode(
             data, media_type=media_type, max_side=max_side, max_pixels=max_pixels
         )
-    except _pixels.Unfit as unfit:
+    except pixels.Unfit as unfit:
         raise Rejected(unfit.reason, unfit.message) from unfit
 
 
@@ -159,7 +159,7 @@ class Reencode:
             raise Rejected("too_slow", "The image takes too long to decode.") from None
         finally:
             await to_its_end(_end(process))
-        if status == _pixels.UNFIT:
+        if status == pixels.UNFIT:
             raise Rejected(*json.loads(made))
         if status:
             log.warning("a process that decoded an image ended with %d", status)
@@ -168,15 +168,15 @@ class Reencode:
 
 
 def _require(media_type: str) -> str:
-    if media_type not in _pixels.KEPT:
-        known = ", ".join(_pixels.KEPT)
+    if media_type not in pixels.KEPT:
+        known = ", ".join(pixels.KEPT)
         raise ValueError(f"{media_type} cannot be made anew. These can: {known}.")
-    return _pixels.KEPT[media_type]
+    return pixels.KEPT[media_type]
 
 
 async def _start(**task: Any) -> Process:
     # -P: the folder of that file is no place to import from.
-    command = [sys.executable, "-P", str(Path(_pixels.__file__)), json.dumps(task)]
+    command = [sys.executable, "-P", str(Path(pixels.__file__)), json.dumps(task)]
     environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
     try:

@@ -29,7 +29,7 @@ from roadworthy.problems import ServiceUnavailable
 from roadworthy.uploads.arguments import check_text, check_type
 from roadworthy.uploads.checks import Scan
 from roadworthy.uploads.store import Batch
-from roadworthy.uploads.types.filetype import Rejected
+from roadworthy.uploads.types.inspecting.filetype import Rejected
 
 __all__ = ["ClamAV"]
 

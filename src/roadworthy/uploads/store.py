@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Protocol, TypeAlias
 
-from roadworthy.uploads.types.filetype import Data
+from roadworthy.uploads.types.inspecting.filetype import Data
 
 __all__ = ["Batch", "Entry", "FileMissing", "Judge", "Presigned", "Presigning", "Reading", "Store"]
 __all__ += ["Writing"]

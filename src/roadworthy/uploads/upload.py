@@ -25,21 +25,21 @@ from roadworthy.problems import (
 )
 from roadworthy.problems.declare import amends_openapi
 from roadworthy.problems.translate import is_refusal
-from roadworthy.uploads.body import Body, declared_length
 from roadworthy.uploads.checks import Check, Conversion
-from roadworthy.uploads.encodings import refuse_content_encoding, refuse_transfer_encoding
 from roadworthy.uploads.errors import DigestMismatch, FileRejected, FileTypeRefused
+from roadworthy.uploads.filenames import disposition
 from roadworthy.uploads.files import Files
 from roadworthy.uploads.form import Form
-from roadworthy.uploads.names import disposition
-from roadworthy.uploads.pace import Pace
-from roadworthy.uploads.parts import Multipart, Part, Raw, Reader
-from roadworthy.uploads.policy import Policy
-from roadworthy.uploads.reception import receive
+from roadworthy.uploads.receiving.body import Body, declared_length
+from roadworthy.uploads.receiving.body_receiver import receive
+from roadworthy.uploads.receiving.encodings import refuse_content_encoding, refuse_transfer_encoding
+from roadworthy.uploads.receiving.pace import Pace
+from roadworthy.uploads.receiving.parts import Multipart, Part, Raw, Reader
+from roadworthy.uploads.receiving.policy import Policy
+from roadworthy.uploads.receiving.terms import check_extras, check_pace, check_sizes, check_types
 from roadworthy.uploads.stored import KiB, Stored
-from roadworthy.uploads.terms import check_extras, check_pace, check_sizes, check_types
-from roadworthy.uploads.types.declared import essence
-from roadworthy.uploads.types.filetype import FileType
+from roadworthy.uploads.types.inspecting.declared import essence
+from roadworthy.uploads.types.inspecting.filetype import FileType
 from roadworthy.uploads.wording import Messages, in_own_words
 
 __all__ = ["Upload", "refuse_encoded", "require_hook"]

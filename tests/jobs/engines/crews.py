@@ -16,7 +16,7 @@ import pytest
 from jobs.conftest import until
 from roadworthy.database import Database
 from roadworthy.jobs import Engine, Jobs, Task
-from roadworthy.jobs.work import Units
+from roadworthy.jobs.worker.context import Units
 from roadworthy.testing import contract_tasks
 from roadworthy.testing.contract_tasks import TASKS, contract_jobs
 

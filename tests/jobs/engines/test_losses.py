@@ -18,7 +18,7 @@ from jobs.opened import until
 from roadworthy import jobs
 from roadworthy.database import Database
 from roadworthy.jobs import enqueue_many
-from roadworthy.jobs.relay import BrokerAway
+from roadworthy.jobs.broker.relay import BrokerAway
 from roadworthy.testing import contract_tasks
 from roadworthy.testing.contract_tasks import contract_jobs, effects, note
 from support.brokers import private_redis

@@ -22,7 +22,7 @@ from roadworthy.testing.contract.store_setting import (
     write,
 )
 from roadworthy.uploads import Disk, FileMissing
-from roadworthy.uploads.stores import _disk_files
+from roadworthy.uploads.stores import disk_files
 
 
 class TestDisk(StoreContract):
@@ -52,7 +52,7 @@ async def disk(directory: Path) -> AsyncIterator[Disk]:
 def synced(monkeypatch: pytest.MonkeyPatch) -> list[int | str]:
     """The inodes that are synced, and where a file is linked, in their order."""
     done = list[int | str]()
-    sync, link, fsync = _disk_files._sync, os.link, os.fsync
+    sync, link, fsync = disk_files._sync, os.link, os.fsync
 
     def noting(call):
         def noted(file: int) -> None:
@@ -65,7 +65,7 @@ def synced(monkeypatch: pytest.MonkeyPatch) -> list[int | str]:
         done.append("link")
         link(*args, **options)
 
-    monkeypatch.setattr(_disk_files, "_sync", noting(sync))
+    monkeypatch.setattr(disk_files, "_sync", noting(sync))
     monkeypatch.setattr(os, "fsync", noting(fsync))
     monkeypatch.setattr(os, "link", noted_link)
     return done

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roadworthy.uploads.types.filetype import Rejected
-from roadworthy.uploads.types.foreign import ANYWHERE, Foreign
+from roadworthy.uploads.types.inspecting.filetype import Rejected
+from roadworthy.uploads.types.inspecting.polyglot import ANYWHERE, PolyglotScan
 
 
 def is_found(content: bytes, *cuts: int) -> bool:
-    foreign = Foreign(ANYWHERE)
+    foreign = PolyglotScan(ANYWHERE)
     places = [0, *sorted(cut % (len(content) + 1) for cut in cuts), len(content)]
     try:
         for start, end in pairwise(places):

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roadworthy.uploads.types.filetype import Rejected
 from roadworthy.uploads.types.gzip import GZIP, gzip_within
+from roadworthy.uploads.types.inspecting.filetype import Rejected
 
 TEXT = b"all kinds of text, " * 50
 PLAIN = gzip.compress(TEXT, mtime=0)

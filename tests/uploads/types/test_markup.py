@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from roadworthy.uploads.errors import FileTypeRefused
-from roadworthy.uploads.intake import identify
+from roadworthy.uploads.receiving.file_receiver import identify
 from roadworthy.uploads.types import CSV, HTML, JSON, SVG, TEXT, html_within, svg_within
 from support.judging import byte_by_byte, seconds, truncated, verdict
 

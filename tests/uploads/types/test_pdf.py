@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from pypdf import PdfReader, PdfWriter
 from pypdf.generic import DictionaryObject, NameObject, TextStringObject
 
-from roadworthy.uploads.types.filetype import Rejected
-from roadworthy.uploads.types.pdf import PDF, pdf_within
+from roadworthy.uploads.types.inspecting.filetype import Rejected
+from roadworthy.uploads.types.pdf.pdf import PDF, pdf_within
 
 
 def document(**action: str) -> bytes:

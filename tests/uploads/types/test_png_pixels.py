@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from roadworthy.uploads.types import PNG, png, png_pixels
+from roadworthy.uploads.types import PNG, png
+from roadworthy.uploads.types.images import png_pixels
 from support import judging
 from uploads.types.test_png import END, animation, chunk, file_of, frame, header, of_chunks
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 import pypdfium2  # type: ignore[import-untyped] # pyright: ignore[reportMissingTypeStubs]
 
 from roadworthy.uploads.images import thumbnail
-from roadworthy.uploads.types.filetype import Rejected
+from roadworthy.uploads.types.inspecting.filetype import Rejected
 
 __all__ = ["CannotDraw", "draw"]
 

@@ -6,10 +6,10 @@ from depot.documents.models import Kind
 from depot.documents.tasks import THUMBNAILS
 from roadworthy.uploads import Upload
 from roadworthy.uploads.types.gzip import GZIP
-from roadworthy.uploads.types.jpeg import JPEG
-from roadworthy.uploads.types.pdf import PDF
-from roadworthy.uploads.types.png import PNG
-from roadworthy.uploads.types.zip import ZIP
+from roadworthy.uploads.types.images.jpeg import JPEG
+from roadworthy.uploads.types.images.png import PNG
+from roadworthy.uploads.types.pdf.pdf import PDF
+from roadworthy.uploads.types.zip.zip import ZIP
 
 __all__ = ["ARCHIVES", "DOCUMENTS", "PREFIX", "PREFIXES", "archives", "documents"]
 

@@ -4,11 +4,11 @@ import ast
 from collections.abc import Iterator
 from typing import Final
 
-from roadworthy.audit import names
-from roadworthy.audit.dependencies import Dependency, Need
-from roadworthy.audit.flow import Call
-from roadworthy.audit.module import Function
-from roadworthy.audit.routes import Route
+from roadworthy.audit.fastapi.dependencies import Dependency, Need
+from roadworthy.audit.fastapi.routes import Route
+from roadworthy.audit.source import names
+from roadworthy.audit.source.flow import Call
+from roadworthy.audit.source.module import Function
 from roadworthy.audit.source.nodes import mentions, root
 
 __all__ = ["held_until_sent", "yields_session"]

@@ -7,10 +7,10 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from roadworthy.audit.module import Function
-from roadworthy.audit.omitted import writes
-from roadworthy.audit.reach import Reached
-from roadworthy.audit.routes import Route
+from roadworthy.audit.analyses.patch_writes import writes
+from roadworthy.audit.dataflow.reach import Reached
+from roadworthy.audit.fastapi.routes import Route
+from roadworthy.audit.source.module import Function
 
 __all__ = ["NullWrite", "null_writes"]
 

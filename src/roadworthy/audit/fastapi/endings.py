@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Final
 
-from roadworthy.audit.module import Module
-from roadworthy.audit.pins import LATEST, Version, pin_of, service_root
+from roadworthy.audit.source.module import Module
+from roadworthy.audit.source.pins import LATEST, Version, pin_of, service_root
 
 __all__ = ["Ending", "ending"]
 

@@ -6,10 +6,10 @@ import ast
 from collections.abc import Iterator
 from typing import Final, Literal, TypeAlias
 
-from roadworthy.audit import names
-from roadworthy.audit.handlers import Registered
-from roadworthy.audit.module import Assigned, Function, Scope
-from roadworthy.audit.statuses import argument, is_http_exception, response_status
+from roadworthy.audit.dataflow.statuses import argument, is_http_exception, response_status
+from roadworthy.audit.fastapi.handlers import Registered
+from roadworthy.audit.source import names
+from roadworthy.audit.source.module import Assigned, Function, Scope
 
 __all__ = ["Sends", "carries_code", "sent_by"]
 

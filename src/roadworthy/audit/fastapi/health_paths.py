@@ -5,10 +5,11 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from roadworthy.audit import mounts, names
-from roadworthy.audit.dependencies import Need
-from roadworthy.audit.module import Function
-from roadworthy.audit.routes import Route
+from roadworthy.audit.fastapi import mounts
+from roadworthy.audit.fastapi.dependencies import Need
+from roadworthy.audit.fastapi.routes import Route
+from roadworthy.audit.source import names
+from roadworthy.audit.source.module import Function
 
 __all__ = ["is_health"]
 

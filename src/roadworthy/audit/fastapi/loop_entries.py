@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from roadworthy.audit import names
-from roadworthy.audit.dependencies import Dependency
-from roadworthy.audit.handlers import registered_in
-from roadworthy.audit.module import Class, Function, Module, Scope
-from roadworthy.audit.ref import Ref
-from roadworthy.audit.routes import Route, routes_of
-from roadworthy.audit.statuses import argument
+from roadworthy.audit.dataflow.statuses import argument
+from roadworthy.audit.fastapi.dependencies import Dependency
+from roadworthy.audit.fastapi.handlers import registered_in
+from roadworthy.audit.fastapi.routes import Route, routes_of
+from roadworthy.audit.source import names
+from roadworthy.audit.source.module import Class, Function, Module, Scope
+from roadworthy.audit.source.ref import Ref
 
 __all__ = ["Entry", "Runs", "entered_by_the_loop"]
 

@@ -4,9 +4,9 @@ import ast
 from collections.abc import Iterator
 from typing import Final
 
-from roadworthy.audit import names
-from roadworthy.audit.ref import Ref
-from roadworthy.audit.routes import Route
+from roadworthy.audit.fastapi.routes import Route
+from roadworthy.audit.source import names
+from roadworthy.audit.source.ref import Ref
 
 __all__ = ["streams_of"]
 

@@ -1,5 +1,5 @@
 """What can be mended without a human, and how; only doing it needs libcst."""
 
-from roadworthy.audit.fixes.known import KNOWN, Known, fixable
+from roadworthy.audit.run.fixable import KNOWN, Known, fixable
 
 __all__ = ["KNOWN", "Known", "fixable"]

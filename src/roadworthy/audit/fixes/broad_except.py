@@ -2,8 +2,8 @@
 
 import libcst as cst
 
-from roadworthy.audit.finding import Finding
 from roadworthy.audit.fixes.tree import Change, tree_of
+from roadworthy.audit.model.finding import Finding
 
 __all__ = ["mend"]
 

@@ -9,8 +9,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from roadworthy.audit.finding import Finding
-from roadworthy.audit.fixes.known import KNOWN, fixable
+from roadworthy.audit.model.finding import Finding
+from roadworthy.audit.run.fixable import KNOWN, fixable
 
 __all__ = ["edits_of"]
 

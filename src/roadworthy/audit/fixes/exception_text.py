@@ -6,8 +6,8 @@ from typing import Any, Final
 import libcst as cst
 from libcst import matchers
 
-from roadworthy.audit.finding import Finding
 from roadworthy.audit.fixes.tree import Change, Tree, dotted, tree_of
+from roadworthy.audit.model.finding import Finding
 
 __all__ = ["mend"]
 

@@ -5,8 +5,8 @@ from typing import Final
 
 import libcst as cst
 
-from roadworthy.audit.finding import Finding
 from roadworthy.audit.fixes.tree import Change, Tree, dotted, tree_of, with_argument
+from roadworthy.audit.model.finding import Finding
 
 __all__ = ["mend_all"]
 

@@ -11,11 +11,11 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from roadworthy.audit import fixes
-from roadworthy.audit.discovery import project_root, source_files
-from roadworthy.audit.engine import audit
-from roadworthy.audit.finding import Finding
-from roadworthy.audit.inspection import Inspection, Wish
-from roadworthy.audit.rule import Rule
+from roadworthy.audit.model.finding import Finding
+from roadworthy.audit.model.rule import Rule
+from roadworthy.audit.run.engine import audit
+from roadworthy.audit.run.inspection import Inspection, Options
+from roadworthy.audit.source.discovery import project_root, source_files
 
 __all__ = ["Mending", "mended"]
 
@@ -61,7 +61,7 @@ class _Needs:
     unused: tuple[str, ...] = ()
 
 
-def mended(wish: Wish, inspection: Inspection, *, unsafe: bool) -> Mending:
+def mended(wish: Options, inspection: Inspection, *, unsafe: bool) -> Mending:
     """Return what becomes of the findings that can be mended; nothing is written.
 
     A fix is refused whose finding is still there afterwards, that brings another, or whose

@@ -6,7 +6,7 @@ from functools import cached_property, lru_cache
 from typing import Any, TypeVar
 
 from roadworthy.audit.fixes.imports import with_import, without_unused
-from roadworthy.audit.refusal import CannotRun
+from roadworthy.audit.model.refusal import CannotRun
 
 try:
     import libcst as cst

@@ -5,9 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from roadworthy.audit.finding import Confidence, Finding
 from roadworthy.audit.live.app import App, Served, Used
-from roadworthy.audit.result import Result
+from roadworthy.audit.model.finding import Confidence, Finding
+from roadworthy.audit.model.result import Result
 
 __all__ = ["join"]
 

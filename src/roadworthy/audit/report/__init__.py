@@ -3,13 +3,13 @@
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from roadworthy.audit.inspection import Inspection
 from roadworthy.audit.report.agent import agent
 from roadworthy.audit.report.annotations import annotations
 from roadworthy.audit.report.as_json import as_json
 from roadworthy.audit.report.markdown import markdown
 from roadworthy.audit.report.sarif import sarif
 from roadworthy.audit.report.text import text
+from roadworthy.audit.run.inspection import Inspection
 
 __all__ = ["FORMATS"]
 

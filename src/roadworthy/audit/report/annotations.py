@@ -2,8 +2,8 @@
 
 from typing import Final
 
-from roadworthy.audit.finding import Finding, Severity
-from roadworthy.audit.inspection import Inspection
+from roadworthy.audit.model.finding import Finding, Severity
+from roadworthy.audit.run.inspection import Inspection
 
 __all__ = ["annotations"]
 

@@ -2,7 +2,7 @@
 
 import json
 
-from roadworthy.audit.inspection import Inspection
+from roadworthy.audit.run.inspection import Inspection
 
 __all__ = ["as_json"]
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from roadworthy.audit.inspection import Inspection
 from roadworthy.audit.report.groups import groups_of
 from roadworthy.audit.report.summary import summary
+from roadworthy.audit.run.inspection import Inspection
 
 __all__ = ["statistics"]
 

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from roadworthy.audit.finding import Finding
-from roadworthy.audit.inspection import Inspection
+from roadworthy.audit.model.finding import Finding
+from roadworthy.audit.model.rule import Rule
 from roadworthy.audit.report.summary import counted
-from roadworthy.audit.rule import Rule
+from roadworthy.audit.run.inspection import Inspection
 
 __all__ = ["MOST", "Group", "groups_of"]
 

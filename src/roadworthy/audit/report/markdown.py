@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 
-from roadworthy.audit.finding import Finding
-from roadworthy.audit.inspection import Inspection
+from roadworthy.audit.model.finding import Finding
 from roadworthy.audit.report.groups import MOST, Group, groups_of
 from roadworthy.audit.report.summary import summary
+from roadworthy.audit.run.inspection import Inspection
 
 __all__ = ["markdown"]
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
-from roadworthy.audit.finding import Confidence, Finding, Severity, Step
-from roadworthy.audit.inspection import Inspection
-from roadworthy.audit.result import Skipped
-from roadworthy.audit.rule import Rule
+from roadworthy.audit.model.finding import Confidence, Finding, Severity, Step
+from roadworthy.audit.model.result import Skipped
+from roadworthy.audit.model.rule import Rule
+from roadworthy.audit.run.inspection import Inspection
 
 __all__ = ["sarif"]
 

@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
-from roadworthy.audit.finding import Finding, Severity
-from roadworthy.audit.inspection import Inspection
+from roadworthy.audit.model.finding import Finding, Severity
+from roadworthy.audit.run.inspection import Inspection
 
 __all__ = ["counted", "summary"]
 

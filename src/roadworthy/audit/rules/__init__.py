@@ -4,7 +4,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Final
 
-from roadworthy.audit.rule import Rule
+from roadworthy.audit.model.rule import Rule
 
 __all__ = ["RULES"]
 

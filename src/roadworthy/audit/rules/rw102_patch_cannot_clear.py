@@ -4,13 +4,13 @@ import ast
 from collections.abc import Iterator
 from typing import Final
 
-from roadworthy.audit import models
-from roadworthy.audit.finding import Confidence, Severity, Step
-from roadworthy.audit.flow import Event
-from roadworthy.audit.omitted import Write, writes
-from roadworthy.audit.place import Place
-from roadworthy.audit.routes import Route
-from roadworthy.audit.rule import Example, Hit, Rule
+from roadworthy.audit.analyses.patch_writes import Write, writes
+from roadworthy.audit.fastapi import models
+from roadworthy.audit.fastapi.routes import Route
+from roadworthy.audit.model.finding import Confidence, Severity, Step
+from roadworthy.audit.model.place import Place
+from roadworthy.audit.model.rule import Example, Hit, Rule
+from roadworthy.audit.source.flow import Event
 from roadworthy.audit.source.nodes import same
 
 __all__ = ["RULE"]

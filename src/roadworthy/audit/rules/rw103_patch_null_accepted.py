@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from typing import Final
 
-from roadworthy.audit import models
 from roadworthy.audit.analyses.null_writes import NullWrite, null_writes
-from roadworthy.audit.finding import Confidence, Severity, Step
-from roadworthy.audit.place import Place
-from roadworthy.audit.routes import Route
-from roadworthy.audit.rule import Example, Hit, Rule
+from roadworthy.audit.fastapi import models
+from roadworthy.audit.fastapi.routes import Route
+from roadworthy.audit.model.finding import Confidence, Severity, Step
+from roadworthy.audit.model.place import Place
+from roadworthy.audit.model.rule import Example, Hit, Rule
 
 __all__ = ["RULE"]
 

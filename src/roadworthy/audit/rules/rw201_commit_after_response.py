@@ -4,13 +4,13 @@ import ast
 from collections.abc import Iterator
 from typing import Final
 
-from roadworthy.audit import names
-from roadworthy.audit.dependencies import Dependency, needs_of
+from roadworthy.audit.fastapi.dependencies import Dependency, needs_of
 from roadworthy.audit.fastapi.endings import Ending, ending
-from roadworthy.audit.finding import Confidence, Severity
-from roadworthy.audit.flow import Call
-from roadworthy.audit.module import Function
-from roadworthy.audit.rule import Example, Hit, Rule
+from roadworthy.audit.model.finding import Confidence, Severity
+from roadworthy.audit.model.rule import Example, Hit, Rule
+from roadworthy.audit.source import names
+from roadworthy.audit.source.flow import Call
+from roadworthy.audit.source.module import Function
 
 __all__ = ["RULE"]
 

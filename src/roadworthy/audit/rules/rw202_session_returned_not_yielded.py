@@ -5,12 +5,13 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from roadworthy.audit import names, resources
-from roadworthy.audit.dependencies import Dependency
-from roadworthy.audit.finding import Confidence, Severity
-from roadworthy.audit.flow import Event
-from roadworthy.audit.ref import Ref
-from roadworthy.audit.rule import Example, Hit, Rule
+from roadworthy.audit.fastapi import resources
+from roadworthy.audit.fastapi.dependencies import Dependency
+from roadworthy.audit.model.finding import Confidence, Severity
+from roadworthy.audit.model.rule import Example, Hit, Rule
+from roadworthy.audit.source import names
+from roadworthy.audit.source.flow import Event
+from roadworthy.audit.source.ref import Ref
 
 __all__ = ["RULE"]
 

@@ -6,11 +6,11 @@ import ast
 from collections.abc import Iterator
 from typing import Final
 
-from roadworthy.audit import resources
-from roadworthy.audit.dependencies import Dependency
-from roadworthy.audit.finding import Severity
-from roadworthy.audit.flow import Event
-from roadworthy.audit.rule import Example, Hit, Rule
+from roadworthy.audit.fastapi import resources
+from roadworthy.audit.fastapi.dependencies import Dependency
+from roadworthy.audit.model.finding import Severity
+from roadworthy.audit.model.rule import Example, Hit, Rule
+from roadworthy.audit.source.flow import Event
 from roadworthy.audit.source.nodes import mentions, root
 
 __all__ = ["RULE"]

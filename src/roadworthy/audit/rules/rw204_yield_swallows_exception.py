@@ -4,12 +4,13 @@ import ast
 from collections.abc import Iterator
 from typing import Final
 
-from roadworthy.audit import caught, names
-from roadworthy.audit.dependencies import Dependency
-from roadworthy.audit.finding import Confidence, Severity
-from roadworthy.audit.flow import Event
-from roadworthy.audit.module import Function
-from roadworthy.audit.rule import Example, Hit, Rule
+from roadworthy.audit.dataflow import caught
+from roadworthy.audit.fastapi.dependencies import Dependency
+from roadworthy.audit.model.finding import Confidence, Severity
+from roadworthy.audit.model.rule import Example, Hit, Rule
+from roadworthy.audit.source import names
+from roadworthy.audit.source.flow import Event
+from roadworthy.audit.source.module import Function
 from roadworthy.audit.source.nodes import written
 
 __all__ = ["RULE"]

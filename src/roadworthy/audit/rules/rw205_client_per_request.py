@@ -4,14 +4,16 @@ import ast
 from collections.abc import Iterator
 from typing import Final
 
-from roadworthy.audit import names, reach, resources
-from roadworthy.audit.finding import Confidence, Severity
-from roadworthy.audit.module import Function
-from roadworthy.audit.reach import Reached
-from roadworthy.audit.ref import Ref
-from roadworthy.audit.routes import Route
-from roadworthy.audit.rule import Example, Hit, Rule
+from roadworthy.audit.dataflow import reach
+from roadworthy.audit.dataflow.reach import Reached
+from roadworthy.audit.fastapi import resources
+from roadworthy.audit.fastapi.routes import Route
+from roadworthy.audit.model.finding import Confidence, Severity
+from roadworthy.audit.model.rule import Example, Hit, Rule
+from roadworthy.audit.source import names
+from roadworthy.audit.source.module import Function
 from roadworthy.audit.source.nodes import is_none, last_name, same, words
+from roadworthy.audit.source.ref import Ref
 
 __all__ = ["RULE"]
 

@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from typing import Final
 
 from roadworthy.audit.analyses.held_sessions import held_until_sent
-from roadworthy.audit.dependencies import Dependency
+from roadworthy.audit.fastapi.dependencies import Dependency
 from roadworthy.audit.fastapi.endings import ending
+from roadworthy.audit.fastapi.routes import Route
 from roadworthy.audit.fastapi.streams import streams_of
-from roadworthy.audit.finding import Confidence, Severity
-from roadworthy.audit.module import Assigned, Function
-from roadworthy.audit.routes import Route
-from roadworthy.audit.rule import Example, Hit, Rule
+from roadworthy.audit.model.finding import Confidence, Severity
+from roadworthy.audit.model.rule import Example, Hit, Rule
+from roadworthy.audit.source.module import Assigned, Function
 from roadworthy.audit.source.nodes import mentions
 
 __all__ = ["RULE"]

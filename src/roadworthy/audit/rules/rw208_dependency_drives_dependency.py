@@ -4,11 +4,11 @@ import ast
 from collections.abc import Iterator
 from typing import Final
 
-from roadworthy.audit import names
-from roadworthy.audit.dependencies import Dependency
-from roadworthy.audit.finding import Severity
-from roadworthy.audit.module import Assigned, Function
-from roadworthy.audit.rule import Example, Hit, Rule
+from roadworthy.audit.fastapi.dependencies import Dependency
+from roadworthy.audit.model.finding import Severity
+from roadworthy.audit.model.rule import Example, Hit, Rule
+from roadworthy.audit.source import names
+from roadworthy.audit.source.module import Assigned, Function
 from roadworthy.audit.source.nodes import last_name, mentions
 
 __all__ = ["RULE"]

@@ -4,22 +4,24 @@ import ast
 from collections.abc import Iterator
 from typing import Final
 
-from roadworthy.audit import caught, error_text, handlers, verdicts
-from roadworthy.audit.apart import runs_apart
-from roadworthy.audit.caught import Breadth, breadth_of
-from roadworthy.audit.consumers import is_consumer_s
-from roadworthy.audit.error_text import Leak
-from roadworthy.audit.finding import Confidence, Severity
-from roadworthy.audit.flow import Handler
-from roadworthy.audit.harmless import only_own_texts
-from roadworthy.audit.kept_back import is_kept_back
-from roadworthy.audit.module import Function, Module
-from roadworthy.audit.own_errors import carried, sent
-from roadworthy.audit.pins import service_root
-from roadworthy.audit.routes import route_of
-from roadworthy.audit.rule import Example, Hit, Rule
+from roadworthy.audit.analyses import error_text
+from roadworthy.audit.analyses.detached import runs_apart
+from roadworthy.audit.analyses.error_text import Leak
+from roadworthy.audit.analyses.harmless import only_own_texts
+from roadworthy.audit.analyses.own_errors import carried, sent
+from roadworthy.audit.dataflow import caught
+from roadworthy.audit.dataflow.caught import Breadth, breadth_of
+from roadworthy.audit.dataflow.statuses import raised_status
+from roadworthy.audit.fastapi import handlers, verdicts
+from roadworthy.audit.fastapi.consumers import is_consumer_s
+from roadworthy.audit.fastapi.replaced_details import is_kept_back
+from roadworthy.audit.fastapi.routes import route_of
+from roadworthy.audit.model.finding import Confidence, Severity
+from roadworthy.audit.model.rule import Example, Hit, Rule
+from roadworthy.audit.source.flow import Handler
+from roadworthy.audit.source.module import Function, Module
 from roadworthy.audit.source.nodes import written
-from roadworthy.audit.statuses import raised_status
+from roadworthy.audit.source.pins import service_root
 
 __all__ = ["RULE"]
 

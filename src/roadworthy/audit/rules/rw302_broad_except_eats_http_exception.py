@@ -4,15 +4,15 @@ import ast
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from roadworthy.audit import caught
-from roadworthy.audit.apart import runs_apart
-from roadworthy.audit.escapes import Eaten, Escape, ways
-from roadworthy.audit.finding import Confidence, Severity, Step
-from roadworthy.audit.flow import Call, Handler
-from roadworthy.audit.module import Function
-from roadworthy.audit.outcomes import Outcome, outcome
-from roadworthy.audit.routes import route_of
-from roadworthy.audit.rule import Example, Hit, Rule
+from roadworthy.audit.analyses.detached import runs_apart
+from roadworthy.audit.analyses.propagation import Escape, Swallowed, ways
+from roadworthy.audit.dataflow import caught
+from roadworthy.audit.dataflow.outcomes import Outcome, outcome
+from roadworthy.audit.fastapi.routes import route_of
+from roadworthy.audit.model.finding import Confidence, Severity, Step
+from roadworthy.audit.model.rule import Example, Hit, Rule
+from roadworthy.audit.source.flow import Call, Handler
+from roadworthy.audit.source.module import Function
 from roadworthy.audit.source.nodes import same, written
 
 __all__ = ["RULE"]
@@ -23,7 +23,7 @@ _SENT_ON: Final = range(300, 400)
 def _check(function: Function) -> Iterator[Hit]:
     if not any(_is_broad(one, function) for one in function.flow.handlers):
         return
-    eaten: dict[int, list[Eaten]] = {}
+    eaten: dict[int, list[Swallowed]] = {}
     for one in ways(function).eaten:
         if _is_asked_before(one, function):
             continue
@@ -33,7 +33,7 @@ def _check(function: Function) -> Iterator[Hit]:
         yield from _hit(group, function)
 
 
-def _is_asked_before(one: Eaten, function: Function) -> bool:
+def _is_asked_before(one: Swallowed, function: Function) -> bool:
     """Return whether the same call stands before the `try`, where its answer gets out."""
     if not one.escape.chain:
         return False
@@ -69,7 +69,7 @@ def _is_broad(handler: Handler, function: Function) -> bool:
     return caught.breadth(handler.node, function) is caught.Breadth.ALL
 
 
-def _hit(group: Sequence[Eaten], function: Function) -> Iterator[Hit]:
+def _hit(group: Sequence[Swallowed], function: Function) -> Iterator[Hit]:
     handler = group[0].handler
     becomes = outcome(handler.node.body, function)
     changed = [one.escape for one in group if one.escape.status != becomes.status]

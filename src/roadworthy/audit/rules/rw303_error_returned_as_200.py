@@ -4,14 +4,15 @@ import ast
 from collections.abc import Iterator
 from typing import Final
 
-from roadworthy.audit import names, verdicts
-from roadworthy.audit.finding import Confidence, Severity
-from roadworthy.audit.flow import Event
-from roadworthy.audit.models import is_model
-from roadworthy.audit.module import Function
-from roadworthy.audit.routes import Route
-from roadworthy.audit.rule import Example, Hit, Rule
-from roadworthy.audit.statuses import response_status, status_of
+from roadworthy.audit.dataflow.statuses import response_status, status_of
+from roadworthy.audit.fastapi import verdicts
+from roadworthy.audit.fastapi.models import is_model
+from roadworthy.audit.fastapi.routes import Route
+from roadworthy.audit.model.finding import Confidence, Severity
+from roadworthy.audit.model.rule import Example, Hit, Rule
+from roadworthy.audit.source import names
+from roadworthy.audit.source.flow import Event
+from roadworthy.audit.source.module import Function
 
 __all__ = ["RULE"]
 

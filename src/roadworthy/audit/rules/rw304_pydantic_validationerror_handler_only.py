@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from roadworthy.audit import handlers
-from roadworthy.audit.finding import Severity
-from roadworthy.audit.module import Module
-from roadworthy.audit.place import Place
-from roadworthy.audit.rule import Example, Hit, Rule
-from roadworthy.audit.service import Service
+from roadworthy.audit.fastapi import handlers
+from roadworthy.audit.fastapi.service import Service
+from roadworthy.audit.model.finding import Severity
+from roadworthy.audit.model.place import Place
+from roadworthy.audit.model.rule import Example, Hit, Rule
+from roadworthy.audit.source.module import Module
 
 __all__ = ["RULE"]
 

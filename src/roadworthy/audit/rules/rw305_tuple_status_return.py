@@ -4,10 +4,10 @@ import ast
 from collections.abc import Iterator
 from typing import Final
 
-from roadworthy.audit.finding import Severity
-from roadworthy.audit.routes import Route
-from roadworthy.audit.rule import Example, Hit, Rule
-from roadworthy.audit.statuses import status_of
+from roadworthy.audit.dataflow.statuses import status_of
+from roadworthy.audit.fastapi.routes import Route
+from roadworthy.audit.model.finding import Severity
+from roadworthy.audit.model.rule import Example, Hit, Rule
 
 __all__ = ["RULE"]
 

@@ -5,15 +5,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from roadworthy.audit import caught, handlers
-from roadworthy.audit.caught import Breadth
-from roadworthy.audit.finding import Confidence, Severity
-from roadworthy.audit.handlers import Registered
-from roadworthy.audit.module import Function, Imported, Module
-from roadworthy.audit.place import Place
-from roadworthy.audit.rule import Example, Hit, Rule
-from roadworthy.audit.service import Service
-from roadworthy.audit.shapes import Members, members_of_answer
+from roadworthy.audit.dataflow import caught
+from roadworthy.audit.dataflow.caught import Breadth
+from roadworthy.audit.fastapi import handlers
+from roadworthy.audit.fastapi.body_shapes import Members, members_of_answer
+from roadworthy.audit.fastapi.handlers import Registered
+from roadworthy.audit.fastapi.service import Service
+from roadworthy.audit.model.finding import Confidence, Severity
+from roadworthy.audit.model.place import Place
+from roadworthy.audit.model.rule import Example, Hit, Rule
+from roadworthy.audit.source.module import Function, Imported, Module
 from roadworthy.audit.source.nodes import last_name
 
 __all__ = ["RULE"]

@@ -4,21 +4,21 @@ import ast
 from collections.abc import Iterator
 from typing import Final
 
-from roadworthy.audit import names
-from roadworthy.audit.background import Task, tasks
-from roadworthy.audit.dependencies import Need, needs_of
-from roadworthy.audit.filled import is_always_none
-from roadworthy.audit.finding import Confidence, Severity
-from roadworthy.audit.module import Assigned, Function
-from roadworthy.audit.pins import Pin, pin_of, service_root
-from roadworthy.audit.reach import callee, reach
-from roadworthy.audit.ref import Ref
-from roadworthy.audit.routes import route_of
-from roadworthy.audit.rule import Example, Hit, Rule
+from roadworthy.audit.dataflow.given_parameters import is_always_none
+from roadworthy.audit.dataflow.reach import callee, reach
+from roadworthy.audit.dataflow.started_tasks import left_behind
+from roadworthy.audit.dataflow.values import dotted
+from roadworthy.audit.fastapi.background import Task, tasks
+from roadworthy.audit.fastapi.dependencies import Need, needs_of
+from roadworthy.audit.fastapi.routes import route_of
+from roadworthy.audit.model.finding import Confidence, Severity
+from roadworthy.audit.model.rule import Example, Hit, Rule
+from roadworthy.audit.source import names
 from roadworthy.audit.source.memory import remembered
+from roadworthy.audit.source.module import Assigned, Function
 from roadworthy.audit.source.nodes import last_name, root, written
-from roadworthy.audit.started import left_behind
-from roadworthy.audit.values import dotted
+from roadworthy.audit.source.pins import Pin, pin_of, service_root
+from roadworthy.audit.source.ref import Ref
 
 __all__ = ["RULE"]
 

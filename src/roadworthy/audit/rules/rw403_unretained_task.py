@@ -4,14 +4,14 @@ import ast
 from collections.abc import Iterator
 from typing import Final
 
-from roadworthy.audit import names
-from roadworthy.audit.apart import is_unused
-from roadworthy.audit.background import handles_all
-from roadworthy.audit.finding import Severity
-from roadworthy.audit.flow import Call
-from roadworthy.audit.module import Function, Module
-from roadworthy.audit.rule import Example, Hit, Rule
-from roadworthy.audit.started import is_dropped, is_start
+from roadworthy.audit.analyses.detached import is_unused
+from roadworthy.audit.dataflow.started_tasks import is_dropped, is_start
+from roadworthy.audit.fastapi.background import handles_all
+from roadworthy.audit.model.finding import Severity
+from roadworthy.audit.model.rule import Example, Hit, Rule
+from roadworthy.audit.source import names
+from roadworthy.audit.source.flow import Call
+from roadworthy.audit.source.module import Function, Module
 
 __all__ = ["RULE"]
 

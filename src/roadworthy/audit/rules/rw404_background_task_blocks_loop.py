@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from typing import Final
 
-from roadworthy.audit.background import Task, tasks
-from roadworthy.audit.effects import Kind
-from roadworthy.audit.finding import Confidence, Severity
-from roadworthy.audit.handed_over import is_second_choice
-from roadworthy.audit.module import Function
-from roadworthy.audit.rule import Example, Hit, Rule
-from roadworthy.audit.stalls import stalls
+from roadworthy.audit.analyses.stalls import stalls
+from roadworthy.audit.dataflow.blocking_calls import Kind
+from roadworthy.audit.fastapi.background import Task, tasks
+from roadworthy.audit.fastapi.queued_elsewhere import is_second_choice
+from roadworthy.audit.model.finding import Confidence, Severity
+from roadworthy.audit.model.rule import Example, Hit, Rule
+from roadworthy.audit.source.module import Function
 
 __all__ = ["RULE"]
 

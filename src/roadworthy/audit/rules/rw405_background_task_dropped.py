@@ -4,13 +4,13 @@ import ast
 from collections.abc import Iterator
 from typing import Final
 
-from roadworthy.audit import names
-from roadworthy.audit.background import Task, tasks
-from roadworthy.audit.finding import Severity
-from roadworthy.audit.flow import Block
-from roadworthy.audit.reach import calls
-from roadworthy.audit.routes import Route
-from roadworthy.audit.rule import Example, Hit, Rule
+from roadworthy.audit.dataflow.reach import calls
+from roadworthy.audit.fastapi.background import Task, tasks
+from roadworthy.audit.fastapi.routes import Route
+from roadworthy.audit.model.finding import Severity
+from roadworthy.audit.model.rule import Example, Hit, Rule
+from roadworthy.audit.source import names
+from roadworthy.audit.source.flow import Block
 
 __all__ = ["RULE"]
 

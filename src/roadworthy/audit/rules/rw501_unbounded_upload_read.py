@@ -4,13 +4,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from roadworthy.audit.finding import Confidence, Severity, Step
-from roadworthy.audit.module import Module
-from roadworthy.audit.reach import steps
-from roadworthy.audit.routes import Route, routes_in
-from roadworthy.audit.rule import Example, Hit, Rule
-from roadworthy.audit.service import Service
-from roadworthy.audit.uploads import Read, Upload, limits_all, limits_here, uploads_in, uploads_of
+from roadworthy.audit.analyses.uploads import (
+    Read,
+    Upload,
+    limits_all,
+    limits_here,
+    uploads_in,
+    uploads_of,
+)
+from roadworthy.audit.dataflow.reach import steps
+from roadworthy.audit.fastapi.routes import Route, routes_in
+from roadworthy.audit.fastapi.service import Service
+from roadworthy.audit.model.finding import Confidence, Severity, Step
+from roadworthy.audit.model.rule import Example, Hit, Rule
+from roadworthy.audit.source.module import Module
 
 __all__ = ["RULE"]
 

@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from typing import Final
 
-from roadworthy.audit.finding import Confidence, Severity
-from roadworthy.audit.reach import steps
-from roadworthy.audit.routes import Route
-from roadworthy.audit.rule import Example, Hit, Rule
-from roadworthy.audit.upload_types import by_declared_type, looks_inside
-from roadworthy.audit.uploads import uploads_of
+from roadworthy.audit.analyses.upload_types import by_declared_type, looks_inside
+from roadworthy.audit.analyses.uploads import uploads_of
+from roadworthy.audit.dataflow.reach import steps
+from roadworthy.audit.fastapi.routes import Route
+from roadworthy.audit.model.finding import Confidence, Severity
+from roadworthy.audit.model.rule import Example, Hit, Rule
 
 __all__ = ["RULE"]
 

@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from typing import Final
 
-from roadworthy.audit.client_paths import opened
-from roadworthy.audit.finding import Severity, Step
-from roadworthy.audit.reach import steps
-from roadworthy.audit.routes import Route
-from roadworthy.audit.rule import Example, Hit, Rule
-from roadworthy.audit.uploads import uploads_of
+from roadworthy.audit.analyses.client_paths import opened
+from roadworthy.audit.analyses.uploads import uploads_of
+from roadworthy.audit.dataflow.reach import steps
+from roadworthy.audit.fastapi.routes import Route
+from roadworthy.audit.model.finding import Severity, Step
+from roadworthy.audit.model.rule import Example, Hit, Rule
 
 __all__ = ["RULE"]
 

@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from roadworthy.audit import health_facts
-from roadworthy.audit.finding import Severity
-from roadworthy.audit.module import Module
-from roadworthy.audit.place import Place
-from roadworthy.audit.routes import routes_of
-from roadworthy.audit.rule import Example, Hit, Rule
-from roadworthy.audit.service import Service
+from roadworthy.audit.fastapi import health
+from roadworthy.audit.fastapi.routes import routes_of
+from roadworthy.audit.fastapi.service import Service
+from roadworthy.audit.model.finding import Severity
+from roadworthy.audit.model.place import Place
+from roadworthy.audit.model.rule import Example, Hit, Rule
+from roadworthy.audit.source.module import Module
 
 __all__ = ["RULE"]
 
@@ -44,11 +44,11 @@ class _Seen:
 
 def _collect(module: Module) -> object:
     routes = tuple(
-        _Health(one.title, one.place, health_facts.checks_nothing(one))
+        _Health(one.title, one.place, health.checks_nothing(one))
         for one in routes_of(module)
-        if health_facts.is_health(one)
+        if health.is_health(one)
     )
-    uses = health_facts.uses_dependency(module.source)
+    uses = health.uses_dependency(module.source)
     return _Seen(routes, uses) if routes or uses else None
 
 

@@ -4,13 +4,14 @@ import ast
 from collections.abc import Iterator
 from typing import Final
 
-from roadworthy.audit import health_facts, reach
-from roadworthy.audit.finding import Confidence, Severity
-from roadworthy.audit.flow import Handler
-from roadworthy.audit.module import Function
-from roadworthy.audit.outcomes import outcome
-from roadworthy.audit.routes import Route
-from roadworthy.audit.rule import Example, Hit, Rule
+from roadworthy.audit.dataflow import reach
+from roadworthy.audit.dataflow.outcomes import outcome
+from roadworthy.audit.fastapi import health
+from roadworthy.audit.fastapi.routes import Route
+from roadworthy.audit.model.finding import Confidence, Severity
+from roadworthy.audit.model.rule import Example, Hit, Rule
+from roadworthy.audit.source.flow import Handler
+from roadworthy.audit.source.module import Function
 
 __all__ = ["RULE"]
 
@@ -21,7 +22,7 @@ _OK: Final = 200
 
 
 def _check(route: Route) -> Iterator[Hit]:
-    if not health_facts.is_health(route) or _answers_with_a_status(route.function):
+    if not health.is_health(route) or _answers_with_a_status(route.function):
         return
     function = route.function
     for handler in function.flow.handlers:
@@ -34,7 +35,7 @@ def _check(route: Route) -> Iterator[Hit]:
 
 def _answers_with_a_status(function: Function) -> bool:
     """Return whether a route can answer something else than 200."""
-    return bool(function.flow.raises) or any(health_facts.statuses_set(function))
+    return bool(function.flow.raises) or any(health.statuses_set(function))
 
 
 def _answers_200(handler: Handler, function: Function) -> bool:

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from typing import Final
 
+from roadworthy.audit.analyses.stalls import Stall, on_loop, once_a_call, stalls
 from roadworthy.audit.fastapi.loop_entries import Runs
-from roadworthy.audit.finding import Confidence, Severity
-from roadworthy.audit.rule import Example, Hit, Rule
-from roadworthy.audit.stalls import Stall, on_loop, once_a_call, stalls
+from roadworthy.audit.model.finding import Confidence, Severity
+from roadworthy.audit.model.rule import Example, Hit, Rule
 
 __all__ = ["RULE"]
 

@@ -4,10 +4,10 @@ import ast
 from collections.abc import Iterator
 from typing import Final
 
-from roadworthy.audit import names
-from roadworthy.audit.finding import Confidence, Severity
-from roadworthy.audit.module import Function, Module
-from roadworthy.audit.rule import Example, Hit, Rule
+from roadworthy.audit.model.finding import Confidence, Severity
+from roadworthy.audit.model.rule import Example, Hit, Rule
+from roadworthy.audit.source import names
+from roadworthy.audit.source.module import Function, Module
 
 __all__ = ["RULE"]
 

@@ -4,11 +4,11 @@ import ast
 from collections.abc import Iterator
 from typing import Final
 
-from roadworthy.audit import aliases, names
-from roadworthy.audit.finding import Confidence, Severity
-from roadworthy.audit.module import Function, Module
-from roadworthy.audit.routes import Route
-from roadworthy.audit.rule import Example, Hit, Rule
+from roadworthy.audit.fastapi.routes import Route
+from roadworthy.audit.model.finding import Confidence, Severity
+from roadworthy.audit.model.rule import Example, Hit, Rule
+from roadworthy.audit.source import annotations, names
+from roadworthy.audit.source.module import Function, Module
 
 __all__ = ["RULE"]
 
@@ -85,7 +85,7 @@ def _is_global_collection(name: str, function: Function) -> bool:
     if name in function.names or function.param(name) is not None:
         return False
     node = ast.Name(name)
-    found = aliases.definition(node, function)
+    found = annotations.definition(node, function)
     if found is None or not isinstance(found[1], Module):
         return False
     made = names.resolve(found[0].value, found[1])

@@ -4,13 +4,13 @@ import ast
 from collections.abc import Iterator
 from typing import Final
 
-from roadworthy.audit import names
-from roadworthy.audit.finding import Confidence, Severity
-from roadworthy.audit.flow import Call
-from roadworthy.audit.module import Assigned, Function
-from roadworthy.audit.ref import Ref
-from roadworthy.audit.routes import Route
-from roadworthy.audit.rule import Example, Hit, Rule
+from roadworthy.audit.fastapi.routes import Route
+from roadworthy.audit.model.finding import Confidence, Severity
+from roadworthy.audit.model.rule import Example, Hit, Rule
+from roadworthy.audit.source import names
+from roadworthy.audit.source.flow import Call
+from roadworthy.audit.source.module import Assigned, Function
+from roadworthy.audit.source.ref import Ref
 
 __all__ = ["RULE"]
 

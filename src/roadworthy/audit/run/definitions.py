@@ -5,7 +5,7 @@ import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from roadworthy.audit.newer import Unreadable, parse
+from roadworthy.audit.source.newer import Unreadable, parse
 
 __all__ = ["Definition", "definitions_in"]
 

@@ -4,10 +4,10 @@ import ast
 from abc import ABC, abstractmethod
 from typing import Final
 
-from roadworthy.audit import libraries
-from roadworthy.audit.module import Assigned, Class, Function, Imported, Module, Scope
-from roadworthy.audit.ref import Ref
+from roadworthy.audit.source import libraries
 from roadworthy.audit.source.memory import Memory
+from roadworthy.audit.source.module import Assigned, Class, Function, Imported, Module, Scope
+from roadworthy.audit.source.ref import Ref
 
 __all__ = ["Aliases"]
 

@@ -4,8 +4,8 @@ import ast
 from collections.abc import Callable, Iterator
 from typing import Final, Protocol
 
-from roadworthy.audit.module import Class, Function, Module, Scope
-from roadworthy.audit.ref import Ref
+from roadworthy.audit.source.module import Class, Function, Module, Scope
+from roadworthy.audit.source.ref import Ref
 
 __all__ = ["of_objects"]
 

@@ -3,7 +3,7 @@
 import ast
 from collections.abc import Iterator
 
-from roadworthy.audit.module import Function, Module, Scope
+from roadworthy.audit.source.module import Function, Module, Scope
 
 __all__ = ["under"]
 

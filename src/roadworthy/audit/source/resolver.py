@@ -9,12 +9,19 @@ import ast
 from collections.abc import Iterator
 from typing import Final, Protocol
 
-from roadworthy.audit import libraries
-from roadworthy.audit.module import Assigned, Binding, Class, Function, Imported, Module, Scope
-from roadworthy.audit.ref import Ref
-from roadworthy.audit.source import arguments, entries_set, rows
+from roadworthy.audit.source import arguments, entries_set, libraries, rows
 from roadworthy.audit.source.aliases import Aliases
 from roadworthy.audit.source.memory import Memory
+from roadworthy.audit.source.module import (
+    Assigned,
+    Binding,
+    Class,
+    Function,
+    Imported,
+    Module,
+    Scope,
+)
+from roadworthy.audit.source.ref import Ref
 
 __all__ = ["Resolver", "Sources"]
 

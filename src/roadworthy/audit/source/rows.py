@@ -4,7 +4,7 @@ import ast
 from collections.abc import Callable
 from typing import Final, TypeAlias
 
-from roadworthy.audit.ref import Ref
+from roadworthy.audit.source.ref import Ref
 
 __all__ = ["SESSIONS", "loaded", "passed_on", "selects"]
 

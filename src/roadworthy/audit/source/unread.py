@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from roadworthy.audit.discovery import is_ours
-from roadworthy.audit.result import Skipped
+from roadworthy.audit.model.result import Skipped
+from roadworthy.audit.source.discovery import is_ours
 
 __all__ = ["unread_files"]
 

@@ -30,12 +30,12 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from roadworthy.jobs.brokered import Bounds, Brokered
-from roadworthy.jobs.doorbells import Broker, Doorbell
-from roadworthy.jobs.engines._celery_broker import RUN, CeleryBroker
-from roadworthy.jobs.engines._celery_task import celery_task
-from roadworthy.jobs.hosted import Parts
+from roadworthy.jobs.broker.broker_engine import BrokerEngine, BrokerLimits
+from roadworthy.jobs.broker.message import Broker, Doorbell
+from roadworthy.jobs.engines.celery_broker import RUN, CeleryBroker
+from roadworthy.jobs.engines.celery_task import celery_task
 from roadworthy.jobs.task import RunsOn
+from roadworthy.jobs.worker.loop_thread import Parts
 
 if TYPE_CHECKING:  # importing it would import all of Celery
     from celery import Celery
@@ -45,7 +45,7 @@ __all__ = ["CeleryEngine", "celery_task"]
 _signals: Any = celery_signals
 
 
-class CeleryEngine(Brokered):
+class CeleryEngine(BrokerEngine):
     """Run jobs in the workers of a Celery application, and ring for them elsewhere.
 
     Each worker process runs `concurrency` coroutines, `threads` and `processes` at a time,
@@ -74,7 +74,7 @@ class CeleryEngine(Brokered):
         grace: timedelta = timedelta(seconds=10),
         process_setup: Callable[[], object] | None = None,
     ) -> None:
-        bounds = Bounds(
+        bounds = BrokerLimits(
             concurrency=concurrency,
             threads=threads,
             processes=processes,

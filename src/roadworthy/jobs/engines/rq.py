@@ -26,16 +26,16 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from roadworthy.jobs.brokered import Bounds, Brokered
-from roadworthy.jobs.doorbells import Broker
-from roadworthy.jobs.engines import _rq_worker
-from roadworthy.jobs.engines._rq_broker import (
+from roadworthy.jobs.broker.broker_engine import BrokerEngine, BrokerLimits
+from roadworthy.jobs.broker.message import Broker
+from roadworthy.jobs.engines import rq_worker
+from roadworthy.jobs.engines.rq_broker import (
     RqBroker,
     WrongWorker,
     hear,
 )
-from roadworthy.jobs.engines._rq_task import rq_task
-from roadworthy.jobs.hosted import Parts
+from roadworthy.jobs.engines.rq_task import rq_task
+from roadworthy.jobs.worker.loop_thread import Parts
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 __all__ = ["RqEngine", "WrongWorker", "hear", "rq_task"]
 
 
-class RqEngine(Brokered):
+class RqEngine(BrokerEngine):
     """Run jobs beside the workers of RQ, and ring for them elsewhere.
 
     `redis` is a URL, or a connection as RQ takes it. Each worker has one process beside it,
@@ -73,7 +73,7 @@ class RqEngine(Brokered):
         grace: timedelta = timedelta(seconds=10),
         process_setup: Callable[[], object] | None = None,
     ) -> None:
-        bounds = Bounds(
+        bounds = BrokerLimits(
             concurrency=concurrency,
             threads=threads,
             processes=processes,
@@ -96,7 +96,7 @@ class RqEngine(Brokered):
 
     def register(
         self, parts: Parts, *, queues: Iterable[str] = ("default",)
-    ) -> "type[_rq_worker.Worker]":
+    ) -> "type[rq_worker.Worker]":
         """Return the class of RQ worker that runs the jobs of `parts()`.
 
         Call it at module level, so that RQ finds it: with `Worker = engine.register(parts)`
@@ -107,7 +107,7 @@ class RqEngine(Brokered):
         """
         hosts = self._host(parts)
         self._module = getattr(parts, "__module__", None) or self._module
-        hears = _rq_worker.Hears(
+        hears = rq_worker.Hears(
             prefix=self._prefix,
             grace=self._bounds.grace,
             begin=hosts.begin,
@@ -115,4 +115,4 @@ class RqEngine(Brokered):
             end=hosts.end,
         )
         served = tuple(self._prefix + queue for queue in queues)
-        return _rq_worker.made_for(hears, module=self._module, queues=served)
+        return rq_worker.made_for(hears, module=self._module, queues=served)

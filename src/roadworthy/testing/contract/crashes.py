@@ -10,7 +10,7 @@ from sqlalchemy import select, update
 from roadworthy import jobs
 from roadworthy.database import Database
 from roadworthy.jobs import State, Task
-from roadworthy.jobs.tables import utc
+from roadworthy.jobs.table.tables import utc
 from roadworthy.testing import contract_tasks as tasks
 from roadworthy.testing.contract.setting import Log, Setting, add, effects_of, get, reach, until
 

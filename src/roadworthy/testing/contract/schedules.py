@@ -8,7 +8,7 @@ from sqlalchemy import func, select, update
 
 from roadworthy import jobs
 from roadworthy.database import Database
-from roadworthy.jobs.tables import schedules, utc
+from roadworthy.jobs.table.tables import schedules, utc
 from roadworthy.testing import contract_tasks as tasks
 from roadworthy.testing.contract.setting import Setting, until
 

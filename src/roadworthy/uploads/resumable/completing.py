@@ -9,11 +9,11 @@ from roadworthy import _fastapi
 from roadworthy._internal.finish import to_its_end
 from roadworthy.problems.translate import is_refusal
 from roadworthy.uploads.files import Files
-from roadworthy.uploads.parts import Part
-from roadworthy.uploads.policy import Policy
-from roadworthy.uploads.reception import take_in
+from roadworthy.uploads.receiving.body_receiver import take_in
+from roadworthy.uploads.receiving.parts import Part
+from roadworthy.uploads.receiving.policy import Policy
 from roadworthy.uploads.resumable.errors import UploadGone
-from roadworthy.uploads.resumable.turns import Turn
+from roadworthy.uploads.resumable.keyed_lock import Turn
 from roadworthy.uploads.resumable.unfinished import Attempt, State, Unfinished
 from roadworthy.uploads.stored import Stored
 

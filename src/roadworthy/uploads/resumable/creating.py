@@ -7,9 +7,9 @@ from urllib.parse import quote
 from starlette.requests import Request
 
 from roadworthy.problems import PayloadTooLarge, UnsupportedMediaType
-from roadworthy.uploads.body import declared_length
 from roadworthy.uploads.errors import EMPTY, FileRejected, FileTypeRefused
-from roadworthy.uploads.policy import Policy
+from roadworthy.uploads.receiving.body import declared_length
+from roadworthy.uploads.receiving.policy import Policy
 from roadworthy.uploads.resumable.headers import (
     CONTENT_TYPE,
     metadata_of,
@@ -17,7 +17,7 @@ from roadworthy.uploads.resumable.headers import (
     refuse_extensions,
 )
 from roadworthy.uploads.resumable.unfinished import Info
-from roadworthy.uploads.types.declared import essence, is_unknown
+from roadworthy.uploads.types.inspecting.declared import essence, is_unknown
 
 __all__ = ["has_body", "hashed", "info_of", "location_of", "max_bytes", "require_content_type"]
 

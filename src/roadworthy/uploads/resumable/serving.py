@@ -13,11 +13,11 @@ from roadworthy._internal.finish import to_its_end
 from roadworthy.lifespan import find
 from roadworthy.problems import PayloadTooLarge, Problem, UnsupportedMediaType
 from roadworthy.uploads import observe
-from roadworthy.uploads.body import Body, declared_length
 from roadworthy.uploads.files import Files
-from roadworthy.uploads.intake import left_to_the_sweep, store_failures
-from roadworthy.uploads.policy import Policy
-from roadworthy.uploads.resumable.arriving import Arriving
+from roadworthy.uploads.receiving.body import Body, declared_length
+from roadworthy.uploads.receiving.file_receiver import left_to_the_sweep, store_failures
+from roadworthy.uploads.receiving.policy import Policy
+from roadworthy.uploads.resumable.chunk_receiver import ChunkReceiver
 from roadworthy.uploads.resumable.completing import Completed, complete, settling
 from roadworthy.uploads.resumable.creating import (
     has_body,
@@ -28,8 +28,8 @@ from roadworthy.uploads.resumable.creating import (
 )
 from roadworthy.uploads.resumable.errors import OffsetConflict, TooManyPieces, UploadNotFound
 from roadworthy.uploads.resumable.headers import checksum_of, http_date, number_of
-from roadworthy.uploads.resumable.landing import Overtaken
-from roadworthy.uploads.resumable.turns import Turn, Turns
+from roadworthy.uploads.resumable.keyed_lock import KeyedLock, Turn
+from roadworthy.uploads.resumable.piece_writer import Overtaken
 from roadworthy.uploads.resumable.unfinished import Attempt, Info, State, Unfinished
 from roadworthy.uploads.stored import Stored
 
@@ -48,7 +48,7 @@ class Serving:
 
     def __init__(self, policy: Policy, files: type[Files]) -> None:
         self._policy, self._files = policy, files
-        self._turns = Turns()
+        self._turns = KeyedLock()
 
     async def create(self, request: Request, owner: str) -> Response:
         """Begin an upload, with the first of its bytes where the request brings some.
@@ -171,9 +171,9 @@ class Serving:
 
     def _arriving(
         self, request: Request, files: Files, upload: Unfinished, state: State, turn: Turn
-    ) -> Arriving:
+    ) -> ChunkReceiver:
         checksum = checksum_of(request)
-        return Arriving(self._policy, files, upload, state, turn=turn, checksum=checksum)
+        return ChunkReceiver(self._policy, files, upload, state, turn=turn, checksum=checksum)
 
 
 async def _refuse(upload: Unfinished, refused: Problem) -> None:

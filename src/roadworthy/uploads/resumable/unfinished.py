@@ -21,7 +21,7 @@ from typing import Final
 
 from roadworthy.uploads.files import HELD, UNFINISHED, Files
 from roadworthy.uploads.resumable.errors import UploadGone, UploadNotFound
-from roadworthy.uploads.resumable.landing import piece_name
+from roadworthy.uploads.resumable.piece_writer import piece_name
 from roadworthy.uploads.store import Entry, FileMissing
 from roadworthy.uploads.stored import Stored
 

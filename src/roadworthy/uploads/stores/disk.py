@@ -17,10 +17,10 @@ from typing import Final, Self
 
 from roadworthy.uploads.arguments import check_number, check_type
 from roadworthy.uploads.store import Entry
-from roadworthy.uploads.stores import _folders
-from roadworthy.uploads.stores._directory import Directory
-from roadworthy.uploads.stores._disk_files import DiskReading, DiskWriting
-from roadworthy.uploads.stores._keys import is_key, segments_of
+from roadworthy.uploads.stores import folders
+from roadworthy.uploads.stores.directory import Directory
+from roadworthy.uploads.stores.disk_files import DiskReading, DiskWriting
+from roadworthy.uploads.stores.keys import is_key, segments_of
 
 __all__ = ["Disk"]
 
@@ -80,7 +80,7 @@ class Disk:
     async def delete(self, key: str) -> None:
         """Remove a file; that there is none is no error."""
         segments = segments_of(key)
-        await self._directory.run(lambda: _folders.remove(self._directory.root, segments))
+        await self._directory.run(lambda: folders.remove(self._directory.root, segments))
 
     async def entries(self, prefix: str = "") -> AsyncIterator[Entry]:
         """Yield the files whose keys start with `prefix`, without unfinished ones."""
@@ -97,20 +97,20 @@ class Disk:
 
         Locks tell what a living process is writing, however old; `older_than` does nothing.
         """
-        return await self._directory.run(lambda: _folders.sweep(self._directory.root))
+        return await self._directory.run(lambda: folders.sweep(self._directory.root))
 
 
 def _entries(root: int, prefix: str) -> Generator[Entry]:
     parent = prefix.rpartition("/")[0]
-    folders = [parent] if not parent or is_key(parent) else []
-    while folders:
-        folder = folders.pop()
-        for name, status in _folders.children(root, folder.split("/") if folder else []):
+    waiting = [parent] if not parent or is_key(parent) else []
+    while waiting:
+        folder = waiting.pop()
+        for name, status in folders.children(root, folder.split("/") if folder else []):
             key = f"{folder}/{name}" if folder else name
             if not key.startswith(prefix) or not is_key(key):
                 continue
             if S_ISDIR(status.st_mode):
-                folders.append(key)
+                waiting.append(key)
             elif S_ISREG(status.st_mode):
                 modified_at = datetime.fromtimestamp(status.st_mtime, UTC)
                 yield Entry(key, status.st_size, modified_at)

@@ -26,8 +26,8 @@ from roadworthy._internal.durations import check_duration
 from roadworthy.uploads.arguments import check_number, check_text, check_type
 from roadworthy.uploads.store import Entry, Presigned
 from roadworthy.uploads.stored import MiB
-from roadworthy.uploads.stores._keys import is_key, segments_of
-from roadworthy.uploads.stores._object_files import ObjectReading, ObjectWriting, failures
+from roadworthy.uploads.stores.keys import is_key, segments_of
+from roadworthy.uploads.stores.object_files import ObjectReading, ObjectWriting, failures
 
 __all__ = ["Objects"]
 

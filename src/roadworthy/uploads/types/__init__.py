@@ -5,14 +5,19 @@ inside, nothing that acts, no bomb. Nothing is decoded. The functions make the s
 limits of your own.
 """
 
-from roadworthy.uploads.types.csv import CSV, csv_within
-from roadworthy.uploads.types.filetype import HEAD_BYTES, Data, FileType, Inspector, Rejected
-from roadworthy.uploads.types.gif import GIF, gif
 from roadworthy.uploads.types.gzip import GZIP, gzip_within
-from roadworthy.uploads.types.html import HTML, html_within
-from roadworthy.uploads.types.jpeg import JPEG, jpeg
-from roadworthy.uploads.types.json import JSON, NDJSON, json_within, ndjson_within
-from roadworthy.uploads.types.office import (
+from roadworthy.uploads.types.images.gif import GIF, gif
+from roadworthy.uploads.types.images.jpeg import JPEG, jpeg
+from roadworthy.uploads.types.images.png import PNG, png
+from roadworthy.uploads.types.images.webp import WEBP, webp
+from roadworthy.uploads.types.inspecting.filetype import (
+    HEAD_BYTES,
+    Data,
+    FileType,
+    Inspector,
+    Rejected,
+)
+from roadworthy.uploads.types.office.documents import (
     DOCX,
     ODP,
     ODS,
@@ -26,12 +31,13 @@ from roadworthy.uploads.types.office import (
     pptx_within,
     xlsx_within,
 )
-from roadworthy.uploads.types.pdf import PDF, pdf_within
-from roadworthy.uploads.types.png import PNG, png
-from roadworthy.uploads.types.svg import SVG, svg_within
-from roadworthy.uploads.types.text import TEXT, text_within
-from roadworthy.uploads.types.webp import WEBP, webp
-from roadworthy.uploads.types.zip import ZIP, zip_within
+from roadworthy.uploads.types.pdf.pdf import PDF, pdf_within
+from roadworthy.uploads.types.texts.csv import CSV, csv_within
+from roadworthy.uploads.types.texts.html import HTML, html_within
+from roadworthy.uploads.types.texts.json import JSON, NDJSON, json_within, ndjson_within
+from roadworthy.uploads.types.texts.svg import SVG, svg_within
+from roadworthy.uploads.types.texts.text import TEXT, text_within
+from roadworthy.uploads.types.zip.zip import ZIP, zip_within
 
 __all__ = [
     "CSV",

@@ -9,11 +9,21 @@ import struct
 from typing import Final
 
 from roadworthy.uploads.arguments import limited
-from roadworthy.uploads.types.expansion import MAX_EXPANDED, MAX_RATIO, Expansion, Inflating
-from roadworthy.uploads.types.filetype import FileType, Rejected
-from roadworthy.uploads.types.foreign import ANYWHERE, IN_METADATA, Alone, Foreign
-from roadworthy.uploads.types.reasons import MALFORMED, TOO_LARGE_INSIDE, TRAILING_DATA
-from roadworthy.uploads.types.steps import Pushed, Step, Steps
+from roadworthy.uploads.types.inspecting.expansion import (
+    MAX_EXPANDED,
+    MAX_RATIO,
+    Expansion,
+    Inflating,
+)
+from roadworthy.uploads.types.inspecting.filetype import FileType, Rejected
+from roadworthy.uploads.types.inspecting.polyglot import (
+    ANYWHERE,
+    IN_METADATA,
+    PolyglotScan,
+    SingleFormat,
+)
+from roadworthy.uploads.types.inspecting.reasons import MALFORMED, TOO_LARGE_INSIDE, TRAILING_DATA
+from roadworthy.uploads.types.inspecting.steps import Pushed, Step, Steps
 from roadworthy.uploads.types.tar import MAX_ENTRIES, Inside
 
 __all__ = ["GZIP", "gzip_within"]
@@ -51,10 +61,10 @@ def gzip_within(
     file that may be, above 64 MiB; `max_entries` how many entries a tar in it may have.
     """
 
-    def inspector() -> Alone:
+    def inspector() -> SingleFormat:
         expansion = Expansion(max_expanded, max_ratio)
         steps = Steps(lambda source: _Gzip(source, expansion, Inside(max_entries)).read())
-        return Alone(steps, ())  # packed data may be that of any file, and says nothing
+        return SingleFormat(steps, ())  # packed data may be that of any file, and says nothing
 
     return FileType(
         "application/gzip",
@@ -68,7 +78,7 @@ def gzip_within(
 class _Gzip:
     def __init__(self, source: Pushed, expansion: Expansion, inside: Inside) -> None:
         self._source, self._expansion, self._inside = source, expansion, inside
-        self._hidden = Foreign((*ANYWHERE, *IN_METADATA))
+        self._hidden = PolyglotScan((*ANYWHERE, *IN_METADATA))
 
     def read(self) -> Step[None]:
         yield from self._member()

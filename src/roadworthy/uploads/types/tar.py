@@ -6,9 +6,9 @@ POSIX ustar and pax (IEEE 1003.1), and GNU's long names. Contents are passed ove
 import re
 from typing import Final
 
-from roadworthy.uploads.types.filetype import Rejected
-from roadworthy.uploads.types.paths import Tree, judge_path, leads_out
-from roadworthy.uploads.types.reasons import (
+from roadworthy.uploads.types.inspecting.filetype import Rejected
+from roadworthy.uploads.types.inspecting.paths import Tree, judge_path, leads_out
+from roadworthy.uploads.types.inspecting.reasons import (
     MALFORMED,
     PATH_CLIMBS_OUT,
     SPECIAL_FILE,

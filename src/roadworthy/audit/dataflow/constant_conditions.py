@@ -1,0 +1,80 @@
+"""Conditions that never hold where a function is called, as its arguments tell."""
+
+import ast
+from collections.abc import Mapping, Sequence
+
+from roadworthy.audit.dataflow import reach
+from roadworthy.audit.dataflow.reach import Reached
+from roadworthy.audit.dataflow.unreachable_branches import is_ruled_out
+from roadworthy.audit.source.flow import Event
+from roadworthy.audit.source.module import Function
+
+__all__ = ["is_taken", "never_holds"]
+
+
+def is_taken(reached: Reached) -> bool:
+    """Return whether a call may be made, as far as its callers and types tell."""
+    if is_ruled_out(reached.call, reached.scope):
+        return False
+    if not reached.chain or reached.call.block is None:
+        return True
+    return _may_be(reached.call, _given(reached.chain, reached.scope))
+
+
+def never_holds(test: ast.expr, function: Function, chain: Sequence[Reached]) -> bool:
+    """Return whether a condition is false where a chain of calls leads to it."""
+    return _holds(test, _given(chain, function)) is False
+
+
+def _given(chain: Sequence[Reached], function: Function) -> Mapping[str, object]:
+    """Return the parameters of the last function that the calls before it make constants."""
+    known: dict[str, object] = {}
+    called = (*(one.scope for one in chain), function)[1:]
+    for outer, inner in zip(chain, called, strict=True):
+        known = _known(outer, inner, known)
+    return known
+
+
+def _known(outer: Reached, function: Function, before: Mapping[str, object]) -> dict[str, object]:
+    """Return the parameters that are constants where a call is made, or handed on as such."""
+    changed = set(function.names)
+    given = reach.arguments(outer.call.node, function, outer.ref)
+    spread = any(one.arg is None for one in outer.call.node.keywords)
+    known: dict[str, object] = {}
+    for param in function.params:
+        value = given.get(param.name, None if spread else param.default)
+        if param.name in changed:
+            continue
+        if isinstance(value, ast.Constant):
+            known[param.name] = value.value
+        elif isinstance(value, ast.Name) and value.id in before:
+            known[param.name] = before[value.id]
+    return known
+
+
+def _may_be(event: Event, known: Mapping[str, object]) -> bool:
+    for block in event.blocks("if", "else"):
+        if isinstance(block.node, ast.If):
+            holds = _holds(block.node.test, known)
+            if holds is not None and holds is (block.kind == "else"):
+                return False
+    return True
+
+
+def _holds(test: ast.expr, known: Mapping[str, object]) -> bool | None:
+    """Return whether a condition holds, or None where that is not known."""
+    match test:
+        case ast.Name(id=name) if name in known:
+            return bool(known[name])
+        case ast.UnaryOp(op=ast.Not(), operand=operand):
+            inner = _holds(operand, known)
+            return None if inner is None else not inner
+        case ast.Compare(left=ast.Name(id=name), ops=[op], comparators=[ast.Constant(value=None)]):
+            if name not in known or not isinstance(op, ast.Is | ast.IsNot):
+                return None
+            return (known[name] is None) is isinstance(op, ast.Is)
+        case ast.BoolOp(op=op, values=values):
+            ends = isinstance(op, ast.Or)
+            return ends if any(_holds(one, known) is ends for one in values) else None
+        case _:
+            return None

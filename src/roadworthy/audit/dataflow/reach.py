@@ -1,0 +1,232 @@
+"""What a function does by calling others: its calls, and those of what it calls."""
+
+import ast
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from roadworthy.audit.model.finding import Step
+from roadworthy.audit.source import names
+from roadworthy.audit.source.flow import Call
+from roadworthy.audit.source.memory import remembered
+from roadworthy.audit.source.module import Function, Scope
+from roadworthy.audit.source.nodes import written
+from roadworthy.audit.source.ref import Ref
+
+__all__ = [
+    "Reached",
+    "arguments",
+    "by_name",
+    "callee",
+    "calls",
+    "in_thread",
+    "inner_functions",
+    "reach",
+    "steps",
+]
+
+HOPS = 3
+"""How many calls are followed: further away, what is said is rarely true."""
+
+
+@dataclass(slots=True, eq=False)  # not frozen: as many as calls, see `flow`
+class Reached:
+    """A call, what it calls as far as that is known, and how the code gets there."""
+
+    call: Call
+    ref: Ref | None
+    scope: Function
+    """The function that the call is written in."""
+    chain: "tuple[Reached, ...]" = ()
+    """The calls that lead there, from the outermost; empty for a function's own."""
+
+    @property
+    def name(self) -> str:
+        """Return the name of what is called; empty where it is not known."""
+        return "" if self.ref is None else self.ref.name
+
+    @property
+    def blocks_loop(self) -> bool:
+        """Return whether it runs on the event loop, if its outermost function does."""
+        return not self.call.awaited
+
+
+@remembered
+def calls(function: Function) -> tuple[Reached, ...]:
+    """Return the calls in a function's own body, with what they call."""
+    return tuple(
+        Reached(call, names.resolve(call.node.func, function), function)
+        for call in function.flow.calls
+    )
+
+
+def callee(reached: Reached) -> Function | None:
+    """Return the function of the project that runs when a call is made, where it does.
+
+    The coroutine of an `async def` that is not awaited does not run here; neither does
+    a generator. A class runs its `__init__`.
+    """
+    ref = reached.ref
+    if ref is None:
+        return None
+    function = ref.function
+    if function is None and ref.cls is not None:
+        member = names.member(ref, "__call__" if ref.is_instance else "__init__")
+        function = None if member is None else member.function
+    if function is None or function.is_generator:
+        return None
+    runs = not function.is_async or reached.call.awaited or _is_waited_for(reached)
+    return function if runs else None
+
+
+_WAITERS: Final = frozenset({"asyncio.gather", "asyncio.wait_for", "asyncio.shield"})
+"""What runs the coroutines that it is given, where it is awaited."""
+
+
+def _is_waited_for(reached: Reached) -> bool:
+    """Return whether a coroutine is handed to `await asyncio.gather(...)`, or the like."""
+    outer = reached.call.parent
+    if not isinstance(outer, ast.Call) or not any(reached.call.node is one for one in outer.args):
+        return False
+    found = names.resolve(outer.func, reached.scope)
+    if found is None or found.name not in _WAITERS:
+        return False
+    return any(one.node is outer and one.awaited for one in reached.scope.flow.calls)
+
+
+def _always(_: Reached) -> bool:
+    return True
+
+
+def reach(
+    function: Function, *, hops: int = HOPS, counts: Callable[[Reached], bool] = _always
+) -> Iterator[Reached]:
+    """Return the calls of a function, and of what it calls, to so many hops.
+
+    Those that do not count are left out, with what they lead to.
+    """
+    yield from _reach(function, (), hops, {id(function)}, counts)
+
+
+def _reach(
+    function: Function,
+    chain: tuple[Reached, ...],
+    hops: int,
+    seen: set[int],
+    counts: Callable[[Reached], bool],
+) -> Iterator[Reached]:
+    for one in calls(function):
+        here = Reached(one.call, one.ref, one.scope, chain)
+        if not counts(here):
+            continue
+        yield here
+        called = callee(one) if len(chain) < hops else None
+        if called is not None and id(called) not in seen:
+            seen.add(id(called))
+            yield from _reach(called, (*chain, here), hops, seen, counts)
+
+
+_THREADS: Final = {
+    "starlette.concurrency.run_in_threadpool": 0,
+    "asyncio.to_thread": 0,
+    "anyio.to_thread.run_sync": 0,
+    "asgiref.sync.sync_to_async": 0,
+    "asyncer.asyncify": 0,
+}
+"""What calls its argument of that place in a thread, or gives something that does."""
+
+
+def in_thread(call: ast.Call, scope: Scope) -> ast.Call | None:
+    """Return the call that `to_thread(function, …)` or the like makes."""
+    if isinstance(call.func, ast.Call):
+        inner = names.resolve(call.func.func, scope)
+        if inner is not None and inner.name in _THREADS and call.func.args:
+            made = ast.Call(call.func.args[0], call.args, call.keywords)
+            return ast.copy_location(made, call)
+        return None
+    function = names.resolve(call.func, scope)
+    if function is not None and function.name in _THREADS and call.args:
+        return ast.copy_location(ast.Call(call.args[0], call.args[1:], call.keywords), call)
+    if isinstance(call.func, ast.Attribute) and call.func.attr == "run_in_executor":
+        rest = call.args[1:]
+        return ast.copy_location(ast.Call(rest[0], rest[1:], []), call) if rest else None
+    return None
+
+
+def by_name(call: ast.Call, scope: Scope) -> Function | None:
+    """Return the only function that a call of something unknown can mean.
+
+    It has that name and takes every argument by its name: `context.store.change(price=…)`.
+    """
+    if not isinstance(call.func, ast.Attribute):
+        return None
+    named = {one.arg for one in call.keywords if one.arg is not None}
+    codebase = scope.module.codebase
+    if len(named) < _TELLING:
+        return None
+    found = [
+        function
+        for path in codebase.defining(call.func.attr)
+        if (module := codebase.module(path)) is not None
+        for function in module.functions
+        if function.name == call.func.attr and named <= {param.name for param in function.params}
+    ]
+    return found[0] if len(found) == 1 else None
+
+
+_TELLING: Final = 2
+"""As many named arguments tell which function is meant."""
+
+
+def inner_functions(function: Function) -> Iterator[Function]:
+    """Return a function and those that are defined in it, at any depth."""
+    yield function
+    for one in function.inner:
+        yield from inner_functions(one)
+
+
+def arguments(call: ast.Call, function: Function, ref: Ref | None = None) -> dict[str, ast.expr]:
+    """Return what a call gives the parameters of a function, by their names."""
+    filled = ref is None or ref.cls is not None or _by_instance(call) or _is_of_class(function)
+    params = function.params[1:] if function.is_bound and filled else function.params
+    given: dict[str, ast.expr] = {}
+    for param, argument in zip(params, call.args, strict=False):
+        if isinstance(argument, ast.Starred):
+            break
+        given[param.name] = argument
+    given.update({one.arg: one.value for one in call.keywords if one.arg is not None})
+    return given
+
+
+def _is_of_class(function: Function) -> bool:
+    """Return whether it is a class method, whose first parameter is filled in anyhow."""
+    return any(
+        isinstance(decorator, ast.Name) and decorator.id == "classmethod"
+        for decorator in function.node.decorator_list
+    )
+
+
+def _by_instance(call: ast.Call) -> bool:
+    """Return whether a method is called of something, rather than of its class."""
+    func = call.func
+    return isinstance(func, ast.Attribute) and not (
+        isinstance(func.value, ast.Name) and func.value.id[:1].isupper()
+    )
+
+
+def steps(reached: Reached, start: str, scope: Scope) -> tuple[Step, ...]:
+    """Return the flow from a function to a call, for a report."""
+    node = scope.node if isinstance(scope, Function) else None
+    first = Step(scope.module.path, node.lineno if node is not None else 1, start)
+    way = [*reached.chain, reached]
+    return (
+        first,
+        *(
+            Step(one.scope.module.path, one.call.node.lineno, f"calls {_text(one.call.node)}")
+            for one in way
+        ),
+    )
+
+
+def _text(node: ast.Call) -> str:
+    return f"{written(node.func)}()"

@@ -1,0 +1,3 @@
+"""Values that every room of the audit knows: findings, rules, places and results."""
+
+__all__: list[str] = []

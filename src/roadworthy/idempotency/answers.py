@@ -1,0 +1,136 @@
+"""The table of kept answers, and all that is asked of it."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+try:
+    import sqlalchemy as sa
+    from sqlalchemy.dialects import postgresql, sqlite
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+    from sqlalchemy.orm import Session
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        "roadworthy.idempotency needs SQLAlchemy: pip install 'roadworthy[database]'"
+    ) from error
+
+from roadworthy.idempotency.kept import Kept
+
+__all__ = [
+    "claim",
+    "find",
+    "forget",
+    "keep",
+    "metadata",
+    "milliseconds",
+    "sweep",
+    "sweep_sync",
+    "table",
+]
+
+metadata = sa.MetaData()
+"""For Alembic, and in tests: `await connection.run_sync(metadata.create_all)`."""
+
+table = sa.Table(
+    "idempotency_keys",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("route", sa.Text, nullable=False),
+    sa.Column("fingerprint", sa.String(64), nullable=False),
+    sa.Column("status", sa.Integer, nullable=False),
+    sa.Column("headers", sa.JSON, nullable=False),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+    sa.Column("expires_at_ms", sa.BigInteger, nullable=False, index=True),
+)
+"""One row for each answer that is kept.
+
+`id` is the SHA-256 of caller, route and key, which are stored nowhere; `expires_at_ms`
+counts milliseconds since 1970 in UTC, so that every database compares it alike. `status`
+is 0 while the request runs: nobody else sees such a row, unless what the request wrote
+was committed apart from its answer.
+"""
+
+_INSERTS: Final[dict[str, Callable[[sa.Table], postgresql.Insert | sqlite.Insert]]] = {
+    "postgresql": postgresql.insert,
+    "sqlite": sqlite.insert,
+}
+"""Of the databases that can leave a row alone that is there, and say so."""
+
+
+async def find(connection: AsyncConnection, key_id: str) -> sa.Row[Any] | None:
+    """Return the row of this key, if there is one."""
+    return (await connection.execute(sa.select(table).where(table.c.id == key_id))).one_or_none()
+
+
+async def forget(connection: AsyncConnection, key_id: str) -> None:
+    """Remove the row of this key."""
+    await connection.execute(sa.delete(table).where(table.c.id == key_id))
+
+
+async def claim(
+    connection: AsyncConnection, key_id: str, *, route: str, fingerprint: str, expires: datetime
+) -> bool:
+    """Write a row without an answer; return whether there was none yet.
+
+    Whatever becomes of the transaction, what it wrote is there only together with this
+    row: even who ends it behind our back does nothing twice.
+    """
+    row: dict[str, Any] = {
+        "id": key_id,
+        "route": route,
+        "fingerprint": fingerprint,
+        "status": 0,
+        "headers": [],
+        "body": b"",
+        "expires_at_ms": milliseconds(expires),
+    }
+    insert = _INSERTS.get(connection.dialect.name)
+    if insert is None:
+        if await find(connection, key_id) is not None:
+            return False
+        await connection.execute(sa.insert(table), row)
+        return True
+    # psycopg has forgotten the count of an INSERT once its cursor is closed.
+    statement = insert(table).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
+    result = await connection.execute(statement, row)
+    return result.rowcount == 1
+
+
+async def keep(connection: AsyncConnection, key_id: str, kept: Kept) -> None:
+    """Write the answer into the row of this key."""
+    answer = {"status": kept.status, "headers": kept.headers, "body": kept.body}
+    await connection.execute(sa.update(table).where(table.c.id == key_id), answer)
+
+
+async def sweep(session: AsyncSession, *, now: datetime | None = None, limit: int = 1000) -> int:
+    """Remove up to `limit` expired answers; return how many.
+
+    The transaction is the caller's, and so is its commit. A key that expired is free
+    with or without this: it only gives the space back. Call it every hour or so, and
+    again at once while it returns `limit`.
+    """
+    result = await (await session.connection()).execute(_sweeping(now, limit))
+    return result.rowcount
+
+
+def sweep_sync(session: Session, *, now: datetime | None = None, limit: int = 1000) -> int:
+    """Remove up to `limit` expired answers, as `sweep` does, with a `Session`."""
+    return session.connection().execute(_sweeping(now, limit)).rowcount
+
+
+def _sweeping(now: datetime | None, limit: int) -> sa.Delete:
+    expired = (
+        sa.select(table.c.id)
+        .where(table.c.expires_at_ms <= milliseconds(now or datetime.now(UTC)))
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return sa.delete(table).where(table.c.id.in_(expired))
+
+
+def milliseconds(moment: datetime) -> int:
+    """Return the milliseconds from 1970 to this moment, which knows its time zone."""
+    return (moment - _EPOCH) // timedelta(milliseconds=1)
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -1,0 +1,67 @@
+"""Let repeats wait for the first: here for a turn, elsewhere for a lock."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from weakref import WeakValueDictionary
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from roadworthy.idempotency.errors import IdempotencyInProgress
+
+__all__ = ["KeyedLock", "lock"]
+
+
+class KeyedLock:
+    """Serve the requests with one key one after the other, in this process."""
+
+    def __init__(self) -> None:
+        # Of each event loop its own: locks do not work across.
+        self._locks: WeakValueDictionary[tuple[int, str], asyncio.Lock] = WeakValueDictionary()
+
+    @asynccontextmanager
+    async def take(self, key_id: str, *, until: float) -> AsyncGenerator[None]:
+        """Wait for this key's turn, at most until this time of the event loop.
+
+        Raises:
+            IdempotencyInProgress: 409, once the time is over.
+        """
+        name = (id(asyncio.get_running_loop()), key_id)
+        turn = self._locks.setdefault(name, asyncio.Lock())
+        try:
+            async with asyncio.timeout_at(until):
+                await turn.acquire()
+        except TimeoutError:
+            raise IdempotencyInProgress from None
+        try:
+            yield
+        finally:
+            turn.release()
+
+
+async def lock(connection: AsyncConnection, key_id: str, *, until: float) -> None:
+    """Hold this key until the transaction ends, where others write beside it.
+
+    PostgreSQL frees the lock with the transaction, however that ends, and with the
+    connection when its process is killed. It is tried again and again instead of waited
+    for, because a wait that times out would fail the transaction. SQLite has one writer
+    at a time: there, holding the transaction is holding the key.
+
+    Raises:
+        IdempotencyInProgress: 409, once the time is over.
+    """
+    if connection.dialect.name != "postgresql":
+        return
+    number = int.from_bytes(bytes.fromhex(key_id)[:8], signed=True)
+    attempt = sa.select(sa.func.pg_try_advisory_xact_lock(sa.literal(number, sa.BigInteger)))
+    pause = _FIRST_PAUSE_SECONDS
+    while not await connection.scalar(attempt):
+        if asyncio.get_running_loop().time() >= until:
+            raise IdempotencyInProgress
+        await asyncio.sleep(pause)
+        pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+
+
+_FIRST_PAUSE_SECONDS = 0.005
+_LONGEST_PAUSE_SECONDS = 0.1

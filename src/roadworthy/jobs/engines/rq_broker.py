@@ -1,0 +1,109 @@
+"""Send doorbells to RQ's workers, as jobs of RQ."""
+
+from typing import Any, Final
+
+import rq
+from redis import ConnectionPool, Redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+from rq.exceptions import DeserializationError
+
+from roadworthy.jobs.broker.message import Doorbell
+from roadworthy.jobs.task import RunsOn
+
+__all__ = ["HEAR", "RqBroker", "WrongWorker", "bell_in", "hear", "opened"]
+
+_SECONDS: Final = 10
+"""For each answer of Redis."""
+_KEPT: Final = 24 * 3600
+"""Seconds that Redis keeps what nobody has taken, or what could not be removed."""
+_FAILED: Final = 600
+"""Seconds that a doorbell is kept among the failed: with each `again` there are others."""
+
+
+class WrongWorker(Exception):
+    """A worker of RQ does not know how to run jobs; the text says what to type."""
+
+
+def hear(queue: str, runs_on: RunsOn, jobs: int, name: str, module: str) -> None:
+    """Fail: a worker of the right class hears a doorbell, and does not run it.
+
+    Raises:
+        WrongWorker: Always.
+    """
+    raise WrongWorker(
+        f"{jobs} jobs of the queue {queue!r} wait for a worker of Roadworthy's class, which "
+        f"engine.register(parts) returns in {module}. With Worker = engine.register(parts) "
+        f"there, type: rq worker --worker-class {module}.Worker {name}"
+    )
+
+
+_redis: Any = Redis  # only some of it has types
+
+HEAR: Final = "roadworthy.jobs.engines.rq.hear"
+"""Where RQ's workers find it."""
+
+
+def bell_in(job: Any) -> Doorbell | None:
+    """Return the doorbell that a job of RQ is, if it is one."""
+    try:
+        if job.func_name != HEAR:
+            return None
+        queue, runs_on, jobs, *_ = job.args
+    except (DeserializationError, ValueError):  # RQ will say what it is
+        return None
+    return Doorbell(queue, runs_on, jobs)
+
+
+def opened(redis: str | Redis) -> Any:
+    """Return a connection that gives up in time, to what a URL or a connection names."""
+    given: dict[str, Any] = {
+        "socket_timeout": _SECONDS,
+        "socket_connect_timeout": _SECONDS,
+        # Once anew, for a connection that was lost meanwhile; a relay has pauses of its own.
+        "retry": Retry(NoBackoff(), 1),
+    }
+    if isinstance(redis, str):
+        return _redis.from_url(redis, **given)
+    pool: Any = redis.connection_pool
+    if type(pool) is not ConnectionPool:  # such as Sentinel's, which knows where to connect
+        return redis
+    kwargs = {**pool.connection_kwargs, **given}
+    return Redis(connection_pool=ConnectionPool(connection_class=pool.connection_class, **kwargs))
+
+
+class RqBroker:
+    """Queues of RQ, one for each queue of jobs."""
+
+    def __init__(self, redis: str | Redis, *, prefix: str, serializer: Any, module: str) -> None:
+        self._redis = opened(redis)
+        self._prefix, self._serializer, self._module = prefix, serializer, module
+
+    def ring(self, queue: str, bells: list[Doorbell]) -> int:
+        """Send doorbells, all or none of them."""
+        of_rq = self._queue(queue)
+        with self._redis.pipeline() as pipeline:
+            of_rq.enqueue_many([self._job(of_rq, bell) for bell in bells], pipeline=pipeline)
+            pipeline.llen(of_rq.key)
+            return int(pipeline.execute()[-1])
+
+    def waiting(self, queue: str) -> int:
+        """Count the doorbells that no worker has taken."""
+        return int(self._redis.llen(self._queue(queue).key))
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._redis.close()
+
+    def _queue(self, queue: str) -> Any:
+        return rq.Queue(self._prefix + queue, connection=self._redis, serializer=self._serializer)
+
+    def _job(self, of_rq: Any, bell: Doorbell) -> Any:
+        return of_rq.prepare_data(
+            HEAR,
+            args=(bell.queue, bell.runs_on, bell.jobs, of_rq.name, self._module),
+            description=f"roadworthy: {bell.jobs} of {bell.queue} on {bell.runs_on}",
+            ttl=_KEPT,
+            result_ttl=0,
+            failure_ttl=_FAILED,
+        )

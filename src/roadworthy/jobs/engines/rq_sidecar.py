@@ -1,0 +1,168 @@
+"""`Sidecar`: the process beside an RQ worker that hears its doorbells and runs the jobs.
+
+It is forked when the worker starts, opens its parts once, and lives as long as the worker:
+RQ's own way, a process for each job, would open them for each. What crashes in it does not
+take the worker along; the next doorbell starts another one.
+"""
+
+import atexit
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from time import monotonic
+from typing import Final
+
+from roadworthy.jobs.broker.message import Doorbell
+
+__all__ = ["Answers", "Sent", "Sidecar"]
+
+_AT_ONCE: Final = 8
+"""Doorbells that may wait for their answers: one that finds no place holds up no other."""
+_LOOK: Final = 1.0
+"""Seconds between two looks whether the worker still lives."""
+_CLOSING: Final = 10.0
+"""Seconds for the process to end beyond the grace of its jobs."""
+
+_context = multiprocessing.get_context("fork")  # RQ's workers fork, too: it knows the parts
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A doorbell, and the job of RQ that it is."""
+
+    id: str
+    queue: str
+    """The queue's key in Redis."""
+    bell: Doorbell
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What the process does: `hear` one doorbell, in a thread, and `end` what it has begun."""
+
+    begin: Callable[[], object]
+    hear: Callable[[Sent], None]
+    end: Callable[[], object]
+
+
+class Sidecar:
+    """Pass doorbells on to a process, and start it anew where it has died."""
+
+    def __init__(self, answers: Answers, *, grace: float) -> None:
+        self._answers, self._seconds = answers, grace + _CLOSING
+        self._process: BaseProcess | None = None
+        self._pipe: Connection | None = None
+        self._open: dict[str, Sent] = {}
+        """Passed on, and not answered yet."""
+
+    def begin(self) -> None:
+        """Start it, unless it was started."""
+        if self._pipe is None:
+            self._start()
+            atexit.register(self.end)  # before multiprocessing waits for all of its processes
+
+    def pass_on(self, sent: Sent) -> None:
+        """Return when it is passed on, and not too many wait for their answers."""
+        self._open[sent.id] = sent
+        try:
+            self._send(sent)
+            self._take_answers()
+        except (EOFError, OSError):  # it has died: the next one hears all that it left
+            self._forget()
+            for each in self._open.values():
+                self._send(each)
+
+    def end(self) -> list[Sent]:
+        """Have it give back what does not end within the grace, and wait for its end.
+
+        Returns the doorbells that it did not answer.
+        """
+        atexit.unregister(self.end)
+        if self._pipe is not None:
+            try:
+                # Whatever it is: a signal may have cut a message in two.
+                with suppress(Exception):
+                    self._see_it_end(self._pipe, monotonic() + self._seconds)
+            finally:  # also where a second signal comes
+                self._forget()
+        left, self._open = list(self._open.values()), {}
+        return left
+
+    def _send(self, sent: Sent) -> None:
+        self.begin()
+        assert self._pipe is not None  # noqa: S101 - it has begun
+        self._pipe.send(sent)
+
+    def _take_answers(self) -> None:
+        """Take those that are there, and wait for some where too many are not."""
+        assert self._pipe is not None  # noqa: S101 - something was sent
+        while len(self._open) >= _AT_ONCE or self._pipe.poll():
+            self._open.pop(self._pipe.recv(), None)
+
+    def _see_it_end(self, pipe: Connection, deadline: float) -> None:
+        pipe.send(None)
+        while pipe.poll(max(0.0, deadline - monotonic())):
+            self._open.pop(pipe.recv(), None)
+
+    def _start(self) -> None:
+        ours, its = _context.Pipe()
+        self._process = _context.Process(
+            target=_attend, args=(self._answers, ours, its), name="roadworthy-jobs"
+        )
+        self._process.start()
+        its.close()
+        self._pipe = ours
+
+    def _forget(self) -> None:
+        if self._pipe is not None:
+            self._pipe.close()
+        if self._process is not None:
+            self._process.kill()
+            self._process.join()
+        self._pipe = self._process = None
+
+
+def _attend(answers: Answers, theirs: Connection, pipe: Connection) -> None:
+    """Be the process: hear doorbells until the worker says to stop, or is gone."""
+    theirs.close()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # The worker hears these, too, and says what to do. No SIG_IGN: children would keep it.
+        signal.signal(number, _go_on)
+    lock = threading.Lock()
+
+    def answer(sent: Sent) -> None:
+        answers.hear(sent)
+        with lock, suppress(OSError):
+            pipe.send(sent.id)
+
+    answers.begin()
+    threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="roadworthy-hear")
+    for sent in _until_told(pipe):
+        threads.submit(answer, sent)
+    threads.shutdown(wait=False, cancel_futures=True)
+    answers.end()
+    threads.shutdown()
+
+
+def _go_on(number: int, frame: object) -> None:
+    """Do nothing."""
+
+
+def _until_told(pipe: Connection) -> Iterator[Sent]:
+    """Yield doorbells until the worker says to stop, or is gone."""
+    worker = os.getppid()
+    with suppress(EOFError, OSError):
+        while os.getppid() == worker:
+            if not pipe.poll(_LOOK):
+                continue
+            sent = pipe.recv()
+            if sent is None:
+                return
+            yield sent

@@ -1,0 +1,270 @@
+"""Write jobs in the caller's transaction: one INSERT, with any kind of session."""
+
+import os
+import time
+from collections.abc import Callable, Coroutine, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from uuid import UUID
+
+from sqlalchemy import Connection, Insert, bindparam, insert, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_scoped_session
+from sqlalchemy.orm import Session, scoped_session
+
+from roadworthy.jobs import observe
+from roadworthy.jobs.table import clock
+from roadworthy.jobs.table.calendar import earlier, later
+from roadworthy.jobs.table.signals import announce, check_database, expect
+from roadworthy.jobs.table.states import State
+from roadworthy.jobs.table.tables import table
+from roadworthy.jobs.table.transactions import Async, to_await, to_call
+from roadworthy.problems import request_id
+
+if TYPE_CHECKING:
+    from roadworthy.jobs.task import Task
+
+__all__ = [
+    "MAX_UNIQUE_KEY",
+    "Call",
+    "Enqueued",
+    "Options",
+    "Unique",
+    "add",
+    "add_all",
+    "add_sync",
+    "connection_of",
+    "enqueue_many",
+    "enqueue_many_sync",
+    "new_id",
+    "turn_at",
+]
+
+Unique: TypeAlias = Literal["queued", "unfinished"]
+"""While what a job is the only one of its key: until it begins, or until it ends."""
+Row: TypeAlias = dict[str, Any]
+
+MAX_UNIQUE_KEY: Final = 200
+"""Characters."""
+_TRIES: Final = 5
+"""A job with our key may end between the INSERT that it stopped and the look for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What may differ from one job of a task to the next."""
+
+    run_at: datetime | None = None
+    unique_key: str | None = None
+    unique: Unique | None = None
+    priority: int | None = None
+    queue: str | None = None
+    expires: timedelta | datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A task with its arguments, not enqueued yet: `task.call(...)` returns one."""
+
+    task: "Task[...]"
+    arguments: str
+    options: Options
+    argument_key: str | None = None
+    """The same for all arguments that are equal; of unique tasks."""
+    limit_key: str | None = None
+    """What its limit counts it by."""
+
+
+@dataclass(frozen=True, slots=True)
+class Enqueued:
+    """A job that exists if the transaction commits."""
+
+    id: str
+    created: bool = True
+    """False where a job with the same unique key was there already: it is that one."""
+
+
+async def add(tx: Async, call: Call, begun: Callable[[], object]) -> Enqueued:
+    """Add a job; `begun` is called when this is awaited."""
+    begun()
+    return await tx.run_sync(add_sync, call)
+
+
+def enqueue_many(
+    tx: "AsyncSession | AsyncConnection | async_scoped_session[Any]", calls: Iterable[Call]
+) -> Coroutine[Any, Any, list[Enqueued]]:
+    """Add many jobs in the transaction `tx`, in as few statements as the driver can.
+
+        await enqueue_many(tx, [remind.call(order_id=id) for id in ids])
+
+    Raises:
+        TypeError: `tx` is none to await in, or one of `calls` is no call.
+    """
+    session = to_await(tx, "enqueue_many", "enqueue_many_sync")
+    return _add_many(session, _calls(calls), expect(session, "enqueue_many"))
+
+
+async def _add_many(tx: Async, calls: list[Call], begun: Callable[[], object]) -> list[Enqueued]:
+    begun()
+    return await tx.run_sync(add_all, calls)
+
+
+def enqueue_many_sync(
+    tx: "Session | Connection | scoped_session[Any]", calls: Iterable[Call]
+) -> list[Enqueued]:
+    """Do the same in a transaction of synchronous SQLAlchemy.
+
+    Raises:
+        TypeError: `tx` is none of these, or one of `calls` is no call.
+    """
+    return add_all(to_call(tx, "enqueue_many_sync", "enqueue_many"), _calls(calls))
+
+
+def add_sync(tx: Session | Connection, call: Call) -> Enqueued:
+    """Add a job with synchronous SQLAlchemy."""
+    row = _row(call)
+    connection = connection_of(tx)
+    check_database(call, connection)
+    added = _insert(connection, row)
+    if added.created:
+        announce(tx, connection)
+        observe.enqueued(call.task.name, row["queue"], 1)
+    return added
+
+
+def add_all(tx: Session | Connection, calls: list[Call]) -> list[Enqueued]:
+    """Add many jobs with synchronous SQLAlchemy."""
+    if not calls:
+        return []
+    connection = connection_of(tx)
+    for call in calls:
+        check_database(call, connection)
+    rows = [_row(call) for call in calls]
+    plain = [row for row in rows if row["unique_key"] is None]
+    if plain:
+        connection.execute(insert(table), plain)
+    added = [
+        Enqueued(row["id"]) if row["unique_key"] is None else _insert(connection, row)
+        for row in rows
+    ]
+    announce(tx, connection)
+    for row, one in zip(rows, added, strict=True):
+        observe.enqueued(row["task"], row["queue"], int(one.created))
+    return added
+
+
+def new_id(moment: float | None = None) -> str:
+    """Return a UUID of version 7 (RFC 9562 §5.7).
+
+    It sorts by time, so what is inserted together is stored together.
+    """
+    nanoseconds = time.time_ns() if moment is None else int(moment * 10**9)
+    milliseconds, rest = divmod(nanoseconds, 10**6)
+    # §6.2, method 3: jobs of one process keep their order within a millisecond, too.
+    fraction = (rest << 12) // 10**6
+    random = int.from_bytes(os.urandom(8))
+    value = (milliseconds & (2**48 - 1)) << 80 | fraction << 64 | random
+    value = value & ~(0xF << 76) | 0x7 << 76
+    return str(UUID(int=value & ~(0x3 << 62) | 0x2 << 62))
+
+
+def turn_at(run_at: datetime, priority: int) -> datetime:
+    """Return the moment from which a job's turn counts: its priority is a head start."""
+    return earlier(run_at, timedelta(minutes=priority)) if priority else run_at
+
+
+def _calls(calls: Iterable[Call]) -> list[Call]:
+    listed = list(calls)
+    others: list[object] = [call for call in listed if not _is_call(call)]
+    if others:
+        raise TypeError(
+            f"enqueue_many takes calls, and not {type(others[0]).__name__}: "
+            "enqueue_many(tx, [remind.call(order_id=id) for id in ids])."
+        )
+    return listed
+
+
+def _is_call(given: object) -> bool:
+    return isinstance(given, Call)
+
+
+def _row(call: Call) -> Row:
+    now = clock.now()
+    terms, options = call.task.terms, call.options
+    priority = terms.priority if options.priority is None else options.priority
+    run_at, key = options.run_at or now, _unique_key(call)
+    return {
+        "id": new_id(),
+        "task": call.task.name,
+        "version": terms.version,
+        "arguments": call.arguments,
+        "state": _first_state(run_at > now, call.limit_key),
+        "queue": options.queue or terms.queue,
+        "runs_on": terms.runs_on,
+        "priority": priority,
+        "turn_at": turn_at(run_at, priority),
+        "attempts": 0,
+        "enqueued_at": now,
+        "run_at": run_at,
+        "cancel_requested": False,
+        "unique_key": key,
+        "unique_until": options.unique,
+        "unique_of": key,
+        "request_id": request_id(),
+        "trace": observe.traceparent(),
+        "expires_at": _expires_at(call, run_at),
+        "limit_key": call.limit_key,
+    }
+
+
+def _first_state(later: bool, limit_key: str | None) -> State:
+    if later:
+        return State.SCHEDULED
+    return State.QUEUED if limit_key is None else State.BLOCKED
+
+
+def _expires_at(call: Call, run_at: datetime) -> datetime | None:
+    expires = call.options.expires or call.task.terms.expires
+    if not isinstance(expires, timedelta):
+        return expires
+    return later(run_at, expires)
+
+
+def _unique_key(call: Call) -> str | None:
+    if call.options.unique is None:
+        return None
+    own = call.options.unique_key or call.argument_key
+    return own or sha256(call.arguments.encode()).hexdigest()
+
+
+def connection_of(tx: Session | Connection) -> Connection:
+    """Return the connection that a transaction is on."""
+    return tx.connection() if isinstance(tx, Session) else tx
+
+
+def _insert(connection: Connection, row: Row) -> Enqueued:
+    if row["unique_key"] is None:
+        connection.execute(_insert_one, row)
+        return Enqueued(row["id"])
+    for _ in range(_TRIES):
+        statement = _unless_there(connection.dialect.name).returning(table.c.id)
+        if connection.execute(statement, row).scalar() is not None:
+            return Enqueued(row["id"])
+        there = connection.execute(_holder, {"of": row["task"], "key": row["unique_key"]}).scalar()
+        if there is not None:
+            return Enqueued(there, created=False)
+    raise RuntimeError(f"{row['task']}: jobs with this unique key come and go too fast to add one.")
+
+
+_insert_one = insert(table)
+_holder = select(table.c.id).where(
+    table.c.task == bindparam("of"), table.c.unique_key == bindparam("key")
+)
+
+
+def _unless_there(dialect: str) -> Insert:
+    if dialect == "postgresql":
+        return postgresql.insert(table).on_conflict_do_nothing()
+    return sqlite.insert(table).on_conflict_do_nothing()

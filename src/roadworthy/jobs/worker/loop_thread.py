@@ -1,0 +1,121 @@
+"""`LoopThread`: parts that are open on an event loop in a thread of its own."""
+
+import asyncio
+import os
+import threading
+from collections.abc import Callable, Coroutine, Iterable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from typing import Any, Final, TypeAlias, TypeVar
+
+__all__ = ["Hosts", "LoopThread", "NotOpen", "Parts"]
+
+R = TypeVar("R")
+
+Parts: TypeAlias = Callable[[], Iterable[AbstractAsyncContextManager[object]]]
+"""Makes what a process opens, from left to right."""
+
+_CLOSING: Final = 60.0
+"""Seconds after which a process ends although its parts are not closed."""
+
+
+class NotOpen(RuntimeError):
+    """What a worker process needs could not be opened; the cause says why."""
+
+
+class LoopThread:
+    """Open parts in a thread, keep them open, and call coroutines on their loop.
+
+    They are made in that thread, too: nothing of them is older than the process.
+    """
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._opened = threading.Event()
+        self._failure: BaseException | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop: asyncio.Event | None = None
+        self._thread = threading.Thread(target=self._run, name="roadworthy-worker", daemon=True)
+
+    def start(self) -> None:
+        """Begin to open the parts."""
+        self._thread.start()
+
+    def call(self, make: Callable[[], Coroutine[Any, Any, R]]) -> R:
+        """Run a coroutine on the loop, and wait for its result.
+
+        Raises:
+            NotOpen: Opening the parts has failed, or they are closed.
+        """
+        self._opened.wait()
+        if self._failure is not None or self._loop is None or not self._thread.is_alive():
+            raise NotOpen("The parts of this worker process are not open.") from self._failure
+        return asyncio.run_coroutine_threadsafe(make(), self._loop).result()
+
+    def close(self) -> None:
+        """Close the parts from right to left; jobs that run end, or are given back."""
+        if self._loop is not None and self._stop is not None and self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._stop.set)
+            self._thread.join(_CLOSING)
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._live())
+        except BaseException as error:  # whatever a part raises is told where it is waited for
+            self._failure = error
+        finally:
+            self._opened.set()
+
+    async def _live(self) -> None:
+        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        async with AsyncExitStack() as stack:
+            for part in self._parts():
+                await stack.enter_async_context(part)
+            self._opened.set()
+            await self._stop.wait()
+
+
+class Hosts:
+    """The parts of this process: none in a worker's parent, which forks."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._lock = threading.Lock()
+        self._host: LoopThread | None = None
+        self._of = 0
+        self._ended = False
+
+    @property
+    def here(self) -> bool:
+        """Whether this is a worker process that has begun to open its parts."""
+        return self._host is not None and self._of == os.getpid()
+
+    def here_or_begun(self) -> LoopThread:
+        """Return what is open here, or is being opened.
+
+        Raises:
+            NotOpen: It has ended.
+        """
+        with self._lock:
+            if self._ended:
+                raise NotOpen("This worker process is about to end.")
+            if self._host is None or self._of != os.getpid():
+                self._host, self._of = LoopThread(self._parts), os.getpid()
+                self._host.start()
+            return self._host
+
+    def begin(self, **_: object) -> None:
+        """Begin to open them: Celery kills a process that takes long to start."""
+        self.here_or_begun()
+
+    def forget(self) -> None:
+        """Open them anew with the next doorbell."""
+        with self._lock:
+            self._host = None
+
+    def end(self, **_: object) -> None:
+        """Close them, if they are this process's, for good."""
+        with self._lock:
+            host, mine = self._host, self.here
+            self._ended = mine
+        if host is not None and mine:
+            host.close()

@@ -1,0 +1,55 @@
+"""`PollLoop`: go round, and hold what goes on beside it."""
+
+import asyncio
+import contextvars
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Final
+
+from roadworthy.jobs.worker import logs
+from roadworthy.jobs.worker.recorder import may_pass
+
+__all__ = ["PollLoop"]
+
+_FIRST_PAUSE: Final = 0.2
+_LONGEST_PAUSE: Final = 5.0
+
+
+class PollLoop:
+    """Hold tasks that belong to no request, until `end`."""
+
+    def __init__(self, *, woken: Callable[[], object]) -> None:
+        self.news = asyncio.Event()
+        """Set where there may be something to do; a round clears it."""
+        self._woken = woken
+        self._owned: list[asyncio.Task[None]] = []
+
+    def own(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run something beside the rounds."""
+        # A context of its own: nothing of whoever started us is carried along.
+        loop = asyncio.get_running_loop()
+        self._owned.append(loop.create_task(work, context=contextvars.Context()))
+
+    async def end(self) -> None:
+        """Cancel all of it, and wait until it has ended."""
+        for owned in self._owned:
+            owned.cancel()
+        await asyncio.gather(*self._owned, return_exceptions=True)
+
+    async def go(
+        self, once: Callable[[], Awaitable[None]], sleep: Callable[[], Awaitable[None]]
+    ) -> None:
+        """Go round once, sleep, and so on; with growing pauses while the database is away."""
+        pause = _FIRST_PAUSE
+        while True:
+            self.news.clear()
+            try:
+                await once()
+            except Exception as error:  # whatever a driver raises: jobs wait, and we try again
+                again = pause > _FIRST_PAUSE
+                logs.away(error, pause, again=again, because_of_us=not may_pass(error))
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, _LONGEST_PAUSE)
+                self._woken()
+            else:
+                pause = _FIRST_PAUSE
+                await sleep()

@@ -1,0 +1,67 @@
+"""`Slots`: the places of one tier, and the jobs that were claimed ahead for them."""
+
+from collections import deque
+from time import monotonic
+from typing import Final
+
+from roadworthy.jobs.table.ledger import Claimed
+
+__all__ = ["PATIENCE", "Slots"]
+
+PATIENCE: Final = 0.25
+"""Seconds that a claimed job waits for a place before others may have it."""
+_SHORT: Final = 0.02
+"""Seconds: shorter jobs end while the next ones are still being claimed."""
+_AHEAD: Final = 3
+"""How many more of them are claimed than there are places, for each place."""
+_WEIGHT: Final = 0.1
+"""What the last job counts in the mean of all."""
+
+
+class Slots:
+    """Know how many jobs may begin on a tier, and how many to claim for it.
+
+    Only what has a place is claimed, so that other workers get the rest, unless jobs
+    have lately been so short that the places would be empty during each claim.
+    """
+
+    def __init__(self, places: int, *, ahead: bool) -> None:
+        self.free = places
+        self.may_wait = True
+        """Whether the last claim may have left jobs behind."""
+        self.ahead: deque[Claimed] = deque()
+        """Claimed, and not begun yet."""
+        self._most_ahead = places * _AHEAD if ahead else 0
+        self._mean = 1.0
+        self._moved_at = 0.0
+
+    @property
+    def wanted(self) -> int:
+        """How many jobs to claim."""
+        ahead = self._most_ahead if self._mean < _SHORT else 0
+        return max(0, self.free + ahead - len(self.ahead))
+
+    def note(self, seconds: float) -> None:
+        """Take into account how long a job took."""
+        self._mean += (seconds - self._mean) * _WEIGHT
+
+    def take(self) -> Claimed | None:
+        """Take the next job that may begin, and a place for it."""
+        if not self.free or not self.ahead:
+            return None
+        self.free -= 1
+        self._moved_at = monotonic()
+        return self.ahead.popleft()
+
+    def give_back(self, *, all_of_them: bool) -> list[str]:
+        """Take back what was claimed in vain: no place has become free for a while."""
+        if not self.ahead or not (all_of_them or monotonic() - self._moved_at > PATIENCE):
+            return []
+        ids = [job.id for job in self.ahead]
+        self.ahead.clear()
+        self._mean = 1.0
+        return ids
+
+    def forget(self, id_: str) -> None:
+        """Begin a job no more."""
+        self.ahead = deque(job for job in self.ahead if job.id != id_)

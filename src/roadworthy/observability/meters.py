@@ -1,0 +1,78 @@
+"""What `/metrics` is read from: the meters of this process, and of its fellow workers."""
+
+import asyncio
+import logging
+from concurrent.futures import ThreadPoolExecutor
+
+from roadworthy._internal.workers import Workers
+from roadworthy.observability.exchange import Exchange
+from roadworthy.observability.prometheus import PrometheusReader, render
+
+__all__ = ["Meters"]
+
+_log = logging.getLogger("roadworthy.observability")
+
+
+class Meters:
+    """Read one provider's meters; several applications of a process may share it."""
+
+    def __init__(self, name: str) -> None:
+        self.reader = PrometheusReader()
+        self._name = name
+        self._opened = 0
+        self._exchange: Exchange | None = None
+        self._thread: ThreadPoolExecutor | None = None
+
+    def text(self, *, open_metrics: bool) -> str:
+        """Return the meters of this process."""
+        return render(self.reader.snapshot(), open_metrics=open_metrics)
+
+    async def text_of_all(self, *, open_metrics: bool) -> str:
+        """Return the meters of all workers of this server.
+
+        Raises:
+            OSError: A worker that hangs keeps the others from reading (`TimeoutError`),
+                or the folder for temporary files is full or gone.
+        """
+        if self._exchange is None or self._thread is None:
+            # On the event loop: when all threads are taken is when this must answer.
+            return self.text(open_metrics=open_metrics)
+        loop = asyncio.get_running_loop()
+        snapshot = await loop.run_in_executor(self._thread, self._exchange.gather)
+        return render(snapshot, open_metrics=open_metrics)
+
+    async def open(self) -> None:
+        """Find the other workers, where the server has several."""
+        self._opened += 1
+        if self._opened > 1:
+            return
+        try:
+            workers = Workers.of_this_process(self._name)
+            if workers is not None:
+                await self._open(Exchange(workers, self.reader.snapshot))
+        except OSError as error:
+            _log.warning("/metrics tells of one worker at a time: %s", error)
+
+    async def _open(self, exchange: Exchange) -> None:
+        # A thread of its own: when all others are taken is when this must answer.
+        thread = ThreadPoolExecutor(1, thread_name_prefix="roadworthy-metrics")
+        try:
+            await asyncio.get_running_loop().run_in_executor(thread, exchange.open)
+        except OSError:
+            thread.shutdown()
+            raise
+        self._thread, self._exchange = thread, exchange
+
+    async def close(self) -> None:
+        """Leave what was counted to the other workers."""
+        self._opened -= 1
+        if self._opened or self._exchange is None or self._thread is None:
+            return
+        exchange, thread = self._exchange, self._thread
+        self._exchange = self._thread = None
+        try:
+            await asyncio.get_running_loop().run_in_executor(thread, exchange.close)
+        except OSError as error:
+            _log.warning("what this worker counted was not left to the others: %s", error)
+        finally:
+            thread.shutdown()

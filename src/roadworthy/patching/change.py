@@ -1,0 +1,119 @@
+"""Apply a patch to what is stored, and judge the whole before any write.
+
+A field that was not sent is neither validated nor converted, dumped nor written, at any
+depth: it passes as it is. Rules of the whole judge what comes out.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Generic, TypeAlias, TypeVar, cast
+
+from pydantic import BaseModel, ValidationError
+
+from roadworthy.patching.choices import MARK
+from roadworthy.patching.entity import entity_of
+from roadworthy.patching.fields import layout_of
+from roadworthy.patching.join import join
+from roadworthy.patching.merging import laid_over
+from roadworthy.patching.parts import Parts
+from roadworthy.patching.patch import Patch, document_of, operations_of
+from roadworthy.patching.read import names_in
+from roadworthy.patching.storable import not_storable
+from roadworthy.patching.write import column
+from roadworthy.problems import FieldError, Names, ValidationFailed, field_errors
+from roadworthy.problems.fields import MAX_ERRORS, pointer
+
+__all__ = ["Change", "apply"]
+
+M = TypeVar("M", bound=BaseModel)
+Loc: TypeAlias = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Change(Generic[M]):
+    """What a patch makes of a resource: nothing is written yet."""
+
+    before: M
+    after: M
+    values: Mapping[str, Any]
+    """By field name, only what was sent: what to write to the columns.
+
+    Single values, and lists of them, are Python's own. What only a JSON column can hold
+    is JSON all the way down, in the form of input: the entity reads back what `after` has.
+    """
+
+
+def apply(patch: Patch[M], current: M) -> Change[M]:
+    """Merge a patch into `current` and judge the whole; `current` stays as it is.
+
+    What was sent is validated once. What was not sent is not touched, and so not
+    validated again.
+
+    Call it where nobody else can write the row between your reading of `current`
+    and your writing of `values`: under `SELECT ... FOR UPDATE`, or SQLite's
+    `BEGIN IMMEDIATE`. Then two patches of one JSON column both survive.
+
+    Raises:
+        ValidationFailed: 422. What comes out is not a valid entity.
+        PatchTestFailed: 409. A `test` of a JSON Patch does not hold for `current`.
+        TypeError: What comes out has no JSON form that reads back; the field is named.
+    """
+    kind = type(patch)
+    entity = entity_of(kind)
+    if not isinstance(current, entity):
+        raise TypeError(
+            f"{kind.__name__} applies to {entity.__name__}, not {type(current).__name__}. "
+            f"Write {entity.__name__}.model_validate(row) first."
+        )
+    parts = _parts(patch, current)
+    names = names_in(kind)
+    after = _joined(type(current), parts, names)
+    made = layout_of(type(current)).values_of(after)
+    sent = {name: made[name] for name in made if name in parts.names}
+    _refuse_unstorable(sent, names)
+    values = {name: column(type(current), name, value) for name, value in sent.items()}
+    return Change(before=current, after=after, values=MappingProxyType(values))
+
+
+def _parts(patch: Patch[Any], current: BaseModel) -> Parts:
+    operations = operations_of(patch)
+    if operations is None:
+        return cast("Parts", laid_over(current, document_of(patch)))
+    # Not at the top: the jsonpatch library is an extra.
+    from roadworthy.patching.json_patch import operated_on  # noqa: PLC0415
+
+    return operated_on(operations, current)
+
+
+def _joined(kind: type[Any], parts: Parts, names: Names) -> Any:
+    try:
+        return join(kind, parts)
+    except ValidationError as error:
+        raise ValidationFailed(errors=_told(error, names)) from _silent(error)
+
+
+def _told(error: ValidationError, names: Names) -> list[FieldError]:
+    errors = error.errors(include_url=False, include_input=False)
+    for found in errors:
+        found["loc"] = tuple(part for part in found["loc"] if not str(part).startswith(MARK))
+    return field_errors(cast("Any", errors), names=names)
+
+
+def _silent(error: ValidationError) -> ValidationError:
+    """Return the same error without what was sent and stored: it may come to a log."""
+    return ValidationError.from_exception_data(error.title, [], hide_input=True)
+
+
+def _refuse_unstorable(values: Mapping[str, Any], names: Names) -> None:
+    if wrong := list(not_storable(values)):
+        raise ValidationFailed(
+            errors=[
+                FieldError(
+                    pointer=pointer(loc, names),
+                    code="not_storable",
+                    message="Input should be finite numbers and text without NUL",
+                )
+                for loc in wrong[:MAX_ERRORS]
+            ]
+        )

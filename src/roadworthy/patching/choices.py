@@ -1,0 +1,113 @@
+"""Choose the arm of a union that parts of a patch join: the one of the value that is there."""
+
+# pyright: reportUnknownMemberType=false
+# pyright: reportUnknownVariableType=false
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final, cast
+
+from pydantic import ValidationError
+from pydantic_core import SchemaValidator
+
+from roadworthy.patching.parts import ABSENT, Items, Moved, Parts
+from roadworthy.patching.places import Place
+from roadworthy.patching.schemas import Schema, function_of, is_foreign, mapped, standing
+
+__all__ = ["MARK", "Choice", "Fits", "Which"]
+
+MARK: Final = "\0"
+"""Before the names of places that are none of the document's, such as arms of a union."""
+
+
+@dataclass(frozen=True, eq=False)
+class Choice:
+    """Tries what the value is now, then what the outcome could be instead."""
+
+    place: Place
+
+    def __call__(self, value: Any, handler: Callable[[Any], Any]) -> Any:
+        """Return the validated value of the arm that fits, the current one first."""
+        if type(value) not in {Parts, Items} or value.instead is None:
+            return handler(value)
+        try:
+            return handler(value)
+        except ValidationError as first:
+            try:
+                return self.place(value.instead(), handler)
+            except ValidationError as second:
+                raise (second if self.place.node["type"] == "tagged-union" else first) from None
+
+
+@dataclass(frozen=True, eq=False)
+class Which:
+    """Names the arm of a union that a part joins."""
+
+    fitting: "list[Fits]"
+
+    def arm(self, value: Any) -> str:
+        """Return the name of the arm that fits what is there."""
+        current = value.value if type(value) is Moved else getattr(value, "current", ABSENT)
+        if current is not ABSENT and type(value) in {Parts, Items, Moved}:
+            for index, fits in enumerate(self.fitting):
+                if fits(current):
+                    return f"{MARK}{index}"
+        return f"{MARK}raw"
+
+
+@dataclass(frozen=True, eq=False)
+class Fits:
+    """Whether a value that is there could stand in one arm of a union."""
+
+    node: Schema
+    definitions: list[Schema]
+
+    def __call__(self, current: Any) -> bool:
+        """Return whether `current` could stand in this arm."""
+        return self.validator.isinstance_python(current)
+
+    @cached_property
+    def validator(self) -> SchemaValidator:
+        """What only looks at types."""
+        node = standing(
+            _looked_at(self.node), [{**_looked_at(d), "ref": d["ref"]} for d in self.definitions]
+        )
+        return SchemaValidator(cast("Any", node), cast("Any", {"strict": True}))
+
+
+def _looked_at(node: Schema) -> Schema:
+    match node["type"]:
+        case "model" | "dataclass":
+            return {"type": "is-instance", "cls": node["cls"]}
+        case "typed-dict":
+            return _other_look(_by_key(node))
+        case "function-after":
+            return (
+                _looked_at(node["schema"]) if is_foreign(function_of(node)) else _other_look(node)
+            )
+        case "function-before" | "function-wrap" | "function-plain" if is_foreign(
+            function_of(node)
+        ):
+            return {"type": "any"}
+        case "json":
+            return _looked_at(node["schema"]) if "schema" in node else {"type": "any"}
+        case _:
+            return _other_look(node)
+
+
+def _by_key(node: Schema) -> Schema:
+    """Return a typed dict as it is there: under its own keys, and no others."""
+    config = node.get("config") or {}  # pyright: ignore[reportUnknownVariableType]
+    extra = node.get("extra_behavior") or config.get("extra_fields_behavior")
+    fields = {
+        key: {name: value for name, value in field.items() if name != "validation_alias"}
+        for key, field in node["fields"].items()
+    }
+    return {**node, "fields": fields, "extra_behavior": "allow" if extra == "allow" else "forbid"}
+
+
+def _other_look(node: Schema) -> Schema:
+    made = mapped(node, _looked_at)
+    made.pop("ref", None)
+    return made

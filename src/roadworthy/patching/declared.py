@@ -1,0 +1,60 @@
+"""Hold a subclass of `Patch[Item]` to `Item`: drift is an error at import."""
+
+import inspect
+from typing import Any, TypeAlias, cast
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from roadworthy.patching.derive import field_for
+from roadworthy.patching.entity import NESTED, entity_of, is_patch
+from roadworthy.patching.members import Member, Model, ReadOnlyField, members_of
+from roadworthy.patching.types import arms_of, bare, nullable
+
+__all__ = ["adopt"]
+
+AnyPatchType: TypeAlias = type[Any]
+
+
+def adopt(kind: AnyPatchType, base: Any) -> None:
+    """Compare the fields that `kind` declares with the entity's, and take those."""
+    entity = entity_of(kind)
+    setattr(kind, NESTED, dict(getattr(kind, NESTED, {})))
+    declared = [n for n in inspect.get_annotations(kind) if n in kind.__pydantic_fields__]
+    if not declared:
+        return
+    for name in declared:
+        kind.__pydantic_fields__[name] = _checked(kind, entity, name, base)
+    kind.model_rebuild(force=True)
+
+
+def _checked(kind: AnyPatchType, entity: type[BaseModel], name: str, base: Any) -> Any:
+    place = f"{kind.__name__}.{name}"
+    member = members_of(entity).get(name)
+    if member is None:
+        known = ", ".join(
+            n for n, m in members_of(entity).items() if not isinstance(m, ReadOnlyField)
+        )
+        raise TypeError(f"{place}: {entity.__name__} has no such field. It has {known}.")
+    if isinstance(member, ReadOnlyField):
+        raise TypeError(f"{place}: the field is read-only in {entity.__name__}. Remove the line.")
+    annotation = kind.__pydantic_fields__[name].annotation
+    nested = _nested_patch(annotation, member)
+    if _shape(annotation, nested) not in member.expected(nested):
+        raise TypeError(f"{place}: {entity.__name__} says otherwise. Write `{member.line()}`.")
+    if nested is not None:
+        getattr(kind, NESTED)[name] = nested
+    made, field = field_for(member, lambda m: nested or base[m.model])
+    return FieldInfo.from_annotated_attribute(made, field)
+
+
+def _nested_patch(annotation: Any, member: Member) -> AnyPatchType | None:
+    for arm in arms_of(annotation):
+        if isinstance(member, Model) and is_patch(arm) and entity_of(arm) is member.model:
+            return cast("AnyPatchType", arm)
+    return None
+
+
+def _shape(annotation: Any, nested: AnyPatchType | None) -> frozenset[Any]:
+    arms = {"model" if arm is nested else bare(arm) for arm in arms_of(annotation)}
+    return frozenset(arms | ({None} if nullable(annotation) else set()))

@@ -1,0 +1,194 @@
+"""Validate what was sent, once, and join it with what is kept.
+
+The validator is Pydantic's own, built of the entity's core schema, where each place
+lets `Kept` values pass. So the order of fields, rules over several of them, defaults,
+unions and places of errors are Pydantic's; only what was sent is read.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Final, cast
+
+from pydantic_core import SchemaValidator
+
+from roadworthy.patching import functions
+from roadworthy.patching.choices import MARK, Choice, Fits, Which
+from roadworthy.patching.fields import layout_of, own_keys
+from roadworthy.patching.objects import Anything, Object, Root
+from roadworthy.patching.places import Key, Place, Text, pruned
+from roadworthy.patching.schemas import (
+    Schema,
+    anywhere,
+    function_of,
+    is_foreign,
+    mapped,
+    per_class,
+    standing,
+    wrap,
+)
+
+__all__ = ["join"]
+
+
+def join(kind: type[Any], parts: Any) -> Any:
+    """Make an object of a class from parts of a patch and of what is there.
+
+    Raises:
+        ValidationError: What was sent, or what comes out, does not fit.
+    """
+    return _joiner(kind).validate_python(parts)
+
+
+@per_class
+def _joiner(kind: type[Any]) -> SchemaValidator:
+    layout = layout_of(kind)
+    make = _Joined(layout.config, layout.definitions)
+    definitions = [{**make(d), "ref": d["ref"]} for d in layout.definitions]
+    node = standing(make(layout.schema), definitions)
+    return SchemaValidator(cast("Any", node), cast("Any", layout.config), _use_prebuilt=False)
+
+
+@dataclass(frozen=True, eq=False)
+class _Joined:
+    """Turns nodes of a core schema into nodes that take parts."""
+
+    config: Schema
+    definitions: list[Schema]
+
+    def __call__(self, node: Schema) -> Schema:
+        made: Schema = getattr(self, "_" + node["type"].replace("-", "_"), self._other)(node)
+        made.pop("ref", None)
+        return made
+
+    def _other(self, node: Schema) -> Schema:
+        return mapped(node, self.place)
+
+    def place(self, node: Schema) -> Schema:
+        """Return a node for a place where a value may be kept, sent or moved."""
+        if node["type"] in {"model-fields", "dataclass-args"}:
+            return self(node)
+        if node["type"] == "default":  # fields look for it in their own node
+            return {**node, "schema": self.place(node["schema"])}
+        inside = self(node) if anywhere(node, _can_hold_parts) else node
+        return wrap(Place(node, self.config, self.definitions), inside)
+
+    # --- objects ---
+
+    def _model(self, node: Schema) -> Schema:
+        kind = node["cls"]
+        if node.get("root_model"):
+            return wrap(Root(kind), {**mapped(node, self._within(node)), "custom_init": False})
+        made = mapped(node, self._within(node))
+        made["custom_init"] = False  # it would be given what is kept, in no form it knows
+        return wrap(Object(kind, join), made)
+
+    def _dataclass(self, node: Schema) -> Schema:
+        return wrap(Object(node["cls"], join), mapped(node, self._within(node)))
+
+    def _within(self, node: Schema) -> Callable[[Schema], Schema]:
+        return replace(self, config=node.get("config") or {}).place
+
+    def _model_fields(self, node: Schema) -> Schema:
+        fields = {name: self._field(name, field) for name, field in node["fields"].items()}
+        made = {**node, "fields": fields, "extra_behavior": "forbid"}
+        made.pop("extras_schema", None)
+        made.pop("extras_keys_schema", None)
+        return made
+
+    def _dataclass_args(self, node: Schema) -> Schema:
+        # One that the class makes itself is refused as read-only, not as a wrong argument.
+        fields = [{**self._field(f["name"], f), "init": True} for f in node["fields"]]
+        return {**node, "fields": fields, "extra_behavior": "forbid"}
+
+    def _field(self, name: str, field: Schema) -> Schema:
+        return self.named(name, {**field, "schema": self._ruled(field["schema"])})
+
+    def named(self, name: str, field: Schema) -> Schema:
+        """Return a field that is read under names only, never at a path."""
+        keys = own_keys(name, field, self.config) or (name,)
+        return {**field, "validation_alias": [[key] for key in keys]}
+
+    def _ruled(self, node: Schema) -> Schema:
+        rules = functions.rules_of(node)
+        made = self.place(node)
+        if not rules:
+            return made
+        if node["type"] == "default":
+            return {**made, "schema": wrap(functions.Ruled(rules), made["schema"], info=True)}
+        return wrap(functions.Ruled(rules), made, info=True)
+
+    def _typed_dict(self, node: Schema) -> Schema:
+        config = node.get("config") or self.config
+        inside = replace(self, config=config)
+        fields = {
+            name: inside.named(name, {**field, "schema": inside.place(field["schema"])})
+            for name, field in node["fields"].items()
+        }
+        return pruned({**node, "fields": fields, "extra_behavior": "forbid"})
+
+    def _dict(self, node: Schema) -> Schema:
+        made = mapped(node, self.place)
+        if keys := node.get("keys_schema"):
+            made["keys_schema"] = wrap(Key(keys, self.config, self.definitions), keys)
+        return pruned(made)
+
+    def _any(self, node: Schema) -> Schema:
+        return {
+            "type": "function-plain",
+            "function": {"type": "no-info", "function": Anything(join)},
+        }
+
+    # --- choices ---
+
+    def _union(self, node: Schema) -> Schema:
+        arms = [_arm(choice) for choice in cast("list[Any]", node["choices"])]
+        raw = {**node, "choices": [(self.place(arm), f"{MARK}{i}") for i, arm in enumerate(arms)]}
+        return self._choice(node, arms, raw)
+
+    def _tagged_union(self, node: Schema) -> Schema:
+        arms = list(cast("dict[Any, Schema]", node["choices"]).values())
+        return self._choice(node, arms, mapped(node, self.place))
+
+    def _choice(self, node: Schema, arms: list[Schema], raw: Schema) -> Schema:
+        fitting = [Fits(arm, self.definitions) for arm in arms]
+        choices = {f"{MARK}{i}": self.place(arm) for i, arm in enumerate(arms)}
+        whole = {
+            "type": "tagged-union",
+            "discriminator": Which(fitting).arm,
+            "choices": {**choices, f"{MARK}raw": raw},
+        }
+        return wrap(Choice(Place(node, self.config, self.definitions)), whole)
+
+    # --- functions of the user's own ---
+
+    def _function_after(self, node: Schema) -> Schema:
+        return functions.after(node, self.place(node["schema"]))
+
+    def _function_before(self, node: Schema) -> Schema:
+        return functions.before(node, self.place(node["schema"]))
+
+    def _function_wrap(self, node: Schema) -> Schema:
+        return functions.around(node, self.place(node["schema"]))
+
+    def _function_plain(self, node: Schema) -> Schema:
+        return functions.plain(node)
+
+    def _json(self, node: Schema) -> Schema:
+        if "schema" not in node:
+            return node
+        return wrap(Text(Place(node, self.config, self.definitions)), self.place(node["schema"]))
+
+
+def _arm(choice: Any) -> Schema:
+    """Return an arm of a union without the name that errors give it."""
+    return cast("Schema", choice[0] if isinstance(choice, tuple) else choice)
+
+
+_HOLDERS: Final = frozenset(
+    {"model", "dataclass", "typed-dict", "dict", "list", "set", "frozenset", "tuple", "any"}
+    | {"definition-ref", "generator", "json"}
+)
+
+
+def _can_hold_parts(node: Schema) -> bool:
+    return node["type"] in _HOLDERS or ("function" in node and is_foreign(function_of(node)))

@@ -1,0 +1,138 @@
+"""Join parts of a patch with the object that is there: a model, a dataclass, a root model."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias, cast
+
+from pydantic import BaseModel
+from pydantic_core import PydanticCustomError
+
+from roadworthy.patching.born import keep_what_it_made
+from roadworthy.patching.fields import Layout, class_of, has_fields, layout_of
+from roadworthy.patching.parts import (
+    ABSENT,
+    Hidden,
+    Items,
+    Kept,
+    KeptKey,
+    Moved,
+    New,
+    Parts,
+    copied,
+)
+from roadworthy.patching.places import hidden
+
+__all__ = ["Anything", "Object", "Root"]
+
+Join: TypeAlias = Callable[[type[Any], Any], Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Object:
+    """Joins parts of a model or dataclass with the object that is there."""
+
+    kind: type[Any]
+    join: Join
+
+    def __call__(self, value: Any, handler: Callable[[Any], Any]) -> Any:
+        """Return the object that the parts make of the one that is there."""
+        if type(value) is Moved:
+            return _taken(value, self.kind)
+        if type(value) is not Parts:
+            return handler(value)
+        current = value.current
+        if current is not ABSENT and not isinstance(current, self.kind):
+            raise _another_kind()
+        if current is not ABSENT and type(current) is not self.kind:
+            return self.join(class_of(current), value)  # a subclass stays what it is
+        return _finished(handler, value, layout_of(self.kind))
+
+
+def _taken(moved: Moved, kind: type[Any]) -> Any:
+    if type(moved.value) is kind:
+        return moved.value
+    raise _another_kind()
+
+
+def _another_kind() -> PydanticCustomError:
+    return PydanticCustomError("model_type", "Input should be another kind of object")
+
+
+def _finished(handler: Callable[[Any], Any], parts: Parts, layout: Layout) -> Any:
+    extras = {
+        k: parts[k].value for k in parts.keys() - layout.by_key.keys() if type(parts[k]) is Kept
+    }
+    for key in extras:
+        parts = parts.of(parts.current) if key in parts else parts
+        del parts[key]
+    made = handler(parts)
+    current = parts.current
+    if isinstance(made, BaseModel) and isinstance(current, BaseModel):
+        # What was set is what was set before, and what was sent.
+        object.__setattr__(
+            made, "__pydantic_fields_set__", current.__pydantic_fields_set__ | parts.names
+        )
+        if current.__pydantic_extra__ is not None:
+            object.__setattr__(made, "__pydantic_extra__", copied(extras))
+    keep_what_it_made(current, made)
+    mapper: Any = getattr(layout.kind, "__mapper__", None)
+    return made if mapper is None else _mapped(made, mapper)
+
+
+def _mapped(made: Any, mapper: Any) -> Any:
+    """Return the same as an object that an ORM knows, in no session (a table of SQLModel)."""
+    row: Any = mapper.class_manager.new_instance()
+    for name, value in layout_of(class_of(made)).values_of(made).items():
+        setattr(row, name, value)
+    object.__setattr__(row, "__pydantic_fields_set__", set(made.__pydantic_fields_set__))
+    return row
+
+
+@dataclass(frozen=True, eq=False)
+class Root:
+    """Joins parts of a root model with the value that it holds."""
+
+    kind: type[Any]
+
+    def __call__(self, value: Any, handler: Callable[[Any], Any]) -> Any:
+        """Return the root model that the parts make of the one that is there."""
+        if type(value) is Moved:
+            return _taken(value, self.kind)
+        if type(value) in {Parts, Items} and isinstance(value.current, self.kind):
+            return handler(value.of(value.current.root))
+        return handler(value)
+
+
+@dataclass(frozen=True, eq=False)
+class Anything:
+    """Makes plain values of parts, where anything may stand."""
+
+    join: Join
+
+    def __call__(self, value: Any) -> Any:
+        """Return plain values for the parts of a document that may be anything."""
+        match value:
+            case Kept():
+                return copied(value.value)
+            case Moved() | Hidden():
+                if isinstance(value, Hidden) or value.hidden:
+                    raise hidden()
+                return value.shown
+            case dict() | list():
+                return self._inside(cast("Any", value))
+            case _:
+                return value
+
+    def _inside(self, value: Any) -> Any:
+        match value:
+            case New():
+                return {k: self(v) for k, v in value.items() if v is not None}
+            case Parts() if has_fields(value.current):
+                return self.join(class_of(value.current), value)
+            case Parts():
+                items = cast("Mapping[str, Any]", value).items()
+                return {k.key if type(k) is KeptKey else k: self(v) for k, v in items}
+            case Items():
+                return [self(item) for item in cast("list[Any]", value)]
+            case _:
+                return value

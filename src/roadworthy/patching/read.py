@@ -1,0 +1,162 @@
+"""Read a patch: what was sent, in the shape of the entity, while the resource is not known.
+
+Here types are checked. The entity's own validators run once, where the patch is applied.
+"""
+
+import json
+from copy import copy
+from functools import cache
+from typing import Any, Final, TypeAlias, TypeVar, cast
+
+from pydantic import ValidationError
+from pydantic_core import SchemaValidator
+
+from roadworthy._internal.read_json import Json
+from roadworthy.patching.decimals import in_digits
+from roadworthy.patching.entity import NESTED, entity_of
+from roadworthy.patching.fields import layout_of
+from roadworthy.patching.members import Member, Model, members_inside, members_of, typed
+from roadworthy.patching.patch import Document, Operations, Patch
+from roadworthy.patching.schemas import Schema, is_foreign, standing
+from roadworthy.problems import FieldError, Names, ValidationFailed, field_errors, names_of
+from roadworthy.problems.body import refuse_unstorable
+from roadworthy.problems.fields import MAX_ERRORS, pointer
+
+__all__ = ["from_operations", "names_in", "parse", "read"]
+
+P = TypeVar("P", bound=Patch[Any])
+Loc: TypeAlias = tuple[str | int, ...]
+
+
+def parse(kind: type[P], document: Document) -> P:
+    """Make a patch of a merge-patch document (RFC 7396), as a request would.
+
+    Raises:
+        ValidationFailed: 422. The document does not fit what `kind` was derived from.
+    """
+    body = json.dumps(document).encode()
+    refuse_unstorable(cast("Json", document), body, names=names_in(kind))
+    return read(kind, document, body)
+
+
+def read(kind: type[P], document: Document, body: bytes) -> P:
+    """Make a patch of a document whose numbers and text are known to be storable.
+
+    Pydantic reads `body` itself: strict JSON takes dates and decimals from strings,
+    and neither `true` nor `"5"` for a number.
+    """
+    reading = _Reading(names_in(kind))
+    patch = reading.patch(kind, document, body)
+    if reading.errors:
+        raise ValidationFailed(errors=reading.errors[:MAX_ERRORS])
+    return patch
+
+
+class _Reading:
+    """One document, with all that is wrong in it."""
+
+    def __init__(self, names: Names) -> None:
+        self.names = names
+        self.errors: list[FieldError] = []
+
+    def patch(self, kind: type[P], document: Document, body: bytes, loc: Loc = ()) -> P:
+        members, values = _by_key(kind, bool(loc)), dict[str, Any]()
+        for key, value in self._found(kind, body, loc).items():
+            member = members[key]
+            if member.name in values:
+                self._named_twice((*loc, key))
+            values[member.name] = self._value(kind, member, value, (*loc, key))
+        return _made(kind, values, document)
+
+    def _found(self, kind: type[Patch[Any]], body: bytes, loc: Loc) -> dict[str, Any]:
+        try:
+            return dict(_reader(kind, bool(loc)).validate_json(body, strict=True, extra="forbid"))
+        except ValidationError as error:
+            told: Any = error.errors(include_url=False, include_input=False)
+            self.errors += field_errors(told, names=self.names, within=loc)
+            return {}
+
+    def _value(self, kind: type[Patch[Any]], member: Member, value: Any, loc: Loc) -> Any:
+        if not (isinstance(member, Model) and isinstance(value, dict)):
+            return value
+        body = json.dumps(value).encode()
+        return self.patch(_nested(kind, member), cast("Document", value), body, loc)
+
+    def _named_twice(self, loc: Loc) -> None:
+        place = pointer(loc, self.names)
+        self.errors.append(FieldError(pointer=place, code="extra_forbidden", message=_TWICE))
+
+
+_TWICE: Final = "The field is named twice"
+
+
+def _made(kind: type[P], values: dict[str, Any], document: Document) -> P:
+    patch = _empty(kind)
+    vars(patch).update(values)
+    patch.__pydantic_fields_set__.update(values)
+    patch._document = document  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - ours
+    return patch
+
+
+def _empty(kind: type[P]) -> P:
+    # Pydantic asks each field for its default anew: here they are all the same.
+    return copy(_one_empty(kind)) if _has_no_more(kind) else kind.model_construct()
+
+
+@cache
+def _one_empty(kind: type[P]) -> P:
+    return kind.model_construct()
+
+
+@cache
+def _has_no_more(kind: type[Patch[Any]]) -> bool:
+    """Return whether a subclass has added nothing that is made for each object."""
+    same = kind.__private_attributes__.keys() == Patch.__private_attributes__.keys()
+    return same and not is_foreign(kind.model_post_init)
+
+
+@cache
+def _nested(kind: type[Patch[Any]], member: Model) -> type[Patch[Any]]:
+    declared = cast("dict[str, type[Patch[Any]]]", getattr(kind, NESTED))
+    model: Any = member.model
+    return declared.get(member.name) or Patch[model]
+
+
+@cache
+def _by_key(kind: type[Patch[Any]], inside: bool) -> dict[str, Member]:
+    members = (members_inside if inside else members_of)(entity_of(kind)).values()
+    return {key: member for member in members for key in member.keys}
+
+
+@cache
+def _reader(kind: type[Patch[Any]], inside: bool) -> SchemaValidator:
+    layout = layout_of(entity_of(kind))
+    fields: Schema = {
+        key: {"type": "typed-dict-field", "required": False, "schema": member.shape()}
+        for key, member in _by_key(kind, inside).items()
+    }
+    node: Schema = {"type": "typed-dict", "fields": fields, "extra_behavior": "forbid"}
+    definitions = [{**in_digits(typed(d)), "ref": d["ref"]} for d in layout.definitions]
+    config = {**layout.config, "allow_inf_nan": False}
+    config.pop("title", None)
+    return SchemaValidator(
+        cast("Any", standing(node, definitions)), cast("Any", config), _use_prebuilt=False
+    )
+
+
+def from_operations(kind: type[P], operations: Operations) -> P:
+    """Make a patch of JSON Patch operations; it has no values until it is applied."""
+    patch = kind.model_construct()
+    vars(patch).clear()
+    patch._operations = operations  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - ours
+    return patch
+
+
+@cache
+def names_in(kind: type[Patch[Any]]) -> Names:
+    """Return the names that may stand in a pointer: the entity's own, hidden ones too."""
+    entity = entity_of(kind)
+    layout = layout_of(entity)
+    own = {key for member in members_of(entity).values() for key in member.keys}
+    own |= set(layout.by_output)
+    return names_of(entity) | Names(frozenset(own))

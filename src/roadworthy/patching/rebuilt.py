@@ -1,0 +1,172 @@
+"""Tell what a JSON Patch left in its place, what it moved, and what it sent."""
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from pydantic import RootModel
+
+from roadworthy.patching.fields import Layout, class_of, has_fields, layout_of
+from roadworthy.patching.merging import keep, kept_key
+from roadworthy.patching.parts import ABSENT, Items, Kept, Moved, Parts, Refused
+from roadworthy.patching.shown import Leaf, ShownArray, ShownObject, plain, same
+from roadworthy.patching.stored import without_hidden
+from roadworthy.patching.write import json_key
+
+__all__ = ["rebuilt", "replacing"]
+
+
+def rebuilt(piece: Any) -> Any:
+    """Return what validation gets for a piece of the outcome."""
+    match piece:
+        case Leaf() if piece.value is ABSENT:
+            made = piece.shown
+        case Leaf() | ShownObject() | ShownArray() if same(piece, piece):
+            made = Moved(piece.value, _as_sent(piece), hidden=piece.hidden)
+        case ShownObject():
+            made = _changed(piece, piece.value)
+        case ShownArray():
+            made = _items(piece)
+        case dict():
+            made = _sent_object(cast("dict[str, Any]", piece))
+        case list():
+            made = _sent_array(cast("list[Any]", piece))
+        case _:
+            made = piece
+    return made
+
+
+def _as_sent(piece: Any) -> Any:
+    """Return the JSON of a piece, as a client would send it."""
+    if isinstance(piece, ShownObject):
+        spelt = {spelling.output: spelling.inputs[0] for spelling in piece.spelt.values()}
+        return {spelt.get(key, key): _as_sent(item) for key, item in piece.items()}
+    if isinstance(piece, list):
+        return [_as_sent(item) for item in cast("list[Any]", piece)]
+    return plain(piece)
+
+
+def _changed(piece: ShownObject, value: Any) -> Any:
+    if isinstance(value, RootModel):
+        inside = _changed(piece, cast("Any", value).root)
+        return inside.of(value) if isinstance(inside, Parts) else inside
+    if has_fields(value):
+        return _fields(piece, value)
+    return _members(piece, cast("Mapping[Any, Any]", value))
+
+
+def _fields(piece: ShownObject, value: Any) -> Parts:
+    layout, parts = layout_of(class_of(value)), Parts(value)
+    for key, item in piece.items():
+        was = piece.first.get(key)
+        if was is None or not same(item, was):
+            _put(parts, layout, key, rebuilt(item))
+    for key in piece.first.keys() - piece.keys():
+        _remove(parts, layout, key, replaced=piece.replaced)
+    keep(parts, layout.values_of(value))
+    parts.instead = _instead(piece, parts)
+    return parts
+
+
+def _put(parts: Parts, layout: Layout, key: str, value: Any) -> None:
+    field = layout.by_output.get(key) or layout.by_key.get(key)
+    if field is None:
+        parts.put(key, Refused())
+    elif field.read_only:
+        parts.put(field.keys[0], Refused(), field.name)
+    else:
+        parts.put(key if key in field.keys else field.keys[0], value, field.name)
+
+
+def _remove(parts: Parts, layout: Layout, key: str, *, replaced: bool) -> None:
+    field = layout.by_output.get(key)
+    if field is not None and replaced and not field.read_only:
+        parts.names.add(field.name)  # its default comes in
+    elif field is None and replaced and key in layout.computed:
+        pass  # nobody sends what is computed
+    else:
+        _put(parts, layout, key, None)
+
+
+def _instead(piece: ShownObject, parts: Parts) -> Any:
+    if piece.replaced:
+        return lambda: plain(piece)
+    sent = {key: plain(piece.get(key)) for key in piece if key not in piece.first}
+    sent |= {
+        key: plain(piece.get(key))
+        for key, was in piece.first.items()
+        if key not in piece or not same(piece[key], was)
+    }
+    return lambda: without_hidden(parts, sent)
+
+
+def _members(piece: ShownObject, value: Mapping[Any, Any]) -> Parts:
+    parts = Parts(value)
+    spelt = {spelling.output: spelling for spelling in piece.spelt.values()}
+    there = {json_key(key): (kept_key(key), item) for key, item in value.items()}
+    for key, item in piece.items():
+        was = piece.first.get(key)
+        name = spelt[key].key if key in spelt else key
+        into = spelt[key].inputs[0] if key in spelt else there.get(key, (key,))[0]
+        if was is not None and same(item, was):
+            parts[into] = Kept(there[name][1])
+        else:
+            parts.put(into, rebuilt(item), name)
+    return parts
+
+
+def _items(piece: ShownArray) -> Items:
+    first = {id(was.origin): index for index, was in enumerate(piece.first)}
+    value: Any = piece.value
+    value = cast("Any", value).root if isinstance(value, RootModel) else value
+    stays = isinstance(value, tuple)  # each place of a tuple may have a type of its own
+    items: list[Any] = []
+    for index, item in enumerate(piece):
+        before = first.get(id(getattr(item, "origin", None)))
+        in_place = before is not None and (not stays or before == index)
+        unchanged = in_place and same(item, piece.first[cast("int", before)])
+        items.append(Kept(item.value) if unchanged else rebuilt(item))
+    return Items(items, cast("Any", piece).value)
+
+
+def _sent_object(document: dict[str, Any]) -> Any:
+    if not any(map(_holds_pieces, document.values())):
+        return document
+    parts = Parts()
+    for key, item in document.items():
+        parts.put(key, rebuilt(item))
+    return parts
+
+
+def _sent_array(document: list[Any]) -> Any:
+    if not any(map(_holds_pieces, document)):
+        return document
+    return Items([rebuilt(item) for item in document])
+
+
+def _holds_pieces(item: Any) -> bool:
+    match item:
+        case Leaf() | ShownObject() | ShownArray():
+            return True
+        case dict():
+            return any(map(_holds_pieces, cast("dict[str, Any]", item).values()))
+        case list():
+            return any(map(_holds_pieces, cast("list[Any]", item)))
+        case _:
+            return False
+
+
+def replacing(target: Any, value: Any) -> Any:
+    """Return what comes of an object with fields where a whole new one is sent for it.
+
+    What answers do not show is not lost: the client cannot have sent it.
+    """
+    if not (isinstance(target, ShownObject) and isinstance(value, dict)):
+        return value
+    if not has_fields(target.value):
+        return cast("Any", value)
+    pieces: dict[str, Any] = {}
+    for key, item in cast("dict[str, Any]", value).items():
+        was = target.first.get(key)
+        kept = was is not None and same(item, was)
+        pieces[key] = was if kept else replacing(was, item)
+    return target.with_pieces(pieces, replaced=True)

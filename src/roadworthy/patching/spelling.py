@@ -1,0 +1,134 @@
+"""Tell how JSON spells the keys of a typed dict, where aliases call them something else.
+
+A typed dict is a plain dict: only the node of the field that it stands in knows of aliases.
+"""
+
+# pyright: reportUnknownArgumentType=false
+# pyright: reportUnknownVariableType=false
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+from pydantic import RootModel
+
+from roadworthy.patching.fields import Field, Layout, layout_of, own_keys
+from roadworthy.patching.schemas import Schema, anywhere, per_class, standing
+
+__all__ = ["NOWHERE", "Shape", "Spelling", "shape_of", "shape_of_root"]
+
+
+@dataclass(frozen=True, slots=True)
+class Spelling:
+    """The names of one key of a typed dict."""
+
+    key: str
+    inputs: tuple[str, ...]
+    """What clients may call it; the first stands in JSON columns."""
+    output: str
+    """What an answer calls it."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shape:
+    """Where a value stands: nodes of a core schema, one for each arm of a union."""
+
+    nodes: tuple[Schema, ...]
+    definitions: list[Schema]
+
+    def spelling_in(self, current: Any) -> Mapping[str, Spelling]:
+        """Return the names of the keys that `current` may have, by key."""
+        node = self._typed_dict(current)
+        return {} if node is None else _spelling(node)
+
+    def of_key(self, current: Any, key: Any) -> "Shape":
+        """Return where a member of a mapping stands."""
+        if not self.nodes:
+            return self
+        node = self._typed_dict(current)
+        if node is not None:
+            return self._inside([node["fields"][key]["schema"]] if key in node["fields"] else [])
+        return self._inside(n["values_schema"] for n in self.nodes if "values_schema" in n)
+
+    def of_item(self, index: int) -> "Shape":
+        """Return where an item of an array stands."""
+        return self._inside(_item(n, index) for n in self.nodes if "items_schema" in n)
+
+    def _typed_dict(self, current: Any) -> Schema | None:
+        found = (n for n in self.nodes if n["type"] == "typed-dict" and _fits(n, current))
+        return next(found, None)
+
+    def _inside(self, nodes: Any) -> "Shape":
+        arms = (arm for node in nodes for arm in _arms(node, self.definitions))
+        return Shape(tuple(arms), self.definitions)
+
+
+NOWHERE: Final = Shape((), [])
+"""Of what no typed dict with aliases is in."""
+
+
+def shape_of(layout: Layout, field: Field) -> Shape:
+    """Return where the value of a field stands."""
+    if not _has_aliases(layout.kind):
+        return NOWHERE
+    return Shape(tuple(_arms(field.node, layout.definitions)), layout.definitions)
+
+
+def shape_of_root(current: RootModel[Any]) -> Shape:
+    """Return where the value of a root model stands."""
+    layout = layout_of(type(current))
+    return shape_of(layout, layout.fields["root"])
+
+
+@per_class
+def _has_aliases(kind: type[Any]) -> bool:
+    layout = layout_of(kind)
+    return anywhere(standing(layout.schema, layout.definitions), _is_spelt_otherwise)
+
+
+def _is_spelt_otherwise(node: Schema) -> bool:
+    return node["type"] == "typed-dict" and any(
+        "validation_alias" in field or "serialization_alias" in field
+        for field in node["fields"].values()
+    )
+
+
+def _arms(node: Schema, definitions: list[Schema]) -> Iterator[Schema]:
+    match node["type"]:
+        case "definition-ref":
+            found = next(d for d in definitions if d["ref"] == node["schema_ref"])
+            yield from _arms(found, definitions)
+        case "union" | "tagged-union":
+            choices: Any = node["choices"]
+            for arm in choices.values() if isinstance(choices, dict) else choices:
+                yield from _arms(arm[0] if isinstance(arm, tuple) else arm, definitions)
+        case "model" | "dataclass":
+            return  # what is in it, its own class tells
+        case _ if "schema" in node:
+            yield from _arms(node["schema"], definitions)
+        case _:
+            yield node
+
+
+def _fits(node: Schema, current: Any) -> bool:
+    return isinstance(current, Mapping) and cast("Mapping[str, Any]", current).keys() <= set(
+        node["fields"]
+    )
+
+
+def _spelling(node: Schema) -> dict[str, Spelling]:
+    config = cast("Schema", node.get("config") or {})
+    return {
+        key: Spelling(
+            key, own_keys(key, field, config) or (key,), field.get("serialization_alias") or key
+        )
+        for key, field in node["fields"].items()
+    }
+
+
+def _item(node: Schema, index: int) -> Schema:
+    items: Any = node["items_schema"]
+    if isinstance(items, list):
+        variadic = node.get("variadic_item_index", len(items))
+        return cast("Schema", items[min(index, variadic, len(items) - 1)])
+    return cast("Schema", items)

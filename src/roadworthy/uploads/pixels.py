@@ -1,0 +1,202 @@
+"""Decode an image and write it anew: what `images` does, and a process of its own for it.
+
+It is run as a file, so that a process has started in a tenth of a second: it imports
+Pillow and the standard library, and nothing of this package.
+"""
+
+import contextlib
+import importlib
+import io
+import json
+import sys
+from typing import Any, Final, cast
+
+from PIL import Image, ImageCms
+
+__all__ = ["KEPT", "MAX_PIXELS", "Unfit", "main", "reencode", "thumbnail"]
+
+MAX_PIXELS: Final = 50_000_000
+"""What cameras make, and 200 MB in memory."""
+KEPT: Final = {
+    "image/png": "PNG",
+    "image/jpeg": "JPEG",
+    "image/webp": "WEBP",
+    "image/gif": "PNG",
+}
+"""What images of a type are written as."""
+UNFIT: Final = 3
+"""How the process ends where the image is to blame; its output says why."""
+
+_OPENED: Final = ("PNG", "JPEG", "GIF", "WEBP", "AVIF")
+_LARGEST_SIDE: Final = 65_535
+_SIXTEEN_BITS: Final = ("I;16", "I;16L", "I;16B", "I;16N")
+_TURNS: Final = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What makes an image upright, by its EXIF orientation."""
+_SAVED: Final[dict[str, dict[str, Any]]] = {
+    "PNG": {"optimize": False},
+    "JPEG": {"quality": 90},
+    "WEBP": {"quality": 90},
+}
+
+
+class Unfit(Exception):
+    """The image cannot be decoded, or not with what it may use."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(reason, message)
+        self.reason, self.message = reason, message
+
+
+def thumbnail(data: bytes, *, max_side: int, max_pixels: int) -> bytes:
+    """Return a PNG that fits into a square."""
+    return _remade(data, _OPENED, "PNG", max_side=max_side, max_pixels=max_pixels)
+
+
+def reencode(data: bytes, *, media_type: str, max_side: int | None, max_pixels: int) -> bytes:
+    """Return the same image, written anew."""
+    opened = (media_type.removeprefix("image/").upper(),)
+    return _remade(data, opened, KEPT[media_type], max_side=max_side, max_pixels=max_pixels)
+
+
+def _remade(
+    data: bytes, opened: tuple[str, ...], saved: str, *, max_side: int | None, max_pixels: int
+) -> bytes:
+    try:
+        with Image.open(io.BytesIO(data), formats=opened) as image:
+            _refuse_large(image, max_pixels)
+            return _saved(_drawn(image, max_side), saved)
+    except (Unfit, MemoryError):
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise _too_large() from error
+    except Exception as error:  # decoders raise whatever their input makes them
+        raise Unfit("broken_image", "The image cannot be decoded.") from error
+
+
+def _refuse_large(image: Image.Image, max_pixels: int) -> None:
+    """Judge by the header, before anything is decoded: Pillow only warns."""
+    width, height = image.size
+    if width * height > max_pixels or max(width, height) > _LARGEST_SIDE:
+        raise _too_large()
+
+
+def _too_large() -> Unfit:
+    return Unfit("too_many_pixels", "The image has too many pixels.")
+
+
+def _drawn(image: Image.Image, max_side: int | None) -> Image.Image:
+    """Return the first frame upright, in 8-bit sRGB, and nothing but its pixels."""
+    if max_side is not None:  # lets JPEG decode fewer pixels than it has
+        image.draft(None, (2 * max_side, 2 * max_side))
+    image.load()
+    profile, turn = image.info.get("icc_profile"), _TURNS.get(_orientation(image))
+    drawn = _eight_bits(image, cmyk=bool(profile))
+    if max_side is not None:
+        drawn.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
+    drawn = _in_srgb(drawn, profile)
+    drawn = drawn if turn is None else drawn.transpose(turn)
+    drawn.info.clear()
+    return drawn
+
+
+def _orientation(image: Image.Image) -> Any:
+    try:
+        return image.getexif().get(0x0112)
+    except Exception:  # metadata is nobody's reason to refuse an image
+        return None
+
+
+def _eight_bits(image: Image.Image, *, cmyk: bool) -> Image.Image:
+    if image.mode in _SIXTEEN_BITS:
+        darker: Image.Image = cast("Any", image).point(_darker)
+        return darker.convert("L")
+    if image.mode == "RGBA":
+        return image  # a conversion would take the memory twice
+    if image.has_transparency_data:
+        return image.convert("RGBA")
+    if image.mode in {"L", "RGB"} or (cmyk and image.mode == "CMYK"):
+        return image
+    return image.convert("L" if image.mode == "1" else "RGB")
+
+
+def _darker(value: Any) -> Any:
+    # Pillow finds out the factor by calling this once, with an object of its own.
+    return value * (1 / 256)
+
+
+def _in_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
+    """Show the colours that the profile means; one that is broken means nothing."""
+    mode = "RGBA" if image.mode == "RGBA" else "RGB"
+    made = None
+    if profile:
+        with contextlib.suppress(ImageCms.PyCMSError, OSError, ValueError, TypeError):
+            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            target = cast("Any", ImageCms).createProfile("sRGB")
+            made = ImageCms.profileToProfile(image, source, target, outputMode=mode)
+    if made is None and image.mode == "CMYK":
+        return image.convert("RGB")
+    return made or image
+
+
+def _saved(image: Image.Image, name: str) -> bytes:
+    file = io.BytesIO()
+    image.save(file, name, **_SAVED[name])
+    return file.getvalue()
+
+
+def main() -> int:
+    """Do what the first argument says to what comes in, with as little as it allows."""
+    task = json.loads(sys.argv[1])
+    _import_what_comes_late()
+    _limit(task["max_memory"], task["seconds"])
+    try:
+        made = reencode(sys.stdin.buffer.read(), **task["options"])
+    except Unfit as unfit:
+        return _tell_why(unfit.reason, unfit.message)
+    except MemoryError:
+        return _tell_why("too_much_memory", "The image takes too much memory to decode.")
+    sys.stdout.buffer.write(made)
+    sys.stdout.buffer.flush()
+    return 0
+
+
+def _import_what_comes_late() -> None:
+    # Pillow imports on demand; soon nothing can be opened any more.
+    Image.preinit()
+    for name in ("copy", "PIL.WebPImagePlugin", "PIL.MpoImagePlugin", "PIL.TiffImagePlugin"):
+        importlib.import_module(name)
+
+
+def _tell_why(*why: str) -> int:
+    sys.stdout.write(json.dumps(why))
+    return UNFIT
+
+
+def _limit(max_memory: int, seconds: int) -> None:
+    try:
+        import resource  # noqa: PLC0415 - not on Windows
+    except ModuleNotFoundError:
+        return
+    limits = [
+        (resource.RLIMIT_CPU, seconds),
+        (resource.RLIMIT_DATA, max_memory),
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_FSIZE, 0),
+        (resource.RLIMIT_NOFILE, 0),  # no file, and no socket
+    ]
+    for limit, most in limits:
+        hard = resource.getrlimit(limit)[1]
+        least = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        resource.setrlimit(limit, (least, least))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

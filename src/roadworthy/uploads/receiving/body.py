@@ -1,0 +1,75 @@
+"""`Body`: the bytes of one request, as long as the client is in time."""
+
+import asyncio
+from typing import Final
+
+from starlette.requests import ClientDisconnect, Request
+
+from roadworthy import _fastapi
+from roadworthy._request import body_of, take_body
+from roadworthy.problems import RequestTimeout
+from roadworthy.uploads.receiving.pace import Clock, Pace
+
+__all__ = ["Body", "declared_length"]
+
+_QUIET: Final = 1.0
+"""Seconds of silence after which the reader is told, so that it can let go of what it holds."""
+
+
+class Body:
+    """Read a request's body from the socket, never faster than it is used."""
+
+    def __init__(self, request: Request, pace: Pace) -> None:
+        _fastapi.pace_itself(request.scope)
+        self._kept = body_of(request)
+        if self._kept is None:
+            take_body(request)
+        self._receive = request.receive
+        self._loop = asyncio.get_running_loop()
+        self._clock = Clock(pace)
+        self._more = True
+        self.received = 0
+        """Bytes so far."""
+
+    async def read(self) -> bytes | None:
+        """Return the next bytes, `b""` at the end, and None after a second without any.
+
+        Raises:
+            RequestTimeout: 408. It stopped, or comes too slowly.
+            ClientDisconnect: The client has left; nobody can be answered.
+        """
+        if self._kept is not None:
+            kept, self._kept, self._more = self._kept, None, False
+            return kept
+        while self._more:
+            piece = await self._next()
+            if piece is None or piece:
+                return piece
+        return b""
+
+    async def _next(self) -> bytes | None:
+        began = self._loop.time()
+        try:
+            async with asyncio.timeout(_QUIET):
+                message = await self._receive()
+        except TimeoutError:
+            self._note(0, began)
+            return None
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        piece: bytes = message.get("body", b"")
+        self._more = message.get("more_body", False)
+        self._note(len(piece), began)
+        return piece
+
+    def _note(self, count: int, began: float) -> None:
+        self._clock.note(count, self._loop.time() - began)
+        self.received += count
+        if self._more and self._clock.is_late():
+            raise RequestTimeout
+
+
+def declared_length(request: Request) -> int | None:
+    """Return the `Content-Length`, None where the length is not known beforehand."""
+    text = request.headers.get("content-length", "")
+    return int(text) if text.isdecimal() and text.isascii() else None

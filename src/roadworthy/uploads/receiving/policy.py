@@ -1,0 +1,29 @@
+"""`Policy`: what a body may consist of, and each file of it be."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from roadworthy.uploads.checks import Check, Conversion
+from roadworthy.uploads.receiving.pace import Pace
+from roadworthy.uploads.types.inspecting.filetype import FileType
+from roadworthy.uploads.wording import Messages
+
+__all__ = ["Policy"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """The terms of an `Upload`, which says what each of them means."""
+
+    max_bytes: int
+    accept: tuple[FileType, ...]
+    max_files: int
+    max_total_bytes: int
+    field: str
+    max_fields: int
+    max_field_bytes: int
+    pace: Pace
+    checks: tuple[Check, ...]
+    conversions: Mapping[FileType, Conversion]
+    prefix: str
+    messages: Messages

@@ -1,0 +1,84 @@
+"""`KeyedLock`: one request at a time works on an upload; the latest goes first."""
+
+import asyncio
+import time
+from types import TracebackType
+from typing import Final, Self
+
+from roadworthy.uploads.resumable.errors import UploadBusy
+
+__all__ = ["KeyedLock", "Turn"]
+
+_PATIENCE: Final = 10.0
+"""Seconds to wait for a request that cannot stop: it is putting a file together."""
+
+
+class Turn:
+    """The right to work on one upload, until it is `done` or its context is left."""
+
+    def __init__(self, turns: "KeyedLock", upload_id: str) -> None:
+        self._wanted_at: float | None = None
+        self.over = asyncio.Event()
+        self._turns, self._upload_id = turns, upload_id
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.done()
+
+    def want(self) -> None:
+        """Ask whoever has it to leave."""
+        if self._wanted_at is None:
+            self._wanted_at = time.monotonic()
+
+    def is_wanted(self, *, for_seconds: float = 0) -> bool:
+        """Tell whether another request has waited so long: keep what has come, and leave."""
+        return self._wanted_at is not None and time.monotonic() - self._wanted_at >= for_seconds
+
+    def done(self) -> None:
+        """Let the next one in; it may be called again."""
+        if not self.over.is_set():
+            self.over.set()
+            self._turns.end(self._upload_id)
+
+
+class KeyedLock:
+    """Who is at work on which upload, in this process.
+
+    A client that reconnects asks to go on while the server may still wait for more on
+    the connection that has died: the request there stops as soon as it is asked to.
+    Between processes nobody asks; there a piece that exists already decides.
+    """
+
+    def __init__(self) -> None:
+        self._current: dict[str, Turn] = {}
+
+    def busy(self, upload_id: str) -> bool:
+        """Tell whether a request is at work on this upload."""
+        return upload_id in self._current
+
+    async def take(self, upload_id: str) -> Turn:
+        """Wait until it is this request's turn.
+
+        Raises:
+            UploadBusy: 423. The one before does not come to its end.
+        """
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                while current := self._current.get(upload_id):
+                    current.want()
+                    await current.over.wait()
+        except TimeoutError as late:
+            raise UploadBusy from late
+        turn = self._current[upload_id] = Turn(self, upload_id)
+        return turn
+
+    def end(self, upload_id: str) -> None:
+        """Forget whose turn it was."""
+        del self._current[upload_id]

@@ -1,0 +1,139 @@
+"""`PieceWriter`: bytes of an unfinished upload on their way into the store."""
+
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import Final, Self
+
+from roadworthy._internal.finish import to_its_end
+from roadworthy.uploads.files import Files
+from roadworthy.uploads.receiving.file_receiver import (
+    BATCH_BYTES,
+    left_to_the_sweep,
+    store_failures,
+)
+from roadworthy.uploads.store import Batch, Judge, Writing
+from roadworthy.uploads.stored import MiB
+
+__all__ = ["PIECE_BYTES", "Overtaken", "PieceWriter", "piece_name"]
+
+PIECE_BYTES: Final = 16 * MiB
+"""How long a piece becomes before the next one begins: what a killed process loses at most."""
+
+
+class Overtaken(Exception):
+    """Another process has put a piece where this one was to go."""
+
+
+def piece_name(offset: int) -> str:
+    """Return what a piece is called that begins at this offset."""
+    return f"{offset:016d}"
+
+
+class PieceWriter:
+    """Write what comes: `feed`, then `settle`; what was not settled is gone.
+
+    A piece is put under the offset where it begins, and there only once: whoever is second
+    has been overtaken. With `whole`, nothing counts before the end.
+    """
+
+    def __init__(
+        self, files: Files, folder: str, *, offset: int, judge: Judge, whole: bool = False
+    ) -> None:
+        self.offset = offset
+        """Up to here all bytes are in the store, durably."""
+        self._files, self._folder, self._judge, self._whole = files, folder, judge, whole
+        self._pending: list[memoryview] = []
+        self._pending_bytes = self._piece_bytes = self._reserved = 0
+        self._writing: Writing | None = None
+        self._torn = False
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await to_its_end(self._drop())
+
+    async def feed(self, data: memoryview) -> None:
+        """Take the next bytes.
+
+        Raises:
+            Overtaken: Another process is at work on the same upload.
+            Problem: 503. Too much is under way, or the store is away.
+            OSError: The store is full: 507.
+        """
+        self._files.reserve(len(data))
+        self._reserved += len(data)
+        self._pending.append(data)
+        self._pending_bytes += len(data)
+        if self._pending_bytes >= BATCH_BYTES:
+            await self.flush()
+            if self._piece_bytes >= PIECE_BYTES and not self._whole:
+                await self.settle()
+
+    async def flush(self) -> None:
+        """Hand over what is held in memory."""
+        batch, self._pending = self._pending, []
+        count, self._pending_bytes = self._pending_bytes, 0
+        if count and not self._torn:
+            # Cancelled half-way, nobody would know how much of the batch is in the piece.
+            await to_its_end(self._write(batch, count))
+
+    async def settle(self) -> None:
+        """Let all that has come count.
+
+        Raises:
+            Overtaken: Another process was faster: nothing of this piece counts.
+        """
+        await self.flush()
+        if self._writing is not None and not self._torn:
+            await to_its_end(self._commit(self._writing))
+
+    async def _write(self, batch: Batch, count: int) -> None:
+        self._torn = True
+        with store_failures():
+            if self._writing is None:
+                self._writing = await self._stack.enter_async_context(self._begin())
+            await self._writing.write(batch, self._judge)
+        self._piece_bytes += count
+        self._torn = False
+
+    def _begin(self) -> Writing:
+        return self._files.store.writing(
+            self._folder + piece_name(self.offset),
+            media_type="application/octet-stream",
+            content_disposition="attachment",
+        )
+
+    async def _commit(self, writing: Writing) -> None:
+        self._torn = True  # whatever happens: it is over with this piece
+        try:
+            with store_failures():
+                await _put(writing)
+            self.offset += self._piece_bytes
+        finally:
+            await self._drop()
+        self._torn = False
+
+    async def _drop(self) -> None:
+        self._writing = None
+        self._piece_bytes = self._pending_bytes = 0
+        self._pending.clear()
+        try:
+            with left_to_the_sweep():
+                await self._stack.aclose()
+        finally:
+            self._files.release(self._reserved)
+            self._reserved = 0
+
+
+async def _put(writing: Writing) -> None:
+    try:
+        await writing.commit()
+    except FileExistsError as error:
+        raise Overtaken from error

@@ -1,0 +1,83 @@
+"""`Directory`: an open directory, the threads that work in it, and the room that it has."""
+
+import errno
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, Protocol, TypeVar
+
+from roadworthy.uploads.stored import MiB
+from roadworthy.uploads.stores import folders
+from roadworthy.uploads.stores.threads import Threads
+
+__all__ = ["Directory", "Unfinished"]
+
+T = TypeVar("T")
+
+_MIN_FREE: Final = 64 * MiB
+_MIN_FREE_PART: Final = 20
+
+
+class Unfinished(Protocol):
+    """What is discarded when the directory is closed before it has ended."""
+
+    def discard(self) -> None:
+        """Leave nothing."""
+        ...
+
+
+class Directory:
+    """What all files of a `Disk` share."""
+
+    def __init__(self, path: Path, *, min_free: int | None, threads: int) -> None:
+        self.root = -1
+        """The descriptor of the directory, while it is open."""
+        self.unfinished = set[Unfinished]()
+        """What is being written."""
+        self._path, self._min_free = path, min_free
+        self._threads = Threads(threads, owner="Disk")
+
+    async def open(self) -> None:
+        """Make the directory where it is missing, and start."""
+        await self._threads.__aenter__()
+        try:
+            await self.run(self._open)
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Wait for what the threads have begun, and discard what is unfinished."""
+        try:
+            await self._threads.__aexit__(None, None, None)
+        finally:
+            for one in list(self.unfinished):  # of tasks that are still being cancelled
+                one.discard()
+            root, self.root = self.root, -1
+            if root >= 0:
+                os.close(root)
+
+    async def run(self, call: Callable[[], T]) -> T:
+        """Run a call in one of the threads."""
+        return await self._threads.run(call)
+
+    async def finish(self, call: Callable[[], object]) -> None:
+        """Run clean-up in one of the threads, cancelled or not."""
+        await self._threads.finish(call)
+
+    def check_room(self, file: int, count: int) -> None:
+        """Refuse to write `count` bytes where they would leave too little room.
+
+        Raises:
+            OSError: ENOSPC.
+        """
+        system = os.fstatvfs(file)
+        total, free = (blocks * system.f_frsize for blocks in (system.f_blocks, system.f_bavail))
+        least = self._min_free
+        if least is None:
+            least = min(_MIN_FREE, total // _MIN_FREE_PART)
+        if free - count < least:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def _open(self) -> None:
+        self.root = folders.make_root(self._path)

@@ -1,0 +1,115 @@
+"""Inflate the pixels of a PNG to count them, never to draw them.
+
+Sections are those of PNG, third edition: §7 and §10.
+A decoder stops where the image is full, so that whatever is packed after the last row is
+seen by nobody: it is refused as bytes after the end of a file are. No pixel is kept.
+"""
+
+import zlib
+from collections.abc import Iterator
+from typing import Final
+
+from roadworthy.uploads.stored import MiB
+from roadworthy.uploads.types.inspecting.filetype import Data, Rejected
+from roadworthy.uploads.types.inspecting.reasons import MALFORMED, TOO_LARGE_INSIDE, TRAILING_DATA
+
+__all__ = ["Pixels", "Work", "row_bytes"]
+
+_SAMPLES: Final = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+"""How many samples a pixel has, by colour type (§6.1)."""
+_PASSES: Final = (
+    (0, 0, 8, 8),
+    (4, 0, 8, 8),
+    (0, 4, 4, 8),
+    (2, 0, 4, 4),
+    (0, 2, 2, 4),
+    (1, 0, 2, 2),
+    (0, 1, 1, 2),
+)
+"""Adam7: the first column and row of each pass, and the steps to the next ones (§8.1)."""
+_AT_ONCE: Final = 256 * 1024
+_PIECE: Final = 16 * 1024
+"""What zlib has not read yet is copied at each step, so pieces are small."""
+_LARGEST_PIXEL: Final = 8
+_FREE: Final = 512 * MiB
+_RATIO: Final = 100
+"""Of all frames: flat images pack better than that, but not for hundreds of megabytes."""
+
+
+def row_bytes(width: int, height: int, *, depth: int, colour: int, interlaced: bool) -> int:
+    """Return how many bytes an image inflates to, with a filter for each row."""
+    bits = depth * _SAMPLES[colour]
+    passes = _passes(width, height) if interlaced else [(width, height)]
+    return sum(high * (1 + (wide * bits + 7) // 8) for wide, high in passes if wide)
+
+
+def _passes(width: int, height: int) -> Iterator[tuple[int, int]]:
+    for left, top, across, down in _PASSES:
+        yield -(-max(width - left, 0) // across), -(-max(height - top, 0) // down)
+
+
+class Work:
+    """Bound the work that all frames of a file make together.
+
+    Args:
+        max_pixels: What one frame may have: the largest single image is always allowed.
+    """
+
+    def __init__(self, max_pixels: int) -> None:
+        self._free = max(_FREE, max_pixels * _LARGEST_PIXEL * 2)
+        self._done = 0
+
+    def add(self, count: int, *, offset: int) -> None:
+        """Take note of inflated bytes, so many bytes of the file having been read.
+
+        Raises:
+            Rejected: They are too many for so small a file: a bomb.
+        """
+        self._done += count
+        if self._done > self._free + _RATIO * offset:
+            raise Rejected(TOO_LARGE_INSIDE, "The frames of the image are packed too well.")
+
+
+class Pixels:
+    """Inflate the pixels of one image, and count them.
+
+    Args:
+        expected: How many bytes they are, by what the headers say.
+        work: What is shared by all frames.
+    """
+
+    def __init__(self, expected: int, work: Work) -> None:
+        self._left, self._work = expected, work
+        self._inflate = zlib.decompressobj()
+
+    def feed(self, data: Data, *, offset: int) -> None:
+        """Take the next packed bytes.
+
+        Raises:
+            Rejected: There is more than the image has room for, or what is packed is broken.
+        """
+        view = memoryview(data)
+        for at in range(0, len(view), _PIECE):
+            self._piece(view[at : at + _PIECE], offset)
+
+    def _piece(self, data: Data, offset: int) -> None:
+        pending: Data = data
+        while len(pending):
+            if self._inflate.eof:
+                raise _too_much()
+            pending = self._step(pending, offset)
+
+    def _step(self, data: Data, offset: int) -> bytes:
+        try:
+            count = len(self._inflate.decompress(data, min(_AT_ONCE, self._left + 1)))
+        except zlib.error:
+            raise Rejected(MALFORMED, "The pixels of the image cannot be unpacked.") from None
+        self._left -= count
+        if self._left < 0:
+            raise _too_much()
+        self._work.add(count, offset=offset)
+        return self._inflate.unused_data or self._inflate.unconsumed_tail
+
+
+def _too_much() -> Rejected:
+    return Rejected(TRAILING_DATA, "There is image data beyond the size that the image declares.")

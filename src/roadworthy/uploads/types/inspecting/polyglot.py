@@ -1,0 +1,135 @@
+"""`PolyglotScan` and `SingleFormat`: see that a file is not one of another format, too.
+
+A format can be hidden in another where its readers look for it at any offset (ZIP, 7z,
+RAR, ARJ, PDF, and whatever a browser or PHP takes for theirs), or at a fixed one (DICOM,
+tar, ISO 9660). All others have to begin with the file.
+"""
+
+import re
+from typing import Final
+
+from roadworthy.uploads.types.inspecting.filetype import Data, Inspector, Rejected
+from roadworthy.uploads.types.inspecting.reasons import HIDDEN_FORMAT
+from roadworthy.uploads.types.inspecting.steps import Pushed, Step
+
+__all__ = [
+    "ANYWHERE",
+    "ARCHIVES",
+    "IN_METADATA",
+    "PolyglotScan",
+    "SingleFormat",
+    "look_at",
+    "look_through",
+]
+
+# Each begins with a literal, which makes searching ten times as fast as one pattern of all.
+# None of them is shorter than five bytes: pixels are random, and there may be 2**30 of them.
+ARCHIVES: Final = (
+    re.compile(
+        rb"PK(?:\x03\x04[\0-\x3f]\0[\0-\xff][\0\x08][\0-\x63]\0"
+        rb"|\x05\x06\0{4}|\x06\x06[\0-\xff]{3}\0)"
+    ),
+    re.compile(rb"7z\xbc\xaf\x27\x1c"),
+    re.compile(rb"Rar!\x1a\x07"),
+    # A main header: its size, that of its fixed part, versions, system, flags, type.
+    re.compile(
+        rb"\x60\xea[\0-\xff][\0-\x0a][\x1e-\x30][\1-\x7f][\1-\x0f][\0-\x0f][\0-\xff]{2}\x02"
+    ),
+)
+"""How archives begin or end, told apart from chance by more than their four bytes."""
+ANYWHERE: Final = (
+    *ARCHIVES,
+    re.compile(rb"%PDF-"),
+    re.compile(rb"<(?i:\?php|script|html|iframe|!doctype html)[\s>]"),
+    # PHP's short tags, with what PHP would do: by themselves they occur by chance.
+    re.compile(rb"<\?(?:[a-z_]{6,12}\(|=[ @(]{0,3}(?:\$\w|[a-z_]{4,12}\(|`[ -~]{2,16}`))"),
+)
+"""What does not occur in compressed pixels by chance."""
+IN_METADATA: Final = (re.compile(rb"PK(?:\x03\x04|\x01\x02|\x05\x06)"), re.compile(rb"RE~\^"))
+"""What occurs in pixels, but not in the little that is said of them."""
+
+_IN_FEW_BYTES: Final = re.compile(b"|".join(each.pattern for each in (*ANYWHERE, *IN_METADATA)))
+_FIXED: Final = ((128, b"DICM"), (257, b"ustar"), (0x8001, b"CD001"), (0x8801, b"CD001"))
+_LONGEST: Final = 24
+# Sizes that open a comment, so that the whole is JavaScript, too.
+_SCRIPTS: Final = re.compile(rb"(?:GIF8[79]a|BM|RIFF|\xff\xd8\xff[\xe0-\xef])/\*")
+_SCRIPT_BYTES: Final = 8
+
+
+class PolyglotScan:
+    """Search bytes, cut anywhere, for the beginnings of other formats."""
+
+    __slots__ = ("_patterns", "_tail")
+
+    def __init__(self, patterns: tuple[re.Pattern[bytes], ...]) -> None:
+        self._patterns = patterns
+        self._tail = b""
+
+    def look(self, data: Data) -> None:
+        """Search the next bytes, and where they join the last ones.
+
+        Raises:
+            Rejected: Here begins something else.
+        """
+        seam = self._tail + bytes(data[:_LONGEST])
+        for pattern in self._patterns:
+            if pattern.search(seam) or (len(data) > _LONGEST and pattern.search(data)):
+                raise _hidden()
+        self._tail = (seam if len(data) <= _LONGEST else bytes(data[-_LONGEST:]))[-_LONGEST:]
+
+
+class SingleFormat:
+    """An inspector that first sees that there is no second format in the file."""
+
+    def __init__(
+        self, inspector: Inspector, patterns: tuple[re.Pattern[bytes], ...] = ANYWHERE
+    ) -> None:
+        self._inspector, self._foreign = inspector, PolyglotScan(patterns)
+        self._head: bytearray | None = bytearray()
+
+    def feed(self, data: Data) -> None:
+        """Look, and hand on."""
+        if self._head is not None:
+            self._look_at_fixed(self._head, data)
+        self._foreign.look(data)
+        self._inspector.feed(data)
+
+    def finish(self) -> None:
+        """Hand on."""
+        self._inspector.finish()
+
+    def _look_at_fixed(self, head: bytearray, data: Data) -> None:
+        last, magic = _FIXED[-1]
+        end = last + len(magic)
+        before = len(head)
+        head += data[: end - before]
+        if before < _SCRIPT_BYTES and _SCRIPTS.match(head):
+            raise _hidden()
+        if any(head.startswith(magic, offset) for offset, magic in _FIXED):
+            raise _hidden()
+        if len(head) == end:
+            self._head = None
+
+
+def look_at(metadata: bytes) -> None:
+    """Return if a few bytes, all that there are of their kind, hide nothing.
+
+    Raises:
+        Rejected: Here begins something else.
+    """
+    if _IN_FEW_BYTES.search(metadata):
+        raise _hidden()
+
+
+def look_through(source: Pushed, count: int, foreign: PolyglotScan) -> Step[None]:
+    """Pass over so many bytes that could hold anything."""
+    while count:
+        yield from source.more()
+        seen = source.here[:count]
+        foreign.look(seen)
+        count -= len(seen)
+        source.use(len(seen))
+
+
+def _hidden() -> Rejected:
+    return Rejected(HIDDEN_FORMAT, "The file can be read as one of another format, too.")

@@ -1,0 +1,153 @@
+"""`Steps`: write an inspector as if it read a file, though it is given the bytes.
+
+    def lines(source: Pushed) -> Step[None]:
+        magic = yield from source.take(4)
+        ...
+        while not (yield from source.at_end()):
+            source.use(...)
+
+    Steps(lines)  # an Inspector
+
+A format is easier to follow where it is read than where it is fed: the generator stops
+whenever the bytes are used up, wherever they were cut, and goes on with the next ones.
+"""
+
+from collections.abc import Callable, Generator
+from typing import Final, TypeAlias, TypeVar
+
+from roadworthy.uploads.stored import KiB
+from roadworthy.uploads.types.inspecting.filetype import Data, Rejected
+from roadworthy.uploads.types.inspecting.reasons import TRAILING_DATA, TRUNCATED
+
+__all__ = ["Pushed", "Step", "Steps"]
+
+T = TypeVar("T")
+Step: TypeAlias = Generator[None, None, T]
+"""What is run with `yield from`; it stops while there are no bytes."""
+
+_NOTHING: Final = memoryview(b"")
+_FILLING: Final = b"\0\r\n"
+_MAX_FILLING: Final = 32 * KiB
+"""A cluster of a disk; readers of ZIP search 64 KiB from the end for where it ends."""
+
+
+class Pushed:
+    """Bytes that come in pieces, to be read once and in order."""
+
+    __slots__ = ("_at", "_piece", "_start", "ended")
+
+    def __init__(self) -> None:
+        self._piece = _NOTHING
+        self._at = self._start = 0
+        self.ended = False
+        """Whether no more will come."""
+
+    @property
+    def offset(self) -> int:
+        """How many bytes of the file have been read."""
+        return self._start + self._at
+
+    @property
+    def here(self) -> memoryview:
+        """The bytes that can be read now. Keep no reference to them."""
+        return self._piece[self._at :]
+
+    def use(self, count: int) -> None:
+        """Read some of the bytes that are here."""
+        self._at += count
+
+    def more(self) -> Step[None]:
+        """Return when there are bytes, or raise `Rejected` where the file is at its end."""
+        if (yield from self.at_end()):
+            raise Rejected(TRUNCATED, "The file ends too early.")
+
+    def at_end(self) -> Step[bool]:
+        """Return whether there are no more bytes, waiting until that is known."""
+        while self._at == len(self._piece):
+            if self.ended:
+                return True
+            yield
+        return False
+
+    def take(self, count: int) -> Step[bytes]:
+        """Read so many bytes, which should be few: they are copied."""
+        end = self._at + count
+        if end <= len(self._piece):
+            taken = self._piece[self._at : end].tobytes()
+            self._at = end
+            return taken
+        gathered = bytearray()
+        while (missing := count - len(gathered)) > 0:
+            yield from self.more()
+            gathered += self.here[:missing]
+            self._at = min(self._at + missing, len(self._piece))
+        return bytes(gathered)
+
+    def peek(self, count: int) -> Step[bytes]:
+        """Return the next bytes, few of them, without reading them; fewer at the end."""
+        while self._at + count > len(self._piece) and not self.ended:
+            kept = self.here.tobytes()
+            self._at = len(self._piece)
+            yield
+            self._piece = memoryview(kept + self._piece)
+            self._start -= len(kept)
+        return self.here[:count].tobytes()
+
+    def skip(self, count: int) -> Step[None]:
+        """Pass over so many bytes."""
+        while count:
+            yield from self.more()
+            passed = min(count, len(self._piece) - self._at)
+            self._at += passed
+            count -= passed
+
+    def push(self, data: Data) -> None:
+        """Take the next piece, the last one having been read."""
+        self._start += self._at
+        self._piece, self._at = memoryview(data), 0
+
+    def release(self) -> None:
+        """Forget the piece: its memory is somebody else's."""
+        self.push(_NOTHING)
+
+
+class Steps:
+    """An inspector that runs a generator; bytes after its end are rejected.
+
+    Zeros and ends of lines are not, up to 32 KiB: editors, mail programs and disks leave
+    them behind a file, and nothing can be read from them.
+    """
+
+    def __init__(self, read: Callable[[Pushed], Step[None]]) -> None:
+        self._source = Pushed()
+        self._steps = read(self._source)
+        self._done = False
+        self._filling = 0
+        self._run()
+
+    def feed(self, data: Data) -> None:
+        """Take the next bytes."""
+        self._source.push(data)
+        try:
+            self._run()
+            if self._done:
+                self._pass_filling(bytes(self._source.here))
+        finally:
+            self._source.release()
+
+    def finish(self) -> None:
+        """Let it come to its end."""
+        self._source.ended = True
+        self._run()
+
+    def _pass_filling(self, rest: bytes) -> None:
+        self._filling += len(rest)
+        if rest.strip(_FILLING) or self._filling > _MAX_FILLING:
+            raise Rejected(TRAILING_DATA, "There are bytes after the end of the file.")
+
+    def _run(self) -> None:
+        if not self._done:
+            try:
+                next(self._steps)
+            except StopIteration:
+                self._done = True

@@ -1,0 +1,178 @@
+"""Tell which archive a ZIP is: plain, or an office document, by its main part.
+
+What comes first in an archive says little, and its parts come in any order. So a file that
+could be several is walked once, looked into as a document would be, and told at its end. A
+document that may not be taken is not taken as a plain archive either: not one with macros,
+and none of OpenDocument that does not begin as those do that are taken.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from roadworthy.uploads.errors import FileTypeRefused
+from roadworthy.uploads.types.inspecting.filetype import Data, FileType, Rejected
+from roadworthy.uploads.types.inspecting.reasons import (
+    OTHER_TYPE,
+    TOO_LARGE_INSIDE,
+    TOO_MANY_ENTRIES,
+)
+from roadworthy.uploads.types.inspecting.steps import Steps
+from roadworthy.uploads.types.office.kinds import ODF, of_another_kind
+from roadworthy.uploads.types.office.opc import Family, Opc
+from roadworthy.uploads.types.office.package import Package
+from roadworthy.uploads.types.zip.records import LOCAL, Entry
+from roadworthy.uploads.types.zip.walk import Take, Walk, ZipLimits
+
+__all__ = ["ArchiveKind", "Archives"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveKind:
+    """The limits of one kind of archive, and its family where it is a document."""
+
+    limits: ZipLimits
+    family: Family | None = None
+
+    def __call__(self) -> Steps:
+        """Make what judges a file that is of this kind or none."""
+        contents = Opc((self.family,)) if self.family else None
+        return Steps(Walk(self.limits, contents).read)
+
+    def judge(self, walk: Walk) -> None:
+        """Judge an archive that was walked with wider limits.
+
+        Raises:
+            Rejected: It is larger than this kind may be.
+        """
+        if walk.entries > self.limits.max_entries:
+            raise Rejected(TOO_MANY_ENTRIES, "The archive has too many entries.")
+        if walk.expanded > self.limits.max_expanded:
+            raise Rejected(TOO_LARGE_INSIDE, "What is packed in the file is too large.")
+
+
+class Archives:
+    """Judge a file that may be of several kinds, and tell which it is in the end."""
+
+    def __init__(self, accept: Sequence[FileType], guess: FileType) -> None:
+        self._accept = accept
+        self._made = {k: k.inspector for k in accept if isinstance(k.inspector, ArchiveKind)}
+        self.kind = guess
+        """What the file is, once it is whole."""
+        families = tuple(made.family for made in self._made.values() if made.family)
+        self._documents = {*(one.main for one in families), *_opendocuments(accept)}
+        self._contents = _Unsure(families)
+        limits = _widest([made.limits for made in self._made.values()])
+        self._walk = Walk(limits, self._contents if self._documents else None)
+        self._steps = Steps(self._walk.read)
+
+    def feed(self, data: Data) -> None:
+        """Take the next bytes."""
+        self._steps.feed(data)
+
+    def finish(self) -> None:
+        """Tell what the file is, and judge it as that.
+
+        Raises:
+            FileTypeRefused: 415. It is an archive, and only documents are taken.
+            Rejected: It is another document, or is dangerous.
+        """
+        self._steps.finish()
+        self.kind = self._told()
+        self._made[self.kind].judge(self._walk)
+
+    def _told(self) -> FileType:
+        package = self._contents.package
+        if package.is_document:
+            self._judge(package)
+        for kind, made in self._made.items():
+            if made.family and made.family.main == package.main_type:
+                return kind
+        for kind, made in self._made.items():
+            if made.family is None:
+                self._be_plain(package)
+                return kind
+        if not package.is_begun:
+            raise FileTypeRefused.none_of(self._accept, LOCAL)
+        self._contents.judge()
+        raise self._of_another_kind(package.main_type or "")
+
+    def _judge(self, package: Package) -> None:
+        try:
+            self._contents.judge()
+        except Rejected as rejected:
+            if rejected.reason == OTHER_TYPE:  # whose message knows of documents alone
+                raise self._of_another_kind(package.main_type or "") from rejected
+            raise
+
+    def _be_plain(self, package: Package) -> None:
+        if self._documents and package.opendocument:
+            raise self._of_another_kind(package.opendocument)
+
+    def _of_another_kind(self, found: str) -> Rejected:
+        return of_another_kind(found, [kind.extension for kind in self._accept])
+
+
+class _Unsure:
+    """Look into the parts as those of a document, and keep what is found for the end."""
+
+    def __init__(self, families: tuple[Family, ...]) -> None:
+        self.package = Package()
+        self._opc = Opc(families)
+        self._found: Rejected | None = None
+
+    def begin(self, entry: Entry, /) -> Take | None:
+        """Look into an entry, until something is found."""
+        named = self.package.begin(entry)
+        looked = self._until_found(lambda: self._opc.begin(entry))
+        if named is None and looked is None:
+            return None
+
+        def take(data: bytes) -> None:
+            if named is not None:
+                named(data)
+            self._until_found(lambda: looked(data) if looked is not None else None)
+
+        return take
+
+    def end(self) -> None:
+        """Take note that an entry is complete."""
+        self.package.end()
+        self._until_found(self._opc.end)
+
+    def finish(self) -> None:
+        """Take note that there are no more."""
+        self._until_found(self._opc.finish)
+
+    def judge(self) -> None:
+        """Tell what was found, where it is a document.
+
+        Raises:
+            Rejected: It may not be taken.
+        """
+        if self._found is not None:
+            raise self._found
+
+    def _until_found(self, look: Callable[[], T]) -> T | None:
+        if self._found is None:
+            try:
+                return look()
+            except Rejected as rejected:
+                self._found = rejected
+        return None
+
+
+def _opendocuments(accept: Sequence[FileType]) -> Iterator[str]:
+    """Yield the types of OpenDocument that are taken: their first bytes tell them."""
+    return (kind.media_type for kind in accept if kind.media_type.startswith(ODF))
+
+
+def _widest(limits: Sequence[ZipLimits]) -> ZipLimits:
+    return ZipLimits(
+        max_entries=max(one.max_entries for one in limits),
+        max_expanded=max(one.max_expanded for one in limits),
+        max_ratio=max(one.max_ratio for one in limits),
+        max_inflated=max(one.max_inflated for one in limits),
+    )

@@ -1,0 +1,199 @@
+"""Documents, sheets and slides: of OOXML (ECMA-376) and of OpenDocument.
+
+Each is a ZIP that is walked as `ZIP` is, and whose parts are looked into while they pass:
+whatever runs, or fetches something when the file is opened, is rejected. That is macros,
+controls, embedded OLE objects, DDE, and what is linked from other places: pictures, sheets,
+templates of other machines. Links to click on are taken where they lead to the web, to a
+person, to a neighbour of the file, or to a file of the reader's own (`office_links`).
+
+Encrypted documents are no ZIP, or are rejected. Documents with macros by their name (.docm,
+.xlsm) and templates are other types, and not taken.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Final
+
+from roadworthy.uploads.arguments import limited
+from roadworthy.uploads.stored import GiB
+from roadworthy.uploads.types.inspecting.expansion import MAX_RATIO
+from roadworthy.uploads.types.inspecting.filetype import FileType
+from roadworthy.uploads.types.inspecting.steps import Steps
+from roadworthy.uploads.types.office.archive import ArchiveKind, Archives
+from roadworthy.uploads.types.office.kinds import ODF, OPC
+from roadworthy.uploads.types.office.odf import Odf
+from roadworthy.uploads.types.office.opc import Family
+from roadworthy.uploads.types.zip.records import LOCAL
+from roadworthy.uploads.types.zip.walk import Contents, Walk, ZipLimits
+from roadworthy.uploads.types.zip.zip import ARCHIVES
+
+__all__ = [
+    "DOCX",
+    "ODP",
+    "ODS",
+    "ODT",
+    "PPTX",
+    "XLSX",
+    "docx_within",
+    "odp_within",
+    "ods_within",
+    "odt_within",
+    "pptx_within",
+    "xlsx_within",
+]
+
+MAX_ENTRIES: Final = 10_000
+"""A presentation of 500 slides has some 3,000 parts."""
+MAX_EXPANDED: Final = 1 * GiB
+"""A sheet of a million rows and ten columns is some 400 MiB of XML."""
+
+_WORD: Final = Family("word/", f"{OPC}wordprocessingml.document.main+xml")
+_SHEETS: Final = Family(
+    "xl/",
+    f"{OPC}spreadsheetml.sheet.main+xml",
+    tables=("xl/worksheets/", "xl/sharedstrings.xml"),
+)
+_SLIDES: Final = Family("ppt/", f"{OPC}presentationml.presentation.main+xml")
+_OLD: Final = {
+    "word": ("application/msword", "application/vnd.ms-word", "application/x-msword"),
+    "excel": (
+        "application/vnd.ms-excel",
+        "application/vnd.msexcel",
+        "application/msexcel",
+        "application/x-msexcel",
+        "application/excel",
+    ),
+    "powerpoint": (
+        "application/vnd.ms-powerpoint",
+        "application/mspowerpoint",
+        "application/x-mspowerpoint",
+        "application/powerpoint",
+    ),
+}
+"""What systems call them that know the program only."""
+_NAME: Final = re.compile(
+    rb"PK\x03\x04.{26}((?:word|xl|ppt|_rels|docProps)/|\[Content_)", re.DOTALL
+)
+
+
+@limited
+def docx_within(
+    *,
+    max_entries: int = MAX_ENTRIES,
+    max_expanded: int = MAX_EXPANDED,
+    max_ratio: float = MAX_RATIO,
+) -> FileType:
+    """Make a `DOCX` with limits of your own, which are those of `zip_within`."""
+    limits = _limits(max_entries, max_expanded, max_ratio)
+    return _opc("wordprocessingml.document", ".docx", _WORD, limits, "word")
+
+
+@limited
+def xlsx_within(
+    *,
+    max_entries: int = MAX_ENTRIES,
+    max_expanded: int = MAX_EXPANDED,
+    max_ratio: float = MAX_RATIO,
+) -> FileType:
+    """Make an `XLSX` with limits of your own, which are those of `zip_within`."""
+    limits = _limits(max_entries, max_expanded, max_ratio)
+    return _opc("spreadsheetml.sheet", ".xlsx", _SHEETS, limits, "excel")
+
+
+@limited
+def pptx_within(
+    *,
+    max_entries: int = MAX_ENTRIES,
+    max_expanded: int = MAX_EXPANDED,
+    max_ratio: float = MAX_RATIO,
+) -> FileType:
+    """Make a `PPTX` with limits of your own, which are those of `zip_within`."""
+    limits = _limits(max_entries, max_expanded, max_ratio)
+    return _opc("presentationml.presentation", ".pptx", _SLIDES, limits, "powerpoint")
+
+
+@limited
+def odt_within(
+    *,
+    max_entries: int = MAX_ENTRIES,
+    max_expanded: int = MAX_EXPANDED,
+    max_ratio: float = MAX_RATIO,
+) -> FileType:
+    """Make an `ODT` with limits of your own, which are those of `zip_within`."""
+    return _odf("text", ".odt", _limits(max_entries, max_expanded, max_ratio))
+
+
+@limited
+def ods_within(
+    *,
+    max_entries: int = MAX_ENTRIES,
+    max_expanded: int = MAX_EXPANDED,
+    max_ratio: float = MAX_RATIO,
+) -> FileType:
+    """Make an `ODS` with limits of your own, which are those of `zip_within`."""
+    return _odf("spreadsheet", ".ods", _limits(max_entries, max_expanded, max_ratio))
+
+
+@limited
+def odp_within(
+    *,
+    max_entries: int = MAX_ENTRIES,
+    max_expanded: int = MAX_EXPANDED,
+    max_ratio: float = MAX_RATIO,
+) -> FileType:
+    """Make an `ODP` with limits of your own, which are those of `zip_within`."""
+    return _odf("presentation", ".odp", _limits(max_entries, max_expanded, max_ratio))
+
+
+def _limits(max_entries: int, max_expanded: int, max_ratio: float) -> ZipLimits:
+    return ZipLimits(max_entries=max_entries, max_expanded=max_expanded, max_ratio=max_ratio)
+
+
+def _opc(name: str, extension: str, family: Family, limits: ZipLimits, old_name: str) -> FileType:
+    def matches(head: bytes) -> bool:
+        found = _NAME.findall(head) if head.startswith(LOCAL) else []
+        folders = [folder for folder in (b"word/", b"xl/", b"ppt/") if folder in found]
+        return bool(found) and (not folders or family.folder.encode() in folders)
+
+    return FileType(
+        OPC + name,
+        extension,
+        matches,
+        ArchiveKind(limits, family),
+        aliases=(*ARCHIVES, *_OLD[old_name]),
+        together=Archives,
+    )
+
+
+def _odf(name: str, extension: str, limits: ZipLimits) -> FileType:
+    media_type = ODF + name
+    # The first entry tells the type at a fixed place (OpenDocument 1.3, part 2, §3.3).
+    first = re.compile(
+        rb"PK\x03\x04.{22}\x08\0\0\0mimetype%sPK" % re.escape(media_type).encode(), re.DOTALL
+    )
+
+    return FileType(
+        media_type,
+        extension,
+        lambda head: first.match(head) is not None,
+        _inspector(limits, lambda: Odf(media_type)),
+        aliases=(*ARCHIVES, f"application/x-vnd.oasis.opendocument.{name}"),
+    )
+
+
+def _inspector(limits: ZipLimits, contents: Callable[[], Contents]) -> Callable[[], Steps]:
+    return lambda: Steps(Walk(limits, contents()).read)
+
+
+DOCX: Final = docx_within()
+"""Word's documents."""
+XLSX: Final = xlsx_within()
+"""Excel's workbooks. Links to other workbooks are fetched, and so rejected."""
+PPTX: Final = pptx_within()
+"""PowerPoint's presentations."""
+ODT: Final = odt_within()
+"""OpenDocument's texts."""
+ODS: Final = ods_within()
+"""OpenDocument's spreadsheets."""
+ODP: Final = odp_within()
+"""OpenDocument's presentations."""

@@ -1,0 +1,102 @@
+"""What the parts of OOXML and OpenDocument files have in common."""
+
+import re
+from typing import Final, Protocol
+
+from roadworthy.uploads.stored import MiB
+from roadworthy.uploads.types.inspecting.filetype import Data, Rejected
+from roadworthy.uploads.types.inspecting.reasons import (
+    ACTIVE_CONTENT,
+    AMBIGUOUS,
+    NOT_UTF8,
+    UNSUPPORTED,
+)
+from roadworthy.uploads.types.office.package import normal
+from roadworthy.uploads.types.texts.xml import Budget
+from roadworthy.uploads.types.zip.records import DEFLATED, STORED, Entry
+from roadworthy.uploads.types.zip.walk import Take
+
+__all__ = ["Part", "Parts", "PlainXml", "acts"]
+
+_MAX_ELEMENTS: Final = 5_000_000
+"""Of all parts but Excel's tables: a text of 1,000 pages has some 500,000."""
+_MAX_XML: Final = 256 * MiB
+_DECLARED: Final = re.compile(rb"""\A(?:\xef\xbb\xbf)?<\?xml[^>]*encoding\s*=\s*["']([\w.-]*)""")
+_DOCTYPE: Final = b"<!DOCTYPE"
+
+
+class Part(Protocol):
+    """Look at one part."""
+
+    def feed(self, data: Data, /) -> None:
+        """Take the next bytes."""
+        ...
+
+    def finish(self) -> None:
+        """Take note that there are no more."""
+        ...
+
+
+class Parts:
+    """Look into the parts of an archive: the `Contents` of its walk."""
+
+    def __init__(self) -> None:
+        self.names: set[str] = set()
+        """Of all entries, as `OPC` compares them."""
+        self.budget = Budget(_MAX_ELEMENTS, _MAX_XML)
+        self._part: Part | None = None
+
+    def begin(self, entry: Entry, /) -> Take | None:
+        """Judge the name of an entry."""
+        if entry.unicode_name is not None:
+            raise Rejected(AMBIGUOUS, "A part of the document has two names.")
+        if entry.method not in {STORED, DEFLATED}:
+            raise Rejected(UNSUPPORTED, "The document is packed in a way that is not its own.")
+        name = normal(entry.name)
+        if name in self.names:
+            raise Rejected(AMBIGUOUS, "Two parts of the document have one name.")
+        self.names.add(name)
+        self._part = None if name.endswith("/") else self.part(name, entry)
+        return self._part.feed if self._part is not None else None
+
+    def end(self) -> None:
+        """Take note that a part is complete."""
+        if self._part is not None:
+            self._part.finish()
+
+    def finish(self) -> None:
+        """Take note that there are no more."""
+        raise NotImplementedError
+
+    def part(self, name: str, entry: Entry) -> Part | None:
+        """Judge a part by its name, in lower case, and return what looks into it."""
+        raise NotImplementedError
+
+
+class PlainXml:
+    """See that a table is UTF-8 without a document type: it is large."""
+
+    def __init__(self) -> None:
+        self._head = b""
+        self._tail = b""
+
+    def feed(self, data: Data) -> None:
+        """Search the next bytes, and where they join the last ones."""
+        if len(self._head) < 256:  # noqa: PLR2004 - a declaration is shorter
+            self._head += bytes(data[:256])
+        seam = self._tail + bytes(data[: len(_DOCTYPE)])
+        if _DOCTYPE in seam or _DOCTYPE in bytes(data):
+            raise acts("a DOCTYPE")
+        self._tail = (self._tail + bytes(data[-len(_DOCTYPE) :]))[-len(_DOCTYPE) + 1 :]
+
+    def finish(self) -> None:
+        """Judge the encoding."""
+        declared = _DECLARED.match(self._head)
+        is_other = declared and declared[1].lower() not in {b"utf-8", b"us-ascii"}
+        if is_other or self._head[:2] in {b"\xff\xfe", b"\xfe\xff"} or b"\0" in self._head[:4]:
+            raise Rejected(NOT_UTF8, "A part of the document is not UTF-8.")
+
+
+def acts(what: str) -> Rejected:
+    """Make the rejection of what runs or fetches something."""
+    return Rejected(ACTIVE_CONTENT, f"The document has {what}, which may act when it is opened.")

@@ -1,0 +1,3 @@
+"""The inspector of PDF files: objects, names, attachments and revisions."""
+
+__all__: list[str] = []

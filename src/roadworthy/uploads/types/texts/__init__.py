@@ -1,0 +1,3 @@
+"""Inspectors of texts: plain text, CSV, JSON, HTML, XML and SVG."""
+
+__all__: list[str] = []

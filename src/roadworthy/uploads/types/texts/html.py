@@ -1,0 +1,37 @@
+"""HTML, for those who have to keep pages: there is no page that is safe.
+
+What is judged is that it is text, as `TEXT` is, and begins as a page does. Whatever else it
+holds runs in the browser that shows it. `Files.download` sends it as an attachment, with
+`nosniff` and a sandbox that runs no script and is of no origin; serve it no other way.
+"""
+
+import re
+from typing import Final
+
+from roadworthy.uploads.arguments import limited
+from roadworthy.uploads.types.inspecting.filetype import FileType
+from roadworthy.uploads.types.inspecting.steps import Steps
+from roadworthy.uploads.types.texts.text import MAX_LINE, Text
+
+__all__ = ["HTML", "html_within"]
+
+_BEGINS: Final = re.compile(
+    rb"(?:\xef\xbb\xbf)?(?:\s|<!--(?:[^-]|-(?!->))*-->|<\?xml[^>]*>)*"
+    rb"<(?:!doctype\s+html\b|(?:html|head|body)[\s/>])",
+    re.IGNORECASE,
+)
+_PDF_BYTES: Final = 1024
+
+
+@limited
+def html_within(*, max_line: int = MAX_LINE) -> FileType:
+    """Make an `HTML` with a limit of your own: bytes of a line."""
+    return FileType("text/html", ".html", _matches, lambda: Steps(Text(max_line).read))
+
+
+def _matches(head: bytes) -> bool:
+    return _BEGINS.match(head) is not None and b"%PDF-" not in head[:_PDF_BYTES]
+
+
+HTML: Final = html_within()
+"""Pages in UTF-8, `text/html`: never safe, and to be served by `Files.download` alone."""

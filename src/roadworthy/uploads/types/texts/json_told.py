@@ -1,0 +1,59 @@
+"""Tell JSON from lines of it, where a route takes both.
+
+Only the whole file tells. One value on one line is either; where its client does not say, it is
+JSON. More values, each on a line of its own, are lines. So both readers are given the file,
+until one gives up.
+"""
+
+from collections.abc import Callable, Sequence
+
+from roadworthy.uploads.types.inspecting.filetype import Data, FileType, Inspector, Rejected
+from roadworthy.uploads.types.inspecting.reasons import TRAILING_DATA
+
+__all__ = ["JsonOrLines"]
+
+
+class JsonOrLines:
+    """Judge a file that may be JSON or lines of it, and tell which it is."""
+
+    def __init__(self, kinds: Sequence[FileType], guess: FileType) -> None:
+        self.kind = guess
+        """What the file is, once it is whole."""
+        self._guess = guess
+        ordered = sorted(kinds, key=lambda kind: (kind != guess, kind.breadth))
+        self._readers: dict[FileType, Inspector] = {kind: kind.inspector() for kind in ordered}
+        self._rejected: dict[FileType, Rejected] = {}
+
+    def feed(self, data: Data) -> None:
+        """Take the next bytes.
+
+        Raises:
+            Rejected: They are of none of the types.
+        """
+        self._each(lambda reader: reader.feed(data))
+
+    def finish(self) -> None:
+        """Tell what the file is.
+
+        Raises:
+            Rejected: It is of none of the types.
+        """
+        self._each(lambda reader: reader.finish())
+        self.kind = next(iter(self._readers))
+
+    def _each(self, take: Callable[[Inspector], None]) -> None:
+        for kind, reader in list(self._readers.items()):
+            try:
+                take(reader)
+            except Rejected as rejected:
+                self._rejected[kind] = rejected
+                del self._readers[kind]
+        if not self._readers:
+            raise self._reason()
+
+    def _reason(self) -> Rejected:
+        """Return why the likeliest reader gave up, or the next where that saw a whole value."""
+        first = self._rejected[self._guess]
+        others = [each for kind, each in self._rejected.items() if kind != self._guess]
+        is_lines = first.reason == TRAILING_DATA and not self._guess.breadth
+        return others[0] if is_lines and others else first

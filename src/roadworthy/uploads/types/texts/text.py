@@ -1,0 +1,138 @@
+"""Plain text: UTF-8 without control characters, whatever it says.
+
+What would make it something else in another place is content here: markup, formulas, the
+marks that turn the direction of writing. Tab, line feed, form feed, carriage return and
+U+0085 are the only controls; UTF-16 is not taken. A file that begins like another type, or
+like something that browsers or shells run, is no plain text.
+"""
+
+import codecs
+import re
+from typing import Final
+
+from roadworthy.uploads.arguments import limited
+from roadworthy.uploads.stored import KiB, MiB
+from roadworthy.uploads.types.inspecting.claims import HiddenPdf, claims_another_type
+from roadworthy.uploads.types.inspecting.filetype import FileType, Rejected
+from roadworthy.uploads.types.inspecting.reasons import (
+    CONTROL_CHARACTERS,
+    NOT_UTF8,
+    TOO_LONG,
+    TRUNCATED,
+)
+from roadworthy.uploads.types.inspecting.steps import Pushed, Step, Steps
+
+__all__ = ["MAX_LINE", "SLICE_BYTES", "TEXT", "Text", "Utf8", "looks_like_text", "text_within"]
+
+MAX_LINE: Final = 1 * MiB
+"""Bytes that a program may hold which reads line by line."""
+SLICE_BYTES: Final = 64 * KiB
+"""What is judged at once: copies of it stay in the processor's cache."""
+
+_CONTROLS: Final = bytes(set(range(0x20)) - set(b"\t\n\f\r")) + b"\x7f"
+_C1: Final = re.compile(rb"\xc2[\x80-\x84\x86-\x9f]")
+_ALIASES: Final = (
+    "text/*",  # Markdown, logs, calendars, source code
+    "application/yaml",
+    "application/x-yaml",
+    "application/toml",
+    "application/x-subrip",
+    "application/x-tex",
+)
+
+
+@limited
+def text_within(*, max_line: int = MAX_LINE) -> FileType:
+    """Make a `TEXT` with a limit of your own: bytes of a line."""
+    return FileType(
+        "text/plain",
+        ".txt",
+        looks_like_text,
+        lambda: Steps(Text(max_line).read),
+        aliases=_ALIASES,
+        breadth=2,
+    )
+
+
+def looks_like_text(head: bytes) -> bool:
+    """Tell by its first bytes whether a file may be text.
+
+    One with control characters, or in another encoding, may be: its client is told what is
+    wrong with it.
+    """
+    return not claims_another_type(head)
+
+
+class Text:
+    """Judge one text: what `Steps` runs, or by hand with `take` and `end`."""
+
+    def __init__(self, max_line: int) -> None:
+        self._utf8 = Utf8()
+        self._hidden = HiddenPdf()
+        self._max_line = max_line
+        self._line = 0
+
+    def read(self, source: Pushed) -> Step[None]:
+        """Read it to its end."""
+        most = min(SLICE_BYTES, self._max_line)
+        while not (yield from source.at_end()):
+            piece = source.here[:most].tobytes()
+            source.use(len(piece))
+            self.take(piece)
+        self.end()
+
+    def take(self, piece: bytes) -> None:
+        """Judge the next bytes, no more than a line may have."""
+        whole = self._utf8.take(piece)
+        if _has_controls(whole) or (not whole.isascii() and _C1.search(whole)):
+            raise Rejected(CONTROL_CHARACTERS, "The text has control characters.")
+        self._hidden.feed(piece)
+        self._measure(piece)
+
+    def end(self) -> None:
+        """Take note that there are no more bytes."""
+        self._utf8.end()
+
+    def _measure(self, piece: bytes) -> None:
+        last = max(piece.rfind(b"\n"), piece.rfind(b"\r"))
+        if last < 0:
+            self._line += len(piece)
+        else:  # lines between two ends in here are no longer than the piece
+            self._line += min(at for at in (piece.find(b"\n"), piece.find(b"\r")) if at >= 0)
+            self._check_line()
+            self._line = len(piece) - last - 1
+        self._check_line()
+
+    def _check_line(self) -> None:
+        if self._line > self._max_line:
+            raise Rejected(TOO_LONG, "A line of the text is too long.")
+
+
+class Utf8:
+    """See that bytes are UTF-8 (RFC 3629), wherever they are cut."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def take(self, piece: bytes) -> bytes:
+        """Return the characters that are whole now, with what was cut before."""
+        data = self._rest + piece if self._rest else piece
+        try:
+            _, used = codecs.utf_8_decode(data, "strict", False)  # not the end
+        except UnicodeDecodeError as error:
+            raise Rejected(NOT_UTF8, "The text is not UTF-8: save it with that.") from error
+        self._rest = data[used:]
+        return data[:used]
+
+    def end(self) -> None:
+        """Take note that there are no more bytes."""
+        if self._rest:
+            raise Rejected(TRUNCATED, "The text ends within a character.")
+
+
+def _has_controls(data: bytes) -> bool:
+    return len(data.translate(None, _CONTROLS)) < len(data)
+
+
+TEXT: Final = text_within()
+"""UTF-8, `text/plain`, with lines of up to 1 MiB. Narrower types that match come first."""

@@ -1,0 +1,128 @@
+"""The central directory of a ZIP file, compared with what was seen before it came."""
+
+from array import array
+from hashlib import blake2b
+from secrets import token_bytes
+from typing import Final
+
+from roadworthy.uploads.types.inspecting.filetype import Rejected
+from roadworthy.uploads.types.inspecting.paths import Tree, judge_path
+from roadworthy.uploads.types.inspecting.reasons import (
+    AMBIGUOUS,
+    PATH_CLIMBS_OUT,
+    SPECIAL_FILE,
+    TOO_MANY_ENTRIES,
+)
+from roadworthy.uploads.types.zip.records import Entry
+
+__all__ = ["Directory"]
+
+_BUCKETS: Final = 64
+_KIND: Final = 0o170000
+_LINK: Final = 0o120000
+_PLAIN: Final = frozenset({0, 0o040000, 0o100000, _KIND})
+"""None, a folder, a file, and all ones: what Maven's archives have where they know no mode."""
+
+
+class Directory:
+    """All entries of an archive, as sums and hashes: some 24 bytes of memory for each."""
+
+    def __init__(self, max_entries: int) -> None:
+        self._max_entries = max_entries
+        self.count = 0
+        secret = token_bytes(16)
+        self._seen, self._wrapped, self._listed = _Sum(secret), _Sum(secret), _Sum(secret)
+        self._listed_count = 0
+        self._names, self._listed_names = _Names(), _Names()
+        self._tree = Tree()
+        self._no_targets = array("Q")
+        self._links: set[int] = set()
+
+    def begin(self, entry: Entry) -> None:
+        """Judge the name of an entry that begins."""
+        self.count += 1
+        if self.count > self._max_entries:
+            raise Rejected(TOO_MANY_ENTRIES, "The archive has too many entries.")
+        self._judge_names(entry)
+        for name in {entry.name, entry.unicode_name or entry.name}:
+            self._names.add(name)
+            self._tree.add(name)
+
+    def end(self, entry: Entry, *, may_be_link: bool) -> None:
+        """Take note of an entry whose sizes are known."""
+        self._seen.add(entry.packed())
+        self._wrapped.add(entry.packed(wrapped=True))
+        if not may_be_link:
+            self._no_targets.append(entry.offset)
+
+    def list(self, entry: Entry) -> None:
+        """Take what the central directory says of an entry."""
+        self._listed_count += 1
+        self._listed.add(entry.packed())
+        self._judge_names(entry)
+        name = entry.unicode_name or entry.name  # which the local header may not know
+        self._listed_names.add(name)
+        self._tree.add(name)
+        kind = entry.mode & _KIND
+        if kind == _LINK:
+            self._tree.add_link(entry.name)
+            self._tree.add_link(name)
+            self._links.add(entry.offset)
+        elif kind not in _PLAIN:
+            raise Rejected(SPECIAL_FILE, "The archive holds a device or a pipe.")
+
+    def judge(self, *, wide: bool) -> None:
+        """Return if the directory lists what was seen, and each name once.
+
+        Where it has no 64-bit fields, it may have the low half of sizes above 4 GiB.
+        """
+        expected = self._seen if wide else self._wrapped
+        if self._listed_count != self.count or not self._listed.equals(self._seen, expected):
+            raise Rejected(AMBIGUOUS, "The archive's directory is not what the archive holds.")
+        if self._names.has_twins or self._listed_names.has_twins:
+            raise Rejected(AMBIGUOUS, "Two entries of the archive have one name.")
+        if any(offset in self._links for offset in self._no_targets):
+            raise Rejected(PATH_CLIMBS_OUT, "A link in the archive leads out of its folder.")
+        self._tree.judge()
+
+    def _judge_names(self, entry: Entry) -> None:
+        judge_path(entry.name, utf8=entry.is_utf8)
+        if entry.unicode_name is not None:
+            judge_path(entry.unicode_name, utf8=True)
+
+
+class _Names:
+    """Tell whether two names are the same: 8 bytes of memory for each."""
+
+    def __init__(self) -> None:
+        self._numbers = [array("q") for _ in range(_BUCKETS)]
+
+    def add(self, name: bytes) -> None:
+        """Take one name."""
+        number = hash(name)
+        self._numbers[number % _BUCKETS].append(number)
+
+    @property
+    def has_twins(self) -> bool:
+        """Whether one came twice."""
+        return any(len(set(numbers)) < len(numbers) for numbers in self._numbers)
+
+
+class _Sum:
+    """Tell whether two sets are the same, in whatever order they come.
+
+    The hashes are keyed with a secret, so that nobody can find records whose sums agree.
+    """
+
+    def __init__(self, secret: bytes) -> None:
+        self._secret = secret
+        self.total = 0
+
+    def add(self, record: bytes) -> None:
+        """Take one record."""
+        digest = blake2b(record, digest_size=16, key=self._secret).digest()
+        self.total += int.from_bytes(digest)
+
+    def equals(self, *others: "_Sum") -> bool:
+        """Tell whether it is the same as one of others."""
+        return any(self.total == other.total for other in others)
