@@ -14,19 +14,44 @@ from support.server import Server
 SERVICE = Path(__file__).parent / "service.py"
 
 
-@pytest.fixture(params=["service.py", "sync_service.py"], ids=["async", "sync"])
-def kind(request: pytest.FixtureRequest) -> Path:
-    """The service with `async def` routes, and the same with `def` routes."""
-    return SERVICE.with_name(request.param)
+STACKS = {
+    "async-sqlite": ("service.py", "sqlite"),
+    "async-postgresql": ("service.py", "postgresql"),
+    "sync-sqlite": ("sync_service.py", "sqlite"),
+    "sync-asyncpg": ("sync_service.py", "postgresql+asyncpg"),
+    "sync-psycopg": ("sync_service.py", "postgresql+psycopg"),
+}
+"""The service with `async def` routes, and the same with `def` routes, on each driver."""
+
+
+@pytest.fixture(params=STACKS)
+def stack(request: pytest.FixtureRequest) -> str:
+    """The kind of the service and its database."""
+    return str(request.param)
 
 
 @pytest.fixture
-def start(serve: Callable[..., Server], database_url: str, kind: Path) -> Callable[..., Server]:
-    """Serve either service with these settings, on SQLite and on PostgreSQL in turn."""
+def kind(stack: str) -> Path:
+    """The service with routes of either kind."""
+    return SERVICE.with_name(STACKS[stack][0])
+
+
+@pytest.fixture
+def stack_url(stack: str, request: pytest.FixtureRequest) -> str:
+    """An empty database of the service, its driver named."""
+    driver = STACKS[stack][1]
+    if driver == "sqlite":
+        return str(request.getfixturevalue("sqlite_url"))
+    return str(request.getfixturevalue("postgres_url")).replace("postgresql:", f"{driver}:")
+
+
+@pytest.fixture
+def start(serve: Callable[..., Server], stack_url: str, kind: Path) -> Callable[..., Server]:
+    """Serve the service of a stack with these settings, each stack in turn."""
 
     def start_with(*args: str, **settings: object) -> Server:
         env = {
-            "URL": database_url,
+            "URL": stack_url,
             **{name.upper(): str(value) for name, value in settings.items()},
         }
         return serve(kind, factory=True, args=args, env=env)

@@ -146,6 +146,12 @@ async def stream(tx: Tx) -> StreamingResponse:
     return StreamingResponse(rows())
 
 
+@router.get("/long-stream")
+async def long_stream(tx: Tx) -> StreamingResponse:
+    await tx.execute(text("SELECT 1"))
+    return StreamingResponse(iter([b"x" * 1_000_000] * 100))
+
+
 @router.get("/jsonl")
 async def jsonl(tx: Tx) -> AsyncIterator[str]:
     try:

@@ -131,6 +131,12 @@ def stream(tx: SyncTx) -> StreamingResponse:
     return StreamingResponse(rows())
 
 
+@router.get("/long-stream")
+def long_stream(tx: SyncTx) -> StreamingResponse:
+    tx.execute(text("SELECT 1"))
+    return StreamingResponse(iter([b"x" * 1_000_000] * 100))
+
+
 @router.get("/jsonl")
 def jsonl(tx: SyncTx) -> Iterator[str]:
     try:

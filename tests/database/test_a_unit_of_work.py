@@ -82,6 +82,18 @@ def test_a_stream_that_uses_the_closed_unit_is_told_what_to_do(
     assert client.request("GET", "/included/checked-out").json() == 0
 
 
+def test_clients_that_read_a_stream_slowly_hold_no_connection(start: Callable[..., Server]) -> None:
+    """T5: three of them, on a pool of two, and another one is answered."""
+    port = start(pool_size=2, max_wait=2).port
+    slow = [RawClient(port, timeout=10) for _ in range(3)]
+    for client in slow:
+        client.send("GET", "/included/long-stream")
+    with RawClient(port, timeout=10) as other:
+        assert [other.request("POST", f"{ITEMS}/{n}").status for n in range(2, 5)] == [200] * 3
+    for client in slow:
+        client.close()
+
+
 def test_unit_closed_names_the_way_out(client: RawClient) -> None:
     text = client.request("GET", "/included/stream").text
     assert "db.begin()" in text

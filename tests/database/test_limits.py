@@ -90,8 +90,8 @@ def test_a_route_that_is_declared_safe_runs_again_until_it_is_serial(
 
 
 def test_what_was_acknowledged_survives_kill_9(start: Callable[..., Server]) -> None:
-    """T14: under load, with commits sharing their syncs."""
-    server = start()
+    """T14: under load, with commits that take a while, and share their syncs."""
+    server = start(slow_commit=0.1)
     clients = [RawClient(server.port) for _ in range(8)]
     acknowledged = []
     for number, client in enumerate(clients):

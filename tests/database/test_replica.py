@@ -12,7 +12,15 @@ from fastapi import FastAPI
 from sqlalchemy import text
 
 from roadworthy import problems
-from roadworthy.database import Database, Read, ReadLatest, Tx
+from roadworthy.database import (
+    Database,
+    Read,
+    ReadLatest,
+    SyncRead,
+    SyncReadLatest,
+    SyncTx,
+    Tx,
+)
 from roadworthy.lifespan import lifespan
 from roadworthy.problems import Problem, ServiceUnavailable
 from support.postgres import private_postgres, streaming_replica
@@ -39,15 +47,19 @@ def run(server, statement):
 
 
 @pytest.fixture(params=["postgresql", "postgresql+psycopg"])
-async def db(request, primary, replica):
-    urls = [url.replace("postgresql", request.param, 1) for url in (primary.url, replica.url)]
+def urls(request, primary, replica):
+    return [url.replace("postgresql", request.param, 1) for url in (primary.url, replica.url)]
+
+
+@pytest.fixture
+async def db(urls):
     async with Database(urls[0], replica=urls[1], pool_size=3) as opened:
         yield opened
 
 
 @pytest.fixture
-async def client(primary, replica):
-    db = Database(primary.url, replica=replica.url)
+async def client(urls):
+    db = Database(urls[0], replica=urls[1])
     app = FastAPI(lifespan=lifespan(db))
     problems.install(app)
 
@@ -63,6 +75,23 @@ async def client(primary, replica):
     @app.get("/latest/{number}")
     async def latest(number: int, read: ReadLatest) -> list[int]:
         return await look(read, number)
+
+    @app.post("/sync-notes/{number}")
+    def sync_add(number: int, tx: SyncTx) -> int:
+        tx.execute(text("INSERT INTO note VALUES (:id)"), {"id": number})
+        return number
+
+    @app.get("/sync-read/{number}")
+    def sync_read(number: int, read: SyncRead) -> list[int]:
+        return sync_look(read, number)
+
+    @app.get("/sync-latest/{number}")
+    def sync_latest(number: int, read: SyncReadLatest) -> list[int]:
+        return sync_look(read, number)
+
+    def sync_look(read, number):
+        found = read.execute(text("SELECT id FROM note WHERE id = :id"), {"id": number})
+        return [read.scalar(PORT), *found.scalars()]
 
     async def look(read, number):
         found = await read.execute(text("SELECT id FROM note WHERE id = :id"), {"id": number})
@@ -83,17 +112,20 @@ async def ask(client, path):
 numbers = iter(range(1, 1000))
 
 
-async def test_read_asks_the_replica_and_may_miss_what_was_committed(client, primary, replica):
+@pytest.mark.parametrize("kind", ["", "sync-"])
+async def test_read_asks_the_replica_and_may_miss_what_was_committed(
+    client, primary, replica, kind
+):
     run(replica, "SELECT pg_wal_replay_pause()")
     try:
         number = next(numbers)
-        assert (await client.post(f"/notes/{number}")).status_code == 200
-        assert await ask(client, f"/read/{number}") == [replica.port]
-        assert await ask(client, f"/latest/{number}") == [primary.port, number]
+        assert (await client.post(f"/{kind}notes/{number}")).status_code == 200
+        assert await ask(client, f"/{kind}read/{number}") == [replica.port]
+        assert await ask(client, f"/{kind}latest/{number}") == [primary.port, number]
     finally:
         run(replica, "SELECT pg_wal_replay_resume()")
     deadline = time.monotonic() + 10
-    while await ask(client, f"/read/{number}") != [replica.port, number]:
+    while await ask(client, f"/{kind}read/{number}") != [replica.port, number]:
         assert time.monotonic() < deadline
         await asyncio.sleep(0.05)
 
@@ -107,6 +139,47 @@ async def test_all_but_read_stays_with_the_primary(db, primary, replica):
         assert await read.scalar(PORT) == replica.port
     async with db.read_engine.connect() as connection:
         assert await connection.scalar(PORT) == primary.port
+
+
+async def test_all_but_read_stays_with_the_primary_in_a_thread(db, primary, replica):
+    def ports():
+        with db.begin_sync() as tx, db.read_sync() as read, db.read_sync(replica=True) as late:
+            return [each.scalar(PORT) for each in (tx, read, late)]
+
+    assert await asyncio.to_thread(ports) == [primary.port, primary.port, replica.port]
+
+
+async def test_a_thread_reads_the_primary_where_the_replica_is_away(
+    db, primary, replica, monkeypatch
+):
+    monkeypatch.setattr("roadworthy.database.replica._PAUSE", 0.5)
+
+    def sync_port():
+        for _ in range(5):
+            with suppress(ServiceUnavailable), db.read_sync(replica=True) as read:
+                return read.scalar(PORT)
+        raise AssertionError("nobody answers")
+
+    assert await asyncio.to_thread(sync_port) == replica.port
+    replica.kill()
+    try:
+        found = await asyncio.gather(*(asyncio.to_thread(sync_port) for _ in range(3)))
+        assert set(found) == {primary.port}
+    finally:
+        replica.start()
+    deadline = time.monotonic() + 10
+    while await asyncio.to_thread(sync_port) != replica.port:
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.05)
+
+
+async def test_a_thread_is_refused_writes_on_the_replica(db):
+    def write():
+        with db.read_sync(replica=True) as read:
+            read.execute(text("INSERT INTO note VALUES (0)"))
+
+    with pytest.raises(Exception, match="read-only"):
+        await asyncio.to_thread(write)
 
 
 async def test_it_refuses_writes(db):

@@ -408,8 +408,8 @@ async def test_a_unit_of_a_thread_is_refused_on_the_loop() -> None:
             pass
 
 
-async def test_a_test_that_is_rolled_back_undoes_def_routes(database_url: str) -> None:
-    db = Database(database_url)
+async def test_a_test_that_is_rolled_back_undoes_def_routes(url: str) -> None:
+    db = Database(url)
     app = FastAPI(lifespan=lifespan(db))
     problems.install(app)
 
@@ -431,10 +431,10 @@ async def test_a_test_that_is_rolled_back_undoes_def_routes(database_url: str) -
             assert list(await read.scalars(sa.select(Item.id))) == []
 
 
-async def test_closing_waits_for_threads_and_cuts_off_who_stays(database_url: str) -> None:
+async def test_closing_waits_for_threads_and_cuts_off_who_stays(url: str) -> None:
     from datetime import timedelta
 
-    db, told = Database(database_url, drain=timedelta(seconds=0.3)), []
+    db, told = Database(url, drain=timedelta(seconds=0.3)), []
 
     def stay() -> None:
         try:

@@ -16,11 +16,13 @@ from support.server import Server
 
 ITEMS = "/included/items"
 CROWD = 200
+SERVICE = Path(__file__).with_name("sync_service.py")
 
 
-@pytest.fixture
-def kind() -> Path:
-    return Path(__file__).with_name("sync_service.py")
+@pytest.fixture(params=["sync-sqlite", "sync-asyncpg", "sync-psycopg"])
+def stack(request: pytest.FixtureRequest) -> str:
+    """The services with `def` routes."""
+    return str(request.param)
 
 
 def all_idle(port: int) -> None:
@@ -95,7 +97,6 @@ def hanging(url: str) -> Iterator[tuple[str, Proxy]]:
 def test_a_database_that_hangs_holds_no_thread_for_ever(
     serve: Callable[..., Server],
     at_once: Callable[..., list[int]],
-    kind: Path,
     postgres_url: str,
     driver: str,
 ) -> None:
@@ -106,7 +107,7 @@ def test_a_database_that_hangs_holds_no_thread_for_ever(
             "MAX_WAIT": "2",
             "DRAIN": "1",
         }
-        port = serve(kind, factory=True, env=env).port
+        port = serve(SERVICE, factory=True, env=env).port
         assert set(at_once(port, "POST /included/two-threads/1", times=10)) == {200}
         proxy.hang()
         statuses = at_once(port, "POST /included/two-threads/1", times=CROWD)
@@ -118,12 +119,11 @@ def test_a_database_that_hangs_holds_no_thread_for_ever(
 def test_a_file_that_another_process_locks_holds_no_thread(
     serve: Callable[..., Server],
     at_once: Callable[..., list[int]],
-    kind: Path,
     sqlite_url: str,
 ) -> None:
     import sqlite3
 
-    port = serve(kind, factory=True, env={"URL": sqlite_url, "MAX_WAIT": "0.5"}).port
+    port = serve(SERVICE, factory=True, env={"URL": sqlite_url, "MAX_WAIT": "0.5"}).port
     other = sqlite3.connect(sqlite_url.removeprefix("sqlite:///"), isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")
     assert set(at_once(port, "POST /included/two-threads/1", times=50)) == {503}

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import signal
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -26,6 +27,17 @@ orders = sa.Table(
     sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("sku", sa.String, nullable=False),
 )
+lines = sa.Table(
+    "lines",
+    orders.metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column(
+        "order_id",
+        sa.ForeignKey("orders.id", deferrable=True, initially="DEFERRED"),
+        nullable=False,
+    ),
+)
+"""What the database judges in the commit."""
 database = Database(os.environ["SHOP_URL"])
 Tx = Annotated[AsyncSession, transaction(isolation=os.environ.get("SHOP_ISOLATION"))]
 once = Idempotency(Tx)
@@ -58,6 +70,12 @@ async def add_order(order: NewOrder, tx: Tx, response: Response) -> Any:
             await asyncio.sleep(0.01)
     if order.outcome == "crash":
         raise ZeroDivisionError
+    if order.outcome == "refused":
+        await tx.execute(sa.insert(lines).values(order_id=made + 1000))
+    if order.outcome == "commits":
+        await tx.commit()
+    if order.outcome == "killed":
+        os.kill(os.getpid(), signal.SIGKILL)
     return {"id": made}
 
 

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -26,6 +27,17 @@ orders = sa.Table(
     sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("sku", sa.String, nullable=False),
 )
+lines = sa.Table(
+    "lines",
+    orders.metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column(
+        "order_id",
+        sa.ForeignKey("orders.id", deferrable=True, initially="DEFERRED"),
+        nullable=False,
+    ),
+)
+"""What the database judges in the commit."""
 database = Database(os.environ["SHOP_URL"])
 Tx = Annotated[Session, sync_transaction(isolation=os.environ.get("SHOP_ISOLATION"))]
 once = Idempotency(Tx)
@@ -58,6 +70,12 @@ def add_order(order: NewOrder, tx: Tx, response: Response) -> Any:
             time.sleep(0.01)
     if order.outcome == "crash":
         raise ZeroDivisionError
+    if order.outcome == "refused":
+        tx.execute(sa.insert(lines).values(order_id=made + 1000))
+    if order.outcome == "commits":
+        tx.commit()
+    if order.outcome == "killed":
+        os.kill(os.getpid(), signal.SIGKILL)
     return {"id": made}
 
 
