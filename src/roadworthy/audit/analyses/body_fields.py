@@ -35,6 +35,8 @@ class Held:
     """What a dict or an object calls fields by other names: (its name, the field)."""
     asks: bool = False
     """Whether it is the names of what was sent: `body.model_fields_set`."""
+    clears: bool = False
+    """Whether an empty value is written as None: `body.note or None`."""
 
     @property
     def nothing(self) -> bool:
@@ -65,6 +67,10 @@ class Held:
         kept = self.kept | ((self.fields | self.nulls) & tested)
         fields, nulls = self.fields - tested, self.nulls - tested
         return replace(self, fields=fields, nulls=nulls, kept=kept)
+
+    def emptied(self, body: frozenset[str]) -> "Held":
+        """Return it where None is written in place of what was left out."""
+        return replace(self, fields=self.fields | (self.kept & body), kept=NONE)
 
     def only(self, named: frozenset[str], *, keeps: bool) -> "Held":
         """Return it with some of its names alone, or without them."""

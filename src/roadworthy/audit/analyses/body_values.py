@@ -7,7 +7,7 @@ from typing import Final
 from roadworthy.audit.analyses.body_fields import NOTHING, Guards, Held, dumped, made
 from roadworthy.audit.source import annotations, names
 from roadworthy.audit.source.module import Function
-from roadworthy.audit.source.nodes import mentions
+from roadworthy.audit.source.nodes import is_none, mentions
 
 __all__ = ["SENT", "Holding", "asks"]
 
@@ -312,6 +312,28 @@ class Holding:
         self.asked = self.asked or bool(sent)
         return Guards(frozenset(sent), frozenset(valued))
 
+    def skip_nulls(self, test: ast.expr) -> None:
+        """Note `if key in REQUIRED and value is None: continue`: those are never null below."""
+        if not (isinstance(test, ast.BoolOp) and isinstance(test.op, ast.And)):
+            return
+        for name, held in list(self.held.items()):
+            if held.is_value and any(_is_none_test(one, name) for one in test.values):
+                skipped = held.nulls & frozenset[str]().union(*map(self._key_of, test.values))
+                kept = held.kept | skipped
+                self.held[name] = replace(held, nulls=held.nulls - skipped, kept=kept)
+
+    def _key_of(self, test: ast.expr) -> frozenset[str]:
+        """Return the names that a condition compares a key with."""
+        match test:
+            case ast.Compare(
+                left=ast.Name(id=key), ops=[ast.In() | ast.Eq()], comparators=[right]
+            ) if key in self.keys:
+                given = annotations.definition(right, self.function)
+                value = None if given is None else given[0].value
+                return _constants(right if value is None else value)
+            case _:
+                return NONE
+
     def _asked(self, left: ast.expr, right: ast.expr) -> frozenset[str]:
         """Return the fields of which `left in right` says that they were sent."""
         among = self._keys(right)
@@ -345,6 +367,14 @@ class Holding:
         """`body.is_set("name")` asks what was sent, where that is what the method looks at."""
         ref = names.resolve(call.func, self.function)
         return ref is not None and ref.function is not None and asks(ref.function)
+
+
+def _is_none_test(test: ast.expr, name: str) -> bool:
+    match test:
+        case ast.Compare(left=ast.Name(id=left), ops=[ast.Is() | ast.Eq()], comparators=[right]):
+            return left == name and is_none(right)
+        case _:
+            return False
 
 
 def asks(function: Function) -> bool:

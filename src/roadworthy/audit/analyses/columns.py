@@ -69,6 +69,11 @@ class Stored:
         declared = None if self.values is None else _of_annotation(*self.values)
         return _of_dicts(self.dicts, name) if declared is None else declared
 
+    def wants_null(self, name: str) -> bool:
+        """Return whether null means something: no flag or number that has a default."""
+        counted = self.cls is not None and _counts_from_a_default(self.cls, name)
+        return self.takes_null(name) is True and not counted
+
 
 def stored(node: ast.expr | None, scope: Scope) -> Stored | None:
     """Return what an expression is, where it is something with known fields."""
@@ -119,6 +124,24 @@ def _of_class(cls: Class, name: str) -> bool | None:
     return None
 
 
+def _counts_from_a_default(cls: Class, name: str) -> bool:
+    """Return whether a column has a flag or a number where nothing was given: `done = False`."""
+    for base in names.bases(cls):
+        for binding in () if base.cls is None else base.cls.names.get(name, ()):
+            return isinstance(binding, Assigned) and _is_counted(binding.value)
+    return False
+
+
+def _is_counted(value: ast.expr | None) -> bool:
+    match value:
+        case ast.Constant(value=bool() | int() | float()):
+            return True
+        case ast.Call():
+            return _is_counted(_options(value).get("default"))
+        case _:
+            return False
+
+
 def _of_binding(binding: object, cls: Class) -> bool | None:
     match binding:
         case Assigned(how="="):
@@ -143,9 +166,12 @@ def _of_assigned(assigned: Assigned, cls: Class) -> bool | None:
     if any(_is_open(one) for one, _ in calls):
         return None
     said = _of_calls(calls)
-    if said is not None or assigned.annotation is None:
+    if assigned.annotation is None:
         return said if said is not None else _by_default(assigned.value, cls)
     by_type = _of_annotation(assigned.annotation, cls)
+    if said is not None:
+        open_ = by_type is False and said and not any(_is_said(one) for one, _ in calls)
+        return None if open_ else said
     if _is_mapped(assigned.annotation, cls):
         return None if _is_no_column(assigned.value, cls) else by_type
     default = _by_default(assigned.value, cls)
@@ -173,6 +199,15 @@ def _is_open(call: ast.Call) -> bool:
     """Return whether a variable decides: `nullable=STRICT`."""
     options = _options(call)
     return any(not isinstance(options[name], ast.Constant) for name in _SAY & options.keys())
+
+
+def _is_said(call: ast.Call) -> bool:
+    """Return whether a column, or the one inside it, says of null itself what it takes."""
+    options = _options(call)
+    inner = [options.get("sa_column"), *call.args]
+    return bool(_SAY & options.keys()) or any(
+        isinstance(one, ast.Call) and _is_said(one) for one in inner
+    )
 
 
 def _of_calls(calls: list[tuple[ast.Call, Scope]]) -> bool | None:

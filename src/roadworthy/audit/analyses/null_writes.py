@@ -6,13 +6,25 @@ The way is that of `omitted`, which follows what was sent as well as what was no
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
-from roadworthy.audit.analyses.patch_writes import writes
+from roadworthy.audit.analyses.patch_writes import Write, writes
+from roadworthy.audit.dataflow.caught import types
 from roadworthy.audit.dataflow.reach import Reached
+from roadworthy.audit.dataflow.statuses import is_http_exception
 from roadworthy.audit.fastapi.routes import Route
+from roadworthy.audit.source import names
 from roadworthy.audit.source.module import Function
 
 __all__ = ["NullWrite", "null_writes"]
+
+_REFUSALS: Final = frozenset(
+    f"{package}.IntegrityError"
+    for package in (
+        *("sqlalchemy.exc", "sqlalchemy", "tortoise.exceptions", "django.db", "peewee"),
+        *("psycopg", "psycopg.errors", "psycopg2", "asyncpg", "sqlite3"),
+    )
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,6 +37,8 @@ class NullWrite:
     chain: tuple[Reached, ...]
     owner: str
     """The class of what is stored; empty for dicts."""
+    is_answered: bool
+    """Whether an `except IntegrityError` on the way answers with an error of the client."""
 
 
 def null_writes(route: Route) -> Iterator[NullWrite]:
@@ -34,4 +48,32 @@ def null_writes(route: Route) -> Iterator[NullWrite]:
         if fields and write.target is not None:
             cls = write.target.cls
             owner = "" if cls is None else cls.name
-            yield NullWrite(fields, write.node, write.scope, write.chain, owner)
+            answered = any(map(_answers_refusals, (*_on_the_way(write), write.scope)))
+            yield NullWrite(fields, write.node, write.scope, write.chain, owner, answered)
+
+
+def _on_the_way(write: Write) -> Iterator[Function]:
+    for one in write.chain:
+        yield one.scope
+
+
+def _answers_refusals(function: Function) -> bool:
+    """Return whether a function catches what the database refuses, and raises an HTTPException."""
+    return any(
+        _is_refusal(handler, function) and _raises_http(handler, function)
+        for handler in ast.walk(function.node)
+        if isinstance(handler, ast.ExceptHandler)
+    )
+
+
+def _is_refusal(handler: ast.ExceptHandler, function: Function) -> bool:
+    return any(one is not None and one.name in _REFUSALS for one in types(handler, function))
+
+
+def _raises_http(handler: ast.ExceptHandler, function: Function) -> bool:
+    return any(
+        isinstance(node, ast.Raise)
+        and isinstance(node.exc, ast.Call)
+        and is_http_exception(names.resolve(node.exc.func, function))
+        for node in ast.walk(handler)
+    )

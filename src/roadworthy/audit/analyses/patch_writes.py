@@ -12,6 +12,7 @@ None can never clear it; a write of a null that was sent may meet what is never 
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from roadworthy.audit.analyses.body_fields import NOTHING, Guards, Held, of_body
 from roadworthy.audit.analyses.body_values import SENT, Holding, asks
@@ -32,6 +33,7 @@ from roadworthy.audit.source import loggers, names
 from roadworthy.audit.source.flow import Call
 from roadworthy.audit.source.memory import remembered
 from roadworthy.audit.source.module import Function, bodies
+from roadworthy.audit.source.nodes import is_none, last_name
 from roadworthy.audit.source.ref import Ref
 
 __all__ = ["Write", "writes"]
@@ -56,10 +58,17 @@ class Write:
     columns: tuple[tuple[str, str], ...] = ()
     """The names under which fields are stored, where they differ: (its name, the field)."""
 
+    def column(self, name: str) -> str:
+        """Return the name under which a field of the body is stored."""
+        return next((called for called, of in self.columns if of == name), name)
+
     def takes_null(self, name: str) -> bool | None:
         """Return whether a field of the body can be null in storage, where that is known."""
-        column = next((called for called, of in self.columns if of == name), name)
-        return None if self.target is None else self.target.takes_null(column)
+        return None if self.target is None else self.target.takes_null(self.column(name))
+
+    def wants_null(self, name: str) -> bool:
+        """Return whether null is a value of a field in storage, and not only allowed."""
+        return self.target is not None and self.target.wants_null(self.column(name))
 
 
 @remembered
@@ -117,6 +126,7 @@ class _Trace(Holding):
             yield from self._statement(statement, guards)
             if isinstance(statement, ast.If) and _ends(statement.body):
                 guards = guards.both(self._left(statement))
+                self.skip_nulls(statement.test)
 
     def _left(self, statement: ast.If) -> Guards:
         """Return what holds behind `if body.title is None: raise`, or `continue`."""
@@ -160,6 +170,8 @@ class _Trace(Holding):
         if never is not True:
             yield from self._block(statement.body, inner)
         first, self.held = self.held, dict(before)
+        for name in _set_to_none(statement.orelse) & first.keys():
+            first[name] = first[name].emptied(self.body)
         if never is not False:
             yield from self._block(statement.orelse, inner)
         only_first = _ends(statement.orelse) and not _ends(statement.body)
@@ -224,11 +236,12 @@ class _Trace(Holding):
             case ast.Name(id=name) if isinstance(statement, ast.AugAssign):
                 yield from self._merged(target, name, value, statement, guards)
             case ast.Name(id=name):
-                self.held[name] = value
+                self.held[name] = guards.applied(value)
                 self._note_fresh(name, given)
             case ast.Attribute(value=owner, attr=attr):
                 if self._is_stored(owner, attr):
-                    yield from self._write(value, statement, guards, owner, attr)
+                    left = _left_by_choice(value, given, guards)
+                    yield from self._write(left, statement, guards, owner, attr)
             case ast.Subscript(value=owner, slice=key):
                 yield from self._put(owner, key, value, statement, guards)
             case _:
@@ -252,8 +265,10 @@ class _Trace(Holding):
             added = guards.applied(value)
             if name is not None and added.is_value:
                 added = added.under(name)
-            held = self.held.get(owner.id, NOTHING).joined(replace(added.plain, many=True))
-            self.held[owner.id] = held
+            before = self.held.get(owner.id, NOTHING)
+            if name is not None:
+                before = before.only(frozenset({name}), keeps=False)
+            self.held[owner.id] = before.joined(replace(added.plain, many=True))
         elif self._is_stored(owner) and is_kept(owner, self.function):
             yield from self._write(value, statement, guards, owner, name)
 
@@ -286,6 +301,8 @@ class _Trace(Holding):
         if value.asks:
             return
         left = self._known(guards.applied(value))
+        if value.clears:
+            left = replace(left, kept=frozenset())
         if not left.every:
             return
         columns = value.named
@@ -330,13 +347,21 @@ class _Trace(Holding):
                 return
             case ast.Attribute(value=owner):
                 written = self._given(call)
-                if not written.nothing and writes_to(call, owner, self.function, self.fresh):
+                writes = writes_to(call, owner, self.function, self.fresh)
+                if not written.nothing and writes and not self._decides_itself(call):
                     where = target_of(owner, call, self.function)
                     yield from self._write(written, call, guards, where)
                     return
             case _:
                 pass
         yield from self._into(call, guards)
+
+    def _decides_itself(self, call: ast.Call) -> bool:
+        """Return whether who is not known gets the whole model, and may ask what was sent."""
+        if last_name(call.func) not in _ASKERS:
+            return False
+        given = [*call.args, *(one.value for one in call.keywords)]
+        return any(self.eval(one).model is not None for one in given)
 
     def _into(self, call: ast.Call, guards: Guards) -> Iterator[Write]:
         """Follow a call into a function of the project, with what it is given."""
@@ -419,6 +444,38 @@ class _Trace(Holding):
 
 
 _Names = dict[str, Held]
+_ASKERS: Final = frozenset({"update", "update_or_create", "aupdate", "aupdate_or_create"})
+"""Methods of repositories too, which take a model and know what it was given."""
+
+
+def _left_by_choice(value: Held, given: ast.expr, guards: Guards) -> Held:
+    """Return what is left where the code says itself what an empty value becomes.
+
+    `body.note or None` clears what is stored; `body.note or "hidden"` of a branch that
+    another field asks for is the text of that action.
+    """
+    match given:
+        case ast.BoolOp(op=ast.Or(), values=[*_, last]) if is_none(last):
+            return replace(value, clears=True)
+        case ast.IfExp(orelse=last) if is_none(last):
+            return replace(value, clears=True)
+        case ast.BoolOp(op=ast.Or(), values=[*_, ast.Constant() | ast.JoinedStr()]) if (
+            guards.valued - value.every
+        ):
+            return NOTHING
+        case _:
+            return value
+
+
+def _set_to_none(body: list[ast.stmt]) -> set[str]:
+    """Return the names that a branch sets to None."""
+    return {
+        target.id
+        for one in body
+        if isinstance(one, ast.Assign) and is_none(one.value)
+        for target in one.targets
+        if isinstance(target, ast.Name)
+    }
 
 
 def _after(before: "_Names", first: "_Names", second: "_Names") -> "_Names":

@@ -11,7 +11,7 @@ from roadworthy.audit.model.finding import Confidence, Severity, Step
 from roadworthy.audit.model.place import Place
 from roadworthy.audit.model.rule import Example, Hit, Rule
 from roadworthy.audit.source.flow import Event
-from roadworthy.audit.source.nodes import same
+from roadworthy.audit.source.nodes import is_none, same
 
 __all__ = ["RULE"]
 
@@ -21,8 +21,9 @@ def _check(route: Route) -> Iterator[Hit]:
         return
     found: dict[str, Write] = {}
     for write in writes(route):
-        for name in sorted(write.kept - _cleared_after(write, route)):
-            if _takes_null(route, name) and write.takes_null(name):
+        cleared = _cleared_after(write, route) | _cleared_by_hand(write)
+        for name in sorted(write.kept - cleared):
+            if _takes_null(route, name) and write.wants_null(name):
                 found.setdefault(name, write)
     if found:
         first = next(iter(found.values()))
@@ -43,6 +44,26 @@ def _cleared_after(write: Write, route: Route) -> frozenset[str]:
         if same(_owner(one), _owner(write))
     )
     return frozenset().union(*later)  # pyright: ignore[reportUnknownVariableType]
+
+
+def _cleared_by_hand(write: Write) -> frozenset[str]:
+    """Return the fields that the same function sets to None elsewhere, or itself at its end."""
+    owner = _owner(write)
+    set_here = {
+        target.attr
+        for event in write.scope.flow.assigns
+        if isinstance(event.node, ast.Assign)
+        if is_none(event.node.value) or _is_set_after(event, write)
+        for target in event.node.targets
+        if isinstance(target, ast.Attribute) and same(target.value, owner)
+    }
+    return frozenset(one for one in write.kept if write.column(one) in set_here)
+
+
+def _is_set_after(event: Event, write: Write) -> bool:
+    """Return whether the service sets it behind the write, whatever the client has sent."""
+    later = getattr(event.node, "lineno", 0) > _line(write)
+    return later and not any(event.blocks("if", "else", "case", "handler", "loop"))
 
 
 def _owner(write: Write) -> ast.expr | None:

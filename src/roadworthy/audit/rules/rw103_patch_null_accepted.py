@@ -25,7 +25,7 @@ def _check(route: Route) -> Iterator[Hit]:
         fields = frozenset[str]().union(*(one.fields for one in writes))
         yield Hit(
             place=place,
-            message=_message(route, sorted(fields), writes[0].owner),
+            message=_message(route, sorted(fields), writes[0]),
             confidence=Confidence.HIGH if writes[0].owner else Confidence.MEDIUM,
             flow=_flow(route, writes[0]),
         )
@@ -43,13 +43,18 @@ def _place(write: NullWrite) -> Place:
     return write.scope.place(write.node)
 
 
-def _message(route: Route, fields: list[str], owner: str) -> str:
+def _message(route: Route, fields: list[str], write: NullWrite) -> str:
     named = ", ".join(f"`{name}`" for name in fields[:_SHOWN])
     more = " …" if len(fields) > _SHOWN else ""
-    where = f"`{owner}`" if owner else "what is stored"
+    where = f"`{write.owner}`" if write.owner else "what is stored"
+    then = (
+        "what catches IntegrityError tells the client of another mistake."
+        if write.is_answered
+        else "it is an error 500, or what is stored is spoiled."
+    )
     return (
         f"{route.title}: a client that sends null for {named}{more} has it written, and {where} "
-        "has no null there: it is an error 500, or what is stored is spoiled."
+        f"has no null there: {then}"
     )
 
 
