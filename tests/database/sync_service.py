@@ -268,6 +268,19 @@ def own_unit(milliseconds: int, request: Request) -> Iterator[int]:
             yield item_id
 
 
+@router.post("/unit-behind-the-answer/{item_id}")
+def unit_behind_the_answer(item_id: int, tasks: BackgroundTasks, request: Request) -> None:
+    db = find(request, Database)
+
+    def work() -> None:
+        with db.begin_sync() as tx:
+            put(tx, item_id)
+            print("unit is open", flush=True)  # noqa: T201 - tests wait for it
+            time.sleep(2)
+
+    tasks.add_task(work)
+
+
 @router.get("/threads")
 async def threads() -> int:
     return int(current_default_thread_limiter().borrowed_tokens)

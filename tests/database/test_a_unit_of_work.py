@@ -102,10 +102,12 @@ def test_unit_closed_names_the_way_out(client: RawClient) -> None:
 
 def test_a_cancelled_handler_rolls_back(start: Callable[..., Server]) -> None:
     """T7: `except Exception` would not see it."""
-    port = start().port
-    with RawClient(port) as client:
+    server = start()
+    with RawClient(server.port) as client:
         assert client.request("POST", "/included/ends/cancelled/2").status == 500
-    with RawClient(port) as client:
+    with RawClient(server.port) as client:
+        assert client.request("GET", "/included/checked-out").json() == 0
+        assert "never closed" not in server.log_text()
         assert client.request("GET", ITEMS).json() == [1]
         assert client.request("GET", "/included/seen").json() == []
         assert client.request("POST", f"{ITEMS}/3").status == 200

@@ -63,6 +63,15 @@ async def client(urls):
     app = FastAPI(lifespan=lifespan(db))
     problems.install(app)
 
+    add_async_routes(app)
+    add_sync_routes(app)
+    async with app.router.lifespan_context(app):
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as asking:
+            yield asking
+
+
+def add_async_routes(app):
     @app.post("/notes/{number}")
     async def add(number: int, tx: Tx) -> int:
         await tx.execute(text("INSERT INTO note VALUES (:id)"), {"id": number})
@@ -76,6 +85,12 @@ async def client(urls):
     async def latest(number: int, read: ReadLatest) -> list[int]:
         return await look(read, number)
 
+    async def look(read, number):
+        found = await read.execute(text("SELECT id FROM note WHERE id = :id"), {"id": number})
+        return [await read.scalar(PORT), *found.scalars()]
+
+
+def add_sync_routes(app):
     @app.post("/sync-notes/{number}")
     def sync_add(number: int, tx: SyncTx) -> int:
         tx.execute(text("INSERT INTO note VALUES (:id)"), {"id": number})
@@ -92,15 +107,6 @@ async def client(urls):
     def sync_look(read, number):
         found = read.execute(text("SELECT id FROM note WHERE id = :id"), {"id": number})
         return [read.scalar(PORT), *found.scalars()]
-
-    async def look(read, number):
-        found = await read.execute(text("SELECT id FROM note WHERE id = :id"), {"id": number})
-        return [await read.scalar(PORT), *found.scalars()]
-
-    async with app.router.lifespan_context(app):
-        transport = httpx.ASGITransport(app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://test") as asking:
-            yield asking
 
 
 async def ask(client, path):

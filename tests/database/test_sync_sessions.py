@@ -431,6 +431,26 @@ async def test_a_test_that_is_rolled_back_undoes_def_routes(url: str) -> None:
             assert list(await read.scalars(sa.select(Item.id))) == []
 
 
+async def test_closing_lets_a_thread_finish_its_unit(url: str) -> None:
+    """T6"""
+    db, begun = Database(url), threading.Event()
+
+    def work() -> None:
+        with db.begin_sync() as tx:
+            tx.add(Item(id=1))
+            tx.flush()
+            begun.set()
+            time.sleep(0.3)
+            tx.add(Item(id=2))
+
+    async with db, tables(db):
+        thread = asyncio.create_task(asyncio.to_thread(work))
+        await asyncio.to_thread(begun.wait)
+    await thread
+    async with db, db.read() as read:
+        assert list(await read.scalars(sa.select(Item.id).order_by(Item.id))) == [1, 2]
+
+
 async def test_closing_waits_for_threads_and_cuts_off_who_stays(url: str) -> None:
     from datetime import timedelta
 

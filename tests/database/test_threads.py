@@ -1,6 +1,7 @@
 """No request waits for ever for a thread or a connection, and none of these is lost (T10, T11)."""
 
 import asyncio
+import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -146,6 +147,19 @@ def test_a_cancelled_request_commits_nothing_though_its_thread_runs_on(
     with RawClient(server.port) as client:
         assert client.request("GET", ITEMS).json() == [1]
         assert client.request("POST", f"{ITEMS}/2").status == 200
+
+
+def test_a_shutdown_waits_for_the_unit_of_a_thread(start: Callable[..., Server]) -> None:
+    """T6: uvicorn gives up after a second; closing the database waits until it is committed."""
+    server = start("--timeout-graceful-shutdown", "1")
+    with RawClient(server.port) as client:
+        assert client.request("POST", "/included/unit-behind-the-answer/2").status == 200
+        server.wait_for_log("unit is open")
+        server.send_signal(signal.SIGTERM)
+        server.wait(15)
+    assert "still open" not in server.log_text()
+    with RawClient(start().port) as client:
+        assert client.request("GET", ITEMS).json() == [1, 2]
 
 
 def test_the_event_loop_is_free_while_threads_wait(start: Callable[..., Server]) -> None:

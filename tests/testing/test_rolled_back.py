@@ -1,6 +1,7 @@
 """`rolled_back` undoes a whole test: units, requests, jobs, on each database and driver."""
 
 import asyncio
+import logging
 import threading
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -12,6 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
 
 from roadworthy import jobs
 from roadworthy.database import Database, Read, Tx, on_commit
@@ -198,6 +200,52 @@ async def test_a_test_that_fails_is_rolled_back(db: Database) -> None:
 
     with pytest.raises(AssertionError):
         await fails()
+    assert await is_empty(db)
+
+
+@task
+def write_in_a_thread(tx: Session, name: str) -> None:
+    tx.execute(INSERT, {"name": name})
+
+
+async def test_jobs_that_run_beside_the_test_do_not_notice_its_end(
+    db: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    """They may be in the middle of a unit, whose savepoint would be gone with the test."""
+    beside = Jobs(db, tasks=[write, write_in_a_thread])
+    async with beside:
+        for number in range(25):
+            async with rolled_back(db):
+                async with db.begin() as tx:
+                    await write.enqueue(tx, f"a{number}")
+                    await write_in_a_thread.enqueue(tx, f"b{number}")
+                await asyncio.sleep(0.002 * (number % 7))
+        await insert(db, "really")
+        async with db.begin() as tx:
+            await write.enqueue(tx, "after the tests")
+        async with asyncio.timeout(10):
+            while await names(db) != ["after the tests", "really"]:  # noqa: ASYNC110 - a job's
+                await asyncio.sleep(0.01)
+    told = [each for each in caplog.records if each.levelno > logging.INFO]
+    assert [
+        each.getMessage() for each in told if "lease of this one" not in each.getMessage()
+    ] == []
+
+
+async def test_who_keeps_the_connection_holds_up_the_end_for_a_bounded_time(db: Database) -> None:
+    async def keep(begun: asyncio.Event) -> None:
+        async with db.engine.begin() as connection:
+            await connection.execute(INSERT, {"name": "kept"})
+            begun.set()
+            await asyncio.sleep(60)
+
+    begun = asyncio.Event()
+    async with rolled_back(db):
+        keeping = asyncio.create_task(keep(begun))
+        await begun.wait()
+    keeping.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await keeping
     assert await is_empty(db)
 
 

@@ -54,7 +54,7 @@ async def within_outer(engines: Engines) -> AsyncGenerator[Engines]:
 
 
 async def _roll_back(connection: AsyncConnection, outer: "_Outer") -> None:
-    outer.over = True
+    await outer.end()
     try:
         await connection.rollback()
     except (exc.SQLAlchemyError, OSError):
@@ -126,7 +126,7 @@ class _Outer:
     """The connection of a test: who has it, and whether a savepoint is set."""
 
     def __init__(self, raw: Any, *, seconds: float) -> None:
-        self.over = False
+        self.over = self._undone = False
         self._raw, self._seconds = raw, seconds
         self._turn = asyncio.Lock()
         self._holder: asyncio.Task[Any] | None = None
@@ -152,6 +152,19 @@ class _Outer:
             raise
         return self._raw
 
+    async def end(self) -> None:
+        """Lend no more, and wait a bounded time for who has the connection.
+
+        Jobs that run beside a test may be in the middle of a unit, whose savepoint must not
+        go away under it. Who is not done in time finds nothing that could be undone.
+        """
+        self.over = True
+        if self._holder is not asyncio.current_task():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._seconds):
+                    await self._turn.acquire()
+        self._undone, self._end = True, None
+
     def take_back(self) -> None:
         """Let the next one have the connection."""
         self._holder = None
@@ -159,7 +172,13 @@ class _Outer:
             self._turn.release()
 
     def begin(self, first: tuple[str, ...], last: tuple[str, ...]) -> None:
-        """Set a savepoint."""
+        """Set a savepoint.
+
+        Raises:
+            RuntimeError: The test is over.
+        """
+        if self._undone:
+            raise RuntimeError(_OVER)
         self._end = last
         self._run(*_BEGIN, *first)
 

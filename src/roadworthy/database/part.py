@@ -12,6 +12,7 @@ from contextlib import (
     AsyncExitStack,
     asynccontextmanager,
     contextmanager,
+    suppress,
 )
 from datetime import timedelta
 from functools import partial
@@ -113,7 +114,8 @@ class Database:
         self._inner: int | None = None
         """How often it was opened within `rolled_back`; None outside of that."""
         self._units: WeakSet[Unit] = WeakSet()
-        self._idle = asyncio.Event()
+        self._closed = asyncio.Event()
+        """Set whenever a unit has been closed."""
 
     def __repr__(self) -> str:
         return f"Database({self.url.render_as_string(hide_password=True)!r})"
@@ -127,7 +129,7 @@ class Database:
         engines = Engines(self.url, self._options, name=self.name)
         await engines.open()
         self._engines = engines
-        self._idle = asyncio.Event()
+        self._closed = asyncio.Event()
         return self
 
     async def __aexit__(
@@ -293,6 +295,7 @@ class Database:
         Raises:
             RuntimeError: It is so already, or a unit of work is open.
         """
+        await self._wait_for(self._units, self._options.max_wait.total_seconds())  # jobs' units
         if self._inner is not None or self._units:
             raise RuntimeError(
                 "rolled_back begins where no unit of work is open, and not within another one. "
@@ -307,8 +310,9 @@ class Database:
             try:
                 yield self
             finally:
-                await self._end_units()
+                # Who comes now, as jobs that run on do, is no part of the test any more.
                 self._inner, self._engines = None, engines
+                await self._end_units()
 
     @property
     def admission(self) -> Admission:
@@ -362,24 +366,22 @@ class Database:
 
     def _forget(self, unit: Unit) -> None:
         self._units.discard(unit)
-        if not self._units:
-            self._idle.set()
+        self._closed.set()
 
     async def _end_units(self) -> None:
-        await self._wait_for_units()
-        for unit in list(self._units):
+        open_now = WeakSet(self._units)
+        await self._wait_for(open_now, self._drain)
+        for unit in [unit for unit in open_now if unit in self._units]:
             _log.error("The unit of work opened by %s was still open at the end.", unit.place)
             await unit.abandon(thread_may_run=True)
 
-    async def _wait_for_units(self) -> None:
-        self._idle.clear()
-        if not self._units:
-            return
-        try:
-            async with asyncio.timeout(self._drain):
-                await self._idle.wait()
-        except TimeoutError:
-            return
+    async def _wait_for(self, units: WeakSet[Unit], seconds: float) -> None:
+        """Wait so many seconds at most until these units are closed."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while any(unit in self._units for unit in units):
+                    self._closed.clear()
+                    await self._closed.wait()
 
     @asynccontextmanager
     async def _writing(
