@@ -120,7 +120,7 @@ def test_a_part_without_a_database_needs_no_extra(module):
         ("roadworthy.idempotency", "sqlalchemy", "database"),
         ("roadworthy.jobs", "sqlalchemy", "jobs"),
         ("roadworthy.tables", "sqlalchemy", "jobs"),
-        ("roadworthy.patching.json_patch", "jsonpatch", "json-patch"),
+        ("roadworthy.patching.json_patch.operations", "jsonpatch", "json-patch"),
         ("roadworthy.uploads", "python_multipart", "uploads"),
         ("roadworthy.uploads.images", "PIL", "images"),
         ("roadworthy.uploads.stores.objects", "obstore", "s3"),

@@ -96,7 +96,7 @@ def test_p9_drift_is_an_error_where_the_class_is_made(name, annotation, line):
 
 
 def test_a_json_patch_has_no_values_before_it_is_applied():
-    from roadworthy.patching.read import from_operations
+    from roadworthy.patching.body.read import from_operations
 
     patch = from_operations(ItemPatch, [{"op": "replace", "path": "/qty", "value": 5}])
 

@@ -61,7 +61,7 @@ def test_the_class_is_made_once():
 
 def test_importing_the_package_derives_nothing():
     code = (
-        "import sys, roadworthy.patching; from roadworthy.patching import derive; "
+        "import sys, roadworthy.patching; from roadworthy.patching.deriving import derive; "
         "sys.exit(len(derive._DERIVED))"
     )
 

@@ -26,8 +26,8 @@ from pydantic import (
 
 from roadworthy import patching
 from roadworthy.patching import Patch, PatchTestFailed, ReadOnly
-from roadworthy.patching.json_patch import check
-from roadworthy.patching.read import from_operations
+from roadworthy.patching.body.read import from_operations
+from roadworthy.patching.json_patch.operations import check
 from roadworthy.problems import ValidationFailed
 
 

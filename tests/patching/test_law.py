@@ -19,9 +19,9 @@ from pydantic import BaseModel
 from patching import zoo
 from roadworthy import patching
 from roadworthy.patching import Patch, PatchTestFailed
-from roadworthy.patching.json_patch import check
-from roadworthy.patching.read import from_operations
-from roadworthy.patching.write import column
+from roadworthy.patching.body.read import from_operations
+from roadworthy.patching.json_patch.operations import check
+from roadworthy.patching.values.to_json import column
 from roadworthy.problems import ValidationFailed
 
 EXAMPLES = int(os.environ.get("LAW_EXAMPLES", "200"))

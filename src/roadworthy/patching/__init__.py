@@ -8,19 +8,13 @@ async def update(item_id: str, patch: Annotated[Patch[Item], MergePatch], tx: Tx
     return change.after
 """
 
-from typing import Any
-
-from pydantic import BaseModel
-
-from roadworthy.patching import openapi_bodies
-from roadworthy.patching.body import AnyPatch, MergePatch, PatchBody, advertise
+from roadworthy.patching.body.patch_body import AnyPatch, MergePatch, PatchBody, advertise, openapi
+from roadworthy.patching.body.read import parse
 from roadworthy.patching.change import Change, apply
-from roadworthy.patching.entity import is_patch
 from roadworthy.patching.errors import EmptyPatch, PatchTestFailed
-from roadworthy.patching.fields import ReadOnly
 from roadworthy.patching.merge_patch import merge
 from roadworthy.patching.patch import Patch
-from roadworthy.patching.read import parse
+from roadworthy.patching.schema.fields import ReadOnly
 
 __all__ = [
     "AnyPatch",
@@ -37,11 +31,3 @@ __all__ = [
     "openapi",
     "parse",
 ]
-
-
-def openapi(entity: type[BaseModel], body: PatchBody = MergePatch) -> dict[str, Any]:
-    """Return the `openapi_extra=` of a route, for want of `problems.install`."""
-    kind: Any = entity
-    return openapi_bodies.inline(
-        kind if is_patch(kind) else Patch[kind], body.media_types, allow_empty=body.allow_empty
-    )

@@ -11,16 +11,16 @@ from typing import Any, Generic, TypeAlias, TypeVar, cast
 
 from pydantic import BaseModel, ValidationError
 
-from roadworthy.patching.choices import MARK
-from roadworthy.patching.entity import entity_of
-from roadworthy.patching.fields import layout_of
-from roadworthy.patching.join import join
-from roadworthy.patching.merging import laid_over
-from roadworthy.patching.parts import Parts
+from roadworthy.patching.body.read import names_in
+from roadworthy.patching.deriving.entity import entity_of
+from roadworthy.patching.joining.join import join
+from roadworthy.patching.joining.merging import laid_over
+from roadworthy.patching.joining.parts import Parts
+from roadworthy.patching.joining.unions import MARK
 from roadworthy.patching.patch import Patch, document_of, operations_of
-from roadworthy.patching.read import names_in
-from roadworthy.patching.storable import not_storable
-from roadworthy.patching.write import column
+from roadworthy.patching.schema.fields import layout_of
+from roadworthy.patching.values.storable import not_storable
+from roadworthy.patching.values.to_json import column
 from roadworthy.problems import FieldError, Names, ValidationFailed, field_errors
 from roadworthy.problems.fields import MAX_ERRORS, pointer
 
@@ -81,7 +81,7 @@ def _parts(patch: Patch[Any], current: BaseModel) -> Parts:
     if operations is None:
         return cast("Parts", laid_over(current, document_of(patch)))
     # Not at the top: the jsonpatch library is an extra.
-    from roadworthy.patching.json_patch import operated_on  # noqa: PLC0415
+    from roadworthy.patching.json_patch.operations import operated_on  # noqa: PLC0415
 
     return operated_on(operations, current)
 

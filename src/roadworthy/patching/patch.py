@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from pydantic import BaseModel, ConfigDict, PrivateAttr
 
 from roadworthy._internal.read_json import Json
-from roadworthy.patching.declared import adopt
-from roadworthy.patching.derive import derive
-from roadworthy.patching.entity import ENTITY
+from roadworthy.patching.deriving.declared import adopt
+from roadworthy.patching.deriving.derive import derive
+from roadworthy.patching.deriving.entity import ENTITY
 
 __all__ = ["Document", "Operations", "Patch", "document_of", "operations_of"]
 

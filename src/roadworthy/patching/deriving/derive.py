@@ -9,10 +9,10 @@ from pydantic import MISSING, AliasChoices, BaseModel, Field, GetJsonSchemaHandl
 from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, core_schema
 
-from roadworthy.patching.entity import ENTITY, NESTED
-from roadworthy.patching.keeps import refuse_what_cannot_be_kept
-from roadworthy.patching.members import Member, Model, members_of
-from roadworthy.patching.types import is_model
+from roadworthy.patching.deriving.entity import ENTITY, NESTED
+from roadworthy.patching.deriving.members import Member, Model, members_of
+from roadworthy.patching.deriving.unsupported import refuse_what_cannot_be_kept
+from roadworthy.patching.schema.annotations import is_model
 
 __all__ = ["derive", "field_for"]
 

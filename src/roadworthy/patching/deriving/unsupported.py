@@ -4,8 +4,8 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
-from roadworthy.patching.fields import Field, layout_of
-from roadworthy.patching.schemas import Schema, children, is_foreign
+from roadworthy.patching.schema.fields import Field, layout_of
+from roadworthy.patching.schema.nodes import Schema, children, is_foreign
 
 __all__ = ["refuse_what_cannot_be_kept"]
 

@@ -7,11 +7,12 @@ from typing import Any, cast
 
 from pydantic import RootModel
 
-from roadworthy.patching.fields import class_of, extras_of, has_fields, layout_of
-from roadworthy.patching.parts import ABSENT, Kept, KeptKey, New, Parts, Refused, copied
-from roadworthy.patching.spelling import NOWHERE, Shape, shape_of, shape_of_root
-from roadworthy.patching.stored import without_hidden
-from roadworthy.patching.write import json_key
+from roadworthy.patching.joining.as_input import without_hidden
+from roadworthy.patching.joining.parts import ABSENT, Kept, KeptKey, New, Parts, Refused
+from roadworthy.patching.schema.fields import class_of, extras_of, has_fields, layout_of
+from roadworthy.patching.schema.typed_dict_keys import NOWHERE, Shape, shape_of, shape_of_root
+from roadworthy.patching.values.copies import copied
+from roadworthy.patching.values.to_json import json_key
 
 __all__ = ["keep", "kept_key", "laid_over", "new"]
 

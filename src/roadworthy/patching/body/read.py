@@ -12,12 +12,12 @@ from pydantic import ValidationError
 from pydantic_core import SchemaValidator
 
 from roadworthy._internal.read_json import Json
-from roadworthy.patching.decimals import in_digits
-from roadworthy.patching.entity import NESTED, entity_of
-from roadworthy.patching.fields import layout_of
-from roadworthy.patching.members import Member, Model, members_inside, members_of, typed
+from roadworthy.patching.deriving.entity import NESTED, entity_of
+from roadworthy.patching.deriving.members import Member, Model, members_inside, members_of, typed
 from roadworthy.patching.patch import Document, Operations, Patch
-from roadworthy.patching.schemas import Schema, is_foreign, standing
+from roadworthy.patching.schema.decimals import in_digits
+from roadworthy.patching.schema.fields import layout_of
+from roadworthy.patching.schema.nodes import Schema, is_foreign, standing
 from roadworthy.problems import FieldError, Names, ValidationFailed, field_errors, names_of
 from roadworthy.problems.body import refuse_unstorable
 from roadworthy.problems.fields import MAX_ERRORS, pointer

@@ -11,10 +11,7 @@ from typing import Any, cast
 from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticCustomError, SchemaValidator
 
-from roadworthy.patching.decimals import in_digits
-from roadworthy.patching.fields import has_fields
-from roadworthy.patching.functions import reads_more
-from roadworthy.patching.parts import (
+from roadworthy.patching.joining.parts import (
     Given,
     Hidden,
     Items,
@@ -24,9 +21,12 @@ from roadworthy.patching.parts import (
     New,
     Parts,
     Refused,
-    copied,
 )
-from roadworthy.patching.schemas import Schema, anywhere, plain_types, standing, wrap
+from roadworthy.patching.joining.validators import reads_more
+from roadworthy.patching.schema.decimals import in_digits
+from roadworthy.patching.schema.fields import has_fields
+from roadworthy.patching.schema.nodes import Schema, anywhere, plain_types, standing, wrap
+from roadworthy.patching.values.copies import copied
 
 __all__ = ["Key", "Place", "Text", "hidden", "pruned"]
 

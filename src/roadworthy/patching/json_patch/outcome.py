@@ -5,12 +5,12 @@ from typing import Any, cast
 
 from pydantic import RootModel
 
-from roadworthy.patching.fields import Layout, class_of, has_fields, layout_of
-from roadworthy.patching.merging import keep, kept_key
-from roadworthy.patching.parts import ABSENT, Items, Kept, Moved, Parts, Refused
-from roadworthy.patching.shown import Leaf, ShownArray, ShownObject, plain, same
-from roadworthy.patching.stored import without_hidden
-from roadworthy.patching.write import json_key
+from roadworthy.patching.joining.as_input import without_hidden
+from roadworthy.patching.joining.merging import keep, kept_key
+from roadworthy.patching.joining.parts import ABSENT, Items, Kept, Moved, Parts, Refused
+from roadworthy.patching.json_patch.document import Leaf, ShownArray, ShownObject, plain, same
+from roadworthy.patching.schema.fields import Layout, class_of, has_fields, layout_of
+from roadworthy.patching.values.to_json import json_key
 
 __all__ = ["rebuilt", "replacing"]
 

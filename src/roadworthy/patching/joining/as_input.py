@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any, cast
 
-from roadworthy.patching.fields import Field, class_of, has_fields, layout_of
-from roadworthy.patching.parts import Given, Hidden, Items, Kept, Moved, New, Parts
-from roadworthy.patching.write import SECRETS, json_key, written, written_field
+from roadworthy.patching.joining.parts import Given, Hidden, Items, Kept, Moved, New, Parts
+from roadworthy.patching.schema.fields import Field, class_of, has_fields, layout_of
+from roadworthy.patching.values.to_json import SECRETS, json_key, written, written_field
 
 __all__ = ["as_input", "merged_with", "stored", "without_hidden"]
 

@@ -6,7 +6,7 @@ from typing import Any, Final, cast
 
 from pydantic_core import CoreSchema, PydanticCustomError, PydanticKnownError, core_schema
 
-from roadworthy.patching.schemas import Schema, anywhere, mapped
+from roadworthy.patching.schema.nodes import Schema, anywhere, mapped
 
 __all__ = ["in_digits"]
 

@@ -14,10 +14,16 @@ from typing import Any, TypeAlias, cast
 from pydantic import BaseModel, RootModel
 from pydantic_core import to_jsonable_python
 
-from roadworthy.patching.fields import class_of, extras_of, has_fields, layout_of
-from roadworthy.patching.parts import ABSENT
-from roadworthy.patching.spelling import NOWHERE, Shape, Spelling, shape_of, shape_of_root
-from roadworthy.patching.write import SECRETS, json_key
+from roadworthy.patching.joining.parts import ABSENT
+from roadworthy.patching.schema.fields import class_of, extras_of, has_fields, layout_of
+from roadworthy.patching.schema.typed_dict_keys import (
+    NOWHERE,
+    Shape,
+    Spelling,
+    shape_of,
+    shape_of_root,
+)
+from roadworthy.patching.values.to_json import SECRETS, json_key
 
 __all__ = ["Leaf", "Node", "ShownArray", "ShownObject", "plain", "same", "same_json", "shown"]
 

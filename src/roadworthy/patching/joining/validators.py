@@ -15,9 +15,10 @@ from typing import Any, Final, cast
 
 from pydantic_core import PydanticOmit, PydanticUseDefault
 
-from roadworthy.patching.parts import ABSENT, Given, Items, Kept, Parts, copied
-from roadworthy.patching.schemas import Schema, function_of, is_foreign, wrap
-from roadworthy.patching.stored import as_input, stored
+from roadworthy.patching.joining.as_input import as_input, stored
+from roadworthy.patching.joining.parts import ABSENT, Given, Items, Kept, Parts
+from roadworthy.patching.schema.nodes import Schema, function_of, is_foreign, wrap
+from roadworthy.patching.values.copies import copied
 
 __all__ = ["Ruled", "after", "around", "before", "plain", "reads_more", "rules_of"]
 

@@ -12,8 +12,8 @@ from typing import Any, Final, cast
 
 from pydantic import RootModel
 
-from roadworthy.patching.fields import Field, Layout, layout_of, own_keys
-from roadworthy.patching.schemas import Schema, anywhere, per_class, standing
+from roadworthy.patching.schema.fields import Field, Layout, layout_of, own_keys
+from roadworthy.patching.schema.nodes import Schema, anywhere, per_class, standing
 
 __all__ = ["NOWHERE", "Shape", "Spelling", "shape_of", "shape_of_root"]
 

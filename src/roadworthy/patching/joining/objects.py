@@ -7,9 +7,7 @@ from typing import Any, TypeAlias, cast
 from pydantic import BaseModel
 from pydantic_core import PydanticCustomError
 
-from roadworthy.patching.born import keep_what_it_made
-from roadworthy.patching.fields import Layout, class_of, has_fields, layout_of
-from roadworthy.patching.parts import (
+from roadworthy.patching.joining.parts import (
     ABSENT,
     Hidden,
     Items,
@@ -18,9 +16,11 @@ from roadworthy.patching.parts import (
     Moved,
     New,
     Parts,
-    copied,
 )
-from roadworthy.patching.places import hidden
+from roadworthy.patching.joining.wrappers import hidden
+from roadworthy.patching.schema.fields import Layout, class_of, has_fields, layout_of
+from roadworthy.patching.values.copies import copied
+from roadworthy.patching.values.init_false import keep_what_it_made
 
 __all__ = ["Anything", "Object", "Root"]
 

@@ -12,7 +12,7 @@ from typing import Any, cast, get_type_hints
 from pydantic import BaseModel, RootModel, Secret, SecretStr, TypeAdapter
 from pydantic.fields import FieldInfo
 
-from roadworthy.patching.schemas import Schema, anywhere, is_foreign, per_class
+from roadworthy.patching.schema.nodes import Schema, anywhere, is_foreign, per_class
 
 __all__ = [
     "Field",

@@ -6,10 +6,10 @@ from typing import Any, TypeAlias, cast
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from roadworthy.patching.derive import field_for
-from roadworthy.patching.entity import NESTED, entity_of, is_patch
-from roadworthy.patching.members import Member, Model, ReadOnlyField, members_of
-from roadworthy.patching.types import arms_of, bare, nullable
+from roadworthy.patching.deriving.derive import field_for
+from roadworthy.patching.deriving.entity import NESTED, entity_of, is_patch
+from roadworthy.patching.deriving.members import Member, Model, ReadOnlyField, members_of
+from roadworthy.patching.schema.annotations import arms_of, bare, nullable
 
 __all__ = ["adopt"]
 

@@ -8,8 +8,8 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
-from roadworthy.patching.parts import copied
-from roadworthy.patching.schemas import per_class
+from roadworthy.patching.schema.nodes import per_class
+from roadworthy.patching.values.copies import copied
 
 __all__ = ["differing", "keep_what_it_made"]
 

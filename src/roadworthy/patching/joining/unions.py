@@ -11,9 +11,9 @@ from typing import Any, Final, cast
 from pydantic import ValidationError
 from pydantic_core import SchemaValidator
 
-from roadworthy.patching.parts import ABSENT, Items, Moved, Parts
-from roadworthy.patching.places import Place
-from roadworthy.patching.schemas import Schema, function_of, is_foreign, mapped, standing
+from roadworthy.patching.joining.parts import ABSENT, Items, Moved, Parts
+from roadworthy.patching.joining.wrappers import Place
+from roadworthy.patching.schema.nodes import Schema, function_of, is_foreign, mapped, standing
 
 __all__ = ["MARK", "Choice", "Fits", "Which"]
 

@@ -22,9 +22,16 @@ from pydantic_core import (
     to_jsonable_python,
 )
 
-from roadworthy.patching.born import differing
-from roadworthy.patching.fields import class_of, extras_of, layout_of, own_key, own_keys, secret
-from roadworthy.patching.schemas import Schema, is_foreign, mapped, per_class, standing
+from roadworthy.patching.schema.fields import (
+    class_of,
+    extras_of,
+    layout_of,
+    own_key,
+    own_keys,
+    secret,
+)
+from roadworthy.patching.schema.nodes import Schema, is_foreign, mapped, per_class, standing
+from roadworthy.patching.values.init_false import differing
 
 __all__ = ["SECRETS", "NotWritable", "column", "json_key", "written", "written_field"]
 

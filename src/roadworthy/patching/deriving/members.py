@@ -16,10 +16,10 @@ from pydantic import MISSING, BaseModel, BeforeValidator, PlainValidator, WrapVa
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError, PydanticOmit, SchemaValidator
 
-from roadworthy.patching.decimals import in_digits
-from roadworthy.patching.fields import Field, Layout, layout_of
-from roadworthy.patching.schemas import Schema, function_of, is_foreign, mapped, standing
-from roadworthy.patching.types import arms_of, bare, is_object, nullable, only_model
+from roadworthy.patching.schema.annotations import arms_of, bare, is_object, nullable, only_model
+from roadworthy.patching.schema.decimals import in_digits
+from roadworthy.patching.schema.fields import Field, Layout, layout_of
+from roadworthy.patching.schema.nodes import Schema, function_of, is_foreign, mapped, standing
 
 __all__ = [
     "Given",

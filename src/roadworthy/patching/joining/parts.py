@@ -4,7 +4,7 @@ Validators see these in place of plain JSON. What is `Kept` passes them untouche
 """
 
 from collections.abc import Callable
-from typing import Any, Final, cast
+from typing import Any, Final
 
 __all__ = [
     "ABSENT",
@@ -17,7 +17,6 @@ __all__ = [
     "New",
     "Parts",
     "Refused",
-    "copied",
 ]
 
 ABSENT: Final[Any] = object()
@@ -112,13 +111,3 @@ class Items(list[Any]):
     def of(self, current: Any) -> "Items":
         """Return the same items of another value."""
         return Items(self, current)
-
-
-def copied(value: Any) -> Any:
-    """Return a value whose plain containers are not those of the entity as it was."""
-    kind: Any = cast("Any", type(value))
-    if kind is dict:
-        return {key: copied(item) for key, item in value.items()}
-    if kind is list:
-        return [copied(item) for item in value]
-    return set(value) if kind is set else value

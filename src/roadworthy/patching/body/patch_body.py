@@ -11,13 +11,20 @@ from importlib import import_module
 from typing import Any, Final
 
 from fastapi import Request, Response, params
+from pydantic import BaseModel
 
 from roadworthy.patching import observe
-from roadworthy.patching.entity import is_patch
+from roadworthy.patching.body.openapi import (
+    JSON,
+    JSON_PATCH_JSON,
+    MERGE_PATCH_JSON,
+    document,
+    inline,
+)
+from roadworthy.patching.body.read import from_operations, names_in, read
+from roadworthy.patching.deriving.entity import is_patch
 from roadworthy.patching.errors import EmptyPatch, PatchTestFailed
-from roadworthy.patching.openapi_bodies import JSON, JSON_PATCH_JSON, MERGE_PATCH_JSON, document
 from roadworthy.patching.patch import Patch
-from roadworthy.patching.read import from_operations, names_in, read
 from roadworthy.problems import (
     FieldError,
     MalformedBody,
@@ -28,7 +35,7 @@ from roadworthy.problems import (
 )
 from roadworthy.problems.body import parse as parse_json
 
-__all__ = ["AnyPatch", "MergePatch", "PatchBody", "advertise"]
+__all__ = ["AnyPatch", "MergePatch", "PatchBody", "advertise", "openapi"]
 
 
 @dataclass(frozen=True)
@@ -60,7 +67,7 @@ class PatchBody(params.Depends):
             raise TypeError(f"A patch is annotated with Patch[Item] or a subclass, not {kind!r}.")
         if self.json_patch:
             # Fail where the route is written if the extra is missing, not at a request.
-            import_module("roadworthy.patching.json_patch")
+            import_module("roadworthy.patching.json_patch.operations")
         return _reader(kind, self.json_patch, self.allow_empty, self.max_operations)
 
     @property
@@ -82,6 +89,13 @@ def advertise(body: PatchBody) -> Any:
     `@router.get("/items/{item_id}", dependencies=[patching.advertise(MergePatch)])`
     """
     return _advertise(body.media_types)
+
+
+def openapi(entity: type[BaseModel], body: PatchBody = MergePatch) -> dict[str, Any]:
+    """Return the `openapi_extra=` of a route, for want of `problems.install`."""
+    kind: Any = entity
+    patch = kind if is_patch(kind) else Patch[kind]
+    return inline(patch, body.media_types, allow_empty=body.allow_empty)
 
 
 @cache
@@ -139,7 +153,7 @@ class _Reader:
         if not content and isinstance(content, list if is_json_patch else dict):
             self._refuse_empty()
         if is_json_patch:
-            from roadworthy.patching.json_patch import check  # noqa: PLC0415 - an extra
+            from roadworthy.patching.json_patch.operations import check  # noqa: PLC0415 - an extra
 
             return from_operations(self.kind, check(content, at_most=self.max_operations))
         if not isinstance(content, dict):

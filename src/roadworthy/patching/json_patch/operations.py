@@ -7,11 +7,11 @@ from pydantic import BaseModel
 
 from roadworthy._internal.read_json import MAX_DEPTH, Json
 from roadworthy.patching.errors import PatchTestFailed
-from roadworthy.patching.merging import laid_over
-from roadworthy.patching.parts import Moved, Parts
+from roadworthy.patching.joining.merging import laid_over
+from roadworthy.patching.joining.parts import Moved, Parts
+from roadworthy.patching.json_patch.document import Leaf, ShownObject, plain, same_json, shown
+from roadworthy.patching.json_patch.outcome import rebuilt, replacing
 from roadworthy.patching.patch import Operations
-from roadworthy.patching.rebuilt import rebuilt, replacing
-from roadworthy.patching.shown import Leaf, ShownObject, plain, same_json, shown
 from roadworthy.problems import FieldError, ValidationFailed
 
 try:

@@ -11,12 +11,12 @@ from typing import Any, Final, cast
 
 from pydantic_core import SchemaValidator
 
-from roadworthy.patching import functions
-from roadworthy.patching.choices import MARK, Choice, Fits, Which
-from roadworthy.patching.fields import layout_of, own_keys
-from roadworthy.patching.objects import Anything, Object, Root
-from roadworthy.patching.places import Key, Place, Text, pruned
-from roadworthy.patching.schemas import (
+from roadworthy.patching.joining import validators
+from roadworthy.patching.joining.objects import Anything, Object, Root
+from roadworthy.patching.joining.unions import MARK, Choice, Fits, Which
+from roadworthy.patching.joining.wrappers import Key, Place, Text, pruned
+from roadworthy.patching.schema.fields import layout_of, own_keys
+from roadworthy.patching.schema.nodes import (
     Schema,
     anywhere,
     function_of,
@@ -109,13 +109,13 @@ class _Joined:
         return {**field, "validation_alias": [[key] for key in keys]}
 
     def _ruled(self, node: Schema) -> Schema:
-        rules = functions.rules_of(node)
+        rules = validators.rules_of(node)
         made = self.place(node)
         if not rules:
             return made
         if node["type"] == "default":
-            return {**made, "schema": wrap(functions.Ruled(rules), made["schema"], info=True)}
-        return wrap(functions.Ruled(rules), made, info=True)
+            return {**made, "schema": wrap(validators.Ruled(rules), made["schema"], info=True)}
+        return wrap(validators.Ruled(rules), made, info=True)
 
     def _typed_dict(self, node: Schema) -> Schema:
         config = node.get("config") or self.config
@@ -162,16 +162,16 @@ class _Joined:
     # --- functions of the user's own ---
 
     def _function_after(self, node: Schema) -> Schema:
-        return functions.after(node, self.place(node["schema"]))
+        return validators.after(node, self.place(node["schema"]))
 
     def _function_before(self, node: Schema) -> Schema:
-        return functions.before(node, self.place(node["schema"]))
+        return validators.before(node, self.place(node["schema"]))
 
     def _function_wrap(self, node: Schema) -> Schema:
-        return functions.around(node, self.place(node["schema"]))
+        return validators.around(node, self.place(node["schema"]))
 
     def _function_plain(self, node: Schema) -> Schema:
-        return functions.plain(node)
+        return validators.plain(node)
 
     def _json(self, node: Schema) -> Schema:
         if "schema" not in node:

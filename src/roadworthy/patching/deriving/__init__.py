@@ -1,0 +1,3 @@
+"""Make `Patch[Item]` of `Item`, and check the fields that a subclass declares."""
+
+__all__: list[str] = []
