@@ -16,8 +16,8 @@ from sqlalchemy import text
 from sqlalchemy.engine import URL, make_url
 
 from roadworthy.database import Database, reason
-from roadworthy.database.libpq import checked
-from roadworthy.database.startup import joined, split
+from roadworthy.database.postgresql.libpq_options import checked
+from roadworthy.database.postgresql.startup_options import joined, split
 from roadworthy.problems import ServiceUnavailable
 from support.postgres import private_postgres, streaming_replica
 

@@ -158,7 +158,7 @@ async def test_all_but_read_stays_with_the_primary_in_a_thread(db, primary, repl
 async def test_a_thread_reads_the_primary_where_the_replica_is_away(
     db, primary, replica, monkeypatch
 ):
-    monkeypatch.setattr("roadworthy.database.replica._PAUSE", 0.5)
+    monkeypatch.setattr("roadworthy.database.postgresql.replica._PAUSE", 0.5)
 
     def sync_port():
         for _ in range(5):
@@ -197,7 +197,7 @@ async def test_it_refuses_writes(db):
 async def test_where_the_replica_is_away_the_primary_is_read_until_it_is_back(
     db, primary, replica, monkeypatch, caplog
 ):
-    monkeypatch.setattr("roadworthy.database.replica._PAUSE", 0.5)
+    monkeypatch.setattr("roadworthy.database.postgresql.replica._PAUSE", 0.5)
     assert await port(db) == replica.port
     replica.kill()
     try:

@@ -10,7 +10,7 @@ from functools import partial
 import pytest
 
 from roadworthy.health import Health, disk_space, reachable
-from roadworthy.health.check import Check, CheckState, Result
+from roadworthy.health.check import Check, CheckResult, CheckState
 
 SOON = timedelta(milliseconds=20)
 
@@ -34,8 +34,8 @@ def check(**terms) -> Check:
     return Check(**(given | terms))
 
 
-def result(status: str) -> Result:
-    return Result(status=status, at=datetime.now(UTC), seconds=0.1, reason=status)
+def result(status: str) -> CheckResult:
+    return CheckResult(status=status, at=datetime.now(UTC), seconds=0.1, reason=status)
 
 
 def held_after(*statuses: str, **terms) -> list[str]:

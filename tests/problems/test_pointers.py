@@ -33,7 +33,7 @@ from typing_extensions import TypeAliasType, TypedDict
 
 from roadworthy import problems
 from roadworthy.problems import field_errors, names_of
-from roadworthy.problems.messages import nearest
+from roadworthy.problems.validation.messages import nearest
 
 T = TypeVar("T")
 

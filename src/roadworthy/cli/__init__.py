@@ -19,9 +19,9 @@ from roadworthy.cli.text import give_up_writing, tell, write
 __all__ = ["main"]
 
 _WORDS: Final = {
-    "audit": ("roadworthy.cli.audit", "find mistakes in the code of a FastAPI service"),
+    "audit": ("roadworthy.cli.audit.command", "find mistakes in the code of a FastAPI service"),
     "explain": ("roadworthy.cli.explain", "say all that is known of a rule of the audit"),
-    "jobs": ("roadworthy.cli.jobs", "look at background jobs, retry them, cancel them"),
+    "jobs": ("roadworthy.cli.jobs.command", "look at background jobs, retry them, cancel them"),
 }
 """The module of each word, which has `add_to(parser)`, and its help."""
 

@@ -23,7 +23,7 @@ except ModuleNotFoundError as missing:
     ) from missing
 
 from roadworthy.database.awaiting import Unawaited
-from roadworthy.database.connecting import reason
+from roadworthy.database.database import Database
 from roadworthy.database.dependencies import (
     Read,
     ReadLatest,
@@ -37,7 +37,7 @@ from roadworthy.database.dependencies import (
     transaction,
 )
 from roadworthy.database.errors import StatementFailed, UnitClosed
-from roadworthy.database.part import Database
+from roadworthy.database.postgresql.connecting import reason
 from roadworthy.database.unit import on_commit
 
 __all__ = [

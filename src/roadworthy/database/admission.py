@@ -13,7 +13,7 @@ from typing import Final
 
 from anyio.to_thread import current_default_thread_limiter
 
-from roadworthy.database import observe
+from roadworthy.database import metrics
 from roadworthy.problems import ServiceUnavailable
 
 __all__ = ["Admission"]
@@ -58,7 +58,7 @@ class Admission:
                 that others would find none.
         """
         if self._threads >= current_default_thread_limiter().total_tokens // 2:
-            observe.timed_out(_NAME)
+            metrics.timed_out(_NAME)
             raise ServiceUnavailable
         self._threads += 1
         try:
@@ -71,9 +71,9 @@ class Admission:
         self._used -= 1
         self._places.release()
 
-    def state(self) -> observe.PoolState:
+    def state(self) -> metrics.PoolState:
         """Return how many places are taken, and how many want one."""
-        return observe.PoolState(
+        return metrics.PoolState(
             _NAME, self._used, self.size - self._used, self.size, self._pending
         )
 
@@ -84,9 +84,9 @@ class Admission:
             async with asyncio.timeout(self._seconds):
                 await self._places.acquire()
         except TimeoutError:
-            observe.timed_out(_NAME)
+            metrics.timed_out(_NAME)
             raise ServiceUnavailable from None
         finally:
             self._pending -= 1
         self._used += 1
-        observe.waited(_NAME, perf_counter() - began)
+        metrics.waited(_NAME, perf_counter() - began)

@@ -15,9 +15,9 @@ from roadworthy import _fastapi
 from roadworthy._callers import awaited, called
 from roadworthy._internal.durations import check_size
 from roadworthy._validation import check_request
-from roadworthy.database import observe
+from roadworthy.database import metrics
+from roadworthy.database.database import Database
 from roadworthy.database.errors import FAILURES, is_stale_statement, may_succeed_again
-from roadworthy.database.part import Database
 from roadworthy.database.terms import check_unit
 from roadworthy.database.unit import Unit, raise_for
 from roadworthy.lifespan import find, needs
@@ -320,7 +320,7 @@ def _retry(connection: HTTPConnection, error: BaseException, attempts: int) -> N
         attempts = max(attempts, _STALE_ATTEMPTS)
     if tries < attempts and may_succeed_again(error):
         connection.scope[_TRIES] = tries + 1
-        observe.retried(error)
+        metrics.retried(error)
         longest = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**tries)
         raise _fastapi.Again(pause=random.uniform(0, longest)) from error  # noqa: S311 - jitter
 

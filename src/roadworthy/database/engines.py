@@ -13,16 +13,17 @@ from sqlalchemy.engine import URL, Connection, ExceptionContext
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
-from roadworthy.database import observe, pooled
+from roadworthy.database import metrics
 from roadworthy.database.admission import Admission
-from roadworthy.database.connecting import LonePool, WaitingPool
 from roadworthy.database.crossing import Crossing
 from roadworthy.database.errors import StatementFailed
-from roadworthy.database.postgresql import Terms, arguments_for
-from roadworthy.database.replica import Replica
-from roadworthy.database.sessions import watch_sessions
-from roadworthy.database.sqlite import Sqlite, Synchronous
-from roadworthy.database.statements import run_stale_again
+from roadworthy.database.postgresql import pooler
+from roadworthy.database.postgresql.arguments import Terms, arguments_for
+from roadworthy.database.postgresql.connecting import LonePool, WaitingPool
+from roadworthy.database.postgresql.replica import Replica
+from roadworthy.database.postgresql.stale_plans import run_stale_again
+from roadworthy.database.postgresql.stale_sessions import watch_sessions
+from roadworthy.database.sqlite.connections import Sqlite, Synchronous
 
 __all__ = ["Engines", "Options", "watch_transactions"]
 
@@ -75,11 +76,11 @@ class Engines:
             await self._open_sqlite()
         else:
             self._open_postgresql(self.options.primary)
-        observe.watch(self)
+        metrics.watch(self)
 
     async def close(self) -> None:
         """Close every connection that is not in use, and the writer."""
-        observe.forget(self)
+        metrics.forget(self)
         replica = () if self.replica is None else (self.replica.whole,)
         for engine in dict.fromkeys((self.read, self.write, self.lone, *replica)):
             with suppress(exc.SQLAlchemyError, OSError):
@@ -87,14 +88,14 @@ class Engines:
         if self.sqlite is not None:
             await self.sqlite.close()
 
-    def pools(self) -> Iterator[observe.PoolState]:
+    def pools(self) -> Iterator[metrics.PoolState]:
         """Yield how the pools are. Writers of SQLite share one connection, in turns."""
         yield self.admission.state()
         if self.sqlite is not None:
             yield self.sqlite.turns()
         engines = [self.read] if self.replica is None else [self.read, self.replica.whole]
         for engine in engines:
-            if isinstance(engine.pool, observe.Pool):
+            if isinstance(engine.pool, metrics.Pool):
                 yield engine.pool.state()
 
     async def _open_sqlite(self) -> None:
@@ -153,7 +154,7 @@ class Engines:
             hide_parameters=True,
             **arguments,
         )
-        if isinstance(engine.pool, observe.Pool) and pool is not None:
+        if isinstance(engine.pool, metrics.Pool) and pool is not None:
             engine.pool.label = pool if self._name is None else f"{self._name}.{pool}"
         _watch(engine)
         return engine
@@ -211,7 +212,7 @@ def _prepare(engine: AsyncEngine, terms: Terms, *, replica: bool = False) -> Non
         if pooled_here:
             event.listen(engine.sync_engine, "checkout", _refuse_closed, insert=True)
     elif terms.behind_pooler:
-        pooled.set_for_each_transaction(engine, terms.settings)
+        pooler.set_for_each_transaction(engine, terms.settings)
 
 
 def _watch(engine: AsyncEngine) -> None:

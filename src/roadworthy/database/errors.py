@@ -21,7 +21,7 @@ from typing import Any, Final
 from sqlalchemy import exc
 from sqlalchemy.orm.exc import StaleDataError
 
-from roadworthy.database.sessions import is_stale
+from roadworthy.database.postgresql.stale_sessions import is_stale
 from roadworthy.problems import (
     Conflict,
     FieldError,

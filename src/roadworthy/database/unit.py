@@ -14,7 +14,7 @@ from sqlalchemy import exc
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import Session
 
-from roadworthy.database import observe
+from roadworthy.database import metrics
 from roadworthy.database.awaiting import check_awaited, telling_awaits
 from roadworthy.database.crossing import Visits, on_event_loop
 from roadworthy.database.errors import UnitClosed, problem_for
@@ -156,7 +156,7 @@ class Unit:
             raise_for(error)
             raise
         if used:
-            observe.ended("commit")
+            metrics.ended("commit")
         await self.close()
         await self._call_back()
 
@@ -187,7 +187,7 @@ class Unit:
         if self._session is None:
             return
         if used and self._writes:
-            observe.ended("rollback")
+            metrics.ended("rollback")
         await _to_its_end(self._roll_back(self._session))
 
     async def _roll_back(self, session: AsyncSession) -> None:
@@ -211,7 +211,7 @@ class Unit:
         if session is not None:
             await _invalidate(session)
         if self._writes:
-            observe.ended("rollback")
+            metrics.ended("rollback")
         self._ended()
 
     def _ended(self) -> None:

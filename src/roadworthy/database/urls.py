@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, unquote
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from roadworthy.database.libpq import checked
+from roadworthy.database.postgresql.libpq_options import checked
 
 __all__ = ["Address", "address_of"]
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import Final, Literal, TypeAlias
 
-__all__ = ["UNKNOWN", "Ask", "Check", "CheckState", "Result", "Status"]
+__all__ = ["UNKNOWN", "Ask", "Check", "CheckResult", "CheckState", "Status"]
 
 Ask: TypeAlias = Callable[[], Awaitable[str | None]]
 """Any `async def`: it returns (pass), returns a reason (warn) or raises (fail)."""
@@ -43,7 +43,7 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
+class CheckResult:
     """The answer of one run."""
 
     status: Status
@@ -54,7 +54,7 @@ class Result:
     """For the log and for operators: it may hold what strangers should not know."""
 
 
-UNKNOWN: Final = Result(
+UNKNOWN: Final = CheckResult(
     status="fail", at=datetime.fromtimestamp(0, UTC), seconds=0.0, reason="not checked yet"
 )
 """What is held of a check before its first answer."""
@@ -85,7 +85,7 @@ class CheckState:
         age = self._clock() - self._heard_at if self._heard_at is not None else 0.0
         return age > self.check.stale_after
 
-    def hear(self, result: Result) -> bool:
+    def hear(self, result: CheckResult) -> bool:
         """Take an answer, and return whether that changed what is held."""
         was = self.status
         self.last, self._heard_at = result, self._clock()
@@ -108,9 +108,9 @@ class CheckState:
         seconds = self.check.interval.total_seconds()
         return seconds / _HURRY if self._against else seconds
 
-    def _hold(self, result: Result) -> None:
+    def _hold(self, result: CheckResult) -> None:
         self._held, self._against = result.status, 0
         self.reason = result.reason
 
-    def _needed(self, result: Result) -> int:
+    def _needed(self, result: CheckResult) -> int:
         return self.check.failures if result.status == "fail" else self.check.recoveries

@@ -14,7 +14,7 @@ from time import monotonic
 from types import FrameType
 from typing import Any, Final
 
-from roadworthy.health import observe
+from roadworthy.health import metrics
 
 __all__ = ["Drain"]
 
@@ -104,7 +104,7 @@ class Drain:
 
     def _go_on(self, number: int) -> None:
         if self._timer is None:
-            observe.draining(value=True)
+            metrics.draining(value=True)
             log.info("SIGTERM: not ready, serving for %g more seconds", self.seconds)
             self._timer = self._loop.call_later(self.seconds, self._finish, number)
         elif monotonic() - self._began_at > _ECHO:

@@ -13,14 +13,14 @@ from fastapi import FastAPI
 
 from roadworthy import _fastapi
 from roadworthy._internal.durations import check_duration
-from roadworthy.health import observe
+from roadworthy.health import metrics
 from roadworthy.health.check import Ask, Check, CheckState
 from roadworthy.health.drain import Drain
-from roadworthy.health.guard import Guard
+from roadworthy.health.probe_layer import ProbeLayer
 from roadworthy.health.prober import Prober
 from roadworthy.health.report import EVENT_LOOP
 from roadworthy.health.routes import router
-from roadworthy.health.shared import Shared
+from roadworthy.health.shared_results import SharedResults
 from roadworthy.health.streams import Streams
 from roadworthy.health.watchdog import Watchdog
 
@@ -135,11 +135,11 @@ class Health:
             RuntimeError: The application has already started.
         """
         app.include_router(router(self))
-        _fastapi.wrap_outermost(app, lambda inner: Guard(inner, self))
+        _fastapi.wrap_outermost(app, lambda inner: ProbeLayer(inner, self))
 
     async def __aenter__(self) -> Self:
         self._watchdog.start()
-        self._shared = Shared(f"health {self._number} {sorted(self._probers)}").open()
+        self._shared = SharedResults(f"health {self._number} {sorted(self._probers)}").open()
         for name, prober in self._probers.items():
             prober.start(self._shared.place(name) if prober.check.shared else None)
         await self._first_answers()
@@ -194,5 +194,5 @@ class Health:
 
     async def _ask_loop(self) -> str | None:
         lag = self._watchdog.lag
-        observe.lagged(lag)
+        metrics.lagged(lag)
         return f"the event loop was {lag:.1f} s late" if lag > _SECOND.total_seconds() else None

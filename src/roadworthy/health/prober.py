@@ -12,9 +12,9 @@ from datetime import UTC, datetime
 from time import monotonic, perf_counter
 from typing import Final
 
-from roadworthy.health import observe
-from roadworthy.health.check import Check, CheckState, Result, Status
-from roadworthy.health.shared import SharedFile, SharedResult
+from roadworthy.health import metrics
+from roadworthy.health.check import Check, CheckResult, CheckState, Status
+from roadworthy.health.shared_results import SharedFile, SharedResult
 
 __all__ = ["Prober"]
 
@@ -84,7 +84,7 @@ class Prober:
         heard = await self._hear(place) if place is not None else None
         if heard is None:
             heard = SharedResult(await self._ask(), monotonic())
-            observe.took(self.check.name, heard.result.seconds)
+            metrics.took(self.check.name, heard.result.seconds)
         self._heard_at = heard.at
         self._take(heard.result)
 
@@ -104,7 +104,7 @@ class Prober:
 
     async def _ask_for_all(self, place: SharedFile) -> SharedResult:
         result = await self._ask()
-        observe.took(self.check.name, result.seconds)
+        metrics.took(self.check.name, result.seconds)
         return place.write(result)
 
     def _young(self, place: SharedFile) -> SharedResult | None:
@@ -124,7 +124,7 @@ class Prober:
         failing = (other for other in self._after if other.standing.status == "fail")
         return next((other.check.name for other in failing), None)
 
-    async def _ask(self) -> Result:
+    async def _ask(self) -> CheckResult:
         if self._hangs:
             return self._result("fail", self.check.timeout.total_seconds(), "it still hangs")
         began = perf_counter()
@@ -138,7 +138,7 @@ class Prober:
             return self._result("fail", seconds, f"no answer within {seconds:.1f} s")
         return self._answer(self._run, seconds)
 
-    def _answer(self, run: "asyncio.Task[str | None]", seconds: float) -> Result:
+    def _answer(self, run: "asyncio.Task[str | None]", seconds: float) -> CheckResult:
         if run.cancelled():
             return self._result("fail", seconds, "it was cancelled")
         if error := run.exception():
@@ -146,12 +146,12 @@ class Prober:
         reason = run.result()
         return self._result("warn" if reason else "pass", seconds, reason)
 
-    def _result(self, status: Status, seconds: float, reason: str | None) -> Result:
-        return Result(status=status, at=datetime.now(UTC), seconds=seconds, reason=reason)
+    def _result(self, status: Status, seconds: float, reason: str | None) -> CheckResult:
+        return CheckResult(status=status, at=datetime.now(UTC), seconds=seconds, reason=reason)
 
-    def _take(self, result: Result) -> None:
+    def _take(self, result: CheckResult) -> None:
         changed = self.standing.hear(result)
-        observe.checked(self.check.name, self.standing.status)
+        metrics.checked(self.check.name, self.standing.status)
         if changed if self.first.is_set() else result.status != "pass":
             self._tell()
 

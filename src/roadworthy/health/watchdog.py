@@ -12,7 +12,7 @@ from time import monotonic
 from types import FrameType
 from typing import Final
 
-from roadworthy.health import observe
+from roadworthy.health import metrics
 
 __all__ = ["Watchdog"]
 
@@ -70,7 +70,7 @@ class Watchdog:
             while self._lags[0][0] < now - _MEMORY:
                 self._lags.popleft()
             self._due = now + _TICK
-            observe.lagged(self.lag)
+            metrics.lagged(self.lag)
 
     def _watch(self, thread: int, stopped: threading.Event) -> None:
         told = 0.0

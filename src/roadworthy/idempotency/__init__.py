@@ -10,7 +10,7 @@ kept in the transaction of its effects, so that there are both or neither; a rep
 it again, with `Idempotent-Replayed: true`. Source: draft-ietf-httpapi-idempotency-key-header.
 """
 
-from roadworthy.idempotency.answers import metadata, sweep, sweep_sync, table
+from roadworthy.idempotency.answers_table import metadata, sweep, sweep_sync, table
 from roadworthy.idempotency.dependency import Idempotency, by_authorization
 from roadworthy.idempotency.errors import (
     IdempotencyInProgress,

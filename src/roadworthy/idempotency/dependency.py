@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from roadworthy import _fastapi, problems
 from roadworthy._internal.durations import check_duration, check_size
-from roadworthy.idempotency import answers
+from roadworthy.idempotency import answers_table
 from roadworthy.idempotency.errors import (
     IdempotencyInProgress,
     IdempotencyKeyInvalid,
@@ -21,11 +21,11 @@ from roadworthy.idempotency.errors import (
     IdempotencyKeyReused,
 )
 from roadworthy.idempotency.fingerprint import digest, fingerprint_of
-from roadworthy.idempotency.guard import Guard, TransactionEnded
+from roadworthy.idempotency.guard import TransactionEnded, TransactionGuard
 from roadworthy.idempotency.kept import REPLAYED, Kept, keep
 from roadworthy.idempotency.key import PATTERN, Key, read_key
 from roadworthy.idempotency.keyed_lock import KeyedLock, lock
-from roadworthy.idempotency.observe import replayed
+from roadworthy.idempotency.metrics import replayed
 from roadworthy.idempotency.replay_lookup import glance
 from roadworthy.idempotency.sessions import awaitable, judge, sync_session_of
 from roadworthy.problems.declare import amends_openapi
@@ -135,7 +135,7 @@ class Idempotency:
         """Return the kept answer, where the session would wait for SQLite's writer to read it."""
         own = sync_session_of(session)
         seen = None if own is None else await glance(own, attempt.id)
-        if seen is None or seen.expires_at_ms <= answers.milliseconds(self.clock()):
+        if seen is None or seen.expires_at_ms <= answers_table.milliseconds(self.clock()):
             return None
         if seen.fingerprint != attempt.fingerprint:
             raise IdempotencyKeyReused
@@ -149,7 +149,7 @@ class Idempotency:
             request: Request,
             attempt: Annotated[_Attempt | None, Depends(self._attempt, scope="function")],
             session: Any,
-            guard: Annotated[Guard | None, Depends(guarding, scope="function")],
+            guard: Annotated[TransactionGuard | None, Depends(guarding, scope="function")],
         ) -> AsyncGenerator[Key | None]:
             if attempt is None or guard is None:
                 yield None
@@ -161,7 +161,7 @@ class Idempotency:
             guard.watch(connection.sync_connection)
             if kept := await self._claim(connection, attempt, request):
                 raise _again(kept, attempt, guard)
-            forget = partial(answers.forget, connection, attempt.id)
+            forget = partial(answers_table.forget, connection, attempt.id)
             guard.hold(connection.sync_connection, forget)
             yield attempt.key
             await self._keep(connection, attempt, request, guard)
@@ -171,12 +171,14 @@ class Idempotency:
         companion = _fastapi.Companion(self._source.dependant, guarding, apart=_APART)
         return companion.declare_on(amends_openapi(_document)(claim))
 
-    def _guarding(self) -> Callable[..., AsyncGenerator[Guard | None]]:
-        async def guarding(request: Request, session: Any) -> AsyncGenerator[Guard | None]:
+    def _guarding(self) -> Callable[..., AsyncGenerator[TransactionGuard | None]]:
+        async def guarding(
+            request: Request, session: Any
+        ) -> AsyncGenerator[TransactionGuard | None]:
             if "idempotency-key" not in request.headers or not _counts(request):
                 yield None
                 return
-            guard = Guard(sync_session_of(session))
+            guard = TransactionGuard(sync_session_of(session))
             _fastapi.when_closed(request, guard.close)
             try:
                 yield guard
@@ -201,9 +203,9 @@ class Idempotency:
         await lock(connection, attempt.id, until=attempt.until)
         if await self._write_claim(connection, attempt, request):
             return None
-        row = await answers.find(connection, attempt.id)
-        if row is None or row.expires_at_ms <= answers.milliseconds(self.clock()):
-            await answers.forget(connection, attempt.id)
+        row = await answers_table.find(connection, attempt.id)
+        if row is None or row.expires_at_ms <= answers_table.milliseconds(self.clock()):
+            await answers_table.forget(connection, attempt.id)
             await self._write_claim(connection, attempt, request)
             return None
         if row.fingerprint != attempt.fingerprint:
@@ -216,7 +218,7 @@ class Idempotency:
         self, connection: AsyncConnection, attempt: _Attempt, request: Request
     ) -> bool:
         try:
-            return await answers.claim(
+            return await answers_table.claim(
                 connection,
                 attempt.id,
                 route=attempt.route,
@@ -232,7 +234,11 @@ class Idempotency:
             raise _fastapi.Again(pause=0) from None
 
     async def _keep(
-        self, connection: AsyncConnection, attempt: _Attempt, request: Request, guard: Guard
+        self,
+        connection: AsyncConnection,
+        attempt: _Attempt,
+        request: Request,
+        guard: TransactionGuard,
     ) -> None:
         """Store the answer beside its effects, before they are committed."""
         response = _fastapi.response_of(request)
@@ -240,11 +246,11 @@ class Idempotency:
             guard.undo()
             return
         guard.check()
-        await answers.keep(connection, attempt.id, keep(response, max_bytes=self.max_bytes))
+        await answers_table.keep(connection, attempt.id, keep(response, max_bytes=self.max_bytes))
         guard.release()
 
 
-def _again(kept: Kept, attempt: _Attempt, guard: Guard) -> _fastapi.Answer:
+def _again(kept: Kept, attempt: _Attempt, guard: TransactionGuard) -> _fastapi.Answer:
     """Return what ends the request with the answer of the first; nothing of it is written."""
     guard.undo()
     replayed(attempt.route)

@@ -1,4 +1,4 @@
-"""`Guard`: nobody but the session's own dependency ends the transaction of a key.
+"""`TransactionGuard`: nobody but the session's own dependency ends the transaction of a key.
 
 The effects of a request and its kept answer are one transaction. Whoever commits before
 the answer is in it parts them, and whoever rolls back and goes on works without the key.
@@ -15,9 +15,9 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import InvalidRequestError, SQLAlchemyError
 from sqlalchemy.orm import Session, SessionTransaction
 
-from roadworthy.idempotency.calls import Call, current_call, raised_by
+from roadworthy.idempotency.call_site import CallSite, current_call_site, raised_by
 
-__all__ = ["Guard", "TransactionEnded"]
+__all__ = ["TransactionEnded", "TransactionGuard"]
 
 
 class TransactionEnded(RuntimeError):
@@ -40,14 +40,14 @@ class _State(Enum):
     """There is nothing to keep: who commits, commits nothing."""
 
 
-class Guard:
+class TransactionGuard:
     """Watch the session of one request with a key, until its dependencies are closed."""
 
     def __init__(self, session: Session | None) -> None:
         self._session = session
         self._state = _State.OPEN
         self._fault: TransactionEnded | None = None
-        self._end: Call | None = None
+        self._end: CallSite | None = None
         self._connection: Connection | None = None
         self._forget: Callable[[], Awaitable[None]] | None = None
         for name, listener in self._listeners():
@@ -178,7 +178,7 @@ class Guard:
             self._state = _State.ENDED
         if self._state is _State.ENDED and self._end is None:
             # A connection of a `def` route is asked elsewhere: its session knows the line.
-            self._end = current_call()
+            self._end = current_call_site()
 
     def _refuse_to_go_on(self) -> None:
         self._fault = self._fault or self._went_on()
@@ -189,7 +189,7 @@ class Guard:
 
 
 def _told() -> object:
-    return current_call() or "Something"
+    return current_call_site() or "Something"
 
 
 def _empty(connection: Connection) -> None:

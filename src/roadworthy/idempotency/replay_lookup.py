@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy import exc
 from sqlalchemy.orm import Session
 
-from roadworthy.idempotency.answers import table
+from roadworthy.idempotency.answers_table import table
 from roadworthy.idempotency.kept import Kept
 
 __all__ = ["Seen", "glance"]

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from roadworthy import _fastapi
 from roadworthy._callers import is_called
-from roadworthy.idempotency.types import can_await, given_by, is_of_no_type, taken_as
+from roadworthy.idempotency.session_types import can_await, given_by, is_of_no_type, taken_as
 
 __all__ = ["Source", "awaitable", "judge", "sync_session_of"]
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 from fastapi import Depends, Request, params
 
 from roadworthy._internal.durations import check_duration
-from roadworthy.limits.exchange import Exchange, exchange_of
+from roadworthy.limits.limited_request import LimitedRequest, limited_request_of
 from roadworthy.problems import Problem, ServiceUnavailable, raises
 
 __all__ = ["cancel_on_disconnect", "time_limit"]
@@ -28,14 +28,14 @@ def time_limit(time: timedelta, *, problem: type[Problem] = ServiceUnavailable) 
 
     @raises(problem)
     async def limited(request: Request) -> None:
-        _exchange(request).limit(time.total_seconds(), make)
+        _limited_request(request).limit(time.total_seconds(), make)
 
     made: params.Depends = Depends(limited)
     return made
 
 
 async def _cancelling(request: Request) -> None:
-    _exchange(request).watch()
+    _limited_request(request).watch()
 
 
 cancel_on_disconnect: Final[params.Depends] = Depends(_cancelling)
@@ -46,8 +46,8 @@ watched once it is whole.
 """
 
 
-def _exchange(request: Request) -> Exchange:
-    found = exchange_of(request.scope)
+def _limited_request(request: Request) -> LimitedRequest:
+    found = limited_request_of(request.scope)
     if found is None:
         raise RuntimeError(
             "Limits of a route need those of the application: call `limits.install(app)` "

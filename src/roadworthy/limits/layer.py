@@ -6,8 +6,8 @@ from typing import Final
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from roadworthy._internal.finish import forget_cancellation
-from roadworthy.limits import observe
-from roadworthy.limits.exchange import Exchange
+from roadworthy.limits import metrics
+from roadworthy.limits.limited_request import LimitedRequest
 from roadworthy.limits.terms import Terms
 from roadworthy.problems import Problem, RequestTimeout, ServiceUnavailable
 from roadworthy.problems.answer import respond
@@ -26,7 +26,7 @@ class Layer:
 
     def __init__(self, app: ASGIApp, terms: Terms, *, owner: object = None) -> None:
         self.app, self.terms, self.owner = app, terms, owner
-        self._running: set[Exchange] = set()
+        self._running: set[LimitedRequest] = set()
         self._looks = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -34,23 +34,23 @@ class Layer:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
         if self.terms.at_most is not None and len(self._running) >= self.terms.at_most:
-            observe.shed()
+            metrics.shed()
             return await _answer(ServiceUnavailable(retry_after=_SOON), scope, receive, send)
-        exchange = Exchange(self.terms, scope, receive, send, owner=self.owner)
-        self._running.add(exchange)
+        request = LimitedRequest(self.terms, scope, receive, send, owner=self.owner)
+        self._running.add(request)
         if not self._looks:
             self._look_again()
         try:
-            await self.app(scope, exchange.receive, exchange.send)
-            if exchange.is_cancelled:  # too late: it has been answered
+            await self.app(scope, request.receive, request.send)
+            if request.is_cancelled:  # too late: it has been answered
                 await forget_cancellation()
         except asyncio.CancelledError:
-            if not exchange.is_cancelled:
+            if not request.is_cancelled:
                 raise
-            await _answer_for(exchange, scope, receive, send)
+            await _answer_for(request, scope, receive, send)
         finally:
-            self._running.discard(exchange)
-            exchange.close()
+            self._running.discard(request)
+            request.close()
 
     def _look_again(self) -> None:
         self._looks = True
@@ -58,22 +58,22 @@ class Layer:
 
     def _look(self) -> None:
         now = asyncio.get_running_loop().time()
-        for exchange in list(self._running):
-            exchange.look(now)
+        for request in list(self._running):
+            request.look(now)
         self._looks = False
         if self._running:
             self._look_again()
 
 
-async def _answer_for(exchange: Exchange, scope: Scope, receive: Receive, send: Send) -> None:
+async def _answer_for(request: LimitedRequest, scope: Scope, receive: Receive, send: Send) -> None:
     """Answer for a request that was cancelled here."""
     await forget_cancellation()
-    if exchange.refusal is not None:
-        late = isinstance(exchange.refusal, RequestTimeout)
-        observe.cancelled("slow_body" if late else "time")
-        await _answer(exchange.refusal, scope, receive, send)
+    if request.refusal is not None:
+        late = isinstance(request.refusal, RequestTimeout)
+        metrics.cancelled("slow_body" if late else "time")
+        await _answer(request.refusal, scope, receive, send)
     else:
-        observe.cancelled("client_left")  # nobody reads an answer
+        metrics.cancelled("client_left")  # nobody reads an answer
 
 
 async def _answer(problem: Problem, scope: Scope, receive: Receive, send: Send) -> None:

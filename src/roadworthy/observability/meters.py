@@ -5,8 +5,8 @@ import logging
 from concurrent.futures import ThreadPoolExecutor
 
 from roadworthy._internal.workers import Workers
-from roadworthy.observability.exchange import Exchange
 from roadworthy.observability.prometheus import PrometheusReader, render
+from roadworthy.observability.worker_meters import WorkerMeters
 
 __all__ = ["Meters"]
 
@@ -20,7 +20,7 @@ class Meters:
         self.reader = PrometheusReader()
         self._name = name
         self._opened = 0
-        self._exchange: Exchange | None = None
+        self._workers: WorkerMeters | None = None
         self._thread: ThreadPoolExecutor | None = None
 
     def text(self, *, open_metrics: bool) -> str:
@@ -34,11 +34,11 @@ class Meters:
             OSError: A worker that hangs keeps the others from reading (`TimeoutError`),
                 or the folder for temporary files is full or gone.
         """
-        if self._exchange is None or self._thread is None:
+        if self._workers is None or self._thread is None:
             # On the event loop: when all threads are taken is when this must answer.
             return self.text(open_metrics=open_metrics)
         loop = asyncio.get_running_loop()
-        snapshot = await loop.run_in_executor(self._thread, self._exchange.gather)
+        snapshot = await loop.run_in_executor(self._thread, self._workers.gather)
         return render(snapshot, open_metrics=open_metrics)
 
     async def open(self) -> None:
@@ -49,29 +49,29 @@ class Meters:
         try:
             workers = Workers.of_this_process(self._name)
             if workers is not None:
-                await self._open(Exchange(workers, self.reader.snapshot))
+                await self._open(WorkerMeters(workers, self.reader.snapshot))
         except OSError as error:
             _log.warning("/metrics tells of one worker at a time: %s", error)
 
-    async def _open(self, exchange: Exchange) -> None:
+    async def _open(self, workers: WorkerMeters) -> None:
         # A thread of its own: when all others are taken is when this must answer.
         thread = ThreadPoolExecutor(1, thread_name_prefix="roadworthy-metrics")
         try:
-            await asyncio.get_running_loop().run_in_executor(thread, exchange.open)
+            await asyncio.get_running_loop().run_in_executor(thread, workers.open)
         except OSError:
             thread.shutdown()
             raise
-        self._thread, self._exchange = thread, exchange
+        self._thread, self._workers = thread, workers
 
     async def close(self) -> None:
         """Leave what was counted to the other workers."""
         self._opened -= 1
-        if self._opened or self._exchange is None or self._thread is None:
+        if self._opened or self._workers is None or self._thread is None:
             return
-        exchange, thread = self._exchange, self._thread
-        self._exchange = self._thread = None
+        workers, thread = self._workers, self._thread
+        self._workers = self._thread = None
         try:
-            await asyncio.get_running_loop().run_in_executor(thread, exchange.close)
+            await asyncio.get_running_loop().run_in_executor(thread, workers.close)
         except OSError as error:
             _log.warning("what this worker counted was not left to the others: %s", error)
         finally:

@@ -22,7 +22,7 @@ from roadworthy.patching.schema.fields import layout_of
 from roadworthy.patching.values.storable import not_storable
 from roadworthy.patching.values.to_json import column
 from roadworthy.problems import FieldError, Names, ValidationFailed, field_errors
-from roadworthy.problems.fields import MAX_ERRORS, pointer
+from roadworthy.problems.validation.field_errors import MAX_ERRORS, pointer
 
 __all__ = ["Change", "apply"]
 

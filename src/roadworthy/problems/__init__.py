@@ -7,10 +7,10 @@ Every failure then has one shape: what you raise, what FastAPI refuses, what
 middleware answers, what crashes. Clients choose between the envelope and RFC 9457.
 """
 
+from roadworthy.problems.asgi.lingering_close import Linger, LingeringClose
+from roadworthy.problems.asgi.watchers import Outcome, Watcher, watch
 from roadworthy.problems.declare import raises, responses
-from roadworthy.problems.fields import FieldError, Names, field_errors, names_of
 from roadworthy.problems.install import install, is_installed
-from roadworthy.problems.lingering_close import Linger, LingeringClose
 from roadworthy.problems.problem import Problem
 from roadworthy.problems.request_ids import RequestIdFilter, request_id
 from roadworthy.problems.standard import (
@@ -27,7 +27,7 @@ from roadworthy.problems.standard import (
     UnsupportedMediaType,
     ValidationFailed,
 )
-from roadworthy.problems.watch import Outcome, Watcher, watch
+from roadworthy.problems.validation.field_errors import FieldError, Names, field_errors, names_of
 
 __all__ = [
     "Conflict",

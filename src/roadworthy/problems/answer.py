@@ -14,7 +14,7 @@ from starlette.types import Scope
 
 from roadworthy import _fastapi
 from roadworthy.problems import request_ids
-from roadworthy.problems.allow import complete_allow
+from roadworthy.problems.allow_header import complete_allow
 from roadworthy.problems.report import (
     ENVELOPE,
     FIRST_ERROR,

@@ -12,16 +12,16 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from roadworthy import _fastapi, _proof
 from roadworthy.problems.answer import Contract, OnFailure
-from roadworthy.problems.documenting import document
-from roadworthy.problems.handlers import hand_over, register, tell_of
-from roadworthy.problems.innermost import Innermost
-from roadworthy.problems.lingering_close import Linger, LingeringClose
+from roadworthy.problems.asgi.innermost import Innermost
+from roadworthy.problems.asgi.lingering_close import Linger, LingeringClose
+from roadworthy.problems.asgi.outermost import Observer, Outermost
+from roadworthy.problems.asgi.watchers import watchers_of
+from roadworthy.problems.exception_handlers import hand_over, register, tell_of
 from roadworthy.problems.mounted import settle
-from roadworthy.problems.outermost import Observer, Outermost
-from roadworthy.problems.pages import page
-from roadworthy.problems.placing import place
+from roadworthy.problems.openapi.app_openapi import document
 from roadworthy.problems.report import Spelling
-from roadworthy.problems.watch import watchers_of
+from roadworthy.problems.type_pages.page import page
+from roadworthy.problems.type_pages.route import place
 
 __all__ = ["install", "is_installed"]
 

@@ -11,9 +11,9 @@ from starlette.routing import BaseRoute, Route, Router, WebSocketRoute
 from roadworthy import _fastapi
 from roadworthy._hook import hook_routes
 from roadworthy._internal.held import held_by
-from roadworthy.problems.documenting import document
-from roadworthy.problems.handlers import lend
-from roadworthy.problems.innermost import Innermost
+from roadworthy.problems.asgi.innermost import Innermost
+from roadworthy.problems.exception_handlers import lend
+from roadworthy.problems.openapi.app_openapi import document
 
 __all__ = ["applications_in", "settle"]
 

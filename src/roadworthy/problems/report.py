@@ -7,8 +7,8 @@ from typing import Any, Final, Literal, TypeAlias, cast
 
 from pydantic_core import to_json, to_jsonable_python
 
-from roadworthy.problems.accept import preferred
 from roadworthy.problems.problem import Problem
+from roadworthy.problems.spellings.accept import preferred
 
 __all__ = ["ENVELOPE", "FIRST_ERROR", "PROBLEM_JSON", "Report", "Spelling", "spelling_for"]
 

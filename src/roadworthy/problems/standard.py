@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from roadworthy.problems.fields import FieldError, FieldErrorJson
 from roadworthy.problems.problem import Problem
+from roadworthy.problems.validation.field_errors import FieldError, FieldErrorJson
 
 __all__ = [
     "Conflict",

@@ -24,10 +24,10 @@ from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException
 
 from roadworthy.problems import standard
-from roadworthy.problems.fields import MAX_ERRORS, FieldError, Names, field_errors
-from roadworthy.problems.names import names_on
 from roadworthy.problems.problem import Problem
 from roadworthy.problems.report import Report
+from roadworthy.problems.validation.field_errors import MAX_ERRORS, FieldError, Names, field_errors
+from roadworthy.problems.validation.route_names import names_on
 
 __all__ = ["is_refusal", "report_on", "report_status"]
 

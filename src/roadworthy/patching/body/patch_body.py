@@ -33,7 +33,7 @@ from roadworthy.problems import (
     ValidationFailed,
     raises,
 )
-from roadworthy.problems.body import parse as parse_json
+from roadworthy.problems.validation.strict_json import parse as parse_json
 
 __all__ = ["AnyPatch", "MergePatch", "PatchBody", "advertise", "openapi"]
 

@@ -19,8 +19,8 @@ from roadworthy.patching.schema.decimals import in_digits
 from roadworthy.patching.schema.fields import layout_of
 from roadworthy.patching.schema.nodes import Schema, is_foreign, standing
 from roadworthy.problems import FieldError, Names, ValidationFailed, field_errors, names_of
-from roadworthy.problems.body import refuse_unstorable
-from roadworthy.problems.fields import MAX_ERRORS, pointer
+from roadworthy.problems.validation.field_errors import MAX_ERRORS, pointer
+from roadworthy.problems.validation.strict_json import refuse_unstorable
 
 __all__ = ["from_operations", "names_in", "parse", "read"]
 

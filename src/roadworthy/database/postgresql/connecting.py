@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 
 from sqlalchemy import NullPool, exc
 
-from roadworthy.database import observe
+from roadworthy.database import metrics
 
 __all__ = ["LonePool", "WaitingPool", "reason"]
 
@@ -39,10 +39,10 @@ def reason(error: BaseException) -> str:
     return _line(seen[-1])
 
 
-class WaitingPool(observe.Pool):
+class WaitingPool(metrics.Pool):
     """The pool of an engine that says why there is no connection."""
 
-    __module__ = observe.Pool.__module__
+    __module__ = metrics.Pool.__module__
 
     def connect(self) -> Any:
         """Return a connection, when there is one."""

@@ -20,11 +20,12 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from roadworthy import _fastapi
-from roadworthy.problems import body, request_ids
+from roadworthy.problems import request_ids
 from roadworthy.problems.answer import Contract, RequestContext, call_of, safely, tell
+from roadworthy.problems.asgi.watchers import Outcome, Watcher, client_has_left
 from roadworthy.problems.report import FIRST_ERROR, Report
 from roadworthy.problems.translate import is_refusal, report_on, report_status
-from roadworthy.problems.watch import Outcome, Watcher, client_has_left
+from roadworthy.problems.validation import strict_json
 
 __all__ = ["Observer", "Outermost"]
 
@@ -86,7 +87,7 @@ class Outermost:
         identity = request_ids.accept(scope["headers"], traced=traced)
         exchange = _Exchange(self, scope, receive, send, identity)
         exchange.open(scope)
-        scope[_fastapi.PREPARE] = body.strict
+        scope[_fastapi.PREPARE] = strict_json.strict
         token = request_ids.current.set(identity)
         for watcher in self.watchers:
             safely(watcher.began, scope)

@@ -1,4 +1,4 @@
-"""`Durable`: many commits reach the disk with one sync.
+"""`GroupCommit`: many commits reach the disk with one sync.
 
 SQLite in WAL mode can commit without waiting for the disk (`synchronous=NORMAL`):
 the transaction is whole and visible, and survives the process, but not a power
@@ -14,13 +14,13 @@ import sqlite3
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 
-__all__ = ["Durable", "sync_file"]
+__all__ = ["GroupCommit", "sync_file"]
 
 sync_file: Callable[[int], None] = getattr(os, "fdatasync", os.fsync)
 """Write a file's data and size to the disk: `fdatasync` where there is one, as SQLite does."""
 
 
-class Durable:
+class GroupCommit:
     """Let callers wait until what they committed is on the disk."""
 
     def __init__(self, sync: Callable[[], Awaitable[None]]) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from sqlalchemy import Engine, event, exc
 
-from roadworthy.database.sessions import is_stale
+from roadworthy.database.postgresql.stale_sessions import is_stale
 
 __all__ = ["run_stale_again"]
 

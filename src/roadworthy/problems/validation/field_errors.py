@@ -14,8 +14,8 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 from pydantic import BaseModel, Field, TypeAdapter
 from typing_extensions import TypedDict  # Pydantic needs this one before Python 3.12
 
-from roadworthy.problems.messages import message, nearest
-from roadworthy.problems.shape import Shape, Step
+from roadworthy.problems.validation.messages import message, nearest
+from roadworthy.problems.validation.schema_walk import Shape, Step
 
 __all__ = [
     "MAX_ERRORS",

@@ -19,9 +19,9 @@ from importlib import import_module
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from roadworthy.database import pooled, startup
 from roadworthy.database.bounded import connecting_within
-from roadworthy.database.hosts import connect
+from roadworthy.database.postgresql import pooler, startup_options
+from roadworthy.database.postgresql.hosts import connect
 from roadworthy.database.urls import Address
 
 __all__ = ["Terms", "arguments_for", "terms_of"]
@@ -93,12 +93,13 @@ def terms_of(
     """
     options = address.options
     _check_names(connect_args, address.driver)
-    settings, words = startup.split(options.get("options", ""))
+    settings, words = startup_options.split(options.get("options", ""))
     settings.setdefault(
-        "statement_timeout", str(startup.milliseconds(statement_timeout, "statement_timeout"))
+        "statement_timeout",
+        str(startup_options.milliseconds(statement_timeout, "statement_timeout")),
     )
     if schema := options.get("schema"):
-        settings["search_path"] = startup.quoted(schema)
+        settings["search_path"] = startup_options.quoted(schema)
     return Terms(
         address=address,
         settings=settings,
@@ -107,7 +108,7 @@ def terms_of(
         target=_target(address, replica=replica),
         behind_pooler=behind_pooler or options.get("pgbouncer", "no") in {"true", "1", "yes", "on"},
         connect_args=connect_args,
-        statement_timeout=startup.duration(settings["statement_timeout"]),
+        statement_timeout=startup_options.duration(settings["statement_timeout"]),
     )
 
 
@@ -142,7 +143,7 @@ def _for_asyncpg(terms: Terms) -> dict[str, Any]:
         known["port"] = [port or 5432 for _, port in address.hosts]
     if most := terms.statement_timeout.total_seconds():
         known.setdefault("command_timeout", most + _GRACE)
-    more = pooled.asyncpg_arguments(terms.settings) if terms.behind_pooler else {}
+    more = pooler.asyncpg_arguments(terms.settings) if terms.behind_pooler else {}
     return {**{name: value for name, value in known.items() if value is not None}, **more, **given}
 
 
@@ -185,12 +186,12 @@ def _for_psycopg(terms: Terms) -> dict[str, Any]:
     if address.hosts:
         known["host"] = ",".join(host for host, _ in address.hosts)
         known["port"] = ",".join(str(port or "") for _, port in address.hosts)
-    ours = "" if terms.behind_pooler else startup.joined(terms.settings)
+    ours = "" if terms.behind_pooler else startup_options.joined(terms.settings)
     words = [ours, terms.words, given.pop("options", "")]
     known["options"] = " ".join(filter(None, words)) or None
     if most := terms.statement_timeout.total_seconds():
         known["async_creator_fn"] = connecting_within(most + _GRACE)
-    more = pooled.psycopg_arguments() if terms.behind_pooler else {}
+    more = pooler.psycopg_arguments() if terms.behind_pooler else {}
     return {**{name: value for name, value in known.items() if value is not None}, **more, **given}
 
 

@@ -19,7 +19,7 @@ from uuid import uuid4
 from roadworthy._internal.workers import Workers
 from roadworthy.observability.metric_families import Snapshot, merge
 
-__all__ = ["Exchange"]
+__all__ = ["WorkerMeters"]
 
 _LOCK_SECONDS: Final = 3.0
 _ANSWER_SECONDS: Final = 1.0
@@ -27,7 +27,7 @@ _ANSWER_SECONDS: Final = 1.0
 _CHUNK: Final = 1 << 18
 
 
-class Exchange:
+class WorkerMeters:
     """Tell the meters of this worker to the others, and read theirs. Everything blocks."""
 
     def __init__(self, workers: Workers, read: Callable[[], Snapshot]) -> None:

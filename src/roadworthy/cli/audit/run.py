@@ -21,9 +21,9 @@ from roadworthy.audit.report.text import text
 from roadworthy.audit.run.baseline import write_baseline
 from roadworthy.audit.run.configuration import Configuration, configuration_of
 from roadworthy.audit.run.inspection import Inspection, Options, inspect, options_of
+from roadworthy.cli.audit.unreadable import refuse_unread, unread
 from roadworthy.cli.progress import Progress
 from roadworthy.cli.text import tell, write
-from roadworthy.cli.unread import refuse_unread, unread
 
 __all__ = ["run", "wish"]
 
@@ -77,9 +77,9 @@ def run(chosen: Namespace, wished: Options, outputs: Outputs, progress: Progress
     inspection = inspect(wished, progress=progress)
     refuse_unread(inspection, wished)
     if chosen.fix:
-        from roadworthy.cli import fixing  # noqa: PLC0415  # only this needs libcst
+        from roadworthy.cli.audit import fix  # noqa: PLC0415  # only this needs libcst
 
-        if not fixing.fix(chosen, wished, inspection):
+        if not fix.fix(chosen, wished, inspection):
             return _code(inspection, wished)
         inspection = inspect(wished, progress=progress)
     progress.clear()

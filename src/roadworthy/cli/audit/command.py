@@ -9,10 +9,10 @@ from typing import Final
 
 from roadworthy.audit.model.refusal import CannotRun
 from roadworthy.cli import explain
+from roadworthy.cli.audit.stdin import typed
+from roadworthy.cli.audit.watch import watch
 from roadworthy.cli.parsing import Mistake, count
 from roadworthy.cli.progress import Progress
-from roadworthy.cli.typed import typed
-from roadworthy.cli.watching import watch
 
 __all__ = ["add_to"]
 
@@ -94,17 +94,17 @@ def _run(chosen: Namespace) -> int:
 
 
 def _audit(chosen: Namespace) -> int:
-    from roadworthy.cli import auditing  # noqa: PLC0415  # what --help and --explain do not need
+    from roadworthy.cli.audit import run  # noqa: PLC0415  # what --help and --explain do not need
 
     _take_back_a_path(chosen)
     unsaved = typed(chosen)
     paths = list(unsaved) or _paths(chosen.paths)
     outputs = _outputs(chosen.format)
-    wished = replace(auditing.wish(chosen, paths), unsaved=unsaved)
+    wished = replace(run.wish(chosen, paths), unsaved=unsaved)
 
     def audit() -> int:
         with Progress(sys.stderr) as progress:
-            return auditing.run(chosen, wished, outputs, progress)
+            return run.run(chosen, wished, outputs, progress)
 
     return watch(chosen, paths, audit) if chosen.watch else audit()
 

@@ -1,4 +1,4 @@
-"""`Call`: the line of a user's code that a library was called from, for an error's text."""
+"""`CallSite`: the line of a user's code that a library was called from, for an error's text."""
 
 import linecache
 from collections.abc import Callable, Iterable, Iterator
@@ -10,14 +10,14 @@ from typing import Any, Final
 
 from greenlet import getcurrent  # type: ignore[import-untyped] # it has no types
 
-__all__ = ["Call", "current_call", "raised_by"]
+__all__ = ["CallSite", "current_call_site", "raised_by"]
 
 _LIBRARIES: Final = frozenset({"sqlalchemy", "greenlet", "contextlib", "roadworthy", "sqlmodel"})
 """Packages between a user's line and ours."""
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class CallSite:
     """One line, as `str()` tells it: `await tx.commit()` (shop.py:31, in add_order)."""
 
     file: str
@@ -31,12 +31,12 @@ class Call:
         return f"`{text}` ({Path(self.file).name}:{self.line}, in {self.function})"
 
 
-def current_call() -> Call | None:
+def current_call_site() -> CallSite | None:
     """Return the call that we are in, as its user wrote it."""
     return _first_of_a_user((frame, frame.f_lineno) for frame in _outwards())
 
 
-def raised_by(error: BaseException, functions: Iterable[Callable[..., Any]]) -> Call | None:
+def raised_by(error: BaseException, functions: Iterable[Callable[..., Any]]) -> CallSite | None:
     """Return the call that led to an exception, if one of these functions has raised it."""
     steps = list(_steps(error.__traceback__))
     codes = {unwrap(function).__code__ for function in functions}
@@ -45,12 +45,12 @@ def raised_by(error: BaseException, functions: Iterable[Callable[..., Any]]) -> 
     return _first_of_a_user(reversed(steps))
 
 
-def _first_of_a_user(places: Iterable[tuple[FrameType, int]]) -> Call | None:
+def _first_of_a_user(places: Iterable[tuple[FrameType, int]]) -> CallSite | None:
     called = ""
     for frame, line in places:
         if not _is_of_a_library(frame):
             code = frame.f_code
-            return Call(code.co_filename, line, code.co_name, called)
+            return CallSite(code.co_filename, line, code.co_name, called)
         called = frame.f_code.co_name
     return None
 

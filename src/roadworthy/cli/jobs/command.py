@@ -53,7 +53,7 @@ def add_to(parser: ArgumentParser) -> None:
 
 def _add_of_application(commands: Any) -> None:
     """Add the commands that import an application; the others need nothing of it."""
-    from roadworthy.cli import enqueue, work  # noqa: PLC0415 - they import what serves probes
+    from roadworthy.cli.jobs import enqueue, work  # noqa: PLC0415 - they import what serves probes
 
     for name, add_to_one, does in (
         ("enqueue", enqueue.add_to, "add a job of an application"),

@@ -12,10 +12,10 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from roadworthy.cli import target
-from roadworthy.cli.enqueue import duration
+from roadworthy.cli.jobs import target
+from roadworthy.cli.jobs.enqueue import duration
+from roadworthy.cli.jobs.probes import AliveFile, probe_app
 from roadworthy.cli.parsing import Mistake, count
-from roadworthy.cli.probes import AliveFile, probe_app
 from roadworthy.cli.text import tell, write
 from roadworthy.jobs import Embedded, Engine, run_worker
 from roadworthy.observability import log_config

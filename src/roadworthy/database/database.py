@@ -29,10 +29,10 @@ from roadworthy._internal.durations import check_duration, check_size
 from roadworthy.database.admission import Admission
 from roadworthy.database.crossing import Crossing
 from roadworthy.database.engines import Engines, Options
-from roadworthy.database.outer import within_outer
-from roadworthy.database.postgresql import terms_of
-from roadworthy.database.replica import lag
-from roadworthy.database.sqlite import Synchronous
+from roadworthy.database.outer_transaction import within_outer
+from roadworthy.database.postgresql.arguments import terms_of
+from roadworthy.database.postgresql.replica import lag
+from roadworthy.database.sqlite.connections import Synchronous
 from roadworthy.database.terms import check_unit
 from roadworthy.database.unit import Unit, raise_for, unit_of
 from roadworthy.database.urls import Address, address_of

@@ -12,7 +12,7 @@ from typing import Any, Final, cast
 
 from fastapi import FastAPI
 
-from roadworthy.problems.openapi import amend
+from roadworthy.problems.openapi.amend import amend
 
 __all__ = ["document"]
 

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple, Protocol, cast
 from starlette.applications import Starlette
 from starlette.types import Message, Receive, Scope
 
-from roadworthy.problems.lingering_close import has_more_body
+from roadworthy.problems.asgi.lingering_close import has_more_body
 
 __all__ = ["Outcome", "Watcher", "client_has_left", "watch", "watchers_of"]
 

@@ -1,4 +1,4 @@
-"""`Exchange`: one request under its limits.
+"""`LimitedRequest`: one request under its limits.
 
 Every request pays for it: keep it lean.
 """
@@ -14,7 +14,7 @@ from roadworthy import _fastapi
 from roadworthy.limits.terms import Terms
 from roadworthy.problems import Problem, RequestTimeout
 
-__all__ = ["Exchange", "exchange_of"]
+__all__ = ["LimitedRequest", "limited_request_of"]
 
 _KEY: Final = "roadworthy.limits"
 _LENGTHS: Final = (b"content-length", b"transfer-encoding")
@@ -24,12 +24,12 @@ _GRACE: Final = 5.0
 _MakeProblem: TypeAlias = Callable[[], Problem]
 
 
-def exchange_of(scope: Scope) -> "Exchange | None":
+def limited_request_of(scope: Scope) -> "LimitedRequest | None":
     """Return the limits of a request, None where none were installed."""
     return scope.get(_KEY)
 
 
-class Exchange:
+class LimitedRequest:
     """What is known of a request that runs, and what it is cancelled for.
 
     Nothing here sets a timer: whoever looks at all requests from time to time asks `look`.
@@ -77,7 +77,7 @@ class Exchange:
         self.refusal: Problem | None = None
         """What it was cancelled for, unless its client left."""
         self.owner = owner
-        self._outer = exchange_of(scope)  # of the same application, or of one around it
+        self._outer = limited_request_of(scope)  # of the same application, or of one around it
         scope[_KEY] = self
         if self._watch:
             self._watch_if_whole()

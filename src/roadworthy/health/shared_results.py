@@ -19,9 +19,9 @@ from time import monotonic
 from typing import Any, Final, Self
 
 from roadworthy._internal.workers import Workers, lock, unlock
-from roadworthy.health.check import Result
+from roadworthy.health.check import CheckResult
 
-__all__ = ["Shared", "SharedFile", "SharedResult"]
+__all__ = ["SharedFile", "SharedResult", "SharedResults"]
 
 log = logging.getLogger("roadworthy.health")
 
@@ -32,11 +32,11 @@ _LOCK_SECONDS: Final = 1.0
 class SharedResult:
     """An answer that some worker got, and when, on the clock that all of them have."""
 
-    result: Result
+    result: CheckResult
     at: float
 
 
-class Shared:
+class SharedResults:
     """Where the workers of one server leave the answers of their checks."""
 
     def __init__(self, purpose: str) -> None:
@@ -93,11 +93,11 @@ class SharedFile:
             found: Any = json.loads(self._path.read_bytes())
             known: dict[str, Any] = found["result"]
             known["at"] = datetime.fromisoformat(known["at"])
-            return SharedResult(Result(**known), found["at"])
+            return SharedResult(CheckResult(**known), found["at"])
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
-    def write(self, result: Result) -> SharedResult:
+    def write(self, result: CheckResult) -> SharedResult:
         """Leave an answer."""
         heard = SharedResult(result, monotonic())
         known = {

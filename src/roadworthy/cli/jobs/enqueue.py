@@ -11,7 +11,7 @@ from typing import Any, Final, cast
 
 from pydantic import ValidationError
 
-from roadworthy.cli import target
+from roadworthy.cli.jobs import target
 from roadworthy.cli.parsing import Mistake
 from roadworthy.cli.text import tell, write
 from roadworthy.jobs import ArgumentsMistaken, Call, Enqueued, Jobs, Task, enqueue_many

@@ -5,7 +5,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from roadworthy import _fastapi
-from roadworthy.problems.fields import In, Names, names_in
+from roadworthy.problems.validation.field_errors import In, Names, names_in
 
 __all__ = ["names_on"]
 

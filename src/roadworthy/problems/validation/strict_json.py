@@ -8,9 +8,9 @@ from roadworthy import _fastapi
 from roadworthy._internal.read_json import Json, Unreadable, read_json, unstorable
 from roadworthy._request import has_content, view_as
 from roadworthy.problems.answer import CAME
-from roadworthy.problems.fields import MAX_ERRORS, FieldError, Names, pointer
-from roadworthy.problems.names import names_on
 from roadworthy.problems.standard import MalformedBody, UnsupportedMediaType, ValidationFailed
+from roadworthy.problems.validation.field_errors import MAX_ERRORS, FieldError, Names, pointer
+from roadworthy.problems.validation.route_names import names_on
 
 _NOT_A_RESOURCE = frozenset({"merge-patch+json", "json-patch+json"})
 """JSON that says how to change something: a route that takes it says so."""

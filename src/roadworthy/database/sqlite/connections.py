@@ -18,9 +18,9 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any, Final, Literal, TypeAlias
 
-from roadworthy.database import observe
-from roadworthy.database.connection_thread import ConnectionThread
-from roadworthy.database.durable import Durable, sync_file
+from roadworthy.database import metrics
+from roadworthy.database.sqlite.connection_thread import ConnectionThread
+from roadworthy.database.sqlite.group_commit import GroupCommit, sync_file
 
 __all__ = ["ReadConnection", "Sqlite", "Synchronous", "WriteConnection"]
 
@@ -63,7 +63,7 @@ class Sqlite:
         self.turn = asyncio.Lock()
         self.waiting = 0
         """Writers that wait for their turn."""
-        self.durable: Durable | None = None
+        self.durable: GroupCommit | None = None
         self._syncer = ConnectionThread(_no_database)
         self._wal: int | None = None
 
@@ -88,7 +88,7 @@ class Sqlite:
             return
         self._wal = os.open(wal, os.O_RDWR)
         await self._syncer.open()
-        self.durable = Durable(self._sync)
+        self.durable = GroupCommit(self._sync)
         await self.writer.run(lambda db: db.execute("PRAGMA synchronous=NORMAL"))
 
     async def close(self) -> None:
@@ -112,10 +112,10 @@ class Sqlite:
         await lane.open()
         return ReadConnection(self, lane)
 
-    def turns(self) -> observe.PoolState:
+    def turns(self) -> metrics.PoolState:
         """Return who writes and who waits for that, as the state of a pool of one."""
         used = int(self.turn.locked())
-        return observe.PoolState(_WRITERS, used, 1 - used, 1, self.waiting)
+        return metrics.PoolState(_WRITERS, used, 1 - used, 1, self.waiting)
 
     def sync_now(self) -> None:
         """Sync the WAL file from the thread that calls; once that failed, write no more."""
@@ -302,12 +302,12 @@ class WriteConnection(_Connection):
             async with asyncio.timeout(self.sqlite.busy if self.sqlite.turn.locked() else None):
                 await self.sqlite.turn.acquire()
         except TimeoutError:
-            observe.timed_out(_WRITERS)
+            metrics.timed_out(_WRITERS)
             raise sqlite3.OperationalError("database is locked: waited for the writer") from None
         finally:
             self.sqlite.waiting -= 1
         self.has_turn = True
-        observe.waited(_WRITERS, perf_counter() - began)
+        metrics.waited(_WRITERS, perf_counter() - began)
 
     def _give_turn(self) -> None:
         if self.has_turn:

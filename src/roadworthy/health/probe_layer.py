@@ -1,4 +1,4 @@
-"""`Guard`: answer probes before anything of the application is asked."""
+"""`ProbeLayer`: answer probes before anything of the application is asked."""
 
 from typing import TYPE_CHECKING, Final
 
@@ -10,13 +10,13 @@ from roadworthy.health.answers import ANSWERS, Asked, readiness_by
 if TYPE_CHECKING:
     from roadworthy.health.health import Health
 
-__all__ = ["ONE", "Guard"]
+__all__ = ["ONE", "ProbeLayer"]
 
 ONE: Final = "/readyz/"
 """What begins the path of a probe by one check."""
 
 
-class Guard:
+class ProbeLayer:
     """The ASGI layer that answers probes, and ends streams when the service does.
 
     No middleware, no dependency and no limit of the application can make a probe wait.

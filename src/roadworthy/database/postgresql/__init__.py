@@ -1,0 +1,3 @@
+"""PostgreSQL: connection arguments, replicas, poolers and stale sessions."""
+
+__all__: list[str] = []

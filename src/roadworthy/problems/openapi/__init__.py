@@ -1,0 +1,3 @@
+"""The OpenAPI document, amended by what the error contract sends."""
+
+__all__: list[str] = []
