@@ -12,10 +12,10 @@ from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
 from jobs.opened import database, rows, running, until
+from roadworthy._internal.calendar import FIRST, LAST
 from roadworthy.database import Database
 from roadworthy.jobs import Backoff, Embedded, Every, GiveUp, Jobs, Task, TryAgain, task
 from roadworthy.jobs.processes.pool import report
-from roadworthy.jobs.table.calendar import FIRST, LAST
 from roadworthy.testing import Worker
 
 FOREVER = timedelta.max

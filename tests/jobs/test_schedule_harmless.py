@@ -10,8 +10,8 @@ from sqlalchemy import update
 
 from jobs.opened import database, rows, running, until
 from jobs.ticked import HOUR, MINUTE, NOON, SECOND, scheduled, specs, tick
+from roadworthy._internal.calendar import LAST
 from roadworthy.jobs import Every
-from roadworthy.jobs.table.calendar import LAST
 from roadworthy.jobs.table.tables import schedules
 from roadworthy.jobs.worker.scheduler import Scheduler
 

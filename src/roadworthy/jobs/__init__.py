@@ -33,8 +33,9 @@ from roadworthy.jobs.job import GiveUp, Job, TryAgain
 from roadworthy.jobs.limits import Limit
 from roadworthy.jobs.part import Jobs
 from roadworthy.jobs.schedule import Cron, Every
+from roadworthy.jobs.table.call import Call, Enqueued
 from roadworthy.jobs.table.history import AttemptRecord, attempts
-from roadworthy.jobs.table.insert import Call, Enqueued, enqueue_many, enqueue_many_sync
+from roadworthy.jobs.table.insert import enqueue_many, enqueue_many_sync
 from roadworthy.jobs.table.records import (
     JobRecord,
     QueueStats,

@@ -5,8 +5,8 @@ import random
 from dataclasses import dataclass
 from datetime import timedelta
 
+from roadworthy._internal.calendar import seconds
 from roadworthy._internal.durations import duration
-from roadworthy.jobs.table.calendar import seconds
 
 __all__ = ["Backoff"]
 

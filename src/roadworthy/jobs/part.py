@@ -19,7 +19,7 @@ from roadworthy._internal.durations import duration
 from roadworthy.jobs.engine import Engine
 from roadworthy.jobs.engines.embedded import Embedded
 from roadworthy.jobs.table import notices, signals
-from roadworthy.jobs.table.insert import Call
+from roadworthy.jobs.table.call import Call
 from roadworthy.jobs.table.tables import lacking
 from roadworthy.jobs.task import Task
 from roadworthy.jobs.worker import logs

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, Literal, Protocol
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from roadworthy._internal.calendar import LAST, later
 from roadworthy._internal.durations import duration
-from roadworthy.jobs.table.calendar import LAST, later
 
 __all__ = ["Cron", "Every", "Schedule", "is_schedule"]
 

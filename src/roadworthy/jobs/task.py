@@ -27,6 +27,7 @@ from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_scoped_session
 from sqlalchemy.orm import Session, scoped_session
 
+from roadworthy._internal import calendar
 from roadworthy._internal.durations import duration
 from roadworthy.jobs.arguments.callables import is_async, unrun
 from roadworthy.jobs.arguments.task_arguments import Signature, signature_of
@@ -35,11 +36,11 @@ from roadworthy.jobs.durations import moment
 from roadworthy.jobs.job import Job
 from roadworthy.jobs.limits import Limit
 from roadworthy.jobs.schedule import Schedule
-from roadworthy.jobs.table import calendar, clock, insert
-from roadworthy.jobs.table.insert import Call, Enqueued, Options, Unique
+from roadworthy.jobs.table import clock, insert
+from roadworthy.jobs.table.call import Call, Enqueued, Options
 from roadworthy.jobs.table.signals import expect, run_after_commit
 from roadworthy.jobs.table.transactions import session_of, to_await, to_call
-from roadworthy.jobs.terms import Function, RunsOn, Terms, Upgrade, check, check_turn
+from roadworthy.jobs.terms import Function, RunsOn, Terms, Unique, Upgrade, check, check_turn
 
 __all__ = ["Function", "RunsOn", "Sending", "Task", "Terms", "Upgrade", "task"]
 

@@ -10,12 +10,13 @@ from roadworthy.jobs.arguments.callables import is_async
 from roadworthy.jobs.backoff import Backoff
 from roadworthy.jobs.limits import Limit
 from roadworthy.jobs.schedule import Schedule, is_schedule
-from roadworthy.jobs.table.insert import Unique
 
-__all__ = ["Function", "RunsOn", "Terms", "Upgrade", "check", "check_turn"]
+__all__ = ["Function", "RunsOn", "Terms", "Unique", "Upgrade", "check", "check_turn"]
 
 RunsOn: TypeAlias = Literal["loop", "thread", "cpu"]
 """Where a task runs: the event loop, a thread, or a worker process."""
+Unique: TypeAlias = Literal["queued", "unfinished"]
+"""While what a job is the only one of its key: until it begins, or until it ends."""
 Upgrade: TypeAlias = Callable[[int, dict[str, Any]], dict[str, Any]]
 """Turns the arguments of an older version into today's."""
 Function: TypeAlias = Callable[..., Awaitable[object] | object]

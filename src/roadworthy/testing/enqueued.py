@@ -11,7 +11,7 @@ from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 
 from roadworthy.jobs import Call, State, Task, table
-from roadworthy.jobs.table.insert import Options
+from roadworthy.jobs.table.call import Options
 from roadworthy.jobs.table.tables import utc, utc_or_none
 from roadworthy.jobs.worker.context import Units
 

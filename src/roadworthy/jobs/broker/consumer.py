@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from roadworthy.jobs.broker.message import Doorbell
 from roadworthy.jobs.table.ledger import Claimed
-from roadworthy.jobs.task import RunsOn
+from roadworthy.jobs.terms import RunsOn
 from roadworthy.jobs.worker.context import JobsContext
 from roadworthy.jobs.worker.loop import Limits, Loop
 

@@ -8,7 +8,7 @@ doubled one finds nothing.
 from dataclasses import dataclass
 from typing import Protocol
 
-from roadworthy.jobs.task import RunsOn
+from roadworthy.jobs.terms import RunsOn
 
 __all__ = ["Broker", "Doorbell"]
 

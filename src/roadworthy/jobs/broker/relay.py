@@ -21,14 +21,14 @@ from typing import Final, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from roadworthy._internal.calendar import later
 from roadworthy.jobs.broker.message import Broker, Doorbell
 from roadworthy.jobs.table import announced, notices
 from roadworthy.jobs.table.admission import Admission
 from roadworthy.jobs.table.announced import Line
-from roadworthy.jobs.table.calendar import later
 from roadworthy.jobs.table.ledger import Ledger, worker_name
 from roadworthy.jobs.table.signals import Notice
-from roadworthy.jobs.task import RunsOn
+from roadworthy.jobs.terms import RunsOn
 from roadworthy.jobs.worker.context import JobsContext
 from roadworthy.jobs.worker.heartbeat import Heartbeat
 from roadworthy.jobs.worker.poll_loop import PollLoop

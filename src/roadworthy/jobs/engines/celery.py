@@ -34,7 +34,7 @@ from roadworthy.jobs.broker.broker_engine import BrokerEngine, BrokerLimits
 from roadworthy.jobs.broker.message import Broker, Doorbell
 from roadworthy.jobs.engines.celery_broker import RUN, CeleryBroker
 from roadworthy.jobs.engines.celery_task import celery_task
-from roadworthy.jobs.task import RunsOn
+from roadworthy.jobs.terms import RunsOn
 from roadworthy.jobs.worker.loop_thread import Parts
 
 if TYPE_CHECKING:  # importing it would import all of Celery

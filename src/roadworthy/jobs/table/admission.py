@@ -29,10 +29,10 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from roadworthy.jobs.limits import Limit
+from roadworthy.jobs.table.call import EnqueuedTask
 from roadworthy.jobs.table.moves import in_state, moved
 from roadworthy.jobs.table.states import State
 from roadworthy.jobs.table.tables import attempts, table, utc
-from roadworthy.jobs.task import Task
 
 __all__ = ["Admission", "anything_blocked"]
 
@@ -57,7 +57,7 @@ class _Line:
 class Admission:
     """Look after the limits of tasks."""
 
-    def __init__(self, tasks: Iterable[Task[...]]) -> None:
+    def __init__(self, tasks: Iterable[EnqueuedTask]) -> None:
         self._limits = {task.name: task.terms.limit for task in tasks}
         self.needed = any(limit is not None for limit in self._limits.values())
         """Whether a task has a limit."""

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from roadworthy.jobs.table.moves import in_state
 from roadworthy.jobs.table.states import State
 from roadworthy.jobs.table.tables import table
-from roadworthy.jobs.task import RunsOn
+from roadworthy.jobs.terms import RunsOn
 
 __all__ = ["Line", "keep", "late", "mark", "unmark", "unmark_late", "unmarked"]
 

@@ -3,10 +3,9 @@
 import os
 import time
 from collections.abc import Callable, Coroutine, Iterable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import Any, Final, TypeAlias
 from uuid import UUID
 
 from sqlalchemy import Connection, Insert, bindparam, insert, select
@@ -14,76 +13,33 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_scoped_session
 from sqlalchemy.orm import Session, scoped_session
 
+from roadworthy._internal.calendar import earlier, later
 from roadworthy.jobs import observe
 from roadworthy.jobs.table import clock
-from roadworthy.jobs.table.calendar import earlier, later
+from roadworthy.jobs.table.call import Call, Enqueued
 from roadworthy.jobs.table.signals import announce, check_database, expect
 from roadworthy.jobs.table.states import State
 from roadworthy.jobs.table.tables import table
-from roadworthy.jobs.table.transactions import Async, to_await, to_call
+from roadworthy.jobs.table.transactions import Async, connection_of, to_await, to_call
 from roadworthy.problems import request_id
-
-if TYPE_CHECKING:
-    from roadworthy.jobs.task import Task
 
 __all__ = [
     "MAX_UNIQUE_KEY",
-    "Call",
-    "Enqueued",
-    "Options",
-    "Unique",
     "add",
     "add_all",
     "add_sync",
-    "connection_of",
     "enqueue_many",
     "enqueue_many_sync",
     "new_id",
     "turn_at",
 ]
 
-Unique: TypeAlias = Literal["queued", "unfinished"]
-"""While what a job is the only one of its key: until it begins, or until it ends."""
 Row: TypeAlias = dict[str, Any]
 
 MAX_UNIQUE_KEY: Final = 200
 """Characters."""
 _TRIES: Final = 5
 """A job with our key may end between the INSERT that it stopped and the look for it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What may differ from one job of a task to the next."""
-
-    run_at: datetime | None = None
-    unique_key: str | None = None
-    unique: Unique | None = None
-    priority: int | None = None
-    queue: str | None = None
-    expires: timedelta | datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """A task with its arguments, not enqueued yet: `task.call(...)` returns one."""
-
-    task: "Task[...]"
-    arguments: str
-    options: Options
-    argument_key: str | None = None
-    """The same for all arguments that are equal; of unique tasks."""
-    limit_key: str | None = None
-    """What its limit counts it by."""
-
-
-@dataclass(frozen=True, slots=True)
-class Enqueued:
-    """A job that exists if the transaction commits."""
-
-    id: str
-    created: bool = True
-    """False where a job with the same unique key was there already: it is that one."""
 
 
 async def add(tx: Async, call: Call, begun: Callable[[], object]) -> Enqueued:
@@ -237,11 +193,6 @@ def _unique_key(call: Call) -> str | None:
         return None
     own = call.options.unique_key or call.argument_key
     return own or sha256(call.arguments.encode()).hexdigest()
-
-
-def connection_of(tx: Session | Connection) -> Connection:
-    """Return the connection that a transaction is on."""
-    return tx.connection() if isinstance(tx, Session) else tx
 
 
 def _insert(connection: Connection, row: Row) -> Enqueued:

@@ -34,8 +34,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from roadworthy._internal.calendar import earlier, later
 from roadworthy.jobs.table import history
-from roadworthy.jobs.table.calendar import earlier, later
 from roadworthy.jobs.table.history import storable
 from roadworthy.jobs.table.moves import in_state, kept_key, moved, target_of
 from roadworthy.jobs.table.states import TRANSITIONS, State

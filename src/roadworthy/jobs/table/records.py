@@ -26,12 +26,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlalchemy.orm import Session
 
 from roadworthy.jobs.table import clock
-from roadworthy.jobs.table.insert import connection_of, turn_at
+from roadworthy.jobs.table.insert import turn_at
 from roadworthy.jobs.table.moves import in_state, kept_key, moved
 from roadworthy.jobs.table.signals import announce
 from roadworthy.jobs.table.states import TRANSITIONS, WAITING, State
 from roadworthy.jobs.table.tables import table, utc, utc_or_none
-from roadworthy.jobs.table.transactions import to_await
+from roadworthy.jobs.table.transactions import connection_of, to_await
 
 __all__ = [
     "JobRecord",

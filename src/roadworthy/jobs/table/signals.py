@@ -9,15 +9,14 @@ import itertools
 import logging
 from collections.abc import Callable
 from types import FrameType
-from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias
+from typing import Any, Final, Literal, Protocol, TypeAlias
 from weakref import WeakSet
 
 from sqlalchemy import Connection, TextClause, event, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlalchemy.orm import Session, SessionTransaction
 
-if TYPE_CHECKING:
-    from roadworthy.jobs.table.insert import Call
+from roadworthy.jobs.table.call import Call
 
 __all__ = [
     "CHANNEL",
@@ -59,7 +58,7 @@ class Listener(Protocol):
         """Look whether a running job was cancelled."""
         ...
 
-    def knows(self, call: "Call") -> bool:
+    def knows(self, call: Call) -> bool:
         """Tell whether its task is one of theirs."""
         ...
 
@@ -67,7 +66,7 @@ class Listener(Protocol):
         """Tell whether its jobs are in the database of this connection."""
         ...
 
-    def run_unstored(self, call: "Call") -> None:
+    def run_unstored(self, call: Call) -> None:
         """Run it."""
         ...
 
@@ -92,7 +91,7 @@ def unlisten(listener: Listener) -> None:
                 event.remove(Session, name, handler)
 
 
-def check_database(call: "Call", connection: Connection) -> None:
+def check_database(call: Call, connection: Connection) -> None:
     """Refuse a job that would wait in one database for the workers of another.
 
     Raises:
@@ -153,7 +152,7 @@ def notice_of(notice: Notice) -> TextClause:
     return text(f"NOTIFY {CHANNEL}, '{notice}'")
 
 
-def run_after_commit(session: Session, call: "Call") -> None:
+def run_after_commit(session: Session, call: Call) -> None:
     """Have `call` run in this process once `session` has committed.
 
     Raises:
@@ -163,7 +162,7 @@ def run_after_commit(session: Session, call: "Call") -> None:
     session.info.setdefault(_CALLS, []).append((_savepoints(session), call))
 
 
-def _listener_for(call: "Call") -> Listener:
+def _listener_for(call: Call) -> Listener:
     for listener in list(_listeners):
         if listener.knows(call):
             return listener
@@ -206,7 +205,7 @@ def _after_commit(session: Session) -> None:
         _run(call)
 
 
-def _run(call: "Call") -> None:
+def _run(call: Call) -> None:
     try:
         listener = _listener_for(call)
     except RuntimeError as error:

@@ -21,7 +21,7 @@ from sqlalchemy.ext.asyncio import (
 )
 from sqlalchemy.orm import Session, SessionTransaction, scoped_session, sessionmaker
 
-__all__ = ["Async", "Sync", "not_a_database", "session_of", "to_await", "to_call"]
+__all__ = ["Async", "Sync", "connection_of", "not_a_database", "session_of", "to_await", "to_call"]
 
 Async: TypeAlias = AsyncSession | AsyncConnection
 """A transaction that is awaited in."""
@@ -89,6 +89,11 @@ def session_of(tx: object, method: str) -> Session:
         f"{method} takes a session, AsyncSession or Session, whose commit it waits for, and not "
         f"{_a(tx)}. {_hint(tx, method)}"
     )
+
+
+def connection_of(tx: Session | Connection) -> Connection:
+    """Return the connection that a transaction is on."""
+    return tx.connection() if isinstance(tx, Session) else tx
 
 
 def not_a_database(given: object) -> str | None:

@@ -13,9 +13,9 @@ from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from roadworthy._internal.calendar import earlier
 from roadworthy.jobs import observe
 from roadworthy.jobs.table import records
-from roadworthy.jobs.table.calendar import earlier
 from roadworthy.jobs.table.ledger import Ledger
 from roadworthy.jobs.table.states import State
 from roadworthy.jobs.worker import logs

@@ -27,7 +27,7 @@ from roadworthy.jobs.table.moves import in_state
 from roadworthy.jobs.table.signals import Notice
 from roadworthy.jobs.table.states import State
 from roadworthy.jobs.table.tables import table
-from roadworthy.jobs.task import RunsOn
+from roadworthy.jobs.terms import RunsOn
 from roadworthy.jobs.worker import logs
 from roadworthy.jobs.worker.attempt import Reason
 from roadworthy.jobs.worker.context import JobsContext

@@ -17,7 +17,7 @@ from sqlalchemy import bindparam, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from roadworthy.jobs.table.calendar import LAST
+from roadworthy._internal.calendar import LAST
 from roadworthy.jobs.table.insert import add_sync
 from roadworthy.jobs.table.tables import schedules, utc
 from roadworthy.jobs.task import Task

@@ -7,7 +7,8 @@ from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from roadworthy.jobs.table.insert import Call, new_id
+from roadworthy.jobs.table.call import Call
+from roadworthy.jobs.table.insert import new_id
 from roadworthy.jobs.table.ledger import Claimed
 from roadworthy.jobs.worker import logs
 from roadworthy.jobs.worker.attempt import Attempt
@@ -55,17 +56,18 @@ class Unstored:
         current_request_id.set(job.request_id)
         if self._tiers is None:
             self._tiers = Tiers(threads=_THREADS, processes=1)
+        task = self._work.tasks[call.task.name]
         attempt = Attempt(
             self._work,
             self._tiers,
-            call.task,
+            task,
             job,
             complete=_nothing_to_complete,
             on_progress=lambda: None,
             transactions=self._slots,
         )
         try:
-            await attempt.run(call.task.signature.load(call.arguments))
+            await attempt.run(task.signature.load(call.arguments))
         except BaseException as error:  # whatever the task raises: there is nobody else to tell
             if passes(error):
                 raise

@@ -10,10 +10,10 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Final
 
+from roadworthy._internal.calendar import LAST, later, within
 from roadworthy.jobs.durations import moment
 from roadworthy.jobs.schedule import Schedule
-from roadworthy.jobs.table.calendar import LAST, later, within
-from roadworthy.jobs.table.insert import Call
+from roadworthy.jobs.table.call import Call
 from roadworthy.jobs.task import Task
 from roadworthy.jobs.worker import logs
 from roadworthy.jobs.worker.failures import describe, passes
