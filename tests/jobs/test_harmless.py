@@ -16,6 +16,7 @@ from roadworthy._internal.calendar import FIRST, LAST
 from roadworthy.database import Database
 from roadworthy.jobs import Backoff, Embedded, Every, GiveUp, Jobs, Task, TryAgain, task
 from roadworthy.jobs.processes.pool import report
+from roadworthy.jobs.table import ledger
 from roadworthy.testing import Worker
 
 FOREVER = timedelta.max
@@ -431,7 +432,7 @@ class TestRecording:
     async def test_what_is_refused_for_its_own_value_is_recorded_otherwise(
         self, database_url, monkeypatch, caplog
     ):
-        monkeypatch.setattr("roadworthy.jobs.table.ledger._noted", _too_long_at_first())
+        monkeypatch.setattr(ledger, "_noted", _too_long_at_first())
 
         row = await outcome(database_url, raise_later)
 

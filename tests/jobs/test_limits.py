@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from roadworthy import jobs
 from roadworthy.database import Database
 from roadworthy.jobs import Backoff, Embedded, Job, Jobs, Limit, State, TryAgain, enqueue_many, task
-from roadworthy.jobs.table import admission
+from roadworthy.jobs.table import admission, insert
 from roadworthy.testing import Clock, Worker
 
 MINUTE = timedelta(minutes=1)
@@ -484,7 +484,7 @@ def test_a_time_that_cannot_be_is_refused_where_it_is_written(options, says):
 def test_a_time_beyond_the_calendar_is_its_last_day(tmp_path):
     call = note.options(expires=timedelta.max).call("x")
 
-    assert jobs.insert._row(call)["expires_at"].year == 9999
+    assert insert._row(call)["expires_at"].year == 9999
 
 
 def test_a_term_that_is_no_time_is_refused():

@@ -8,6 +8,7 @@ from sqlalchemy import update
 from jobs.opened import database, rows
 from roadworthy import jobs
 from roadworthy.jobs import Jobs, State, task
+from roadworthy.jobs.table import records
 from roadworthy.testing import Worker
 
 
@@ -140,7 +141,7 @@ class TestRetry:
             first = await enqueue(db, sync)
             await put(db, first.id, State.DEAD)
             await enqueue(db, sync)
-            monkeypatch.setattr("roadworthy.jobs.table.records._holder_of", lambda _: _nobody)
+            monkeypatch.setattr(records, "_holder_of", lambda _: _nobody)
             async with db.begin() as tx:
                 assert await jobs.retry(tx, first.id) is False
                 await plain.enqueue(tx, user=1)
