@@ -1,10 +1,12 @@
 """What a `Session` of a `def` route can do, and what mistakes with one are told."""
 
 import asyncio
+import gc
 import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
 from typing import Annotated, Any
 
 import httpx
@@ -133,6 +135,74 @@ def test_rows_can_be_fetched_in_parts(serve_routes: Any) -> None:
     client = serve_routes(declare)
     client.post("/items")
     assert client.get("/items").json() == 1200 * 1201 // 2
+
+
+IN_PARTS = sa.select(Item.id).execution_options(yield_per=7)
+
+
+def first_of_a_connection(tx: Session) -> Any:
+    return tx.connection().execute(IN_PARTS.execution_options(stream_results=True)).first()
+
+
+def first_and_fail(tx: Session) -> Any:
+    next(tx.scalars(IN_PARTS))
+    raise problems.NotFound
+
+
+def first_and_commit(tx: Session) -> Any:
+    found = tx.execute(IN_PARTS)
+    found.fetchone()
+    tx.commit()
+    return tx.scalar(sa.select(sa.func.count(Item.id)))
+
+
+def first_in_a_savepoint(tx: Session) -> Any:
+    with suppress(ZeroDivisionError), tx.begin_nested():
+        next(tx.scalars(IN_PARTS))
+        raise ZeroDivisionError
+    return tx.scalar(sa.select(sa.func.count(Item.id)))
+
+
+READERS = {
+    "session": lambda tx: next(tx.scalars(IN_PARTS)),
+    "connection": first_of_a_connection,
+    "error": first_and_fail,
+    "commit": first_and_commit,
+    "savepoint": first_in_a_savepoint,
+}
+
+
+@pytest.mark.parametrize("read", READERS.values(), ids=READERS)
+@pytest.mark.parametrize("options", [{}, {"statement_timeout": timedelta(0)}], ids=["", "endless"])
+@pytest.mark.filterwarnings("always")
+def test_a_result_that_is_read_in_part_ends_with_the_unit(
+    serve_routes: Any, read: Any, options: Any, recwarn: pytest.WarningsRecorder
+) -> None:
+    """The connection is as good as new, and nobody is warned of what was left open."""
+
+    def declare(app: FastAPI) -> None:
+        @app.post("/items")
+        def add(tx: SyncTx) -> None:
+            tx.execute(sa.insert(Item), [{"id": number} for number in range(1, 101)])
+
+        @app.get("/first")
+        def first(tx: SyncTx) -> None:
+            read(tx)
+
+        @app.get("/stream")
+        async def stream(tx: Tx) -> None:
+            async for _ in await tx.stream(IN_PARTS):
+                break
+
+    client = serve_routes(declare, pool_size=1, **options)
+    assert client.post("/items").status_code == 200
+    recwarn.clear()
+    for _ in range(3):
+        assert client.get("/first").status_code == (404 if read is first_and_fail else 200)
+        assert client.get("/stream").status_code == 200
+        gc.collect()
+    assert [str(each.message) for each in recwarn if each.category is ResourceWarning] == []
+    assert ids(client) == list(range(1, 101))
 
 
 def test_an_application_commits_and_rolls_back_by_itself_where_it_did(serve_routes: Any) -> None:
@@ -452,8 +522,6 @@ async def test_closing_lets_a_thread_finish_its_unit(url: str) -> None:
 
 
 async def test_closing_waits_for_threads_and_cuts_off_who_stays(url: str) -> None:
-    from datetime import timedelta
-
     db, told = Database(url, drain=timedelta(seconds=0.3)), []
 
     def stay() -> None:

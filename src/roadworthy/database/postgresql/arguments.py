@@ -189,8 +189,8 @@ def _for_psycopg(terms: Terms) -> dict[str, Any]:
     ours = "" if terms.behind_pooler else startup_options.joined(terms.settings)
     words = [ours, terms.words, given.pop("options", "")]
     known["options"] = " ".join(filter(None, words)) or None
-    if most := terms.statement_timeout.total_seconds():
-        known["async_creator_fn"] = connecting_within(most + _GRACE)
+    most = terms.statement_timeout.total_seconds()
+    known["async_creator_fn"] = connecting_within(most + _GRACE if most else None)
     more = pooler.psycopg_arguments() if terms.behind_pooler else {}
     return {**{name: value for name, value in known.items() if value is not None}, **more, **given}
 
