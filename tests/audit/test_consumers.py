@@ -1,4 +1,4 @@
-"""Texts that only consumers of a queue raise: no client reads them."""
+"""What is raised where nobody waits, in consumers, timers and tasks: no client reads it."""
 
 import pytest
 
@@ -60,3 +60,73 @@ def test_what_only_a_consumer_calls_is_quiet(is_found, above):
 )
 def test_what_a_request_may_lead_to_is_found(is_found, above, more):
     assert is_found(above, more)
+
+
+STARTS = [
+    "def x(background: BackgroundTasks): background.add_task(user, 'a', Mailer())",
+    "def x(): Thread(target=user, args=('a', Mailer())).start()",
+    "async def x(): asyncio.create_task(user('a', Mailer()))",
+    "def x(): scheduler.add_job(user, 'cron', hour=3)",
+    "def x(): queue.enqueue(user, 'a')",
+]
+
+
+@pytest.mark.parametrize("start", STARTS)
+def test_what_is_only_started_beside_a_request_is_quiet(is_found, start):
+    head = "import asyncio\nfrom threading import Thread\nfrom fastapi import BackgroundTasks\n"
+
+    assert not is_found("", f"{head}@app.post('/x')\n{start}")
+    called = "@app.post('/y')\nasync def y(m: Mailer): await user('b', m)"
+    assert is_found("", f"{head}@app.post('/x')\n{start}\n{called}")
+
+
+@pytest.mark.parametrize("above", ["@app.scheduled_job('cron')", "@repeat_every(seconds=60)"])
+def test_what_a_clock_calls_is_quiet(is_found, above):
+    assert not is_found(above)
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        "async def x(m: Mailer):\n    task = asyncio.create_task(user('a', m))\n    await task",
+        "async def x(m: Mailer): await asyncio.gather(user('a', m), user('b', m))",
+        "async def x(m: Mailer): await asyncio.create_task(user('a', m))",
+    ],
+)
+def test_a_task_that_is_waited_for_is_the_request_s(is_found, start):
+    assert is_found("", f"import asyncio\n@app.post('/x')\n{start}")
+
+
+EATEN = """
+from fastapi import FastAPI, HTTPException
+from celery import Celery
+
+app, celery = FastAPI(), Celery()
+
+def find(number: int):
+    raise HTTPException(404, "none")
+
+{above}
+def repeat(number: int):
+    try:
+        find(number)
+    except Exception:
+        raise HTTPException(400, "failed")
+{more}
+"""
+
+
+@pytest.mark.parametrize(
+    ("above", "more", "found"),
+    [
+        ("@app.post('/x')", "", True),
+        ("@celery.task", "", False),
+        ("", "@celery.task\ndef again(): repeat(3)", False),
+        ("", "@celery.task\ndef again(): repeat(3)\n@app.post('/x')\ndef x(): repeat(4)", True),
+    ],
+)
+def test_no_status_is_changed_where_no_client_is(write, above, more, found):
+    rule = [one for one in RULES if one.code == "RW302"]
+    folder = write(EATEN.format(above=above, more=more))
+
+    assert bool(audit([folder], root=folder, rules=rule, processes=1).findings) is found

@@ -97,3 +97,60 @@ def test_a_thing_s_state_may_be_answered_with_200(project):
     source = (project.folder / "shop.py").read_text().replace("/printers/{number}", "")
     project.write("shop.py", source)
     assert [code for code, *_ in project.found("--select", "RW602")] == ["RW602"]
+
+
+CONSTANT = "from fastapi import FastAPI\napp = FastAPI()\n@app.get('/health')\ndef h(): return {}\n"
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "found"),
+    [
+        ("uv.lock", '[[package]]\nname = "sqlalchemy"\nversion = "2.0.1"\n', False),
+        ("poetry.lock", '[[package]]\nname = "redis"\nversion = "5.0.1"\n', False),
+        ("requirements.txt", "fastapi\nsqlalchemy==2.0.1\n", True),
+        ("requirements.txt", "fastapi\nhttpx\n", False),
+        ("shop/store.py", "from supabase import create_client\n", True),
+        ("shop/store.py", "import peewee\n", True),
+        ("shop/store.py", "import whisper\n", False),
+    ],
+)
+def test_what_only_a_lock_names_is_nothing_to_ask(project, file, text, found):
+    project.write("pyproject.toml", '[project]\nname = "shop"\ndependencies = ["fastapi"]\n')
+    project.write("shop/api.py", CONSTANT)
+    project.write(file, text)
+
+    assert bool(project.found("--select", "RW601", "--no-cache")) is found
+
+
+HELPED = """\
+import json
+from fastapi import FastAPI
+from redis import Redis, RedisError
+app, cache = FastAPI(), Redis()
+def folders():
+    try:
+        return cache.get("folders")
+    except {kinds}:
+        return []
+@app.get("/health")
+def health():
+    return {{"folders": folders()}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("kinds", "found"),
+    [
+        *(("FileNotFoundError", False), ("(KeyError, ValueError)", False)),
+        *(("json.JSONDecodeError", False), ("(KeyError, RedisError)", True)),
+        *(("RedisError", True), ("Exception", True), ("OSError", True)),
+        *(("TimeoutError", True), ("ConnectionError", True)),
+    ],
+)
+def test_a_mistake_of_the_code_is_no_outage(project, kinds, found):
+    project.write("shop.py", HELPED.format(kinds=kinds))
+    assert bool(project.found("--select", "RW602", "--no-cache")) is found
+
+    inner = f"    try:\n        cache.ping()\n    except {kinds}:\n        pass\n    return {{}}\n"
+    project.write("shop.py", HELPED.format(kinds=kinds).partition('    return {"fo')[0] + inner)
+    assert bool(project.found("--select", "RW602", "--no-cache")) is found

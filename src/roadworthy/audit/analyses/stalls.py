@@ -1,12 +1,12 @@
 """What stops the event loop: calls that wait, in code that runs on it."""
 
 import ast
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
 from roadworthy.audit.dataflow.blocking_calls import Effect, blocking
-from roadworthy.audit.dataflow.constant_conditions import is_taken
+from roadworthy.audit.dataflow.constant_conditions import is_taken, switches
 from roadworthy.audit.dataflow.once import is_once
 from roadworthy.audit.dataflow.reach import Reached, callee, calls, inner_functions, reach, steps
 from roadworthy.audit.dataflow.values import dotted
@@ -78,7 +78,7 @@ def _stalls(function: Function) -> Iterator[Stall]:
             continue
         found = [
             Stall(one, reached, effect)
-            for reached in reach(one, counts=_runs_here)
+            for reached in reach(one, counts=_runs_here, differs=switches)
             if (effect := blocking(reached)) is not None
         ]
         yield from found
@@ -87,17 +87,21 @@ def _stalls(function: Function) -> Iterator[Stall]:
 
 def _again(function: Function, found: list[Stall]) -> Iterator[Stall]:
     """Yield the stalls behind further calls of helpers, each of which was followed once."""
-    behind: dict[int, Stall] = {}
+    behind: dict[Hashable, Stall] = {}
     for stall in found:
-        helper = callee(stall.first)
-        if helper is not None:
-            behind.setdefault(id(helper), stall)
+        behind.setdefault(_way_in(stall.first), stall)
     known = {id(stall.first.call.node) for stall in found}
     for call in calls(function) if behind else ():
-        again = behind.get(id(callee(call)))
+        again = behind.get(_way_in(call)) if callee(call) is not None else None
         if again is not None and id(call.call.node) not in known and _runs_here(call):
             chain = (call, *again.reached.chain[1:])
             yield Stall(function, replace(again.reached, chain=chain), again.effect)
+
+
+def _way_in(call: Reached) -> Hashable:
+    """Return the function that a call leads to, and what it turns on and off there."""
+    called = callee(call)
+    return None if called is None else (id(called), switches(call, called))
 
 
 def _runs_here(reached: Reached) -> bool:

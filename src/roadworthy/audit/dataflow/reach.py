@@ -1,7 +1,7 @@
 """What a function does by calling others: its calls, and those of what it calls."""
 
 import ast
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -98,32 +98,53 @@ def _always(_: Reached) -> bool:
     return True
 
 
+def _alike(_: Reached, __: Function) -> Hashable:
+    return None
+
+
 def reach(
-    function: Function, *, hops: int = HOPS, counts: Callable[[Reached], bool] = _always
+    function: Function,
+    *,
+    hops: int = HOPS,
+    counts: Callable[[Reached], bool] = _always,
+    differs: Callable[[Reached, Function], Hashable] = _alike,
 ) -> Iterator[Reached]:
     """Return the calls of a function, and of what it calls, to so many hops.
 
-    Those that do not count are left out, with what they lead to.
+    Those that do not count are left out, with what they lead to. A function is followed once,
+    or once for each way of calling it that `differs` tells apart.
     """
-    yield from _reach(function, (), hops, {id(function)}, counts)
+    yield from _reach(function, (), hops, _Way(counts, differs, {(id(function), None)}))
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """Which calls are followed, and which have been."""
+
+    counts: Callable[[Reached], bool]
+    differs: Callable[[Reached, Function], Hashable]
+    seen: set[tuple[int, Hashable]]
+
+    def is_new(self, reached: Reached, called: Function) -> bool:
+        """Return whether a function has not been followed yet, and note that it is now."""
+        key = (id(called), self.differs(reached, called))
+        if key in self.seen or (id(called), None) in self.seen:
+            return False
+        self.seen.add(key)
+        return True
 
 
 def _reach(
-    function: Function,
-    chain: tuple[Reached, ...],
-    hops: int,
-    seen: set[int],
-    counts: Callable[[Reached], bool],
+    function: Function, chain: tuple[Reached, ...], hops: int, way: _Way
 ) -> Iterator[Reached]:
     for one in calls(function):
         here = Reached(one.call, one.ref, one.scope, chain)
-        if not counts(here):
+        if not way.counts(here):
             continue
         yield here
         called = callee(one) if len(chain) < hops else None
-        if called is not None and id(called) not in seen:
-            seen.add(id(called))
-            yield from _reach(called, (*chain, here), hops, seen, counts)
+        if called is not None and way.is_new(here, called):
+            yield from _reach(called, (*chain, here), hops, way)
 
 
 _THREADS: Final = {

@@ -8,16 +8,22 @@ from typing import Final
 from roadworthy.audit.dataflow import reach
 from roadworthy.audit.fastapi.health_paths import is_health
 from roadworthy.audit.fastapi.routes import Route
-from roadworthy.audit.source.module import Function
+from roadworthy.audit.source.module import Function, Module
 from roadworthy.audit.source.nodes import last_name
+from roadworthy.audit.source.pins import service_root
 
-__all__ = ["checks_nothing", "is_health", "statuses_set", "uses_dependency"]
+__all__ = [
+    "checks_nothing",
+    "is_health",
+    "service_uses_dependency",
+    "statuses_set",
+    "uses_dependency",
+]
 
-_DEPENDENCIES: Final = re.compile(
+_DEPENDENCIES: Final = (
     rb"^\s*(?:from|import)\s+(?:sqlalchemy|sqlmodel|asyncpg|psycopg2?|pymongo|motor|beanie|peewee"
     rb"|tortoise|redis|aioredis|databases|edgedb|gel|pymysql|aiomysql|cassandra|elasticsearch"
-    rb"|neo4j|odmantic|piccolo|ormar|prisma|django\.db)\b",
-    re.MULTILINE,
+    rb"|neo4j|odmantic|piccolo|ormar|prisma|django\.db|supabase|surrealdb|qdrant_client)\b"
 )
 _SILENT: Final = (
     *("builtins.", "datetime.", "time.", "os.", "platform.", "socket.gethostname", "importlib."),
@@ -29,7 +35,15 @@ _SILENT: Final = (
 
 def uses_dependency(source: bytes) -> bool:
     """Return whether a module talks to a database, a cache or a broker."""
-    return _DEPENDENCIES.search(source) is not None
+    return re.search(_DEPENDENCIES, source, re.MULTILINE) is not None
+
+
+def service_uses_dependency(module: Module) -> bool:
+    """Return whether any file of a module's service talks to one, without reading it whole."""
+    codebase = module.codebase
+    here = service_root(codebase.root, module.path)
+    using = codebase.mentioning(b"import", _DEPENDENCIES)
+    return any(service_root(codebase.root, path) == here for path in using)
 
 
 def checks_nothing(route: Route) -> bool:

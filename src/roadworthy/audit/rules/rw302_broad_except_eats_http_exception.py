@@ -8,6 +8,7 @@ from roadworthy.audit.analyses.detached import runs_apart
 from roadworthy.audit.analyses.propagation import Escape, Swallowed, ways
 from roadworthy.audit.dataflow import caught
 from roadworthy.audit.dataflow.outcomes import Outcome, outcome
+from roadworthy.audit.fastapi.consumers import is_consumer_s
 from roadworthy.audit.fastapi.routes import route_of
 from roadworthy.audit.model.finding import Confidence, Severity, Step
 from roadworthy.audit.model.rule import Example, Hit, Rule
@@ -29,6 +30,8 @@ def _check(function: Function) -> Iterator[Hit]:
             continue
         if _is_broad(one.handler, function) and not runs_apart(function):
             eaten.setdefault(id(one.handler), []).append(one)
+    if eaten and is_consumer_s(function):
+        return
     for group in eaten.values():
         yield from _hit(group, function)
 

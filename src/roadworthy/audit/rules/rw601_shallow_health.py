@@ -17,6 +17,7 @@ __all__ = ["RULE"]
 _LIBRARIES: Final = (
     *("sqlalchemy", "sqlmodel", "asyncpg", "psycopg2", "psycopg2-binary", "psycopg", "pymongo"),
     *("motor", "beanie", "tortoise-orm", "redis", "databases", "django", "elasticsearch", "neo4j"),
+    *("supabase", "peewee", "odmantic", "ormar", "prisma", "aiomysql", "pymysql"),
 )
 
 
@@ -49,6 +50,8 @@ def _collect(module: Module) -> object:
         if health.is_health(one)
     )
     uses = health.uses_dependency(module.source)
+    if any(one.constant for one in routes) and not uses:
+        uses = health.service_uses_dependency(module)
     return _Seen(routes, uses) if routes or uses else None
 
 

@@ -4,7 +4,7 @@ import ast
 from collections.abc import Iterator
 from typing import Final
 
-from roadworthy.audit.dataflow import reach
+from roadworthy.audit.dataflow import caught, reach
 from roadworthy.audit.dataflow.outcomes import outcome
 from roadworthy.audit.fastapi import health
 from roadworthy.audit.fastapi.routes import Route
@@ -19,6 +19,15 @@ _BAD_WORDS: Final = frozenset(
     {"unhealthy", "down", "error", "failed", "fail", "unreachable", "disconnected", "not ready"}
 )
 _OK: Final = 200
+_OF_THE_CODE: Final = frozenset(
+    {
+        *(f"builtins.{name}Error" for name in ("FileNotFound", "FileExists", "Key", "Value")),
+        *(f"builtins.{name}Error" for name in ("Type", "Attribute", "Index", "Lookup", "Import")),
+        *("builtins.ModuleNotFoundError", "importlib.metadata.PackageNotFoundError"),
+        *("builtins.UnicodeDecodeError", "json.JSONDecodeError", "builtins.StopIteration"),
+    }
+)
+"""Errors that say nothing of whether something the service depends on is there."""
 
 
 def _check(route: Route) -> Iterator[Hit]:
@@ -39,6 +48,9 @@ def _answers_with_a_status(function: Function) -> bool:
 
 
 def _answers_200(handler: Handler, function: Function) -> bool:
+    kinds = {"" if one is None else one.name for one in caught.types(handler.node, function)}
+    if kinds <= _OF_THE_CODE:
+        return False
     ends = outcome(handler.node.body, function)
     return ends.kind == "go on" or (ends.kind == "return" and ends.status == _OK)
 

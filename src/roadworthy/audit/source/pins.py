@@ -68,8 +68,11 @@ def pin_of(root: Path, folder: str, library: str) -> Pin | None:
 
 
 def named_in(folder: Path, library: str) -> bool:
-    """Return whether a file in a folder, and not in one above, asks for a library."""
-    return _in_folder(folder, library) is not None
+    """Return whether a file in a folder, and not in one above, asks for a library itself.
+
+    A lock file also names what other libraries ask for, and the service never uses.
+    """
+    return any(_listed(path, library) is not None for path in _listings(folder))
 
 
 @lru_cache(maxsize=2048)
