@@ -91,5 +91,4 @@ def _parts(node: ast.AST) -> Iterator[tuple[ast.AST, list[Guard]]]:
             yield body, [Guard(test, holds=True)]
             yield orelse, [Guard(test, holds=False)]
         case _:
-            for one in ast.iter_child_nodes(node):
-                yield one, []
+            yield from ((child, []) for child in ast.iter_child_nodes(node))

@@ -29,8 +29,16 @@ def _counts(stall: Stall) -> bool:
 
 
 def _confidence(stall: Stall) -> Confidence:
+    if stall.effect.kind == "files" and _is_only_cleaning_up(stall):
+        return Confidence.LOW
     near = len(stall.reached.chain) <= _NEAR and stall.effect.kind not in {"files", "work"}
     return Confidence.HIGH if near else Confidence.MEDIUM
+
+
+def _is_only_cleaning_up(stall: Stall) -> bool:
+    """Return whether files are removed only where something before has failed."""
+    way = (*stall.reached.chain, stall.reached)
+    return any(any(one.call.blocks("handler")) for one in way)
 
 
 def _message(stall: Stall) -> str:
