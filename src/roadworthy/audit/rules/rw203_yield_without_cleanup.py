@@ -151,7 +151,8 @@ RULE: Final = Rule(
 dependencies. Without `try` and `finally`, or `with`, the lines after it do not run, and what
 was opened stays open: as many failing requests as the pool has connections stop the service.""",
     mend="Put the yield into `try: … finally: session.close()`, or into `with`.",
-    ours="`Tx` and `Read` of `roadworthy.database` close on every way out.",
+    ours="""`Tx` and `Read` of `roadworthy.database`, `SyncTx` and `SyncRead` of `def` routes, close
+on every way out.""",
     bad=(_BAD, _BAD_NEVER),
     good=(_GOOD,),
 )

@@ -127,7 +127,8 @@ RULE: Final = Rule(
 and ends leaves FastAPI without an answer and without the exception: the client gets a 500 for
 every error, also for a 404, and the cause is lost.""",
     mend="End the `except` with `raise`.",
-    ours="`Tx` of `roadworthy.database` rolls back and lets every exception through.",
+    ours="""`Tx` of `roadworthy.database`, and `SyncTx` of `def` routes, roll back and let every
+exception through.""",
     bad=(_BAD,),
     good=(_GOOD,),
 )

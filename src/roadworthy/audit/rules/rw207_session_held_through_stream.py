@@ -161,7 +161,8 @@ stream of events is sent for hours, a file as slowly as its client reads: with a
 five idle listeners, every other request waits for a connection and then fails. Sessions that the
 stream itself reads from are not reported.""",
     mend='Depends(get_session, scope="function"), or close the session before the answer.',
-    ours="`Tx` and `Read` of `roadworthy.database` end before the first byte.",
+    ours="""`Tx` and `Read` of `roadworthy.database`, `SyncTx` and `SyncRead` of `def` routes, end
+before the first byte.""",
     bad=(_EVENTS, _FILE),
     good=(_GOOD,),
 )

@@ -195,8 +195,9 @@ RULE: Final = Rule(
 loops over another generator, the error arrives in the loop and leaves it: the other generator is
 not told, its `except` and its `rollback` do not run, and its `finally` runs when the garbage
 collector comes by. Until then its session keeps a connection.""",
-    mend="Take it by Depends: `async def get_reader(session=Depends(get_session)): ...`.",
-    ours="`Tx` and `Read` of `roadworthy.database` are asked for by Depends, also by others.",
+    mend="Take it as a parameter, `session=Depends(get_session)`, and do not run it by hand.",
+    ours="""`Tx` and `Read` of `roadworthy.database`, `SyncTx` and `SyncRead` in a `def`, are asked
+for by Depends, also by others.""",
     bad=(_BAD,),
     good=(_GOOD,),
 )

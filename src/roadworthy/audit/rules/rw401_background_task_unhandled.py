@@ -157,7 +157,8 @@ RULE: Final = Rule(
 of that answer is broken: there is a traceback in the log, no second attempt, and the tasks that
 were added after it are not run. If the process ends first, nothing is left at all.""",
     mend="Handle the error in the task (try again, note it), or keep the work in a table.",
-    ours="`Jobs.enqueue` writes the work into the transaction of the request, and retries it.",
+    ours="""A task of `roadworthy.jobs` is written into the transaction of the request, and retried:
+`enqueue`, in `def` routes `enqueue_sync`.""",
     bad=(_MAIL, _TWO_FILES),
     good=(_HANDLED, _WRAPPED),
 )

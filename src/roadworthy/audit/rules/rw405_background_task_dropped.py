@@ -153,7 +153,8 @@ returns. A response that has a `background` of its own keeps that, and the other
 without a word. An error is answered by a handler, which has no background tasks: what was
 added before `raise` never runs.""",
     mend="Add all tasks to one BackgroundTasks and give it to the response; before an error, act.",
-    ours="A job that `Jobs.enqueue` wrote does not depend on the response.",
+    ours="""A job of `roadworthy.jobs` does not depend on the response: `enqueue` wrote it, in `def`
+routes `enqueue_sync`.""",
     bad=(_REPLACED, _RAISED),
     good=(_KEPT,),
 )
