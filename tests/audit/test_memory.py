@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from roadworthy.audit.dataflow.reach import calls
 from roadworthy.audit.source import names
 from roadworthy.audit.source.memory import BUDGET, Memory
+from roadworthy.audit.source.resolver import Resolver
 
 GRAPHS = st.integers(2, 12).flatmap(
     lambda size: st.lists(
@@ -97,7 +98,7 @@ def steps(codebase, text: str) -> int:
         calls(function)
         for name in function.names:
             names.look_up(name, function)
-    return made.resolver.memory.steps
+    return made.the(Resolver).memory.steps
 
 
 @pytest.mark.parametrize("shape", SHAPES)

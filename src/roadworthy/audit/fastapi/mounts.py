@@ -5,9 +5,8 @@ from collections.abc import Iterator
 from typing import TypeAlias
 
 from roadworthy.audit.source import annotations
-from roadworthy.audit.source.codebase import Codebase
 from roadworthy.audit.source.flow import Call
-from roadworthy.audit.source.module import Assigned, Class, Module, Scope
+from roadworthy.audit.source.module import Assigned, Class, Module, Project, Scope
 from roadworthy.audit.source.nodes import last_name, written
 
 __all__ = ["around", "prefix_of", "prefixes", "text_of"]
@@ -55,7 +54,7 @@ def _includer(call: ast.Call, scope: Scope) -> tuple[Assigned, Scope] | None:
     return annotations.definition(func.value, scope) if isinstance(func, ast.Attribute) else None
 
 
-def _inclusions(codebase: Codebase) -> Iterator[tuple[Assigned, ast.Call, Scope]]:
+def _inclusions(codebase: Project) -> Iterator[tuple[Assigned, ast.Call, Scope]]:
     """Return each router that is included, with the call that does it."""
     for path in codebase.mentioning(b"include_router("):
         module = codebase.module(path)
@@ -80,7 +79,7 @@ def _above(
     ]
 
 
-def _mounts(codebase: Codebase) -> dict[_Router, list[tuple[_Router, str]]]:
+def _mounts(codebase: Project) -> dict[_Router, list[tuple[_Router, str]]]:
     """Return, by router, what includes it and under which prefix."""
     found: dict[_Router, list[tuple[_Router, str]]] = {}
     for path in codebase.mentioning(b"include_router("):

@@ -14,8 +14,7 @@ from roadworthy.audit.fastapi import handlers
 from roadworthy.audit.fastapi.detail_handlers import Answering
 from roadworthy.audit.fastapi.handlers import Registered
 from roadworthy.audit.source import names
-from roadworthy.audit.source.codebase import Codebase
-from roadworthy.audit.source.module import Class, Function, Scope
+from roadworthy.audit.source.module import Class, Function, Project, Scope
 from roadworthy.audit.source.nodes import last_name
 from roadworthy.audit.source.pins import service_root
 from roadworthy.audit.source.ref import Ref
@@ -74,7 +73,7 @@ def _applications(function: Function) -> int:
     return made.count(_service(function))
 
 
-def _made(codebase: Codebase) -> Iterator[str]:
+def _made(codebase: Project) -> Iterator[str]:
     """Return the service of each application that some code makes."""
     for path in codebase.mentioning(b"FastAPI("):
         module = codebase.module(path)

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from typing import Any, Final
 
-from roadworthy.audit.fixes import KNOWN
 from roadworthy.audit.model.finding import Finding
 from roadworthy.audit.report.groups import MOST, Group, groups_of
+from roadworthy.audit.run.fixable import KNOWN
 from roadworthy.audit.run.inspection import Inspection
 
 __all__ = ["Edits", "agent"]

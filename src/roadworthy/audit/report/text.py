@@ -7,11 +7,11 @@ from pathlib import Path
 from textwrap import wrap
 from typing import Final
 
-from roadworthy.audit.fixes import KNOWN
 from roadworthy.audit.model.finding import Finding, Severity
 from roadworthy.audit.report.colours import Colours
 from roadworthy.audit.report.groups import MOST, Group, groups_of
 from roadworthy.audit.report.summary import summary
+from roadworthy.audit.run.fixable import KNOWN
 from roadworthy.audit.run.inspection import Inspection
 
 __all__ = ["described", "text"]

@@ -1,124 +1,63 @@
 """RW301: clients read what only the log should say."""
 
-import ast
 from collections.abc import Iterator
 from typing import Final
 
-from roadworthy.audit.analyses import error_text
-from roadworthy.audit.analyses.detached import runs_apart
-from roadworthy.audit.analyses.error_text import Leak
-from roadworthy.audit.analyses.harmless import only_own_texts
-from roadworthy.audit.analyses.own_errors import carried, sent
-from roadworthy.audit.dataflow import caught
-from roadworthy.audit.dataflow.caught import Breadth, breadth_of
-from roadworthy.audit.dataflow.statuses import raised_status
-from roadworthy.audit.fastapi import handlers, verdicts
-from roadworthy.audit.fastapi.consumers import is_consumer_s
-from roadworthy.audit.fastapi.replaced_details import is_kept_back
-from roadworthy.audit.fastapi.routes import route_of
+from roadworthy.audit.analyses.told_errors import (
+    ToldByClause,
+    ToldByHandler,
+    told_by_clauses,
+    told_by_handlers,
+)
+from roadworthy.audit.dataflow.caught import Breadth
 from roadworthy.audit.model.finding import Confidence, Severity
 from roadworthy.audit.model.rule import Example, Hit, Rule
-from roadworthy.audit.source.flow import Handler
-from roadworthy.audit.source.module import Function, Module
+from roadworthy.audit.source.module import Module
 from roadworthy.audit.source.nodes import written
-from roadworthy.audit.source.pins import service_root
 
 __all__ = ["RULE"]
 
 
-_OWN: Final = range(500, 600)
-_ANOTHER_S: Final = frozenset({502, 504})
-"""Statuses of the 500s that say that another server failed (RFC 9110 §15.6.3, §15.6.5)."""
-
-
 def _check(module: Module) -> Iterator[Hit]:
-    if b"except" not in module.source:  # the word for handlers, too: `exception_handler`
-        return
-    found = [
-        hit
-        for function in module.functions
-        for handler in function.flow.handlers
-        for hit in _of_clause(handler, function)
-    ]
-    yield from _of_handlers(module)
+    yield from map(_of_handler, told_by_handlers(module))
+    found = map(_of_clause, told_by_clauses(module))
     yield from sorted(found, key=lambda hit: hit.place.line)
 
 
-def _of_clause(handler: Handler, function: Function) -> Iterator[Hit]:
-    breadth = caught.breadth(handler.node, function)
-    if breadth is Breadth.LIBRARY and _is_never_raised(handler.node, function):
-        breadth = Breadth.NARROW
-    if breadth is Breadth.OWN:
-        return
-    told = [*error_text.leaks(handler.node, function), *carried(handler.node, function)]
-    found = [one for one in told if not is_kept_back(one.node, function)]
-    if not found or only_own_texts(handler.tried, function) or runs_apart(function):
-        return
-    if is_consumer_s(function):
-        return
-    leak = min(found, key=lambda one: (not one.certain, one.conditions))
-    yield Hit(
-        place=function.place(leak.node),
-        message=_message(handler.node, leak),
-        confidence=_confidence(breadth, leak, function),
-        fixable=leak.literal and breadth is Breadth.ALL,
+def _of_clause(told: ToldByClause) -> Hit:
+    leak = told.leak
+    return Hit(
+        place=told.function.place(leak.node),
+        message=_message(told),
+        confidence=_confidence(told),
+        fixable=leak.literal and told.breadth is Breadth.ALL,
     )
 
 
-def _is_never_raised(handler: ast.ExceptHandler, function: Function) -> bool:
-    """Return whether it is httpx's error of a status, which raises only where it is asked to."""
-    kinds = list(caught.types(handler, function))
-    if any(one is None or one.name != "httpx.HTTPStatusError" for one in kinds):
-        return False
-    codebase, here = (
-        function.module.codebase,
-        service_root(function.module.codebase.root, function.module.path),
-    )
-    asking = codebase.mentioning(b"raise_for_status")
-    return all(service_root(codebase.root, path) != here for path in asking)
-
-
-def _confidence(breadth: Breadth, leak: Leak, function: Function) -> Confidence:
-    if breadth is Breadth.NARROW or (_is_test(function) and not _blames_itself(leak, function)):
+def _confidence(told: ToldByClause) -> Confidence:
+    if told.breadth is Breadth.NARROW or told.is_answer:
         return Confidence.LOW
-    if breadth is Breadth.LIBRARY or not leak.certain:
+    if told.breadth is Breadth.LIBRARY or not told.leak.certain:
         return Confidence.MEDIUM
     return Confidence.HIGH
 
 
-def _blames_itself(leak: Leak, function: Function) -> bool:
-    """Return whether it is said to be the service's own failure: a 500, and no 502."""
-    if not isinstance(leak.node, ast.Raise):
-        return False
-    status = raised_status(leak.node.exc, function)
-    return status is None or (status in _OWN and status not in _ANOTHER_S)
-
-
-def _is_test(function: Function) -> bool:
-    """Return whether a route tests something for its client: what failed is the answer."""
-    route = route_of(function)
-    return route is not None and verdicts.tests(route)
-
-
-def _message(handler: ast.ExceptHandler, leak: Leak) -> str:
-    kind = "any exception" if handler.type is None else f"`{written(handler.type)}`"
+def _message(told: ToldByClause) -> str:
+    caught = told.handler.type
+    kind = "any exception" if caught is None else f"`{written(caught)}`"
     return (
-        f"The text of {kind} goes into {leak.how}: file paths, SQL, addresses and values that it "
-        "names are read by whoever makes the request fail."
+        f"The text of {kind} goes into {told.leak.how}: file paths, SQL, addresses and values "
+        "that it names are read by whoever makes the request fail."
     )
 
 
-def _of_handlers(module: Module) -> Iterator[Hit]:
-    for one in handlers.registered_in(module):
-        breadth = Breadth.ALL if one.name in handlers.EVERYTHING else breadth_of(one.exception)
-        if one.function is None or breadth < Breadth.LIBRARY:
-            continue
-        for event in sent(one.function):
-            yield Hit(
-                place=one.function.place(event.node),
-                message=_ALL if breadth is Breadth.ALL else _LIBRARY.format(one.name),
-                confidence=Confidence.MEDIUM if breadth is Breadth.LIBRARY else Confidence.HIGH,
-            )
+def _of_handler(told: ToldByHandler) -> Hit:
+    breadth = told.breadth
+    return Hit(
+        place=told.function.place(told.node),
+        message=_ALL if breadth is Breadth.ALL else _LIBRARY.format(told.name),
+        confidence=Confidence.MEDIUM if breadth is Breadth.LIBRARY else Confidence.HIGH,
+    )
 
 
 _LIBRARY: Final = (

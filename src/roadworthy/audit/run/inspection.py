@@ -9,7 +9,6 @@ from io import BytesIO
 from pathlib import Path
 from typing import TypeAlias
 
-from roadworthy.audit.fixes import fixable
 from roadworthy.audit.model.finding import Confidence, Finding, Severity
 from roadworthy.audit.model.refusal import CannotRun
 from roadworthy.audit.model.result import Result
@@ -17,6 +16,7 @@ from roadworthy.audit.model.rule import Rule
 from roadworthy.audit.run.baseline import baseline_of, new_since
 from roadworthy.audit.run.changes import changes_since
 from roadworthy.audit.run.configuration import Configuration
+from roadworthy.audit.run.fixable import fixable
 from roadworthy.audit.run.ignores import Ignore, ignores_in
 from roadworthy.audit.run.ignoring import without_ignored
 from roadworthy.audit.run.own_rules import all_rules

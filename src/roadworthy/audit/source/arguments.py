@@ -2,9 +2,9 @@
 
 import ast
 from collections.abc import Callable, Iterator
-from typing import Final, Protocol
+from typing import Final
 
-from roadworthy.audit.source.module import Class, Function, Module, Scope
+from roadworthy.audit.source.module import Class, Function, Module, Project, Scope
 from roadworthy.audit.source.ref import Ref
 
 __all__ = ["of_objects"]
@@ -13,14 +13,8 @@ _MOST: Final = 20
 """Files that are read for the calls of one class."""
 
 
-class _Files(Protocol):
-    def module(self, path: str) -> Module | None: ...
-
-    def constructing(self, name: str) -> list[str]: ...
-
-
 def of_objects(
-    files: _Files, resolve: Callable[[ast.expr, Scope], Ref | None], cls: Class, name: str
+    files: Project, resolve: Callable[[ast.expr, Scope], Ref | None], cls: Class, name: str
 ) -> Iterator[tuple[ast.expr, Scope]]:
     """Yield what fills a parameter of `__init__`, each with its scope."""
     at = _place(cls, name)
@@ -38,7 +32,7 @@ def _place(cls: Class, name: str) -> int:
     return [param.name for param in init.params].index(name) - 1
 
 
-def _calls(files: _Files, cls: Class) -> Iterator[tuple[ast.Call, Module | Function]]:
+def _calls(files: Project, cls: Class) -> Iterator[tuple[ast.Call, Module | Function]]:
     for path in files.constructing(cls.name)[:_MOST]:
         module = files.module(path)
         scopes: list[Module | Function] = [] if module is None else [module, *module.functions]

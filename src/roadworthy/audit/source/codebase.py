@@ -7,18 +7,19 @@ longer than everything else: so nothing is parsed before a name leads to it.
 import re
 import sys
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from roadworthy.audit.model.result import Skipped
 from roadworthy.audit.source.discovery import is_test
-from roadworthy.audit.source.module import Module
+from roadworthy.audit.source.module import Module, Project
 from roadworthy.audit.source.newer import Unreadable, parse
-from roadworthy.audit.source.resolver import Resolver
 
 __all__ = ["Codebase"]
+
+T = TypeVar("T")
 
 _DEFINES: Final = re.compile(rb"^\s*(?:async\s+)?def\s+(\w+)", re.MULTILINE)
 
@@ -46,9 +47,9 @@ class Codebase:
         """The files that had to be understood."""
         self.size = 0
         """The bytes of source whose trees are kept."""
-        self.resolver = Resolver(self)
         self.facts: dict[Hashable, Any] = {}
         """What was found out once about functions, classes and modules."""
+        self._made: dict[Callable[[Project], Any], Any] = {}
         self._mentioning: dict[tuple[bytes, bytes], list[str]] = {}
         self._read_before: dict[str, bytes] = {}
         self._room = _MOST_KEPT
@@ -76,13 +77,20 @@ class Codebase:
         found = real.relative_to(self.root).as_posix() if real.is_relative_to(self.root) else path
         return found if found in self.files else path
 
+    def the(self, kind: Callable[[Project], T]) -> T:
+        """Return the one object of a kind, such as the resolver, that is made for these files."""
+        if kind not in self._made:
+            self._made[kind] = kind(self)
+        made: T = self._made[kind]
+        return made
+
     def forget(self) -> None:
         """Let go of all trees; they are parsed again where somebody asks."""
         for module in self._modules.values():
             if module is not None:
                 module.release()
         self._modules.clear()
-        self.resolver = Resolver(self)
+        self._made.clear()
         self.facts.clear()
         self.size = 0
 

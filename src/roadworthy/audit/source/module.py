@@ -1,17 +1,15 @@
 """`Module`, `Class`, `Function`: what a file defines, and the names it binds."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeAlias
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 from roadworthy.audit.model.place import Place
 from roadworthy.audit.source.flow import Flow
 from roadworthy.audit.source.nodes import written
-
-if TYPE_CHECKING:  # it makes modules
-    from roadworthy.audit.source.codebase import Codebase
 
 __all__ = [
     "Assigned",
@@ -21,11 +19,49 @@ __all__ = [
     "Imported",
     "Module",
     "Param",
+    "Project",
     "Scope",
     "bodies",
 ]
 
 FunctionNode: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
+T = TypeVar("T")
+
+
+class Project(Protocol):
+    """The files that a module may import from, as far as a module knows them."""
+
+    root: Path
+    facts: dict[Hashable, Any]
+    """What was found out once about functions, classes and modules."""
+
+    def module(self, path: str) -> "Module | None":
+        """Return the module in a file, or None where it cannot be parsed."""
+        ...
+
+    def find(self, dotted: str, importer: str) -> "Module | None":
+        """Return the module that `import dotted` means in a file."""
+        ...
+
+    def find_relative(self, level: int, dotted: str, importer: str) -> "Module | None":
+        """Return the module that `from ..dotted import` means in a file."""
+        ...
+
+    def mentioning(self, text: bytes, pattern: bytes = b"") -> list[str]:
+        """Return the files that hold a text, and match a pattern."""
+        ...
+
+    def defining(self, name: str) -> list[str]:
+        """Return the files that define functions of a name."""
+        ...
+
+    def constructing(self, name: str) -> list[str]:
+        """Return the files that call what has the name of a class."""
+        ...
+
+    def the(self, kind: "Callable[[Project], T]") -> T:
+        """Return the one object of a kind that is made for these files."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +100,7 @@ class Param:
 class Module:
     """A file: what it imports, defines and assigns."""
 
-    def __init__(self, codebase: "Codebase", path: str, tree: ast.Module, source: bytes) -> None:
+    def __init__(self, codebase: Project, path: str, tree: ast.Module, source: bytes) -> None:
         self.codebase = codebase
         self.path = path
         self.tree = tree

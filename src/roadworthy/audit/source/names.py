@@ -5,6 +5,7 @@ import ast
 from roadworthy.audit.source import libraries
 from roadworthy.audit.source.module import Class, Function, Imported, Module, Scope
 from roadworthy.audit.source.ref import Ref
+from roadworthy.audit.source.resolver import resolver_of
 
 __all__ = [
     "bases",
@@ -20,34 +21,34 @@ __all__ = [
 
 def resolve(node: ast.expr | None, scope: Scope) -> Ref | None:
     """Return what an expression stands for where it is written, or None."""
-    return scope.module.codebase.resolver.resolve(node, scope)
+    return resolver_of(scope).resolve(node, scope)
 
 
 def type_of(annotation: ast.expr | None, scope: Scope) -> Ref | None:
     """Return an instance of what an annotation says, or None."""
-    return scope.module.codebase.resolver.type_of(annotation, scope)
+    return resolver_of(scope).type_of(annotation, scope)
 
 
 def look_up(name: str, scope: Scope) -> Ref | None:
     """Return what a name stands for in a scope, or the scopes around it."""
-    return scope.module.codebase.resolver.look_up(name, scope)
+    return resolver_of(scope).look_up(name, scope)
 
 
 def source(imported: Imported, module: Module) -> Module | None:
     """Return the module of the project that an import takes something from."""
-    return module.codebase.resolver.source(imported, module)
+    return resolver_of(module).source(imported, module)
 
 
 def member(base: Ref, name: str) -> Ref | None:
     """Return an attribute of something."""
     if base.entity is None:
         return libraries.member(base, name)
-    return base.entity.module.codebase.resolver.member(base, name)
+    return resolver_of(base.entity).member(base, name)
 
 
 def bases(cls: Class) -> tuple[Ref, ...]:
     """Return a class and what it inherits from, near ones first."""
-    return cls.module.codebase.resolver.bases(cls)
+    return resolver_of(cls).bases(cls)
 
 
 def is_a(ref: Ref | None, *names: str) -> bool:
@@ -61,4 +62,4 @@ def is_a(ref: Ref | None, *names: str) -> bool:
 
 def result_of(function: Function) -> Ref | None:
     """Return what a function returns; of one that yields once, what it yields."""
-    return function.module.codebase.resolver.result_of(function)
+    return resolver_of(function).result_of(function)

@@ -7,7 +7,7 @@ number of names and not with the ways between them.
 
 import ast
 from collections.abc import Iterator
-from typing import Final, Protocol
+from typing import Final
 
 from roadworthy.audit.source import arguments, entries_set, libraries, rows
 from roadworthy.audit.source.aliases import Aliases
@@ -19,37 +19,23 @@ from roadworthy.audit.source.module import (
     Function,
     Imported,
     Module,
+    Project,
     Scope,
 )
 from roadworthy.audit.source.ref import Ref
 
-__all__ = ["Resolver", "Sources"]
+__all__ = ["Resolver", "resolver_of"]
 
 
-class Sources(Protocol):
-    """What finds the modules of a project."""
-
-    def module(self, path: str) -> Module | None:
-        """Return the module in a file, or None where it cannot be parsed."""
-        ...
-
-    def constructing(self, name: str) -> list[str]:
-        """Return the files that call what has the name of a class."""
-        ...
-
-    def find(self, dotted: str, importer: str) -> Module | None:
-        """Return the module that `import dotted` means in a file."""
-        ...
-
-    def find_relative(self, level: int, dotted: str, importer: str) -> Module | None:
-        """Return the module that `from ..dotted import` means in a file."""
-        ...
+def resolver_of(scope: Scope) -> "Resolver":
+    """Return the resolver of the codebase that a scope is written in."""
+    return scope.module.codebase.the(Resolver)
 
 
 class Resolver(Aliases):
     """What the names of one codebase lead to, with its memory."""
 
-    def __init__(self, codebase: Sources) -> None:
+    def __init__(self, codebase: Project) -> None:
         self.codebase = codebase
         self.memory = Memory()
         self._bases: dict[Class, tuple[Ref, ...]] = {}
