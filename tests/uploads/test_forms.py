@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from roadworthy.uploads.receiving.parts import Multipart, Part
+from roadworthy.uploads.receiving.multipart import MultipartReader, Part
 from uploads.conftest import BOUNDARY, body_of, part_of
 
 TEXT = b"letters and more letters."
@@ -237,7 +237,7 @@ def test_an_encoding_that_is_not_known_is_refused(service, charset):
 
 def told_by(body: bytes, boundary: str, *cuts: int) -> list[object]:
     """Return what a reader tells of a body that is cut at these places."""
-    reader = Multipart(f"multipart/form-data; boundary={boundary}", {})
+    reader = MultipartReader(f"multipart/form-data; boundary={boundary}", {})
     places = [0, *sorted(cut % (len(body) + 1) for cut in cuts), len(body)]
     told: list[object] = []
     for start, end in pairwise(places):

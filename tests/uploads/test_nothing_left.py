@@ -11,7 +11,7 @@ from anyio import CancelScope
 from roadworthy.problems import Conflict
 from roadworthy.uploads import Disk, Files
 from roadworthy.uploads.receiving.body_receiver import receive
-from roadworthy.uploads.receiving.parts import Multipart
+from roadworthy.uploads.receiving.multipart import MultipartReader
 from uploads.conftest import BOUNDARY, body_of, part_of
 from uploads.service import several
 
@@ -168,7 +168,7 @@ class CancelledHalfWay:
 
 
 async def test_a_request_that_is_cancelled_without_end_leaves_nothing(tmp_path):
-    reader = Multipart(f"multipart/form-data; boundary={BOUNDARY}", {})
+    reader = MultipartReader(f"multipart/form-data; boundary={BOUNDARY}", {})
     async with Files(Disk(tmp_path)) as files:
         with CancelScope() as scope:
             await receive(several.policy, files, CancelledHalfWay(scope), reader)

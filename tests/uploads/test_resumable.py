@@ -18,7 +18,7 @@ from roadworthy.uploads import Disk, Files, Upload
 from roadworthy.uploads.resumable import keyed_lock
 from roadworthy.uploads.resumable.chunk_receiver import ChunkReceiver
 from roadworthy.uploads.resumable.errors import UploadBusy
-from roadworthy.uploads.resumable.unfinished import Info, State, Unfinished
+from roadworthy.uploads.resumable.unfinished import UnfinishedUpload, UploadInfo, UploadState
 from support.http import RawClient, Reply
 from support.server import Server, uvicorn_command
 from uploads.resumable_service import LETTERS
@@ -656,15 +656,17 @@ class CancelledHalfWay:
 async def test_a_request_that_is_cancelled_without_end_keeps_what_has_come(
     tmp_path, pieces, offset
 ):
-    info = Info(length=MIB, metadata="", filename=None, media_type="", owner="", expires_at=2**40)
+    info = UploadInfo(
+        length=MIB, metadata="", filename=None, media_type="", owner="", expires_at=2**40
+    )
     policy = Upload(max_bytes=MIB, accept=(LETTERS,)).policy
     async with Files(Disk(tmp_path)) as files:
-        upload = Unfinished(files, "0" * 32)
+        upload = UnfinishedUpload(files, "0" * 32)
         await upload.create(info)
         with CancelScope() as scope:
             turn = await keyed_lock.KeyedLock().take("upload")
             arriving = ChunkReceiver(
-                policy, files, upload, State(info=info), turn=turn, checksum=None
+                policy, files, upload, UploadState(info=info), turn=turn, checksum=None
             )
             await arriving.read(CancelledHalfWay(scope, letters(MIB)[: KIB * 4], *pieces))
 

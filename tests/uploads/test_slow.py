@@ -8,7 +8,7 @@ import pytest
 
 from roadworthy.uploads import Files
 from roadworthy.uploads.receiving.body_receiver import receive
-from roadworthy.uploads.receiving.parts import Part, Raw
+from roadworthy.uploads.receiving.multipart import Part, RawReader
 from roadworthy.uploads.stores.disk import Disk
 from uploads.conftest import body_of, part_of
 from uploads.service import patient
@@ -106,7 +106,7 @@ async def test_nothing_refers_to_the_last_piece_of_a_body_that_is_silent(tmp_pat
 
     async with Files(Disk(tmp_path)) as files:
         reading = asyncio.ensure_future(
-            receive(patient.policy, files, body, Raw(Part("file", None, "", {})))
+            receive(patient.policy, files, body, RawReader(Part("file", None, "", {})))
         )
         await body.is_silent.wait()
         async with asyncio.timeout(5):  # a thread lets go of it when it has told its result

@@ -14,8 +14,8 @@ from pydantic import BaseModel, ValidationError
 from roadworthy.patching.body.read import names_in
 from roadworthy.patching.deriving.entity import entity_of
 from roadworthy.patching.joining.join import join
+from roadworthy.patching.joining.merged import MergedObject
 from roadworthy.patching.joining.merging import laid_over
-from roadworthy.patching.joining.parts import Parts
 from roadworthy.patching.joining.unions import MARK
 from roadworthy.patching.patch import Patch, document_of, operations_of
 from roadworthy.patching.schema.fields import layout_of
@@ -76,17 +76,17 @@ def apply(patch: Patch[M], current: M) -> Change[M]:
     return Change(before=current, after=after, values=MappingProxyType(values))
 
 
-def _parts(patch: Patch[Any], current: BaseModel) -> Parts:
+def _parts(patch: Patch[Any], current: BaseModel) -> MergedObject:
     operations = operations_of(patch)
     if operations is None:
-        return cast("Parts", laid_over(current, document_of(patch)))
+        return cast("MergedObject", laid_over(current, document_of(patch)))
     # Not at the top: the jsonpatch library is an extra.
     from roadworthy.patching.json_patch.operations import operated_on  # noqa: PLC0415
 
     return operated_on(operations, current)
 
 
-def _joined(kind: type[Any], parts: Parts, names: Names) -> Any:
+def _joined(kind: type[Any], parts: MergedObject, names: Names) -> Any:
     try:
         return join(kind, parts)
     except ValidationError as error:

@@ -33,6 +33,7 @@ from roadworthy.uploads.errors import DigestMismatch, FileRejected, FileTypeRefu
 from roadworthy.uploads.filenames import content_disposition, display_name
 from roadworthy.uploads.files import Files
 from roadworthy.uploads.form import Form
+from roadworthy.uploads.messages import Messages, by_language
 from roadworthy.uploads.store import (
     Entry,
     FileMissing,
@@ -46,7 +47,6 @@ from roadworthy.uploads.stored import GiB, KiB, MiB, Stored
 from roadworthy.uploads.stores.disk import Disk
 from roadworthy.uploads.types.inspecting.filetype import FileType, Inspector, Rejected
 from roadworthy.uploads.upload import Upload
-from roadworthy.uploads.wording import Messages, by_language
 
 __all__ = [
     "Check",

@@ -35,13 +35,13 @@ from roadworthy.lifespan import find
 from roadworthy.problems import PayloadTooLarge, Problem
 from roadworthy.uploads.arguments import check_type
 from roadworthy.uploads.files import UNFINISHED, Files
+from roadworthy.uploads.messages import in_own_words
 from roadworthy.uploads.receiving.body_receiver import take_in
-from roadworthy.uploads.receiving.parts import Part
+from roadworthy.uploads.receiving.multipart import Part
 from roadworthy.uploads.store import FileMissing, Presigning
 from roadworthy.uploads.stored import Stored
-from roadworthy.uploads.types.inspecting.declared import essence
+from roadworthy.uploads.types.inspecting.media_types import essence
 from roadworthy.uploads.upload import Upload
-from roadworthy.uploads.wording import in_own_words
 
 __all__ = ["Direct", "NotUploaded", "Offer", "TicketInvalid"]
 

@@ -7,7 +7,7 @@ from typing_extensions import TypedDict  # Pydantic needs this one before Python
 
 from roadworthy.problems import Problem, UnsupportedMediaType
 from roadworthy.uploads.types.inspecting.filetype import FileType
-from roadworthy.uploads.types.inspecting.found import seems
+from roadworthy.uploads.types.inspecting.likely_type import seems
 
 __all__ = [
     "EMPTY",

@@ -30,17 +30,22 @@ from roadworthy.uploads.errors import DigestMismatch, FileRejected, FileTypeRefu
 from roadworthy.uploads.filenames import disposition
 from roadworthy.uploads.files import Files
 from roadworthy.uploads.form import Form
-from roadworthy.uploads.receiving.body import Body, declared_length
+from roadworthy.uploads.messages import Messages, in_own_words
 from roadworthy.uploads.receiving.body_receiver import receive
 from roadworthy.uploads.receiving.encodings import refuse_content_encoding, refuse_transfer_encoding
+from roadworthy.uploads.receiving.multipart import MultipartReader, Part, PartReader, RawReader
 from roadworthy.uploads.receiving.pace import Pace
-from roadworthy.uploads.receiving.parts import Multipart, Part, Raw, Reader
 from roadworthy.uploads.receiving.policy import Policy
-from roadworthy.uploads.receiving.terms import check_extras, check_pace, check_sizes, check_types
+from roadworthy.uploads.receiving.request_body import RequestBody, declared_length
+from roadworthy.uploads.receiving.upload_arguments import (
+    check_extras,
+    check_pace,
+    check_sizes,
+    check_types,
+)
 from roadworthy.uploads.stored import KiB, Stored
-from roadworthy.uploads.types.inspecting.declared import essence
 from roadworthy.uploads.types.inspecting.filetype import FileType
-from roadworthy.uploads.wording import Messages, in_own_words
+from roadworthy.uploads.types.inspecting.media_types import essence
 
 __all__ = ["Upload", "refuse_encoded", "require_hook"]
 
@@ -171,7 +176,7 @@ class Upload:
     def _dependency(
         self,
         pick: Callable[[Form], R],
-        reader_of: Callable[[Request], Reader],
+        reader_of: Callable[[Request], PartReader],
         openapi: dict[str, Any],
     ) -> params.Depends:
         @needs(self.files)
@@ -185,7 +190,7 @@ class Upload:
         dependency: params.Depends = Depends(received)
         return dependency
 
-    async def _received(self, request: Request, reader_of: Callable[[Request], Reader]) -> Form:
+    async def _received(self, request: Request, reader_of: Callable[[Request], PartReader]) -> Form:
         kept: dict[int, Form] = request.scope.setdefault("roadworthy.uploads", {})
         if id(self) not in kept:  # another dependency may have asked, or an earlier run
             require_hook(request)
@@ -193,10 +198,10 @@ class Upload:
             kept[id(self)] = await self._receive(request, reader_of(request))
         return kept[id(self)]
 
-    async def _receive(self, request: Request, reader: Reader) -> Form:
+    async def _receive(self, request: Request, reader: PartReader) -> Form:
         refuse_encoded(request)
         files = find(request, self.files)
-        form = await receive(self.policy, files, Body(request, self.policy.pace), reader)
+        form = await receive(self.policy, files, RequestBody(request, self.policy.pace), reader)
         _fastapi.when_settled(request, self.settling(files, form.files))
         return form
 
@@ -209,19 +214,19 @@ class Upload:
 
         return settle
 
-    def _multipart(self, request: Request) -> Reader:
+    def _multipart(self, request: Request) -> PartReader:
         policy = self.policy
         overhead = _PART_OVERHEAD * (policy.max_files + policy.max_fields)
         fields = policy.max_fields * policy.max_field_bytes
         _refuse_long(request, policy.max_total_bytes + fields + overhead)
-        return Multipart(_content_type(request), _headers(request))
+        return MultipartReader(_content_type(request), _headers(request))
 
-    def _raw(self, request: Request) -> Reader:
+    def _raw(self, request: Request) -> PartReader:
         _refuse_long(request, self.policy.max_bytes)
         found = disposition(request.headers.get("content-disposition", "").encode("latin-1"))
         filename = found.filename if found else None
         media_type = essence(_content_type(request))
-        return Raw(Part(self.policy.field, filename, media_type, _headers(request)))
+        return RawReader(Part(self.policy.field, filename, media_type, _headers(request)))
 
     def _one(self, form: Form) -> Stored:
         return self._several(form)[0]

@@ -539,7 +539,7 @@ def test_elements_that_are_too_deep_are_rejected():
 
 
 def test_more_xml_than_is_read_in_seconds_is_rejected(monkeypatch):
-    monkeypatch.setattr("roadworthy.uploads.types.office.parts._MAX_ELEMENTS", 1_000)
+    monkeypatch.setattr("roadworthy.uploads.types.office.parts_inspector._MAX_ELEMENTS", 1_000)
     half = b"<a>" + b"<b/>" * 600 + b"</a>"
 
     assert verdict(archive(WORD | {"word/a.xml": half}), kind=DOCX) == "taken"

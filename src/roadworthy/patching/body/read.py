@@ -13,7 +13,13 @@ from pydantic_core import SchemaValidator
 
 from roadworthy._internal.read_json import Json
 from roadworthy.patching.deriving.entity import NESTED, entity_of
-from roadworthy.patching.deriving.members import Member, Model, members_inside, members_of, typed
+from roadworthy.patching.deriving.members import (
+    Member,
+    ModelMember,
+    members_inside,
+    members_of,
+    typed,
+)
 from roadworthy.patching.patch import Document, Operations, Patch
 from roadworthy.patching.schema.decimals import in_digits
 from roadworthy.patching.schema.fields import layout_of
@@ -77,7 +83,7 @@ class _Reading:
             return {}
 
     def _value(self, kind: type[Patch[Any]], member: Member, value: Any, loc: Loc) -> Any:
-        if not (isinstance(member, Model) and isinstance(value, dict)):
+        if not (isinstance(member, ModelMember) and isinstance(value, dict)):
             return value
         body = json.dumps(value).encode()
         return self.patch(_nested(kind, member), cast("Document", value), body, loc)
@@ -116,7 +122,7 @@ def _has_no_more(kind: type[Patch[Any]]) -> bool:
 
 
 @cache
-def _nested(kind: type[Patch[Any]], member: Model) -> type[Patch[Any]]:
+def _nested(kind: type[Patch[Any]], member: ModelMember) -> type[Patch[Any]]:
     declared = cast("dict[str, type[Patch[Any]]]", getattr(kind, NESTED))
     model: Any = member.model
     return declared.get(member.name) or Patch[model]

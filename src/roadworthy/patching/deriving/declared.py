@@ -8,7 +8,7 @@ from pydantic.fields import FieldInfo
 
 from roadworthy.patching.deriving.derive import field_for
 from roadworthy.patching.deriving.entity import NESTED, entity_of, is_patch
-from roadworthy.patching.deriving.members import Member, Model, ReadOnlyField, members_of
+from roadworthy.patching.deriving.members import Member, ModelMember, ReadOnlyMember, members_of
 from roadworthy.patching.schema.annotations import arms_of, bare, nullable
 
 __all__ = ["adopt"]
@@ -33,10 +33,10 @@ def _checked(kind: AnyPatchType, entity: type[BaseModel], name: str, base: Any) 
     member = members_of(entity).get(name)
     if member is None:
         known = ", ".join(
-            n for n, m in members_of(entity).items() if not isinstance(m, ReadOnlyField)
+            n for n, m in members_of(entity).items() if not isinstance(m, ReadOnlyMember)
         )
         raise TypeError(f"{place}: {entity.__name__} has no such field. It has {known}.")
-    if isinstance(member, ReadOnlyField):
+    if isinstance(member, ReadOnlyMember):
         raise TypeError(f"{place}: the field is read-only in {entity.__name__}. Remove the line.")
     annotation = kind.__pydantic_fields__[name].annotation
     nested = _nested_patch(annotation, member)
@@ -50,7 +50,7 @@ def _checked(kind: AnyPatchType, entity: type[BaseModel], name: str, base: Any) 
 
 def _nested_patch(annotation: Any, member: Member) -> AnyPatchType | None:
     for arm in arms_of(annotation):
-        if isinstance(member, Model) and is_patch(arm) and entity_of(arm) is member.model:
+        if isinstance(member, ModelMember) and is_patch(arm) and entity_of(arm) is member.model:
             return cast("AnyPatchType", arm)
     return None
 

@@ -10,7 +10,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, core_schema
 
 from roadworthy.patching.deriving.entity import ENTITY, NESTED
-from roadworthy.patching.deriving.members import Member, Model, members_of
+from roadworthy.patching.deriving.members import Member, ModelMember, members_of
 from roadworthy.patching.deriving.unsupported import refuse_what_cannot_be_kept
 from roadworthy.patching.schema.annotations import is_model
 
@@ -55,7 +55,7 @@ def _create(entity: type[BaseModel], base: AnyPatchType) -> AnyPatchType:
     return cast("AnyPatchType", kind)
 
 
-def field_for(member: Member, nested: Callable[[Model], AnyPatchType]) -> tuple[Any, Any]:
+def field_for(member: Member, nested: Callable[[ModelMember], AnyPatchType]) -> tuple[Any, Any]:
     """Return type and `Field` of a member; `nested` gives the patch of a model inside."""
     field = member.info or FieldInfo()
     made = Field(
@@ -81,7 +81,7 @@ _OPEN: Final[ContextVar[frozenset[str]]] = ContextVar(
 class _Documented:
     """Stands for the type of a member: the schema is the entity's, what is read is not."""
 
-    def __init__(self, member: Member, nested: Callable[[Model], AnyPatchType]) -> None:
+    def __init__(self, member: Member, nested: Callable[[ModelMember], AnyPatchType]) -> None:
         self.member, self.nested = member, nested
 
     def __get_pydantic_core_schema__(self, _: Any, __: Any) -> CoreSchema:
@@ -90,7 +90,7 @@ class _Documented:
     def __get_pydantic_json_schema__(self, _: CoreSchema, handler: GetJsonSchemaHandler) -> Any:
         around = _Around(handler, _OPEN.get())
 
-        def patch_of(member: Model) -> Any:
+        def patch_of(member: ModelMember) -> Any:
             return around.patch(self.nested(member))
 
         return self.member.documented(around, patch_of)

@@ -18,16 +18,16 @@ from pydantic_core import PydanticCustomError, PydanticOmit, SchemaValidator
 
 from roadworthy.patching.schema.annotations import arms_of, bare, is_object, nullable, only_model
 from roadworthy.patching.schema.decimals import in_digits
-from roadworthy.patching.schema.fields import Field, Layout, layout_of
+from roadworthy.patching.schema.fields import ClassLayout, SchemaField, layout_of
 from roadworthy.patching.schema.nodes import Schema, function_of, is_foreign, mapped, standing
 
 __all__ = [
-    "Given",
     "Member",
-    "Model",
-    "Object",
-    "ReadOnlyField",
-    "Value",
+    "ModelMember",
+    "ObjectMember",
+    "RawInputMember",
+    "ReadOnlyMember",
+    "ValueMember",
     "members_inside",
     "members_of",
     "typed",
@@ -43,9 +43,9 @@ class Member:
 
     name: str
     keys: tuple[str, ...]
-    layout: Layout
+    layout: ClassLayout
     info: FieldInfo | None
-    field: Field | None
+    field: SchemaField | None
 
     @property
     def annotation(self) -> Any:
@@ -87,7 +87,7 @@ class Member:
         return " | MISSING | None" if nullable(self.annotation) else " | MISSING"
 
 
-class Value(Member):
+class ValueMember(Member):
     """A field that is replaced."""
 
     def shape(self) -> Schema:
@@ -99,7 +99,7 @@ class Value(Member):
         return handler(standing(self.node, self.layout.definitions))
 
 
-class Given(Value):
+class RawInputMember(ValueMember):
     """A field whose own validator reads the input, as in a POST."""
 
     def shape(self) -> Schema:
@@ -115,7 +115,7 @@ class Given(Value):
         return f"{self.name}: object | MISSING"
 
 
-class Object(Value):
+class ObjectMember(ValueMember):
     """A field that is merged: what an object in it means is known once it meets the other."""
 
     def shape(self) -> Schema:
@@ -162,7 +162,7 @@ class Object(Value):
         return f"{self.name}: {' | '.join(arms)}{self.tail}"
 
 
-class Model(Object):
+class ModelMember(ObjectMember):
     """A field that holds a model: its patch is one too."""
 
     @property
@@ -201,7 +201,7 @@ class Model(Object):
         return f"{self.name}: Patch[{self.model.__name__}]{self.tail}"
 
 
-class ReadOnlyField(Member):
+class ReadOnlyMember(Member):
     """A field that only the server sets."""
 
     def shape(self) -> Schema:
@@ -225,7 +225,7 @@ def members_of(entity: type[BaseModel]) -> Mapping[str, Member]:
         for name, field in layout.fields.items()
     }
     computed = {
-        name: ReadOnlyField(name, (found.alias or name,), layout, None, None)
+        name: ReadOnlyMember(name, (found.alias or name,), layout, None, None)
         for name, found in entity.model_computed_fields.items()
     }
     return members | computed
@@ -245,19 +245,21 @@ def members_inside(entity: type[BaseModel]) -> Mapping[str, Member]:
     return {**members_of(entity), **born}
 
 
-def _kind(entity: type[BaseModel], field: Field, info: FieldInfo | None) -> type[Member]:
+def _kind(entity: type[BaseModel], field: SchemaField, info: FieldInfo | None) -> type[Member]:
     if field.server or field.frozen:
-        return ReadOnlyField
+        return ReadOnlyMember
     return _kind_of_value(entity, field, info)
 
 
-def _kind_of_value(entity: type[BaseModel], field: Field, info: FieldInfo | None) -> type[Member]:
+def _kind_of_value(
+    entity: type[BaseModel], field: SchemaField, info: FieldInfo | None
+) -> type[Member]:
     annotation = Any if info is None else info.annotation
     if _reads_input(entity, field.name, info):
-        return Given
+        return RawInputMember
     if only_model(annotation) is not None:
-        return Model
-    return Object if any(is_object(arm) for arm in arms_of(annotation)) else Value
+        return ModelMember
+    return ObjectMember if any(is_object(arm) for arm in arms_of(annotation)) else ValueMember
 
 
 def _reads_input(entity: type[BaseModel], name: str, info: FieldInfo | None) -> bool:

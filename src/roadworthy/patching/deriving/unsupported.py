@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
-from roadworthy.patching.schema.fields import Field, layout_of
+from roadworthy.patching.schema.fields import SchemaField, layout_of
 from roadworthy.patching.schema.nodes import Schema, children, is_foreign
 
 __all__ = ["refuse_what_cannot_be_kept"]
@@ -42,7 +42,7 @@ def _of_class(kind: type[Any], seen: frozenset[Any]) -> Iterator[str]:
         yield from _inside(field.node, place, seen)
 
 
-def _of_field(kind: type[Any], field: Field, place: str) -> Iterator[str]:
+def _of_field(kind: type[Any], field: SchemaField, place: str) -> Iterator[str]:
     if field.path_only:
         yield (
             f"{place} is read at an AliasPath only, so no patch can write it inside of JSON. "

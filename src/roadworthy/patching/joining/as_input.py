@@ -3,8 +3,16 @@
 from collections.abc import Mapping
 from typing import Any, cast
 
-from roadworthy.patching.joining.parts import Given, Hidden, Items, Kept, Moved, New, Parts
-from roadworthy.patching.schema.fields import Field, class_of, has_fields, layout_of
+from roadworthy.patching.joining.merged import (
+    HiddenValue,
+    KeptValue,
+    MergedArray,
+    MergedObject,
+    MovedValue,
+    NewObject,
+    ValidatorInput,
+)
+from roadworthy.patching.schema.fields import SchemaField, class_of, has_fields, layout_of
 from roadworthy.patching.values.to_json import SECRETS, json_key, written, written_field
 
 __all__ = ["as_input", "merged_with", "stored", "without_hidden"]
@@ -18,47 +26,47 @@ def stored(parts: Any) -> Any:
 def as_input(value: Any) -> Any:
     """Return the outcome of a patch as input: what is kept is written, the rest is as sent."""
     match value:
-        case Kept() | Moved():
+        case KeptValue() | MovedValue():
             return written(value.value)
-        case Parts():
+        case MergedObject():
             return {str(key): _part(value, key) for key in value}
-        case Items() | list():
+        case MergedArray() | list():
             return [as_input(item) for item in cast("list[Any]", value)]
-        case Given():
+        case ValidatorInput():
             return value.value
-        case New():
+        case NewObject():
             return {key: as_input(part) for key, part in value.items() if part is not None}
         case _:
             return value
 
 
-def _part(parts: Parts, key: str) -> Any:
+def _part(parts: MergedObject, key: str) -> Any:
     part = parts[key]
     field = _field(parts, key)
-    if type(part) is Kept and field is not None:
+    if type(part) is KeptValue and field is not None:
         return written_field(class_of(parts.current), field.name, part.value)
     return as_input(part)
 
 
-def _field(parts: Parts, key: str) -> Field | None:
+def _field(parts: MergedObject, key: str) -> SchemaField | None:
     if not has_fields(parts.current):
         return None
     return layout_of(class_of(parts.current)).by_key.get(key)
 
 
-def without_hidden(parts: Parts, sent: Mapping[str, Any]) -> New:
+def without_hidden(parts: MergedObject, sent: Mapping[str, Any]) -> NewObject:
     """Return the outcome as input for another type: what answers hide does not go along."""
-    kept = {str(key): _shown(parts, key) for key in parts if type(parts[key]) is Kept}
+    kept = {str(key): _shown(parts, key) for key in parts if type(parts[key]) is KeptValue}
     before = {str(key): _open(parts.current, key) for key in parts.sent if key not in kept}
-    return cast("New", merged_with(New(before | kept), sent))
+    return cast("NewObject", merged_with(NewObject(before | kept), sent))
 
 
-def _shown(parts: Parts, key: str) -> Any:
+def _shown(parts: MergedObject, key: str) -> Any:
     field = _field(parts, key)
     if field is None:
         return _opened(parts[key].value)
     if field.hidden:
-        return Hidden()
+        return HiddenValue()
     return written_field(class_of(parts.current), field.name, parts[key].value)
 
 
@@ -82,7 +90,7 @@ def _opened(value: Any) -> Any:
         layout = layout_of(class_of(value))
         found = layout.values_of(value)
         return {
-            field.keys[0]: Hidden()
+            field.keys[0]: HiddenValue()
             if field.hidden
             else written_field(class_of(value), name, found[name])
             for name, field in layout.fields.items()
@@ -93,14 +101,14 @@ def _opened(value: Any) -> Any:
         return {json_key(key): _opened(item) for key, item in pairs}
     if isinstance(value, list | tuple | set | frozenset):
         return [_opened(item) for item in cast("list[Any]", value)]
-    return Hidden() if isinstance(value, SECRETS) else written(value)
+    return HiddenValue() if isinstance(value, SECRETS) else written(value)
 
 
 def merged_with(target: Any, sent: Any) -> Any:
     """Return what RFC 7396 makes of both, as an object to be read anew."""
     if not isinstance(sent, Mapping):
         return sent
-    made = New(cast("dict[str, Any]", target) if isinstance(target, dict) else {})
+    made = NewObject(cast("dict[str, Any]", target) if isinstance(target, dict) else {})
     for key, value in cast("Mapping[str, Any]", sent).items():
         if value is None:
             made.pop(key, None)

@@ -12,9 +12,9 @@ from typing import Any, Final, cast
 from pydantic_core import SchemaValidator
 
 from roadworthy.patching.joining import validators
-from roadworthy.patching.joining.objects import Anything, Object, Root
-from roadworthy.patching.joining.unions import MARK, Choice, Fits, Which
-from roadworthy.patching.joining.wrappers import Key, Place, Text, pruned
+from roadworthy.patching.joining.objects import AnyValue, ObjectWrapper, RootModelWrapper
+from roadworthy.patching.joining.unions import MARK, ArmChoice, ArmMatcher, UnionWrapper
+from roadworthy.patching.joining.wrappers import JsonTextWrapper, KeyWrapper, ValueWrapper, pruned
 from roadworthy.patching.schema.fields import layout_of, own_keys
 from roadworthy.patching.schema.nodes import (
     Schema,
@@ -70,20 +70,22 @@ class _Joined:
         if node["type"] == "default":  # fields look for it in their own node
             return {**node, "schema": self.place(node["schema"])}
         inside = self(node) if anywhere(node, _can_hold_parts) else node
-        return wrap(Place(node, self.config, self.definitions), inside)
+        return wrap(ValueWrapper(node, self.config, self.definitions), inside)
 
     # --- objects ---
 
     def _model(self, node: Schema) -> Schema:
         kind = node["cls"]
         if node.get("root_model"):
-            return wrap(Root(kind), {**mapped(node, self._within(node)), "custom_init": False})
+            return wrap(
+                RootModelWrapper(kind), {**mapped(node, self._within(node)), "custom_init": False}
+            )
         made = mapped(node, self._within(node))
         made["custom_init"] = False  # it would be given what is kept, in no form it knows
-        return wrap(Object(kind, join), made)
+        return wrap(ObjectWrapper(kind, join), made)
 
     def _dataclass(self, node: Schema) -> Schema:
-        return wrap(Object(node["cls"], join), mapped(node, self._within(node)))
+        return wrap(ObjectWrapper(node["cls"], join), mapped(node, self._within(node)))
 
     def _within(self, node: Schema) -> Callable[[Schema], Schema]:
         return replace(self, config=node.get("config") or {}).place
@@ -114,8 +116,11 @@ class _Joined:
         if not rules:
             return made
         if node["type"] == "default":
-            return {**made, "schema": wrap(validators.Ruled(rules), made["schema"], info=True)}
-        return wrap(validators.Ruled(rules), made, info=True)
+            return {
+                **made,
+                "schema": wrap(validators.CrossFieldRules(rules), made["schema"], info=True),
+            }
+        return wrap(validators.CrossFieldRules(rules), made, info=True)
 
     def _typed_dict(self, node: Schema) -> Schema:
         config = node.get("config") or self.config
@@ -129,13 +134,13 @@ class _Joined:
     def _dict(self, node: Schema) -> Schema:
         made = mapped(node, self.place)
         if keys := node.get("keys_schema"):
-            made["keys_schema"] = wrap(Key(keys, self.config, self.definitions), keys)
+            made["keys_schema"] = wrap(KeyWrapper(keys, self.config, self.definitions), keys)
         return pruned(made)
 
     def _any(self, node: Schema) -> Schema:
         return {
             "type": "function-plain",
-            "function": {"type": "no-info", "function": Anything(join)},
+            "function": {"type": "no-info", "function": AnyValue(join)},
         }
 
     # --- choices ---
@@ -150,14 +155,14 @@ class _Joined:
         return self._choice(node, arms, mapped(node, self.place))
 
     def _choice(self, node: Schema, arms: list[Schema], raw: Schema) -> Schema:
-        fitting = [Fits(arm, self.definitions) for arm in arms]
+        fitting = [ArmMatcher(arm, self.definitions) for arm in arms]
         choices = {f"{MARK}{i}": self.place(arm) for i, arm in enumerate(arms)}
         whole = {
             "type": "tagged-union",
-            "discriminator": Which(fitting).arm,
+            "discriminator": ArmChoice(fitting).arm,
             "choices": {**choices, f"{MARK}raw": raw},
         }
-        return wrap(Choice(Place(node, self.config, self.definitions)), whole)
+        return wrap(UnionWrapper(ValueWrapper(node, self.config, self.definitions)), whole)
 
     # --- functions of the user's own ---
 
@@ -176,7 +181,10 @@ class _Joined:
     def _json(self, node: Schema) -> Schema:
         if "schema" not in node:
             return node
-        return wrap(Text(Place(node, self.config, self.definitions)), self.place(node["schema"]))
+        return wrap(
+            JsonTextWrapper(ValueWrapper(node, self.config, self.definitions)),
+            self.place(node["schema"]),
+        )
 
 
 def _arm(choice: Any) -> Schema:

@@ -7,28 +7,28 @@ from typing import Any, TypeAlias, cast
 from pydantic import BaseModel
 from pydantic_core import PydanticCustomError
 
-from roadworthy.patching.joining.parts import (
+from roadworthy.patching.joining.merged import (
     ABSENT,
-    Hidden,
-    Items,
-    Kept,
+    HiddenValue,
     KeptKey,
-    Moved,
-    New,
-    Parts,
+    KeptValue,
+    MergedArray,
+    MergedObject,
+    MovedValue,
+    NewObject,
 )
 from roadworthy.patching.joining.wrappers import hidden
-from roadworthy.patching.schema.fields import Layout, class_of, has_fields, layout_of
+from roadworthy.patching.schema.fields import ClassLayout, class_of, has_fields, layout_of
 from roadworthy.patching.values.copies import copied
 from roadworthy.patching.values.init_false import keep_what_it_made
 
-__all__ = ["Anything", "Object", "Root"]
+__all__ = ["AnyValue", "ObjectWrapper", "RootModelWrapper"]
 
 Join: TypeAlias = Callable[[type[Any], Any], Any]
 
 
 @dataclass(frozen=True, eq=False)
-class Object:
+class ObjectWrapper:
     """Joins parts of a model or dataclass with the object that is there."""
 
     kind: type[Any]
@@ -36,9 +36,9 @@ class Object:
 
     def __call__(self, value: Any, handler: Callable[[Any], Any]) -> Any:
         """Return the object that the parts make of the one that is there."""
-        if type(value) is Moved:
+        if type(value) is MovedValue:
             return _taken(value, self.kind)
-        if type(value) is not Parts:
+        if type(value) is not MergedObject:
             return handler(value)
         current = value.current
         if current is not ABSENT and not isinstance(current, self.kind):
@@ -48,7 +48,7 @@ class Object:
         return _finished(handler, value, layout_of(self.kind))
 
 
-def _taken(moved: Moved, kind: type[Any]) -> Any:
+def _taken(moved: MovedValue, kind: type[Any]) -> Any:
     if type(moved.value) is kind:
         return moved.value
     raise _another_kind()
@@ -58,9 +58,11 @@ def _another_kind() -> PydanticCustomError:
     return PydanticCustomError("model_type", "Input should be another kind of object")
 
 
-def _finished(handler: Callable[[Any], Any], parts: Parts, layout: Layout) -> Any:
+def _finished(handler: Callable[[Any], Any], parts: MergedObject, layout: ClassLayout) -> Any:
     extras = {
-        k: parts[k].value for k in parts.keys() - layout.by_key.keys() if type(parts[k]) is Kept
+        k: parts[k].value
+        for k in parts.keys() - layout.by_key.keys()
+        if type(parts[k]) is KeptValue
     }
     for key in extras:
         parts = parts.of(parts.current) if key in parts else parts
@@ -89,22 +91,22 @@ def _mapped(made: Any, mapper: Any) -> Any:
 
 
 @dataclass(frozen=True, eq=False)
-class Root:
+class RootModelWrapper:
     """Joins parts of a root model with the value that it holds."""
 
     kind: type[Any]
 
     def __call__(self, value: Any, handler: Callable[[Any], Any]) -> Any:
         """Return the root model that the parts make of the one that is there."""
-        if type(value) is Moved:
+        if type(value) is MovedValue:
             return _taken(value, self.kind)
-        if type(value) in {Parts, Items} and isinstance(value.current, self.kind):
+        if type(value) in {MergedObject, MergedArray} and isinstance(value.current, self.kind):
             return handler(value.of(value.current.root))
         return handler(value)
 
 
 @dataclass(frozen=True, eq=False)
-class Anything:
+class AnyValue:
     """Makes plain values of parts, where anything may stand."""
 
     join: Join
@@ -112,10 +114,10 @@ class Anything:
     def __call__(self, value: Any) -> Any:
         """Return plain values for the parts of a document that may be anything."""
         match value:
-            case Kept():
+            case KeptValue():
                 return copied(value.value)
-            case Moved() | Hidden():
-                if isinstance(value, Hidden) or value.hidden:
+            case MovedValue() | HiddenValue():
+                if isinstance(value, HiddenValue) or value.hidden:
                     raise hidden()
                 return value.shown
             case dict() | list():
@@ -125,14 +127,14 @@ class Anything:
 
     def _inside(self, value: Any) -> Any:
         match value:
-            case New():
+            case NewObject():
                 return {k: self(v) for k, v in value.items() if v is not None}
-            case Parts() if has_fields(value.current):
+            case MergedObject() if has_fields(value.current):
                 return self.join(class_of(value.current), value)
-            case Parts():
+            case MergedObject():
                 items = cast("Mapping[str, Any]", value).items()
                 return {k.key if type(k) is KeptKey else k: self(v) for k, v in items}
-            case Items():
+            case MergedArray():
                 return [self(item) for item in cast("list[Any]", value)]
             case _:
                 return value

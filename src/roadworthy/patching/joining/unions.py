@@ -11,25 +11,25 @@ from typing import Any, Final, cast
 from pydantic import ValidationError
 from pydantic_core import SchemaValidator
 
-from roadworthy.patching.joining.parts import ABSENT, Items, Moved, Parts
-from roadworthy.patching.joining.wrappers import Place
+from roadworthy.patching.joining.merged import ABSENT, MergedArray, MergedObject, MovedValue
+from roadworthy.patching.joining.wrappers import ValueWrapper
 from roadworthy.patching.schema.nodes import Schema, function_of, is_foreign, mapped, standing
 
-__all__ = ["MARK", "Choice", "Fits", "Which"]
+__all__ = ["MARK", "ArmChoice", "ArmMatcher", "UnionWrapper"]
 
 MARK: Final = "\0"
 """Before the names of places that are none of the document's, such as arms of a union."""
 
 
 @dataclass(frozen=True, eq=False)
-class Choice:
+class UnionWrapper:
     """Tries what the value is now, then what the outcome could be instead."""
 
-    place: Place
+    place: ValueWrapper
 
     def __call__(self, value: Any, handler: Callable[[Any], Any]) -> Any:
         """Return the validated value of the arm that fits, the current one first."""
-        if type(value) not in {Parts, Items} or value.instead is None:
+        if type(value) not in {MergedObject, MergedArray} or value.instead is None:
             return handler(value)
         try:
             return handler(value)
@@ -41,15 +41,15 @@ class Choice:
 
 
 @dataclass(frozen=True, eq=False)
-class Which:
+class ArmChoice:
     """Names the arm of a union that a part joins."""
 
-    fitting: "list[Fits]"
+    fitting: "list[ArmMatcher]"
 
     def arm(self, value: Any) -> str:
         """Return the name of the arm that fits what is there."""
-        current = value.value if type(value) is Moved else getattr(value, "current", ABSENT)
-        if current is not ABSENT and type(value) in {Parts, Items, Moved}:
+        current = value.value if type(value) is MovedValue else getattr(value, "current", ABSENT)
+        if current is not ABSENT and type(value) in {MergedObject, MergedArray, MovedValue}:
             for index, fits in enumerate(self.fitting):
                 if fits(current):
                     return f"{MARK}{index}"
@@ -57,7 +57,7 @@ class Which:
 
 
 @dataclass(frozen=True, eq=False)
-class Fits:
+class ArmMatcher:
     """Whether a value that is there could stand in one arm of a union."""
 
     node: Schema

@@ -16,11 +16,17 @@ from typing import Any, Final, cast
 from pydantic_core import PydanticOmit, PydanticUseDefault
 
 from roadworthy.patching.joining.as_input import as_input, stored
-from roadworthy.patching.joining.parts import ABSENT, Given, Items, Kept, Parts
+from roadworthy.patching.joining.merged import (
+    ABSENT,
+    KeptValue,
+    MergedArray,
+    MergedObject,
+    ValidatorInput,
+)
 from roadworthy.patching.schema.nodes import Schema, function_of, is_foreign, wrap
 from roadworthy.patching.values.copies import copied
 
-__all__ = ["Ruled", "after", "around", "before", "plain", "reads_more", "rules_of"]
+__all__ = ["CrossFieldRules", "after", "around", "before", "plain", "reads_more", "rules_of"]
 
 _READERS: Final = frozenset({"function-before", "function-wrap", "function-plain"})
 _REFUSALS: Final = (ValueError, AssertionError, PydanticOmit, PydanticUseDefault)
@@ -46,7 +52,7 @@ def after(node: Schema, inside: Schema) -> Schema:
 
     def judge(value: Any, handler: Callable[[Any], Any], *info: Any) -> Any:
         made = handler(value)
-        if type(value) is not Parts or not isinstance(made, dict):
+        if type(value) is not MergedObject or not isinstance(made, dict):
             return call(made, *info)
         kept = {k: v for k, v in cast("dict[Any, Any]", made).items() if str(k) not in value.names}
         result = call(made, *info)
@@ -74,7 +80,7 @@ def before(node: Schema, inside: Schema) -> Schema:
         if _joins(value):
             return handler(_read(value, lambda whole: call(whole, *info)))
         made = call(_raw(value), *info)
-        return handler(made if takes_parts else Given(made))
+        return handler(made if takes_parts else ValidatorInput(made))
 
     return wrap(read, inside, info=_wants_info(node))
 
@@ -95,7 +101,7 @@ def around(node: Schema, inside: Schema) -> Schema:
 
 def _given_to(handler: Callable[[Any], Any]) -> Callable[[Any], Any]:
     def inner(made: Any) -> Any:
-        return handler(Given(made))
+        return handler(ValidatorInput(made))
 
     return inner
 
@@ -116,7 +122,7 @@ def _around(call: Any, value: Any, handler: Callable[[Any], Any], info: tuple[An
         return handler(value)
     if not made:  # it never asks: what it reads is all there is
         return handler(value)
-    if isinstance(result, dict) and isinstance(value, Parts) and isinstance(made[-1], dict):
+    if isinstance(result, dict) and isinstance(value, MergedObject) and isinstance(made[-1], dict):
         outcome = cast("dict[Any, Any]", made[-1])
         return _restored(result, {k: v for k, v in outcome.items() if str(k) not in value.names})
     return cast("Any", result)
@@ -132,8 +138,8 @@ def plain(node: Schema) -> Schema:
         if not _joins(value):
             return call(_raw(value), *info)
         result = call(copy.deepcopy(as_input(value)), *info)
-        if isinstance(result, dict) and isinstance(value, Parts):
-            kept = {getattr(k, "key", k): v.value for k, v in value.items() if type(v) is Kept}
+        if isinstance(result, dict) and isinstance(value, MergedObject):
+            kept = {getattr(k, "key", k): v.value for k, v in value.items() if type(v) is KeptValue}
             return _restored(result, kept)
         return cast("Any", result)
 
@@ -141,13 +147,13 @@ def plain(node: Schema) -> Schema:
 
 
 def _joins(value: Any) -> bool:
-    return type(value) in {Parts, Items} and value.current is not ABSENT
+    return type(value) in {MergedObject, MergedArray} and value.current is not ABSENT
 
 
 def _raw(value: Any) -> Any:
-    if type(value) in {Parts, Items}:
+    if type(value) in {MergedObject, MergedArray}:
         return as_input(value)
-    return value.value if type(value) is Given else copy.deepcopy(value)
+    return value.value if type(value) is ValidatorInput else copy.deepcopy(value)
 
 
 def _read(value: Any, call: Callable[[Any], Any]) -> Any:
@@ -166,13 +172,17 @@ def _read(value: Any, call: Callable[[Any], Any]) -> Any:
 
 
 def _adopted(value: Any, whole: Any, changed: Any) -> Any:
-    if type(value) is not Parts or not isinstance(changed, dict) or not isinstance(whole, dict):
+    if (
+        type(value) is not MergedObject
+        or not isinstance(changed, dict)
+        or not isinstance(whole, dict)
+    ):
         return value
     made, found = value.of(value.current), cast("dict[str, Any]", changed)
     before = cast("dict[str, Any]", whole)
     for key in value.sent & found.keys():
         if found[key] != before.get(key):
-            made[key] = Given(found[key])
+            made[key] = ValidatorInput(found[key])
     return made
 
 
@@ -192,14 +202,14 @@ def _rules_of(node: Schema) -> Iterator[Any]:
 
 
 @dataclass(frozen=True, eq=False)
-class Ruled:
+class CrossFieldRules:
     """Asks the rules of a field that was not sent, where they look at one that was."""
 
     rules: list[Any]
 
     def __call__(self, value: Any, handler: Callable[[Any], Any], info: Any) -> Any:
         """Return the validated value, after the rules of a field that was kept have been asked."""
-        if type(value) is Kept and value.beside is not None and value.beside.names:
+        if type(value) is KeptValue and value.beside is not None and value.beside.names:
             for rule in reversed(self.rules):
                 _ask(rule, value.value, info, value.beside.names)
         return handler(value)

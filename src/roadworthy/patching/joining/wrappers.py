@@ -11,16 +11,16 @@ from typing import Any, cast
 from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticCustomError, SchemaValidator
 
-from roadworthy.patching.joining.parts import (
-    Given,
-    Hidden,
-    Items,
-    Kept,
+from roadworthy.patching.joining.merged import (
+    HiddenValue,
     KeptKey,
-    Moved,
-    New,
-    Parts,
-    Refused,
+    KeptValue,
+    MergedArray,
+    MergedObject,
+    MovedValue,
+    NewObject,
+    RefusedValue,
+    ValidatorInput,
 )
 from roadworthy.patching.joining.validators import reads_more
 from roadworthy.patching.schema.decimals import in_digits
@@ -28,7 +28,7 @@ from roadworthy.patching.schema.fields import has_fields
 from roadworthy.patching.schema.nodes import Schema, anywhere, plain_types, standing, wrap
 from roadworthy.patching.values.copies import copied
 
-__all__ = ["Key", "Place", "Text", "hidden", "pruned"]
+__all__ = ["JsonTextWrapper", "KeyWrapper", "ValueWrapper", "hidden", "pruned"]
 
 
 def hidden() -> PydanticCustomError:
@@ -37,7 +37,7 @@ def hidden() -> PydanticCustomError:
 
 
 @dataclass(frozen=True, eq=False)
-class Place:
+class ValueWrapper:
     """Decides what becomes of one value."""
 
     node: Schema
@@ -47,21 +47,21 @@ class Place:
     def __call__(self, value: Any, handler: Callable[[Any], Any]) -> Any:
         """Return the value of this place, joined with what is there."""
         kind: Any = type(value)  # each field of each patch comes by: nothing is called for it
-        if kind is Kept:
+        if kind is KeptValue:
             return copied(value.value)
-        if kind is Parts or kind is Items or kind in self.as_it_is:
+        if kind is MergedObject or kind is MergedArray or kind in self.as_it_is:
             return handler(value)
-        if kind is Moved:
+        if kind is MovedValue:
             return self._moved(value, handler)
-        if kind is Refused:
+        if kind is RefusedValue:
             raise PydanticCustomError("read_only", "This field is read-only")
-        if kind is Given:
+        if kind is ValidatorInput:
             return self.validator.validate_python(value.value)
-        if not self.stands_alone or (kind is New and value.has_nulls()):
+        if not self.stands_alone or (kind is NewObject and value.has_nulls()):
             return handler(value)
         return self.fresh(value)
 
-    def _moved(self, value: Moved, handler: Callable[[Any], Any]) -> Any:
+    def _moved(self, value: MovedValue, handler: Callable[[Any], Any]) -> Any:
         if isinstance(value.value, BaseModel) or has_fields(value.value):
             try:
                 return handler(value)
@@ -105,26 +105,26 @@ class Place:
 
 
 def _hide(value: Any) -> Any:
-    if isinstance(value, Hidden):
+    if isinstance(value, HiddenValue):
         raise hidden()
     raise TypeError
 
 
 @dataclass(frozen=True, eq=False)
-class Text:
+class JsonTextWrapper:
     """Reads JSON from text where it was sent, and joins parts with what text once held."""
 
-    place: Place
+    place: ValueWrapper
 
     def __call__(self, value: Any, handler: Callable[[Any], Any]) -> Any:
         """Return the text or what it held, joined with the parts that were sent."""
-        if type(value) in {Parts, Items, Moved}:
+        if type(value) in {MergedObject, MergedArray, MovedValue}:
             return handler(value)
         return self.place.fresh(value)
 
 
 @dataclass(frozen=True, eq=False)
-class Key:
+class KeyWrapper:
     """Keeps the keys that a mapping has, and reads new ones from their spelling."""
 
     node: Schema
@@ -150,8 +150,8 @@ def pruned(node: Schema) -> Schema:
     """Return a node that leaves null out of an object that a merge patch brings anew."""
 
     def prune(value: Any, handler: Callable[[Any], Any]) -> Any:
-        if type(value) is New:
-            value = New({key: item for key, item in value.items() if item is not None})
+        if type(value) is NewObject:
+            value = NewObject({key: item for key, item in value.items() if item is not None})
         return handler(value)
 
     return wrap(prune, node)

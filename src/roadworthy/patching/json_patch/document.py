@@ -14,21 +14,21 @@ from typing import Any, TypeAlias, cast
 from pydantic import BaseModel, RootModel
 from pydantic_core import to_jsonable_python
 
-from roadworthy.patching.joining.parts import ABSENT
+from roadworthy.patching.joining.merged import ABSENT
 from roadworthy.patching.schema.fields import class_of, extras_of, has_fields, layout_of
 from roadworthy.patching.schema.typed_dict_keys import (
     NOWHERE,
-    Shape,
-    Spelling,
+    KeyNames,
+    SchemaPosition,
     shape_of,
     shape_of_root,
 )
 from roadworthy.patching.values.to_json import SECRETS, json_key
 
-__all__ = ["Leaf", "Node", "ShownArray", "ShownObject", "plain", "same", "same_json", "shown"]
+__all__ = ["Node", "ShownArray", "ShownLeaf", "ShownObject", "plain", "same", "same_json", "shown"]
 
 
-class Leaf:
+class ShownLeaf:
     """A piece without pieces."""
 
     __slots__ = ("hidden", "shown", "value")
@@ -36,7 +36,7 @@ class Leaf:
     def __init__(self, shown: Any, value: Any, *, hidden: bool = False) -> None:
         self.shown, self.value, self.hidden = shown, value, hidden
 
-    def __deepcopy__(self, _: Any) -> "Leaf":
+    def __deepcopy__(self, _: Any) -> "ShownLeaf":
         return self
 
     @property
@@ -52,7 +52,7 @@ class ShownObject(dict[str, Any]):
         super().__init__(pieces)
         self.first: Mapping[str, Any] = dict(pieces)
         self.value, self.hidden = value, hidden
-        self.spelt: Mapping[str, Spelling] = {}
+        self.spelt: Mapping[str, KeyNames] = {}
         """Of a typed dict: how JSON calls its keys."""
         self.origin: object = self
         self.replaced = False
@@ -85,7 +85,7 @@ class ShownArray(list[Any]):
         return made
 
 
-Node: TypeAlias = Leaf | ShownObject | ShownArray
+Node: TypeAlias = ShownLeaf | ShownObject | ShownArray
 """A piece of JSON with the value that it shows."""
 
 
@@ -113,7 +113,7 @@ def _dumped_one_by_one(dump: Any, current: Any, names: Mapping[str, Any]) -> dic
     return found
 
 
-def _tied(json: Any, value: Any, shape: Shape = NOWHERE) -> Node:
+def _tied(json: Any, value: Any, shape: SchemaPosition = NOWHERE) -> Node:
     if isinstance(value, RootModel):
         inside = _tied(json, cast("Any", value).root, shape_of_root(value))
         made = copy.copy(inside)
@@ -123,17 +123,17 @@ def _tied(json: Any, value: Any, shape: Shape = NOWHERE) -> Node:
         return _tied_object(cast("dict[str, Any]", json), value, shape)
     if isinstance(json, list):
         return _tied_array(cast("list[Any]", json), value, shape)
-    return Leaf(json, value, hidden=_is_hidden(json, value))
+    return ShownLeaf(json, value, hidden=_is_hidden(json, value))
 
 
 def _as_origin(made: Any, inside: Any) -> Node:
-    if isinstance(inside, Leaf):
-        return Leaf(inside.shown, made.value, hidden=inside.hidden)
+    if isinstance(inside, ShownLeaf):
+        return ShownLeaf(inside.shown, made.value, hidden=inside.hidden)
     made.first, made.origin, made.hidden = inside.first, made, inside.hidden
     return cast("Node", made)
 
 
-def _tied_object(json: dict[str, Any], value: Any, shape: Shape) -> Node:
+def _tied_object(json: dict[str, Any], value: Any, shape: SchemaPosition) -> Node:
     if has_fields(value):
         return _tied_fields(json, value)
     if isinstance(value, Mapping):
@@ -141,7 +141,7 @@ def _tied_object(json: dict[str, Any], value: Any, shape: Shape) -> Node:
     return _opaque(json, value)
 
 
-def _tied_members(json: dict[str, Any], value: Mapping[Any, Any], shape: Shape) -> Node:
+def _tied_members(json: dict[str, Any], value: Mapping[Any, Any], shape: SchemaPosition) -> Node:
     spelt = shape.spelling_in(value)
     found = {spelt[k].output if k in spelt else json_key(k): k for k in value}
     if found.keys() != json.keys():
@@ -163,12 +163,12 @@ def _tied_fields(json: dict[str, Any], value: Any) -> ShownObject:
         field = layout.by_output.get(key)
         there = found.get(field.name if field else f"+{key}", ABSENT)
         shape = shape_of(layout, field) if field else NOWHERE
-        pieces[key] = Leaf(item, item) if there is ABSENT else _tied(item, there, shape)
+        pieces[key] = ShownLeaf(item, item) if there is ABSENT else _tied(item, there, shape)
     complete = all(output in json for output in layout.by_output)
     return ShownObject(pieces, value, hidden=not complete or _any_hidden(pieces.values()))
 
 
-def _tied_array(json: list[Any], value: Any, shape: Shape) -> Node:
+def _tied_array(json: list[Any], value: Any, shape: SchemaPosition) -> Node:
     items = list(cast("Any", value)) if isinstance(value, list | tuple | set | frozenset) else None
     if items is None or len(items) != len(json):
         return _opaque(json, value)
@@ -179,8 +179,8 @@ def _tied_array(json: list[Any], value: Any, shape: Shape) -> Node:
     return ShownArray(pieces, value, hidden=_any_hidden(pieces))
 
 
-def _opaque(json: Any, value: Any) -> Leaf:
-    return Leaf(json, value, hidden=True)
+def _opaque(json: Any, value: Any) -> ShownLeaf:
+    return ShownLeaf(json, value, hidden=True)
 
 
 def _any_hidden(pieces: Any) -> bool:
@@ -199,7 +199,7 @@ def _is_hidden(json: Any, value: Any) -> bool:
 def plain(piece: Any) -> Any:
     """Return the JSON of a piece, as answers show it."""
     match piece:
-        case Leaf():
+        case ShownLeaf():
             return piece.shown
         case dict():
             return {key: plain(item) for key, item in cast("dict[str, Any]", piece).items()}
@@ -211,7 +211,7 @@ def plain(piece: Any) -> Any:
 
 def same(piece: Any, first: Node) -> bool:
     """Return whether a piece is what stood there before the patch, or shows the same."""
-    if isinstance(piece, Leaf | ShownObject | ShownArray):
+    if isinstance(piece, ShownLeaf | ShownObject | ShownArray):
         return piece.origin is first.origin and all(_unchanged(piece))
     return same_json(piece, plain(first))
 
@@ -224,7 +224,7 @@ def _unchanged(piece: Node) -> Iterator[bool]:
         case ShownArray():
             yield len(piece) == len(piece.first)
             yield from (same(item, was) for item, was in zip(piece, piece.first, strict=False))
-        case Leaf():
+        case ShownLeaf():
             pass
 
 

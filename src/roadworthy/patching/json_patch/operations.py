@@ -7,9 +7,9 @@ from pydantic import BaseModel
 
 from roadworthy._internal.read_json import MAX_DEPTH, Json
 from roadworthy.patching.errors import PatchTestFailed
+from roadworthy.patching.joining.merged import MergedObject, MovedValue
 from roadworthy.patching.joining.merging import laid_over
-from roadworthy.patching.joining.parts import Moved, Parts
-from roadworthy.patching.json_patch.document import Leaf, ShownObject, plain, same_json, shown
+from roadworthy.patching.json_patch.document import ShownLeaf, ShownObject, plain, same_json, shown
 from roadworthy.patching.json_patch.outcome import rebuilt, replacing
 from roadworthy.patching.patch import Operations
 from roadworthy.problems import FieldError, ValidationFailed
@@ -77,7 +77,7 @@ def _is_pointer(text: Json) -> bool:
     return True
 
 
-def operated_on(operations: Operations, current: BaseModel) -> Parts:
+def operated_on(operations: Operations, current: BaseModel) -> MergedObject:
     """Return the parts of the outcome: what operations sent, what they moved, what is kept.
 
     Raises:
@@ -94,7 +94,9 @@ def operated_on(operations: Operations, current: BaseModel) -> Parts:
     if not isinstance(after, ShownObject) or after.value is not current:
         raise _refused("", "dict_type", "The outcome should be an object")
     outcome = rebuilt(after)
-    return cast("Parts", laid_over(current, {}) if isinstance(outcome, Moved) else outcome)
+    return cast(
+        "MergedObject", laid_over(current, {}) if isinstance(outcome, MovedValue) else outcome
+    )
 
 
 def _step(index: int, operation: Mapping[str, Any], document: Any) -> Any:
@@ -152,12 +154,12 @@ def _extent(value: Any) -> tuple[int, int]:
 
 
 def _length(node: Any) -> int:
-    node = node.shown if isinstance(node, Leaf) else node
+    node = node.shown if isinstance(node, ShownLeaf) else node
     return len(node) + 2 if isinstance(node, str) else 2
 
 
 def _children(node: Any) -> Iterator[Any]:
-    node = node.shown if isinstance(node, Leaf) else node
+    node = node.shown if isinstance(node, ShownLeaf) else node
     if isinstance(node, dict):
         for name, child in cast("dict[str, Any]", node).items():
             yield name

@@ -6,10 +6,17 @@ from typing import Any, cast
 from pydantic import RootModel
 
 from roadworthy.patching.joining.as_input import without_hidden
+from roadworthy.patching.joining.merged import (
+    ABSENT,
+    KeptValue,
+    MergedArray,
+    MergedObject,
+    MovedValue,
+    RefusedValue,
+)
 from roadworthy.patching.joining.merging import keep, kept_key
-from roadworthy.patching.joining.parts import ABSENT, Items, Kept, Moved, Parts, Refused
-from roadworthy.patching.json_patch.document import Leaf, ShownArray, ShownObject, plain, same
-from roadworthy.patching.schema.fields import Layout, class_of, has_fields, layout_of
+from roadworthy.patching.json_patch.document import ShownArray, ShownLeaf, ShownObject, plain, same
+from roadworthy.patching.schema.fields import ClassLayout, class_of, has_fields, layout_of
 from roadworthy.patching.values.to_json import json_key
 
 __all__ = ["rebuilt", "replacing"]
@@ -18,10 +25,10 @@ __all__ = ["rebuilt", "replacing"]
 def rebuilt(piece: Any) -> Any:
     """Return what validation gets for a piece of the outcome."""
     match piece:
-        case Leaf() if piece.value is ABSENT:
+        case ShownLeaf() if piece.value is ABSENT:
             made = piece.shown
-        case Leaf() | ShownObject() | ShownArray() if same(piece, piece):
-            made = Moved(piece.value, _as_sent(piece), hidden=piece.hidden)
+        case ShownLeaf() | ShownObject() | ShownArray() if same(piece, piece):
+            made = MovedValue(piece.value, _as_sent(piece), hidden=piece.hidden)
         case ShownObject():
             made = _changed(piece, piece.value)
         case ShownArray():
@@ -48,14 +55,14 @@ def _as_sent(piece: Any) -> Any:
 def _changed(piece: ShownObject, value: Any) -> Any:
     if isinstance(value, RootModel):
         inside = _changed(piece, cast("Any", value).root)
-        return inside.of(value) if isinstance(inside, Parts) else inside
+        return inside.of(value) if isinstance(inside, MergedObject) else inside
     if has_fields(value):
         return _fields(piece, value)
     return _members(piece, cast("Mapping[Any, Any]", value))
 
 
-def _fields(piece: ShownObject, value: Any) -> Parts:
-    layout, parts = layout_of(class_of(value)), Parts(value)
+def _fields(piece: ShownObject, value: Any) -> MergedObject:
+    layout, parts = layout_of(class_of(value)), MergedObject(value)
     for key, item in piece.items():
         was = piece.first.get(key)
         if was is None or not same(item, was):
@@ -67,17 +74,17 @@ def _fields(piece: ShownObject, value: Any) -> Parts:
     return parts
 
 
-def _put(parts: Parts, layout: Layout, key: str, value: Any) -> None:
+def _put(parts: MergedObject, layout: ClassLayout, key: str, value: Any) -> None:
     field = layout.by_output.get(key) or layout.by_key.get(key)
     if field is None:
-        parts.put(key, Refused())
+        parts.put(key, RefusedValue())
     elif field.read_only:
-        parts.put(field.keys[0], Refused(), field.name)
+        parts.put(field.keys[0], RefusedValue(), field.name)
     else:
         parts.put(key if key in field.keys else field.keys[0], value, field.name)
 
 
-def _remove(parts: Parts, layout: Layout, key: str, *, replaced: bool) -> None:
+def _remove(parts: MergedObject, layout: ClassLayout, key: str, *, replaced: bool) -> None:
     field = layout.by_output.get(key)
     if field is not None and replaced and not field.read_only:
         parts.names.add(field.name)  # its default comes in
@@ -87,7 +94,7 @@ def _remove(parts: Parts, layout: Layout, key: str, *, replaced: bool) -> None:
         _put(parts, layout, key, None)
 
 
-def _instead(piece: ShownObject, parts: Parts) -> Any:
+def _instead(piece: ShownObject, parts: MergedObject) -> Any:
     if piece.replaced:
         return lambda: plain(piece)
     sent = {key: plain(piece.get(key)) for key in piece if key not in piece.first}
@@ -99,8 +106,8 @@ def _instead(piece: ShownObject, parts: Parts) -> Any:
     return lambda: without_hidden(parts, sent)
 
 
-def _members(piece: ShownObject, value: Mapping[Any, Any]) -> Parts:
-    parts = Parts(value)
+def _members(piece: ShownObject, value: Mapping[Any, Any]) -> MergedObject:
+    parts = MergedObject(value)
     spelt = {spelling.output: spelling for spelling in piece.spelt.values()}
     there = {json_key(key): (kept_key(key), item) for key, item in value.items()}
     for key, item in piece.items():
@@ -108,13 +115,13 @@ def _members(piece: ShownObject, value: Mapping[Any, Any]) -> Parts:
         name = spelt[key].key if key in spelt else key
         into = spelt[key].inputs[0] if key in spelt else there.get(key, (key,))[0]
         if was is not None and same(item, was):
-            parts[into] = Kept(there[name][1])
+            parts[into] = KeptValue(there[name][1])
         else:
             parts.put(into, rebuilt(item), name)
     return parts
 
 
-def _items(piece: ShownArray) -> Items:
+def _items(piece: ShownArray) -> MergedArray:
     first = {id(was.origin): index for index, was in enumerate(piece.first)}
     value: Any = piece.value
     value = cast("Any", value).root if isinstance(value, RootModel) else value
@@ -124,14 +131,14 @@ def _items(piece: ShownArray) -> Items:
         before = first.get(id(getattr(item, "origin", None)))
         in_place = before is not None and (not stays or before == index)
         unchanged = in_place and same(item, piece.first[cast("int", before)])
-        items.append(Kept(item.value) if unchanged else rebuilt(item))
-    return Items(items, cast("Any", piece).value)
+        items.append(KeptValue(item.value) if unchanged else rebuilt(item))
+    return MergedArray(items, cast("Any", piece).value)
 
 
 def _sent_object(document: dict[str, Any]) -> Any:
     if not any(map(_holds_pieces, document.values())):
         return document
-    parts = Parts()
+    parts = MergedObject()
     for key, item in document.items():
         parts.put(key, rebuilt(item))
     return parts
@@ -140,12 +147,12 @@ def _sent_object(document: dict[str, Any]) -> Any:
 def _sent_array(document: list[Any]) -> Any:
     if not any(map(_holds_pieces, document)):
         return document
-    return Items([rebuilt(item) for item in document])
+    return MergedArray([rebuilt(item) for item in document])
 
 
 def _holds_pieces(item: Any) -> bool:
     match item:
-        case Leaf() | ShownObject() | ShownArray():
+        case ShownLeaf() | ShownObject() | ShownArray():
             return True
         case dict():
             return any(map(_holds_pieces, cast("dict[str, Any]", item).values()))

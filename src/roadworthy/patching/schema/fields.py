@@ -15,9 +15,9 @@ from pydantic.fields import FieldInfo
 from roadworthy.patching.schema.nodes import Schema, anywhere, is_foreign, per_class
 
 __all__ = [
-    "Field",
-    "Layout",
+    "ClassLayout",
     "ReadOnly",
+    "SchemaField",
     "class_of",
     "extras_of",
     "has_fields",
@@ -40,13 +40,13 @@ class _ReadOnly:
 ReadOnly = _ReadOnly()
 """Refuse a field in every patch: `id: Annotated[str, ReadOnly]`.
 
-`Field(json_schema_extra={"readOnly": True})` and computed fields mean the same. So does
-`Field(frozen=True)` where the object is there already: a new one still takes the value.
+`SchemaField(json_schema_extra={"readOnly": True})` and computed fields mean the same. So does
+`SchemaField(frozen=True)` where the object is there already: a new one still takes the value.
 """
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Field:
+class SchemaField:
     """One field: its names in a patch and in answers, and its node of the core schema."""
 
     name: str
@@ -77,17 +77,17 @@ class Field:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Layout:
+class ClassLayout:
     """What is known of a class: its core schema, and its fields by name."""
 
     kind: type[Any]
     schema: Schema
     definitions: list[Schema]
     config: Schema
-    fields: Mapping[str, Field]
-    by_key: Mapping[str, Field]
+    fields: Mapping[str, SchemaField]
+    by_key: Mapping[str, SchemaField]
     """The fields by each name that clients may use."""
-    by_output: Mapping[str, Field]
+    by_output: Mapping[str, SchemaField]
     """The fields by the names that answers show."""
     keepable: tuple[tuple[str, str], ...]
     """The fields that input has, by name, and what JSON columns call them."""
@@ -111,7 +111,7 @@ class Layout:
 
 
 @per_class
-def layout_of(kind: type[Any]) -> Layout:
+def layout_of(kind: type[Any]) -> ClassLayout:
     """Return what the core schema of a model or dataclass says."""
     schema, definitions = _schema_of(kind), list[Schema]()
     if schema["type"] == "definitions":
@@ -120,7 +120,7 @@ def layout_of(kind: type[Any]) -> Layout:
     inside = _inside(model, definitions)
     config = cast("Schema", model.get("config") or {})
     fields = {name: _field(kind, name, node, config) for name, node in _nodes(inside)}
-    return Layout(
+    return ClassLayout(
         kind=kind,
         schema=schema,
         definitions=definitions,
@@ -169,9 +169,9 @@ def _computed(inside: Schema) -> frozenset[str]:
     )
 
 
-def _field(kind: type[Any], name: str, node: Schema, config: Schema) -> Field:
+def _field(kind: type[Any], name: str, node: Schema, config: Schema) -> SchemaField:
     keys = own_keys(name, node, config)
-    return Field(
+    return SchemaField(
         name=name,
         keys=keys or (name,),
         output=node.get("serialization_alias") or name,

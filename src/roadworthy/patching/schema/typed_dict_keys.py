@@ -12,14 +12,14 @@ from typing import Any, Final, cast
 
 from pydantic import RootModel
 
-from roadworthy.patching.schema.fields import Field, Layout, layout_of, own_keys
+from roadworthy.patching.schema.fields import ClassLayout, SchemaField, layout_of, own_keys
 from roadworthy.patching.schema.nodes import Schema, anywhere, per_class, standing
 
-__all__ = ["NOWHERE", "Shape", "Spelling", "shape_of", "shape_of_root"]
+__all__ = ["NOWHERE", "KeyNames", "SchemaPosition", "shape_of", "shape_of_root"]
 
 
 @dataclass(frozen=True, slots=True)
-class Spelling:
+class KeyNames:
     """The names of one key of a typed dict."""
 
     key: str
@@ -30,18 +30,18 @@ class Spelling:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Shape:
+class SchemaPosition:
     """Where a value stands: nodes of a core schema, one for each arm of a union."""
 
     nodes: tuple[Schema, ...]
     definitions: list[Schema]
 
-    def spelling_in(self, current: Any) -> Mapping[str, Spelling]:
+    def spelling_in(self, current: Any) -> Mapping[str, KeyNames]:
         """Return the names of the keys that `current` may have, by key."""
         node = self._typed_dict(current)
         return {} if node is None else _spelling(node)
 
-    def of_key(self, current: Any, key: Any) -> "Shape":
+    def of_key(self, current: Any, key: Any) -> "SchemaPosition":
         """Return where a member of a mapping stands."""
         if not self.nodes:
             return self
@@ -50,7 +50,7 @@ class Shape:
             return self._inside([node["fields"][key]["schema"]] if key in node["fields"] else [])
         return self._inside(n["values_schema"] for n in self.nodes if "values_schema" in n)
 
-    def of_item(self, index: int) -> "Shape":
+    def of_item(self, index: int) -> "SchemaPosition":
         """Return where an item of an array stands."""
         return self._inside(_item(n, index) for n in self.nodes if "items_schema" in n)
 
@@ -58,23 +58,23 @@ class Shape:
         found = (n for n in self.nodes if n["type"] == "typed-dict" and _fits(n, current))
         return next(found, None)
 
-    def _inside(self, nodes: Any) -> "Shape":
+    def _inside(self, nodes: Any) -> "SchemaPosition":
         arms = (arm for node in nodes for arm in _arms(node, self.definitions))
-        return Shape(tuple(arms), self.definitions)
+        return SchemaPosition(tuple(arms), self.definitions)
 
 
-NOWHERE: Final = Shape((), [])
+NOWHERE: Final = SchemaPosition((), [])
 """Of what no typed dict with aliases is in."""
 
 
-def shape_of(layout: Layout, field: Field) -> Shape:
+def shape_of(layout: ClassLayout, field: SchemaField) -> SchemaPosition:
     """Return where the value of a field stands."""
     if not _has_aliases(layout.kind):
         return NOWHERE
-    return Shape(tuple(_arms(field.node, layout.definitions)), layout.definitions)
+    return SchemaPosition(tuple(_arms(field.node, layout.definitions)), layout.definitions)
 
 
-def shape_of_root(current: RootModel[Any]) -> Shape:
+def shape_of_root(current: RootModel[Any]) -> SchemaPosition:
     """Return where the value of a root model stands."""
     layout = layout_of(type(current))
     return shape_of(layout, layout.fields["root"])
@@ -116,10 +116,10 @@ def _fits(node: Schema, current: Any) -> bool:
     )
 
 
-def _spelling(node: Schema) -> dict[str, Spelling]:
+def _spelling(node: Schema) -> dict[str, KeyNames]:
     config = cast("Schema", node.get("config") or {})
     return {
-        key: Spelling(
+        key: KeyNames(
             key, own_keys(key, field, config) or (key,), field.get("serialization_alias") or key
         )
         for key, field in node["fields"].items()

@@ -15,11 +15,11 @@ from roadworthy.problems import (
 from roadworthy.uploads import observe
 from roadworthy.uploads.files import Files
 from roadworthy.uploads.form import Form
-from roadworthy.uploads.receiving.body import Body
-from roadworthy.uploads.receiving.fields import FieldText, decoded
 from roadworthy.uploads.receiving.file_receiver import FileReceiver, left_to_the_sweep
-from roadworthy.uploads.receiving.parts import End, Event, Part, Reader
+from roadworthy.uploads.receiving.multipart import End, Event, Part, PartReader
 from roadworthy.uploads.receiving.policy import Policy
+from roadworthy.uploads.receiving.request_body import RequestBody
+from roadworthy.uploads.receiving.text_fields import FieldText, decoded
 from roadworthy.uploads.stored import Stored
 
 __all__ = ["receive", "take_in"]
@@ -27,7 +27,7 @@ __all__ = ["receive", "take_in"]
 log = logging.getLogger("roadworthy.uploads")
 
 
-async def receive(policy: Policy, files: Files, body: Body, reader: Reader) -> Form:
+async def receive(policy: Policy, files: Files, body: RequestBody, reader: PartReader) -> Form:
     """Read a whole body, and return what was kept of it.
 
     Raises:
@@ -90,7 +90,7 @@ class _Reception:
         self._nameless: Part | None = None
         """A part without the name of a file: one byte makes a file of it."""
 
-    async def run(self, body: Body, reader: Reader) -> Form:
+    async def run(self, body: RequestBody, reader: PartReader) -> Form:
         while (piece := await body.read()) != b"":
             if piece is None:
                 await self._rest()

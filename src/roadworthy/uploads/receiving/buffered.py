@@ -1,4 +1,4 @@
-"""`Held`: a file that stays in memory until something else has been made of it."""
+"""`BufferedWriting`: a file that stays in memory until something else has been made of it."""
 
 import asyncio
 from pathlib import PurePosixPath
@@ -11,10 +11,10 @@ from roadworthy.uploads.files import Files
 from roadworthy.uploads.store import Batch, Judge
 from roadworthy.uploads.stored import Stored
 
-__all__ = ["Held"]
+__all__ = ["BufferedWriting"]
 
 
-class Held:
+class BufferedWriting:
     """Take a file as a store's `Writing` does; `convert` keeps what is made of it."""
 
     def __init__(self, conversion: Conversion, *, media_type: str) -> None:

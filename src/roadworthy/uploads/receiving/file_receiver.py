@@ -16,13 +16,13 @@ from roadworthy.uploads.checks import Scan
 from roadworthy.uploads.errors import FileRejected
 from roadworthy.uploads.filenames import content_disposition, display_name
 from roadworthy.uploads.files import Files
-from roadworthy.uploads.receiving.buffered import Held
+from roadworthy.uploads.receiving.buffered import BufferedWriting
 from roadworthy.uploads.receiving.digests import Digests
-from roadworthy.uploads.receiving.parts import Part
+from roadworthy.uploads.receiving.multipart import Part
 from roadworthy.uploads.receiving.policy import Policy
 from roadworthy.uploads.store import Batch, Judge, Writing
 from roadworthy.uploads.stored import KiB, Stored
-from roadworthy.uploads.types.identify import Sighting, identify
+from roadworthy.uploads.types.identify import TypeDetector, identify
 from roadworthy.uploads.types.inspecting.filetype import HEAD_BYTES, FileType, Rejected
 from roadworthy.uploads.types.inspecting.reasons import ADVICE
 
@@ -87,7 +87,7 @@ class FileReceiver:
         with rejections(), store_failures():
             for scan in judging.scans:
                 await scan.finish()
-            if isinstance(judging.writing, Held):
+            if isinstance(judging.writing, BufferedWriting):
                 name = self._part.filename
                 return await judging.writing.convert(self._files, key=self.key, filename=name)
             await judging.writing.commit()
@@ -110,7 +110,7 @@ class FileReceiver:
 
     async def _begin(self) -> "_Judging":
         head = b"".join(self._pending)[:HEAD_BYTES]
-        sighting = Sighting(head, self._part.media_type, self._policy.accept)
+        sighting = TypeDetector(head, self._part.media_type, self._policy.accept)
         kind = sighting.kind
         with store_failures():
             writing = await self._open(kind)
@@ -120,9 +120,9 @@ class FileReceiver:
         ]
         return _Judging(sighting, writing, scans, Digests(self._part.headers))
 
-    async def _open(self, kind: FileType) -> Writing | Held:
+    async def _open(self, kind: FileType) -> Writing | BufferedWriting:
         if conversion := self._policy.conversions.get(kind):
-            held = Held(conversion, media_type=kind.media_type)
+            held = BufferedWriting(conversion, media_type=kind.media_type)
             return await self._stack.enter_async_context(held)
         disposition = content_disposition(self._name(kind))
         writing = self._files.store.writing(
@@ -148,7 +148,11 @@ class _Judging:
     """What is known of a file once its first bytes have told its type."""
 
     def __init__(
-        self, sighting: Sighting, writing: Writing | Held, scans: Sequence[Scan], digests: Digests
+        self,
+        sighting: TypeDetector,
+        writing: Writing | BufferedWriting,
+        scans: Sequence[Scan],
+        digests: Digests,
     ) -> None:
         self.kind, self.writing, self.scans = sighting.kind, writing, scans
         self.hash = hashlib.sha256()

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-__all__ = ["Clock", "Pace"]
+__all__ = ["Pace", "PaceClock"]
 
 _GRACE: Final = 5.0
 """Seconds before the average rate is looked at: connections start slowly."""
@@ -22,7 +22,7 @@ class Pace:
     """Bytes a second of that time, on the average."""
 
 
-class Clock:
+class PaceClock:
     """Watch one body: the time that the server takes does not count."""
 
     def __init__(self, pace: Pace) -> None:

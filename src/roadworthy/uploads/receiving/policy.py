@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from roadworthy.uploads.checks import Check, Conversion
+from roadworthy.uploads.messages import Messages
 from roadworthy.uploads.receiving.pace import Pace
 from roadworthy.uploads.types.inspecting.filetype import FileType
-from roadworthy.uploads.wording import Messages
 
 __all__ = ["Policy"]
 

@@ -7,15 +7,15 @@ from roadworthy._internal.finish import to_its_end
 from roadworthy.problems import PayloadTooLarge, Problem, RequestTimeout, UnsupportedMediaType
 from roadworthy.uploads.errors import FileRejected
 from roadworthy.uploads.files import Files
-from roadworthy.uploads.receiving.body import Body
 from roadworthy.uploads.receiving.policy import Policy
+from roadworthy.uploads.receiving.request_body import RequestBody
 from roadworthy.uploads.resumable.errors import ChecksumMismatch, UploadInterrupted
 from roadworthy.uploads.resumable.headers import Checksum
-from roadworthy.uploads.resumable.keyed_lock import Turn
+from roadworthy.uploads.resumable.keyed_lock import LockHolder
 from roadworthy.uploads.resumable.piece_writer import Overtaken, PieceWriter
-from roadworthy.uploads.resumable.unfinished import State, Unfinished
+from roadworthy.uploads.resumable.unfinished import UnfinishedUpload, UploadState
 from roadworthy.uploads.store import Batch
-from roadworthy.uploads.types.identify import Sighting
+from roadworthy.uploads.types.identify import TypeDetector
 from roadworthy.uploads.types.inspecting.filetype import HEAD_BYTES
 
 __all__ = ["ChunkReceiver"]
@@ -47,10 +47,10 @@ class ChunkReceiver:
         self,
         policy: Policy,
         files: Files,
-        upload: Unfinished,
-        state: State,
+        upload: UnfinishedUpload,
+        state: UploadState,
         *,
-        turn: Turn,
+        turn: LockHolder,
         checksum: Checksum | None,
     ) -> None:
         self.last = b""
@@ -73,7 +73,7 @@ class ChunkReceiver:
         """Up to here all bytes are in the store, durably."""
         return self._landing.offset
 
-    async def read(self, body: Body) -> None:
+    async def read(self, body: RequestBody) -> None:
         """Read a body to its end.
 
         Raises:
@@ -97,7 +97,7 @@ class ChunkReceiver:
                 await self._save()
                 raise
 
-    async def _take(self, body: Body) -> None:
+    async def _take(self, body: RequestBody) -> None:
         self._head = await self._known_head()
         while (piece := await body.read()) != b"":
             if piece is None:
@@ -151,7 +151,7 @@ class ChunkReceiver:
             return
         self._head += data[: HEAD_BYTES - len(self._head)]
         if len(self._head) == HEAD_BYTES:
-            Sighting(bytes(self._head), self._state.info.media_type, self._policy.accept)
+            TypeDetector(bytes(self._head), self._state.info.media_type, self._policy.accept)
             self._head = None
 
 

@@ -10,11 +10,11 @@ from roadworthy._internal.finish import to_its_end
 from roadworthy.problems.translate import is_refusal
 from roadworthy.uploads.files import Files
 from roadworthy.uploads.receiving.body_receiver import take_in
-from roadworthy.uploads.receiving.parts import Part
+from roadworthy.uploads.receiving.multipart import Part
 from roadworthy.uploads.receiving.policy import Policy
 from roadworthy.uploads.resumable.errors import UploadGone
-from roadworthy.uploads.resumable.keyed_lock import Turn
-from roadworthy.uploads.resumable.unfinished import Attempt, State, Unfinished
+from roadworthy.uploads.resumable.keyed_lock import LockHolder
+from roadworthy.uploads.resumable.unfinished import CompletionAttempt, UnfinishedUpload, UploadState
 from roadworthy.uploads.stored import Stored
 
 __all__ = ["Completed", "complete", "settling"]
@@ -28,8 +28,8 @@ class Completed(Exception):
 
 
 async def complete(
-    policy: Policy, files: Files, upload: Unfinished, state: State, last: bytes
-) -> tuple[Stored, Attempt]:
+    policy: Policy, files: Files, upload: UnfinishedUpload, state: UploadState, last: bytes
+) -> tuple[Stored, CompletionAttempt]:
     """Return the file, the same each time, and the attempt to keep it.
 
     Raises:
@@ -56,8 +56,8 @@ async def complete(
 
 
 async def _hold(
-    policy: Policy, files: Files, upload: Unfinished, state: State, last: bytes
-) -> tuple[Stored, Attempt]:
+    policy: Policy, files: Files, upload: UnfinishedUpload, state: UploadState, last: bytes
+) -> tuple[Stored, CompletionAttempt]:
     if state.stored:
         stored = await upload.stored()
         return stored, await _begun(files, stored)
@@ -71,7 +71,7 @@ async def _hold(
 
 
 async def _make(
-    policy: Policy, files: Files, upload: Unfinished, state: State, last: bytes
+    policy: Policy, files: Files, upload: UnfinishedUpload, state: UploadState, last: bytes
 ) -> Stored:
     info = state.info
     part = Part(policy.field, info.filename, info.media_type, {})
@@ -79,13 +79,15 @@ async def _make(
         return await take_in(policy, files, part, pieces)
 
 
-async def _begun(files: Files, stored: Stored) -> Attempt:
-    attempt = Attempt(files, stored.key)
+async def _begun(files: Files, stored: Stored) -> CompletionAttempt:
+    attempt = CompletionAttempt(files, stored.key)
     await attempt.begin()
     return attempt
 
 
-def settling(upload: Unfinished, attempt: Attempt, turn: Turn, *, length: int) -> _fastapi.Settle:
+def settling(
+    upload: UnfinishedUpload, attempt: CompletionAttempt, turn: LockHolder, *, length: int
+) -> _fastapi.Settle:
     """Return what notes how the request ended that was to keep the file."""
 
     async def settle(response: Response | None, error: BaseException | None) -> None:
@@ -100,12 +102,12 @@ def settling(upload: Unfinished, attempt: Attempt, turn: Turn, *, length: int) -
     return settle
 
 
-async def _refuse(upload: Unfinished, attempt: Attempt) -> None:
+async def _refuse(upload: UnfinishedUpload, attempt: CompletionAttempt) -> None:
     await upload.refuse()
     await attempt.refused()
 
 
-async def _finish(upload: Unfinished, attempt: Attempt) -> None:
+async def _finish(upload: UnfinishedUpload, attempt: CompletionAttempt) -> None:
     await upload.finish()
     await attempt.succeeded()
 

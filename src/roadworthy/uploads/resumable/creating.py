@@ -8,21 +8,21 @@ from starlette.requests import Request
 
 from roadworthy.problems import PayloadTooLarge, UnsupportedMediaType
 from roadworthy.uploads.errors import EMPTY, FileRejected, FileTypeRefused
-from roadworthy.uploads.receiving.body import declared_length
 from roadworthy.uploads.receiving.policy import Policy
+from roadworthy.uploads.receiving.request_body import declared_length
 from roadworthy.uploads.resumable.headers import (
     CONTENT_TYPE,
     metadata_of,
     number_of,
     refuse_extensions,
 )
-from roadworthy.uploads.resumable.unfinished import Info
-from roadworthy.uploads.types.inspecting.declared import essence, is_unknown
+from roadworthy.uploads.resumable.unfinished import UploadInfo
+from roadworthy.uploads.types.inspecting.media_types import essence, is_unknown
 
 __all__ = ["has_body", "hashed", "info_of", "location_of", "max_bytes", "require_content_type"]
 
 
-def info_of(request: Request, policy: Policy, *, owner: str, lifetime: timedelta) -> Info:
+def info_of(request: Request, policy: Policy, *, owner: str, lifetime: timedelta) -> UploadInfo:
     """Return what the headers of a creation say.
 
     Raises:
@@ -38,7 +38,7 @@ def info_of(request: Request, policy: Policy, *, owner: str, lifetime: timedelta
         raise PayloadTooLarge
     if length == 0:
         raise FileRejected(reason="empty", message=EMPTY)
-    return Info(
+    return UploadInfo(
         length=length,
         metadata=metadata,
         filename=said.get("filename") or said.get("name"),

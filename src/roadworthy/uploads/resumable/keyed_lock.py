@@ -7,13 +7,13 @@ from typing import Final, Self
 
 from roadworthy.uploads.resumable.errors import UploadBusy
 
-__all__ = ["KeyedLock", "Turn"]
+__all__ = ["KeyedLock", "LockHolder"]
 
 _PATIENCE: Final = 10.0
 """Seconds to wait for a request that cannot stop: it is putting a file together."""
 
 
-class Turn:
+class LockHolder:
     """The right to work on one upload, until it is `done` or its context is left."""
 
     def __init__(self, turns: "KeyedLock", upload_id: str) -> None:
@@ -57,13 +57,13 @@ class KeyedLock:
     """
 
     def __init__(self) -> None:
-        self._current: dict[str, Turn] = {}
+        self._current: dict[str, LockHolder] = {}
 
     def busy(self, upload_id: str) -> bool:
         """Tell whether a request is at work on this upload."""
         return upload_id in self._current
 
-    async def take(self, upload_id: str) -> Turn:
+    async def take(self, upload_id: str) -> LockHolder:
         """Wait until it is this request's turn.
 
         Raises:
@@ -76,7 +76,7 @@ class KeyedLock:
                     await current.over.wait()
         except TimeoutError as late:
             raise UploadBusy from late
-        turn = self._current[upload_id] = Turn(self, upload_id)
+        turn = self._current[upload_id] = LockHolder(self, upload_id)
         return turn
 
     def end(self, upload_id: str) -> None:

@@ -19,6 +19,7 @@ from roadworthy.problems import (
 from roadworthy.problems.declare import amends_openapi
 from roadworthy.uploads.arguments import check_text, check_type
 from roadworthy.uploads.errors import FileRejected
+from roadworthy.uploads.messages import in_own_words
 from roadworthy.uploads.resumable import errors
 from roadworthy.uploads.resumable.creating import max_bytes
 from roadworthy.uploads.resumable.headers import (
@@ -30,10 +31,9 @@ from roadworthy.uploads.resumable.headers import (
 from roadworthy.uploads.resumable.openapi import documents
 from roadworthy.uploads.resumable.route import TusRoute, require_version
 from roadworthy.uploads.resumable.serving import Serving
-from roadworthy.uploads.resumable.unfinished import State
+from roadworthy.uploads.resumable.unfinished import UploadState
 from roadworthy.uploads.stored import Stored
 from roadworthy.uploads.upload import Upload, refuse_encoded, require_hook
-from roadworthy.uploads.wording import in_own_words
 
 __all__ = ["Resumable"]
 
@@ -177,11 +177,11 @@ class Resumable:
         )
         async def known(
             request: Request, upload_id: str, owner: Annotated[str, Depends(self._owner)]
-        ) -> State:
+        ) -> UploadState:
             return await self._serving.state(request, upload_id, owner)
 
         @self.router.head("/{upload_id}", response_class=Response, **_OURS)
-        async def upload_offset(state: Annotated[State, Depends(known)]) -> Response:
+        async def upload_offset(state: Annotated[UploadState, Depends(known)]) -> Response:
             """Tell how much of an upload has arrived."""
             info = state.info
             said = {"Upload-Metadata": info.metadata} if info.metadata else {}

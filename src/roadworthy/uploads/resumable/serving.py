@@ -14,9 +14,9 @@ from roadworthy.lifespan import find
 from roadworthy.problems import PayloadTooLarge, Problem, UnsupportedMediaType
 from roadworthy.uploads import observe
 from roadworthy.uploads.files import Files
-from roadworthy.uploads.receiving.body import Body, declared_length
 from roadworthy.uploads.receiving.file_receiver import left_to_the_sweep, store_failures
 from roadworthy.uploads.receiving.policy import Policy
+from roadworthy.uploads.receiving.request_body import RequestBody, declared_length
 from roadworthy.uploads.resumable.chunk_receiver import ChunkReceiver
 from roadworthy.uploads.resumable.completing import Completed, complete, settling
 from roadworthy.uploads.resumable.creating import (
@@ -28,9 +28,14 @@ from roadworthy.uploads.resumable.creating import (
 )
 from roadworthy.uploads.resumable.errors import OffsetConflict, TooManyPieces, UploadNotFound
 from roadworthy.uploads.resumable.headers import checksum_of, http_date, number_of
-from roadworthy.uploads.resumable.keyed_lock import KeyedLock, Turn
+from roadworthy.uploads.resumable.keyed_lock import KeyedLock, LockHolder
 from roadworthy.uploads.resumable.piece_writer import Overtaken
-from roadworthy.uploads.resumable.unfinished import Attempt, Info, State, Unfinished
+from roadworthy.uploads.resumable.unfinished import (
+    CompletionAttempt,
+    UnfinishedUpload,
+    UploadInfo,
+    UploadState,
+)
 from roadworthy.uploads.stored import Stored
 
 __all__ = ["Serving"]
@@ -59,11 +64,11 @@ class Serving:
         info = info_of(request, self._policy, owner=owner, lifetime=files.unfinished_for)
         _refuse_long(request, info.length)
         upload_id = secrets.token_hex(16)
-        upload = Unfinished(files, upload_id)
+        upload = UnfinishedUpload(files, upload_id)
         try:
             with store_failures(), await self._turns.take(upload_id) as turn:
                 await upload.create(info)
-                offset = await self._first(request, files, upload, State(info=info), turn)
+                offset = await self._first(request, files, upload, UploadState(info=info), turn)
         except BaseException as error:  # the client does not know its address
             with left_to_the_sweep():
                 await to_its_end(upload.forget())
@@ -93,7 +98,7 @@ class Serving:
         _fastapi.when_settled(request, settle)
         return stored
 
-    async def state(self, request: Request, upload_id: str, owner: str) -> State:
+    async def state(self, request: Request, upload_id: str, owner: str) -> UploadState:
         """Return how far an upload has come; who is at work on it is asked to stop first."""
         upload, turn = await self._turn(request, upload_id, owner)
         with turn, store_failures():
@@ -106,27 +111,39 @@ class Serving:
             state = await upload.load(owner=hashed(owner))
             await to_its_end(upload.forget() if state.done else upload.refuse())
 
-    async def _turn(self, request: Request, upload_id: str, owner: str) -> tuple[Unfinished, Turn]:
+    async def _turn(
+        self, request: Request, upload_id: str, owner: str
+    ) -> tuple[UnfinishedUpload, LockHolder]:
         if not _ID.fullmatch(upload_id):
             raise UploadNotFound
-        upload = Unfinished(find(request, self._files), upload_id)
+        upload = UnfinishedUpload(find(request, self._files), upload_id)
         if self._turns.busy(upload_id):
             await upload.load(owner=hashed(owner))  # a stranger interrupts nobody
         return upload, await self._turns.take(upload_id)
 
     async def _first(
-        self, request: Request, files: Files, upload: Unfinished, state: State, turn: Turn
+        self,
+        request: Request,
+        files: Files,
+        upload: UnfinishedUpload,
+        state: UploadState,
+        turn: LockHolder,
     ) -> int:
         if not has_body(request):
             return 0
         require_content_type(request)
         arriving = self._arriving(request, files, upload, state, turn)
-        await arriving.read(Body(request, self._policy.pace))
+        await arriving.read(RequestBody(request, self._policy.pace))
         return arriving.offset
 
     async def _go_on(
-        self, request: Request, upload: Unfinished, state: State, offset: int, turn: Turn
-    ) -> tuple[Stored, Attempt]:
+        self,
+        request: Request,
+        upload: UnfinishedUpload,
+        state: UploadState,
+        offset: int,
+        turn: LockHolder,
+    ) -> tuple[Stored, CompletionAttempt]:
         if offset != state.offset:
             raise OffsetConflict(offset=state.offset)
         _refuse_long(request, state.info.length - offset)
@@ -140,12 +157,12 @@ class Serving:
         return await self._complete(request, upload, state, last)
 
     async def _append(
-        self, request: Request, upload: Unfinished, state: State, turn: Turn
-    ) -> tuple[bytes, State]:
+        self, request: Request, upload: UnfinishedUpload, state: UploadState, turn: LockHolder
+    ) -> tuple[bytes, UploadState]:
         files = find(request, self._files)
         arriving = self._arriving(request, files, upload, state, turn)
         try:
-            await arriving.read(Body(request, self._policy.pace))
+            await arriving.read(RequestBody(request, self._policy.pace))
         except UnsupportedMediaType as refused:
             await _refuse(upload, refused)
             raise
@@ -155,8 +172,8 @@ class Serving:
         return arriving.last, await upload.load(owner=state.info.owner)
 
     async def _complete(
-        self, request: Request, upload: Unfinished, state: State, last: bytes
-    ) -> tuple[Stored, Attempt]:
+        self, request: Request, upload: UnfinishedUpload, state: UploadState, last: bytes
+    ) -> tuple[Stored, CompletionAttempt]:
         files = find(request, self._files)
         if state.offset != state.info.length - 1:
             raise OffsetConflict(offset=state.offset)
@@ -170,13 +187,18 @@ class Serving:
             raise
 
     def _arriving(
-        self, request: Request, files: Files, upload: Unfinished, state: State, turn: Turn
+        self,
+        request: Request,
+        files: Files,
+        upload: UnfinishedUpload,
+        state: UploadState,
+        turn: LockHolder,
     ) -> ChunkReceiver:
         checksum = checksum_of(request)
         return ChunkReceiver(self._policy, files, upload, state, turn=turn, checksum=checksum)
 
 
-async def _refuse(upload: Unfinished, refused: Problem) -> None:
+async def _refuse(upload: UnfinishedUpload, refused: Problem) -> None:
     await to_its_end(upload.refuse())
     observe.refused(refused.code)
     log.info("an upload was refused: %s", refused.code)
@@ -188,9 +210,9 @@ def _refuse_long(request: Request, most: int) -> None:
         raise PayloadTooLarge
 
 
-def _answer(offset: int, info: Info) -> _fastapi.Answer:
+def _answer(offset: int, info: UploadInfo) -> _fastapi.Answer:
     return _fastapi.Answer(Response(status_code=204, headers=_standing(offset, info)))
 
 
-def _standing(offset: int, info: Info) -> dict[str, str]:
+def _standing(offset: int, info: UploadInfo) -> dict[str, str]:
     return {"Upload-Offset": str(offset), "Upload-Expires": http_date(info.expires_at)}

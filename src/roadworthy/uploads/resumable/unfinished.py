@@ -1,4 +1,4 @@
-"""`Unfinished`: what the store knows of one upload, which is all there is.
+"""`UnfinishedUpload`: what the store knows of one upload, which is all there is.
 
     unfinished/tus/<id>/info              what was said when it was created
     unfinished/tus/<id>/<16 digits>       a piece, under the offset where it begins
@@ -25,7 +25,7 @@ from roadworthy.uploads.resumable.piece_writer import piece_name
 from roadworthy.uploads.store import Entry, FileMissing
 from roadworthy.uploads.stored import Stored
 
-__all__ = ["Attempt", "Info", "State", "Unfinished"]
+__all__ = ["CompletionAttempt", "UnfinishedUpload", "UploadInfo", "UploadState"]
 
 _PREFIX: Final = f"{UNFINISHED}tus/"
 _SMALL: Final = 64 * 1024
@@ -33,7 +33,7 @@ _SMALL: Final = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Info:
+class UploadInfo:
     """What was said of an upload when it was created."""
 
     length: int
@@ -48,10 +48,10 @@ class Info:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class State:
+class UploadState:
     """How far an upload has come."""
 
-    info: Info
+    info: UploadInfo
     offset: int = 0
     pieces: tuple[str, ...] = ()
     """The keys of the pieces, in order."""
@@ -60,18 +60,18 @@ class State:
     done: bool = False
 
 
-class Unfinished:
+class UnfinishedUpload:
     """One upload in the store: any process can go on with it."""
 
     def __init__(self, files: Files, upload_id: str) -> None:
         self.folder = f"{_PREFIX}{upload_id}/"
         self._files = files
 
-    async def create(self, info: Info) -> None:
+    async def create(self, info: UploadInfo) -> None:
         """Note that there is such an upload."""
         await self._put("info", json.dumps(asdict(info)).encode())
 
-    async def load(self, *, owner: str) -> State:
+    async def load(self, *, owner: str) -> UploadState:
         """Return how far it has come.
 
         Raises:
@@ -89,7 +89,7 @@ class Unfinished:
         done = self.folder + "done" in sizes
         if self.folder + "gone" in sizes and not done:
             raise UploadGone
-        return State(
+        return UploadState(
             info=info,
             offset=info.length if done else offset,
             pieces=pieces,
@@ -97,7 +97,7 @@ class Unfinished:
             done=done,
         )
 
-    async def content(self, state: State, last: bytes) -> AsyncGenerator[bytes]:
+    async def content(self, state: UploadState, last: bytes) -> AsyncGenerator[bytes]:
         """Yield the whole file: its pieces, and what has never been in one.
 
         Raises:
@@ -157,9 +157,9 @@ class Unfinished:
             offset += size
         return tuple(pieces), offset
 
-    async def _info(self) -> Info:
+    async def _info(self) -> UploadInfo:
         try:
-            return Info(**json.loads(await self._read("info")))
+            return UploadInfo(**json.loads(await self._read("info")))
         except FileMissing as missing:
             raise UploadNotFound from missing
 
@@ -182,7 +182,7 @@ class Unfinished:
                 await self._files.delete(key)
 
 
-class Attempt:
+class CompletionAttempt:
     """A request that may keep a file: a mark holds it from sweeps and others."""
 
     def __init__(self, files: Files, key: str) -> None:

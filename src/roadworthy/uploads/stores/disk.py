@@ -17,8 +17,8 @@ from typing import Final, Self
 
 from roadworthy.uploads.arguments import check_number, check_type
 from roadworthy.uploads.store import Entry
-from roadworthy.uploads.stores import folders
-from roadworthy.uploads.stores.directory import Directory
+from roadworthy.uploads.stores import disk_folders
+from roadworthy.uploads.stores.disk_directory import DiskDirectory
 from roadworthy.uploads.stores.disk_files import DiskReading, DiskWriting
 from roadworthy.uploads.stores.keys import is_key, segments_of
 
@@ -55,7 +55,7 @@ class Disk:
             check_number("min_free", min_free, least=0, example="64 * MiB")
         check_number("threads", threads, example="4")
         path = Path(directory).absolute()
-        self._directory = Directory(path, min_free=min_free, threads=threads)
+        self._directory = DiskDirectory(path, min_free=min_free, threads=threads)
 
     async def __aenter__(self) -> Self:
         await self._directory.open()
@@ -80,7 +80,7 @@ class Disk:
     async def delete(self, key: str) -> None:
         """Remove a file; that there is none is no error."""
         segments = segments_of(key)
-        await self._directory.run(lambda: folders.remove(self._directory.root, segments))
+        await self._directory.run(lambda: disk_folders.remove(self._directory.root, segments))
 
     async def entries(self, prefix: str = "") -> AsyncIterator[Entry]:
         """Yield the files whose keys start with `prefix`, without unfinished ones."""
@@ -97,7 +97,7 @@ class Disk:
 
         Locks tell what a living process is writing, however old; `older_than` does nothing.
         """
-        return await self._directory.run(lambda: folders.sweep(self._directory.root))
+        return await self._directory.run(lambda: disk_folders.sweep(self._directory.root))
 
 
 def _entries(root: int, prefix: str) -> Generator[Entry]:
@@ -105,7 +105,7 @@ def _entries(root: int, prefix: str) -> Generator[Entry]:
     waiting = [parent] if not parent or is_key(parent) else []
     while waiting:
         folder = waiting.pop()
-        for name, status in folders.children(root, folder.split("/") if folder else []):
+        for name, status in disk_folders.children(root, folder.split("/") if folder else []):
             key = f"{folder}/{name}" if folder else name
             if not key.startswith(prefix) or not is_key(key):
                 continue

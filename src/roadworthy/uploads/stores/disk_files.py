@@ -11,10 +11,10 @@ from typing import Final, Self
 
 from roadworthy.uploads.store import Batch, FileMissing, Judge
 from roadworthy.uploads.stored import KiB
-from roadworthy.uploads.stores import folders
-from roadworthy.uploads.stores.directory import Directory
+from roadworthy.uploads.stores import disk_folders
+from roadworthy.uploads.stores.disk_directory import DiskDirectory
 from roadworthy.uploads.stores.keys import segments_of
-from roadworthy.uploads.stores.stages import Stages
+from roadworthy.uploads.stores.writing_state import WritingState
 
 __all__ = ["DiskReading", "DiskWriting"]
 
@@ -27,9 +27,9 @@ _sync = getattr(os, "fdatasync", os.fsync)  # macOS has only the latter
 class DiskWriting:
     """A file under a random name, until it is linked to its key."""
 
-    def __init__(self, directory: Directory, key: str) -> None:
+    def __init__(self, directory: DiskDirectory, key: str) -> None:
         self._directory, self._segments = directory, segments_of(key)
-        self._stages = Stages()
+        self._stages = WritingState()
         self._file, self._name = -1, ""
         self._linked = False
 
@@ -68,7 +68,7 @@ class DiskWriting:
         try:
             if self._linked:  # cancelled at the commit, nobody knows that it came to that
                 self._linked = False
-                folders.remove(self._directory.root, self._segments)
+                disk_folders.remove(self._directory.root, self._segments)
         finally:
             self._close()
 
@@ -81,13 +81,13 @@ class DiskWriting:
     def _commit(self) -> None:
         self._open()
         _sync(self._file)
-        folders.publish(self._directory.root, self._name, self._segments)
+        disk_folders.publish(self._directory.root, self._name, self._segments)
         self._linked = True
         self._close()
 
     def _open(self) -> None:
         if self._file < 0:
-            self._file, self._name = folders.new_file(self._directory.root)
+            self._file, self._name = disk_folders.new_file(self._directory.root)
 
     def _close(self) -> None:
         file, self._file = self._file, -1
@@ -95,7 +95,7 @@ class DiskWriting:
             return
         try:
             with suppress(OSError):  # the sweep will
-                folders.forget(self._directory.root, self._name)
+                disk_folders.forget(self._directory.root, self._name)
         finally:
             os.close(file)
 
@@ -103,7 +103,7 @@ class DiskWriting:
 class DiskReading:
     """An open file: a piece is read when it is asked for, and not before."""
 
-    def __init__(self, directory: Directory, key: str) -> None:
+    def __init__(self, directory: DiskDirectory, key: str) -> None:
         self.size_bytes = 0
         self.modified_at = datetime.fromtimestamp(0, UTC)
         self._directory, self._key, self._segments = directory, key, segments_of(key)
@@ -140,7 +140,7 @@ class DiskReading:
             yield chunk
 
     def _open(self) -> None:
-        self._file = folders.old_file(self._directory.root, self._segments)
+        self._file = disk_folders.old_file(self._directory.root, self._segments)
         status = os.fstat(self._file)
         self.size_bytes = status.st_size
         self.modified_at = datetime.fromtimestamp(status.st_mtime, UTC)

@@ -14,7 +14,7 @@ from obstore.exceptions import AlreadyExistsError, BaseError
 from roadworthy._internal.finish import to_its_end
 from roadworthy.uploads.store import Batch, FileMissing, Judge
 from roadworthy.uploads.stored import KiB
-from roadworthy.uploads.stores.stages import Stages
+from roadworthy.uploads.stores.writing_state import WritingState
 
 __all__ = ["ObjectReading", "ObjectWriting", "failures"]
 
@@ -43,7 +43,7 @@ class ObjectWriting:
     def __init__(self, store: Any, key: str, attributes: Any, part_bytes: int) -> None:
         self._store, self._key, self._attributes = store, key, attributes
         self._part_bytes = part_bytes
-        self._stages = Stages()
+        self._stages = WritingState()
         self._buffer = bytearray()
         self._pieces: asyncio.Queue[bytes | None] = asyncio.Queue(1)
         self._upload: asyncio.Task[Any] | None = None

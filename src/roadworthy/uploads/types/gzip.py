@@ -9,7 +9,7 @@ import struct
 from typing import Final
 
 from roadworthy.uploads.arguments import limited
-from roadworthy.uploads.types.inspecting.expansion import (
+from roadworthy.uploads.types.inspecting.decompression import (
     MAX_EXPANDED,
     MAX_RATIO,
     Expansion,
@@ -22,9 +22,9 @@ from roadworthy.uploads.types.inspecting.polyglot import (
     PolyglotScan,
     SingleFormat,
 )
+from roadworthy.uploads.types.inspecting.push_parser import PushedBytes, PushParser, Step
 from roadworthy.uploads.types.inspecting.reasons import MALFORMED, TOO_LARGE_INSIDE, TRAILING_DATA
-from roadworthy.uploads.types.inspecting.steps import Pushed, Step, Steps
-from roadworthy.uploads.types.tar import MAX_ENTRIES, Inside
+from roadworthy.uploads.types.tar import MAX_ENTRIES, TarScan
 
 __all__ = ["GZIP", "gzip_within"]
 
@@ -63,7 +63,7 @@ def gzip_within(
 
     def inspector() -> SingleFormat:
         expansion = Expansion(max_expanded, max_ratio)
-        steps = Steps(lambda source: _Gzip(source, expansion, Inside(max_entries)).read())
+        steps = PushParser(lambda source: _Gzip(source, expansion, TarScan(max_entries)).read())
         return SingleFormat(steps, ())  # packed data may be that of any file, and says nothing
 
     return FileType(
@@ -76,7 +76,7 @@ def gzip_within(
 
 
 class _Gzip:
-    def __init__(self, source: Pushed, expansion: Expansion, inside: Inside) -> None:
+    def __init__(self, source: PushedBytes, expansion: Expansion, inside: TarScan) -> None:
         self._source, self._expansion, self._inside = source, expansion, inside
         self._hidden = PolyglotScan((*ANYWHERE, *IN_METADATA))
 

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 
 from roadworthy.uploads.errors import EMPTY, FileRejected, FileTypeRefused
-from roadworthy.uploads.types.inspecting.declared import is_unknown
 from roadworthy.uploads.types.inspecting.filetype import FileType, Inspector
-from roadworthy.uploads.types.office.archive import Archives
+from roadworthy.uploads.types.inspecting.media_types import is_unknown
+from roadworthy.uploads.types.office.zip_or_office import ZipOrOffice
 from roadworthy.uploads.types.zip.records import END, LOCAL
 
-__all__ = ["Sighting", "identify"]
+__all__ = ["TypeDetector", "identify"]
 
 
 def identify(head: bytes, declared: str, accept: Sequence[FileType]) -> FileType:
@@ -32,7 +32,7 @@ def identify(head: bytes, declared: str, accept: Sequence[FileType]) -> FileType
     return min(named, key=lambda kind: (kind.breadth and kind.media_type != declared, kind.breadth))
 
 
-class Sighting:
+class TypeDetector:
     """What the first bytes of a file tell, and what judges it from there."""
 
     def __init__(self, head: bytes, declared: str, accept: Sequence[FileType]) -> None:
@@ -66,7 +66,7 @@ def _undecided_archives(head: bytes, accept: Sequence[FileType]) -> list[FileTyp
         return []
     if any(kind.together is None and not kind.breadth for kind in accept if kind.matches(head)):
         return []
-    return [kind for kind in accept if kind.together is Archives]
+    return [kind for kind in accept if kind.together is ZipOrOffice]
 
 
 def _rivals(kind: FileType, head: bytes, accept: Sequence[FileType]) -> list[FileType]:

@@ -1,4 +1,4 @@
-"""`Inside`: see whether a stream of bytes is a tar archive, and judge it if it is.
+"""`TarScan`: see whether a stream of bytes is a tar archive, and judge it if it is.
 
 POSIX ustar and pax (IEEE 1003.1), and GNU's long names. Contents are passed over.
 """
@@ -6,8 +6,8 @@ POSIX ustar and pax (IEEE 1003.1), and GNU's long names. Contents are passed ove
 import re
 from typing import Final
 
+from roadworthy.uploads.types.inspecting.archive_paths import ArchiveTree, judge_path, leads_out
 from roadworthy.uploads.types.inspecting.filetype import Rejected
-from roadworthy.uploads.types.inspecting.paths import Tree, judge_path, leads_out
 from roadworthy.uploads.types.inspecting.reasons import (
     MALFORMED,
     PATH_CLIMBS_OUT,
@@ -17,7 +17,7 @@ from roadworthy.uploads.types.inspecting.reasons import (
     TRUNCATED,
 )
 
-__all__ = ["MAX_ENTRIES", "Inside"]
+__all__ = ["MAX_ENTRIES", "TarScan"]
 
 MAX_ENTRIES: Final = 200_000
 """The sources of Linux have 92,000."""
@@ -33,7 +33,7 @@ _DEVICES: Final = frozenset(b"346")
 _FOLDER: Final = ord("5")
 
 
-class Inside:
+class TarScan:
     """Take what comes out of a compressed file."""
 
     def __init__(self, max_entries: int = MAX_ENTRIES) -> None:
@@ -47,7 +47,7 @@ class Inside:
         self._told: dict[bytes, bytes] = {}
         self._entries = 0
         self._ended = False
-        self._tree = Tree()
+        self._tree = ArchiveTree()
 
     def feed(self, data: bytes) -> None:
         """Take the next bytes.

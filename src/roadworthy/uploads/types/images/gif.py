@@ -22,8 +22,8 @@ from roadworthy.uploads.types.inspecting.polyglot import (
     PolyglotScan,
     SingleFormat,
 )
+from roadworthy.uploads.types.inspecting.push_parser import PushedBytes, PushParser, Step
 from roadworthy.uploads.types.inspecting.reasons import MALFORMED, TRAILING_DATA
-from roadworthy.uploads.types.inspecting.steps import Pushed, Step, Steps
 
 __all__ = ["GIF", "gif"]
 
@@ -53,13 +53,13 @@ def gif(
 
     def inspector() -> SingleFormat:
         canvas = PixelBudget(max_pixels=max_pixels, max_side=max_side, max_frames=max_frames)
-        return SingleFormat(Steps(lambda source: _Gif(source, canvas).read()))
+        return SingleFormat(PushParser(lambda source: _Gif(source, canvas).read()))
 
     return FileType("image/gif", ".gif", lambda head: head.startswith(_SIGNATURES), inspector)
 
 
 class _Gif:
-    def __init__(self, source: Pushed, canvas: PixelBudget) -> None:
+    def __init__(self, source: PushedBytes, canvas: PixelBudget) -> None:
         self._source, self._canvas = source, canvas
         self._parts = PartBudget(mean_bytes=_MEAN_PIECE)
         self._written, self._joined = (

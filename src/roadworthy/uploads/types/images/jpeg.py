@@ -14,8 +14,8 @@ from roadworthy.uploads.stored import KiB
 from roadworthy.uploads.types.images.budgets import MAX_PIXELS, MAX_SIDE, PartBudget, PixelBudget
 from roadworthy.uploads.types.inspecting.filetype import FileType, Rejected
 from roadworthy.uploads.types.inspecting.polyglot import SingleFormat
+from roadworthy.uploads.types.inspecting.push_parser import PushedBytes, PushParser, Step
 from roadworthy.uploads.types.inspecting.reasons import MALFORMED, TRAILING_DATA
-from roadworthy.uploads.types.inspecting.steps import Pushed, Step, Steps
 
 __all__ = ["JPEG", "jpeg"]
 
@@ -40,7 +40,7 @@ def jpeg(*, max_pixels: int = MAX_PIXELS, max_side: int = MAX_SIDE) -> FileType:
 
     def inspector() -> SingleFormat:
         canvas = PixelBudget(max_pixels=max_pixels, max_side=max_side, max_frames=_MAX_IMAGES)
-        return SingleFormat(Steps(lambda source: _Jpeg(source, canvas).read()))
+        return SingleFormat(PushParser(lambda source: _Jpeg(source, canvas).read()))
 
     return FileType(
         "image/jpeg",
@@ -52,7 +52,7 @@ def jpeg(*, max_pixels: int = MAX_PIXELS, max_side: int = MAX_SIDE) -> FileType:
 
 
 class _Jpeg:
-    def __init__(self, source: Pushed, canvas: PixelBudget) -> None:
+    def __init__(self, source: PushedBytes, canvas: PixelBudget) -> None:
         self._source, self._canvas = source, canvas
         self._parts = PartBudget(mean_bytes=1024)
         self._others: list[int] = []

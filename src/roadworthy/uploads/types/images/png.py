@@ -26,8 +26,8 @@ from roadworthy.uploads.types.inspecting.polyglot import (
     PolyglotScan,
     SingleFormat,
 )
+from roadworthy.uploads.types.inspecting.push_parser import PushedBytes, PushParser, Step
 from roadworthy.uploads.types.inspecting.reasons import MALFORMED, TOO_LARGE_INSIDE, UNSUPPORTED
-from roadworthy.uploads.types.inspecting.steps import Pushed, Step, Steps
 
 __all__ = ["PNG", "png"]
 
@@ -58,7 +58,7 @@ def png(
     def inspector() -> SingleFormat:
         canvas = PixelBudget(max_pixels=max_pixels, max_side=max_side, max_frames=max_frames)
         work = Work(max_pixels)
-        return SingleFormat(Steps(lambda source: _Png(source, canvas, work).read()))
+        return SingleFormat(PushParser(lambda source: _Png(source, canvas, work).read()))
 
     return FileType(
         "image/png",
@@ -77,7 +77,7 @@ class _Chunk:
 
 
 class _Png:
-    def __init__(self, source: Pushed, canvas: PixelBudget, work: Work) -> None:
+    def __init__(self, source: PushedBytes, canvas: PixelBudget, work: Work) -> None:
         self._source, self._canvas, self._work = source, canvas, work
         self._parts = PartBudget(mean_bytes=1024)
         self._metadata = PolyglotScan(IN_METADATA)

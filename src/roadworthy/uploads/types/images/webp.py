@@ -21,8 +21,8 @@ from roadworthy.uploads.types.inspecting.polyglot import (
     SingleFormat,
     look_through,
 )
+from roadworthy.uploads.types.inspecting.push_parser import PushedBytes, PushParser, Step
 from roadworthy.uploads.types.inspecting.reasons import MALFORMED
-from roadworthy.uploads.types.inspecting.steps import Pushed, Step, Steps
 
 __all__ = ["WEBP", "webp"]
 
@@ -54,7 +54,7 @@ def webp(
 
     def inspector() -> SingleFormat:
         canvas = PixelBudget(max_pixels=max_pixels, max_side=max_side, max_frames=max_frames)
-        return SingleFormat(Steps(lambda source: _Webp(source, canvas).read()))
+        return SingleFormat(PushParser(lambda source: _Webp(source, canvas).read()))
 
     return FileType("image/webp", ".webp", _matches, inspector)
 
@@ -92,7 +92,7 @@ class _Area:
 
 
 class _Webp:
-    def __init__(self, source: Pushed, canvas: PixelBudget) -> None:
+    def __init__(self, source: PushedBytes, canvas: PixelBudget) -> None:
         self._source, self._canvas = source, canvas
         self._parts = PartBudget(mean_bytes=1024)
         self._metadata = PolyglotScan(IN_METADATA)

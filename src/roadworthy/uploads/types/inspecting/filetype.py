@@ -22,9 +22,9 @@ from dataclasses import dataclass, replace
 from typing import Final, Protocol, TypeAlias
 
 from roadworthy.uploads.arguments import check_text, check_type
-from roadworthy.uploads.types.inspecting.declared import essence, is_among
+from roadworthy.uploads.types.inspecting.media_types import essence, is_among
 
-__all__ = ["HEAD_BYTES", "Data", "FileType", "Inspector", "Rejected", "Telling"]
+__all__ = ["HEAD_BYTES", "Data", "FileType", "Inspector", "Rejected", "ResolvingInspector"]
 
 HEAD_BYTES: Final = 4096
 """How many bytes decide the type of a file: all of them, where it is shorter."""
@@ -67,7 +67,7 @@ class Inspector(Protocol):
         ...
 
 
-class Telling(Inspector, Protocol):
+class ResolvingInspector(Inspector, Protocol):
     """Judge a file that may be of several types, and tell which it is."""
 
     kind: "FileType"
@@ -93,7 +93,7 @@ class FileType:
     """Other media types that clients declare for it; `*` stands for anything: `text/*`."""
     breadth: int = 0
     """Of several types that match, the one with the least is taken: CSV before plain text."""
-    together: "Callable[[Sequence[FileType], FileType], Telling] | None" = None
+    together: "Callable[[Sequence[FileType], FileType], ResolvingInspector] | None" = None
     """Make what judges a file that may be of several types that have this in common.
 
     Given all types that are taken, and the likeliest. Only the whole file tells.

@@ -9,8 +9,8 @@ import re
 from typing import Final
 
 from roadworthy.uploads.types.inspecting.filetype import Data, Inspector, Rejected
+from roadworthy.uploads.types.inspecting.push_parser import PushedBytes, Step
 from roadworthy.uploads.types.inspecting.reasons import HIDDEN_FORMAT
-from roadworthy.uploads.types.inspecting.steps import Pushed, Step
 
 __all__ = [
     "ANYWHERE",
@@ -121,7 +121,7 @@ def look_at(metadata: bytes) -> None:
         raise _hidden()
 
 
-def look_through(source: Pushed, count: int, foreign: PolyglotScan) -> Step[None]:
+def look_through(source: PushedBytes, count: int, foreign: PolyglotScan) -> Step[None]:
     """Pass over so many bytes that could hold anything."""
     while count:
         yield from source.more()

@@ -16,13 +16,13 @@ from typing import Final
 
 from roadworthy.uploads.arguments import limited
 from roadworthy.uploads.stored import GiB
-from roadworthy.uploads.types.inspecting.expansion import MAX_RATIO
+from roadworthy.uploads.types.inspecting.decompression import MAX_RATIO
 from roadworthy.uploads.types.inspecting.filetype import FileType
-from roadworthy.uploads.types.inspecting.steps import Steps
-from roadworthy.uploads.types.office.archive import ArchiveKind, Archives
-from roadworthy.uploads.types.office.kinds import ODF, OPC
+from roadworthy.uploads.types.inspecting.push_parser import PushParser
+from roadworthy.uploads.types.office.document_types import ODF, OPC
 from roadworthy.uploads.types.office.odf import Odf
-from roadworthy.uploads.types.office.opc import Family
+from roadworthy.uploads.types.office.opc import DocumentFamily
+from roadworthy.uploads.types.office.zip_or_office import ArchiveKind, ZipOrOffice
 from roadworthy.uploads.types.zip.records import LOCAL
 from roadworthy.uploads.types.zip.walk import Contents, Walk, ZipLimits
 from roadworthy.uploads.types.zip.zip import ARCHIVES
@@ -47,13 +47,13 @@ MAX_ENTRIES: Final = 10_000
 MAX_EXPANDED: Final = 1 * GiB
 """A sheet of a million rows and ten columns is some 400 MiB of XML."""
 
-_WORD: Final = Family("word/", f"{OPC}wordprocessingml.document.main+xml")
-_SHEETS: Final = Family(
+_WORD: Final = DocumentFamily("word/", f"{OPC}wordprocessingml.document.main+xml")
+_SHEETS: Final = DocumentFamily(
     "xl/",
     f"{OPC}spreadsheetml.sheet.main+xml",
     tables=("xl/worksheets/", "xl/sharedstrings.xml"),
 )
-_SLIDES: Final = Family("ppt/", f"{OPC}presentationml.presentation.main+xml")
+_SLIDES: Final = DocumentFamily("ppt/", f"{OPC}presentationml.presentation.main+xml")
 _OLD: Final = {
     "word": ("application/msword", "application/vnd.ms-word", "application/x-msword"),
     "excel": (
@@ -149,7 +149,9 @@ def _limits(max_entries: int, max_expanded: int, max_ratio: float) -> ZipLimits:
     return ZipLimits(max_entries=max_entries, max_expanded=max_expanded, max_ratio=max_ratio)
 
 
-def _opc(name: str, extension: str, family: Family, limits: ZipLimits, old_name: str) -> FileType:
+def _opc(
+    name: str, extension: str, family: DocumentFamily, limits: ZipLimits, old_name: str
+) -> FileType:
     def matches(head: bytes) -> bool:
         found = _NAME.findall(head) if head.startswith(LOCAL) else []
         folders = [folder for folder in (b"word/", b"xl/", b"ppt/") if folder in found]
@@ -161,7 +163,7 @@ def _opc(name: str, extension: str, family: Family, limits: ZipLimits, old_name:
         matches,
         ArchiveKind(limits, family),
         aliases=(*ARCHIVES, *_OLD[old_name]),
-        together=Archives,
+        together=ZipOrOffice,
     )
 
 
@@ -181,8 +183,8 @@ def _odf(name: str, extension: str, limits: ZipLimits) -> FileType:
     )
 
 
-def _inspector(limits: ZipLimits, contents: Callable[[], Contents]) -> Callable[[], Steps]:
-    return lambda: Steps(Walk(limits, contents()).read)
+def _inspector(limits: ZipLimits, contents: Callable[[], Contents]) -> Callable[[], PushParser]:
+    return lambda: PushParser(Walk(limits, contents()).read)
 
 
 DOCX: Final = docx_within()

@@ -5,11 +5,11 @@ from typing import Final
 
 from roadworthy.uploads.types.inspecting.filetype import Data, Rejected
 from roadworthy.uploads.types.inspecting.reasons import ENCRYPTED, MALFORMED
-from roadworthy.uploads.types.office.kinds import extension_of, of_another_kind
+from roadworthy.uploads.types.office.document_types import extension_of, of_another_kind
 from roadworthy.uploads.types.office.links import fetches, is_elsewhere, is_plain_link, leads_away
-from roadworthy.uploads.types.office.parts import Part, Parts, acts
+from roadworthy.uploads.types.office.parts_inspector import PartInspector, PartsInspector, acts
 from roadworthy.uploads.types.texts.xml import Attributes, Xml
-from roadworthy.uploads.types.zip.records import STORED, Entry
+from roadworthy.uploads.types.zip.records import STORED, ZipEntry
 
 __all__ = ["Odf"]
 
@@ -34,7 +34,7 @@ _MAX_TYPE: Final = 256
 _OLE: Final = "application/vnd.sun.star.oleobject"
 
 
-class Odf(Parts):
+class Odf(PartsInspector):
     """Look into the parts of one document."""
 
     def __init__(self, media_type: str) -> None:
@@ -42,7 +42,7 @@ class Odf(Parts):
         self._media_type = media_type
         self._listed_type = ""
 
-    def part(self, name: str, entry: Entry) -> Part | None:
+    def part(self, name: str, entry: ZipEntry) -> PartInspector | None:
         """Judge a part by its name, and return what looks into it."""
         if (name == "mimetype") != (len(self.names) == 1):
             raise Rejected(MALFORMED, "The document does not begin with its type.")

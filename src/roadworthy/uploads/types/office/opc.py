@@ -13,7 +13,7 @@ from roadworthy.uploads.types.inspecting.reasons import (
     TOO_MANY_ENTRIES,
     UNSUPPORTED,
 )
-from roadworthy.uploads.types.office.kinds import extension_of, macros_in, of_another_kind
+from roadworthy.uploads.types.office.document_types import extension_of, macros_in, of_another_kind
 from roadworthy.uploads.types.office.links import (
     fetches,
     is_elsewhere,
@@ -21,12 +21,17 @@ from roadworthy.uploads.types.office.links import (
     is_plain_link,
     leads_away,
 )
-from roadworthy.uploads.types.office.parts import Part, Parts, PlainXml, acts
+from roadworthy.uploads.types.office.parts_inspector import (
+    PartInspector,
+    PartsInspector,
+    PlainXml,
+    acts,
+)
 from roadworthy.uploads.types.office.word_fields import FIELD_ELEMENTS, WordFields
 from roadworthy.uploads.types.texts.xml import Attributes, Xml, local_name
-from roadworthy.uploads.types.zip.records import Entry
+from roadworthy.uploads.types.zip.records import ZipEntry
 
-__all__ = ["Family", "Opc"]
+__all__ = ["DocumentFamily", "Opc"]
 
 _TYPES: Final = "[content_types].xml"
 _RELATIONS: Final = "_rels/.rels"
@@ -56,7 +61,7 @@ _MAX_TYPES: Final = 20_000
 
 
 @dataclass(frozen=True, slots=True)
-class Family:
+class DocumentFamily:
     """One of the three kinds of documents."""
 
     folder: str
@@ -67,17 +72,17 @@ class Family:
     """The beginnings of the names of parts that are nothing but large tables."""
 
 
-class Opc(Parts):
+class Opc(PartsInspector):
     """Look into the parts of one document."""
 
-    def __init__(self, families: tuple[Family, ...]) -> None:
+    def __init__(self, families: tuple[DocumentFamily, ...]) -> None:
         super().__init__()
         self._families = families
         self._tables = tuple(table for family in families for table in family.tables)
         self._main = ""
         self._types: dict[str, str] = {}
 
-    def part(self, name: str, entry: Entry) -> Part | None:
+    def part(self, name: str, entry: ZipEntry) -> PartInspector | None:
         """Judge a part by its name, and return what looks into it."""
         if _ACTIVE_NAMES.search(name):
             raise acts("macros, controls or embedded programs")

@@ -5,7 +5,7 @@ from typing import Final
 
 from roadworthy.uploads.types.inspecting.filetype import Rejected
 from roadworthy.uploads.types.inspecting.reasons import TOO_DEEP
-from roadworthy.uploads.types.office.parts import acts
+from roadworthy.uploads.types.office.parts_inspector import acts
 from roadworthy.uploads.types.texts.xml import Attributes, Xml, local_name
 
 __all__ = ["FIELD_ELEMENTS", "WordFields"]

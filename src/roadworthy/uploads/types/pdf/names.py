@@ -15,7 +15,7 @@ from roadworthy.uploads.stored import KiB
 from roadworthy.uploads.types.inspecting.filetype import Rejected
 from roadworthy.uploads.types.inspecting.reasons import ACTIVE_CONTENT, MALFORMED
 
-__all__ = ["AHEAD", "BEHIND", "FILES", "Names", "decoded", "is_empty_tree"]
+__all__ = ["AHEAD", "BEHIND", "FILES", "PdfNames", "decoded", "is_empty_tree"]
 
 BEHIND: Final = 8 * KiB
 """Bytes before a name that are looked at."""
@@ -72,7 +72,7 @@ def is_empty_tree(data: bytes, at: int) -> bool:
     return _EMPTY_TREE.match(data, at) is not None
 
 
-class Names:
+class PdfNames:
     """Judge the names of some bytes by what stands next to them."""
 
     def __init__(self, *, takes_files: bool = False) -> None:

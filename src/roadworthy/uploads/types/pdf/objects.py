@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from roadworthy.uploads.stored import KiB, MiB
-from roadworthy.uploads.types.inspecting.expansion import Inflater
+from roadworthy.uploads.types.inspecting.decompression import Inflater
 from roadworthy.uploads.types.inspecting.filetype import Rejected
 from roadworthy.uploads.types.inspecting.reasons import (
     MALFORMED,
@@ -14,7 +14,7 @@ from roadworthy.uploads.types.inspecting.reasons import (
     TRUNCATED,
     UNSUPPORTED,
 )
-from roadworthy.uploads.types.pdf.names import Names
+from roadworthy.uploads.types.pdf.names import PdfNames
 
 __all__ = ["ObjectStreams"]
 
@@ -41,7 +41,7 @@ _DIGITS: Final = 10
 class ObjectStreams:
     """Find and unpack them, wherever the document is cut."""
 
-    def __init__(self, max_unpacked: int, names: Names) -> None:
+    def __init__(self, max_unpacked: int, names: PdfNames) -> None:
         self._max, self._unpacked = max_unpacked, 0
         self._names = names
         self._buffer: bytes = b""

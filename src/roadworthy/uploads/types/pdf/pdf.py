@@ -23,7 +23,7 @@ from roadworthy.uploads.types.inspecting.reasons import (
     TRUNCATED,
 )
 from roadworthy.uploads.types.pdf.attachments import Attachments
-from roadworthy.uploads.types.pdf.names import AHEAD, BEHIND, Names
+from roadworthy.uploads.types.pdf.names import AHEAD, BEHIND, PdfNames
 from roadworthy.uploads.types.pdf.objects import ObjectStreams
 from roadworthy.uploads.types.pdf.revisions import Revisions
 
@@ -85,7 +85,7 @@ class _Pdf:
         """Up to here, of the tail and what comes, names have been judged."""
         self._ended = False
         self._begun = False
-        self._names = Names(takes_files=bool(attachments))
+        self._names = PdfNames(takes_files=bool(attachments))
         self._revisions = Revisions()
         self._objects = ObjectStreams(max_unpacked, self._names)
         self._attachments = Attachments(attachments) if attachments else None

@@ -16,13 +16,13 @@ from typing import Final
 from roadworthy.uploads.arguments import limited
 from roadworthy.uploads.stored import MiB
 from roadworthy.uploads.types.inspecting.filetype import FileType, Rejected
+from roadworthy.uploads.types.inspecting.push_parser import PushedBytes, PushParser, Step
 from roadworthy.uploads.types.inspecting.reasons import (
     MALFORMED,
     TOO_LONG,
     TOO_MANY_ENTRIES,
     TRUNCATED,
 )
-from roadworthy.uploads.types.inspecting.steps import Pushed, Step, Steps
 from roadworthy.uploads.types.texts.text import SLICE_BYTES, Text, looks_like_text
 
 __all__ = ["CSV", "MAX_COLUMNS", "MAX_ROW", "csv_within"]
@@ -61,7 +61,7 @@ def csv_within(*, max_columns: int = MAX_COLUMNS, max_row: int = MAX_ROW) -> Fil
         "text/csv",
         ".csv",
         looks_like_text,
-        lambda: Steps(_Csv(max_columns, max_row).read),
+        lambda: PushParser(_Csv(max_columns, max_row).read),
         aliases=_ALIASES,
         breadth=1,
     )
@@ -81,7 +81,7 @@ class _Csv:
         self._row = 0
         self._dividers = 0
 
-    def read(self, source: Pushed) -> Step[None]:
+    def read(self, source: PushedBytes) -> Step[None]:
         if (yield from source.peek(3)) == codecs.BOM_UTF8:
             source.use(3)
         most = min(SLICE_BYTES, self._max_row)

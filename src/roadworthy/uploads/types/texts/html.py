@@ -10,7 +10,7 @@ from typing import Final
 
 from roadworthy.uploads.arguments import limited
 from roadworthy.uploads.types.inspecting.filetype import FileType
-from roadworthy.uploads.types.inspecting.steps import Steps
+from roadworthy.uploads.types.inspecting.push_parser import PushParser
 from roadworthy.uploads.types.texts.text import MAX_LINE, Text
 
 __all__ = ["HTML", "html_within"]
@@ -26,7 +26,7 @@ _PDF_BYTES: Final = 1024
 @limited
 def html_within(*, max_line: int = MAX_LINE) -> FileType:
     """Make an `HTML` with a limit of your own: bytes of a line."""
-    return FileType("text/html", ".html", _matches, lambda: Steps(Text(max_line).read))
+    return FileType("text/html", ".html", _matches, lambda: PushParser(Text(max_line).read))
 
 
 def _matches(head: bytes) -> bool:

@@ -15,8 +15,8 @@ from typing import Final, TypeAlias
 
 from roadworthy.uploads.arguments import limited
 from roadworthy.uploads.stored import KiB, MiB
-from roadworthy.uploads.types.inspecting.claims import HiddenPdf
 from roadworthy.uploads.types.inspecting.filetype import FileType, Rejected
+from roadworthy.uploads.types.inspecting.push_parser import PushedBytes, PushParser, Step
 from roadworthy.uploads.types.inspecting.reasons import (
     CONTROL_CHARACTERS,
     MALFORMED,
@@ -25,8 +25,8 @@ from roadworthy.uploads.types.inspecting.reasons import (
     TRAILING_DATA,
     TRUNCATED,
 )
-from roadworthy.uploads.types.inspecting.steps import Pushed, Step, Steps
-from roadworthy.uploads.types.texts.json_told import JsonOrLines
+from roadworthy.uploads.types.texts.json_or_lines import JsonOrLines
+from roadworthy.uploads.types.texts.other_formats import HiddenPdf
 from roadworthy.uploads.types.texts.text import Utf8
 
 __all__ = ["JSON", "MAX_DEPTH", "MAX_STRING", "NDJSON", "json_within", "ndjson_within"]
@@ -142,7 +142,7 @@ def json_within(*, max_depth: int = MAX_DEPTH, max_string: int = MAX_STRING) -> 
         "application/json",
         ".json",
         _begins,
-        lambda: Steps(_Json(max_depth, max_string).read),
+        lambda: PushParser(_Json(max_depth, max_string).read),
         # `+json` is what structured types end in (RFC 6839 §3.1): GeoJSON, JSON-LD, manifests.
         aliases=("*/*+json", "text/json", "application/x-json", "text/x-json"),
         together=JsonOrLines,
@@ -156,7 +156,7 @@ def ndjson_within(*, max_depth: int = MAX_DEPTH, max_string: int = MAX_STRING) -
         "application/x-ndjson",
         ".ndjson",
         _begins,
-        lambda: Steps(_Json(max_depth, max_string, lines=True).read),
+        lambda: PushParser(_Json(max_depth, max_string, lines=True).read),
         aliases=_LINES,
         breadth=1,
         together=JsonOrLines,
@@ -187,7 +187,7 @@ class _Json:
         self._then: _State = self._after
         self._last: _State = self._value if lines else self._after
 
-    def read(self, source: Pushed) -> Step[None]:
+    def read(self, source: PushedBytes) -> Step[None]:
         if (yield from source.peek(3)) == codecs.BOM_UTF8:
             source.use(3)  # which a reader may ignore (RFC 8259, 8.1), and Notepad writes
         most = min(_SLICE, self._max_string)

@@ -15,7 +15,7 @@ from roadworthy.uploads.arguments import limited
 from roadworthy.uploads.stored import MiB
 from roadworthy.uploads.types.inspecting.filetype import Data, FileType, Rejected
 from roadworthy.uploads.types.inspecting.reasons import ACTIVE_CONTENT, MALFORMED, TOO_LONG
-from roadworthy.uploads.types.texts.svg_drawn import Drawn
+from roadworthy.uploads.types.texts.svg_references import DrawnElements
 from roadworthy.uploads.types.texts.xml import Attributes, Budget, Xml, local_name
 
 __all__ = ["SVG", "svg_within"]
@@ -104,7 +104,7 @@ class _Svg:
         self._xml.parser.CharacterDataHandler = self._text
         self._xml.parser.StartCdataSectionHandler = lambda: self._in_section(is_one=True)
         self._xml.parser.EndCdataSectionHandler = lambda: self._in_section(is_one=False)
-        self._drawn = Drawn(max_drawn)
+        self._drawn = DrawnElements(max_drawn)
         self._is_begun = self._is_section = False
         self._style: list[str] | None = None
         """The text of the style sheet that is open, in the pieces that it came in."""

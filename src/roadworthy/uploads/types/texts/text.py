@@ -12,15 +12,15 @@ from typing import Final
 
 from roadworthy.uploads.arguments import limited
 from roadworthy.uploads.stored import KiB, MiB
-from roadworthy.uploads.types.inspecting.claims import HiddenPdf, claims_another_type
 from roadworthy.uploads.types.inspecting.filetype import FileType, Rejected
+from roadworthy.uploads.types.inspecting.push_parser import PushedBytes, PushParser, Step
 from roadworthy.uploads.types.inspecting.reasons import (
     CONTROL_CHARACTERS,
     NOT_UTF8,
     TOO_LONG,
     TRUNCATED,
 )
-from roadworthy.uploads.types.inspecting.steps import Pushed, Step, Steps
+from roadworthy.uploads.types.texts.other_formats import HiddenPdf, claims_another_type
 
 __all__ = ["MAX_LINE", "SLICE_BYTES", "TEXT", "Text", "Utf8", "looks_like_text", "text_within"]
 
@@ -48,7 +48,7 @@ def text_within(*, max_line: int = MAX_LINE) -> FileType:
         "text/plain",
         ".txt",
         looks_like_text,
-        lambda: Steps(Text(max_line).read),
+        lambda: PushParser(Text(max_line).read),
         aliases=_ALIASES,
         breadth=2,
     )
@@ -64,7 +64,7 @@ def looks_like_text(head: bytes) -> bool:
 
 
 class Text:
-    """Judge one text: what `Steps` runs, or by hand with `take` and `end`."""
+    """Judge one text: what `PushParser` runs, or by hand with `take` and `end`."""
 
     def __init__(self, max_line: int) -> None:
         self._utf8 = Utf8()
@@ -72,7 +72,7 @@ class Text:
         self._max_line = max_line
         self._line = 0
 
-    def read(self, source: Pushed) -> Step[None]:
+    def read(self, source: PushedBytes) -> Step[None]:
         """Read it to its end."""
         most = min(SLICE_BYTES, self._max_line)
         while not (yield from source.at_end()):

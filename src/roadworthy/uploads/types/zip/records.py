@@ -8,11 +8,11 @@ from typing import Final
 
 from roadworthy.uploads.types.inspecting.filetype import Rejected
 from roadworthy.uploads.types.inspecting.polyglot import look_at
+from roadworthy.uploads.types.inspecting.push_parser import PushedBytes, Step
 from roadworthy.uploads.types.inspecting.reasons import AMBIGUOUS, ENCRYPTED, MALFORMED, UNSUPPORTED
-from roadworthy.uploads.types.inspecting.steps import Pushed, Step
 
 __all__ = ["CENTRAL", "DEFLATED", "DESCRIPTOR", "END", "END64", "LOCAL", "LOCATOR64", "STORED"]
-__all__ += ["WRAP", "Entry", "descriptors", "read_central", "read_local"]
+__all__ += ["WRAP", "ZipEntry", "descriptors", "read_central", "read_local"]
 
 LOCAL: Final = b"PK\x03\x04"
 """Begins a local header (4.3.7)."""
@@ -52,7 +52,7 @@ _REPLACED: Final = re.compile(rb"\?|#[UL]|[\x80-\xff]")
 
 
 @dataclass(slots=True)
-class Entry:
+class ZipEntry:
     """What one record says of one entry."""
 
     offset: int
@@ -93,7 +93,7 @@ class Entry:
 _AGREED: Final = struct.Struct("<HHIQQQ")
 
 
-def read_local(source: Pushed) -> Step[Entry]:
+def read_local(source: PushedBytes) -> Step[ZipEntry]:
     """Read a local header, after its signature."""
     offset = source.offset - len(LOCAL)
     fields = _LOCAL_FIELDS.unpack((yield from source.take(_LOCAL_FIELDS.size)))
@@ -102,10 +102,12 @@ def read_local(source: Pushed) -> Step[Entry]:
     name = yield from source.take(name_length)
     extra = _extra(name, (yield from source.take(extra_length)))
     expanded, compressed = _wide(extra, expanded, compressed)
-    return Entry(offset, name, flags, method, crc, compressed, expanded, _other_name(extra, name))
+    return ZipEntry(
+        offset, name, flags, method, crc, compressed, expanded, _other_name(extra, name)
+    )
 
 
-def read_central(source: Pushed) -> Step[Entry]:
+def read_central(source: PushedBytes) -> Step[ZipEntry]:
     """Read an entry of the central directory, after its signature."""
     fields = _CENTRAL_FIELDS.unpack((yield from source.take(_CENTRAL_FIELDS.size)))
     made_by, _, flags, method, _, _, crc, compressed, expanded, *lengths = fields[:12]
@@ -119,7 +121,7 @@ def read_central(source: Pushed) -> Step[Entry]:
     expanded, compressed, offset = _wide(extra, expanded, compressed, offset)
     mode = attributes >> 16 if made_by >> 8 in _UNIX_LINK_HOSTS or attributes >> 28 else 0
     other = _other_name(extra, name)
-    return Entry(offset, name, flags, method, crc, compressed, expanded, other, mode)
+    return ZipEntry(offset, name, flags, method, crc, compressed, expanded, other, mode)
 
 
 def descriptors(crc: int, compressed: int, expanded: int) -> list[bytes]:

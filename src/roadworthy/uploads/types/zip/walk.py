@@ -7,18 +7,18 @@ from typing import Final, Protocol, TypeAlias
 
 from roadworthy.uploads.stored import KiB, MiB
 from roadworthy.uploads.types.images.budgets import PartBudget
-from roadworthy.uploads.types.inspecting.expansion import (
+from roadworthy.uploads.types.inspecting.archive_paths import MAX_TARGET, leads_out
+from roadworthy.uploads.types.inspecting.decompression import (
     MAX_EXPANDED,
     MAX_RATIO,
     Expansion,
     Inflating,
 )
 from roadworthy.uploads.types.inspecting.filetype import Rejected
-from roadworthy.uploads.types.inspecting.paths import MAX_TARGET, leads_out
 from roadworthy.uploads.types.inspecting.polyglot import look_at
+from roadworthy.uploads.types.inspecting.push_parser import PushedBytes, Step
 from roadworthy.uploads.types.inspecting.reasons import AMBIGUOUS, MALFORMED, UNSUPPORTED
-from roadworthy.uploads.types.inspecting.steps import Pushed, Step
-from roadworthy.uploads.types.zip.directory import Directory
+from roadworthy.uploads.types.zip.central_directory import CentralDirectory
 from roadworthy.uploads.types.zip.records import (
     CENTRAL,
     DEFLATED,
@@ -29,7 +29,7 @@ from roadworthy.uploads.types.zip.records import (
     LOCATOR64,
     STORED,
     WRAP,
-    Entry,
+    ZipEntry,
     descriptors,
     read_central,
     read_local,
@@ -60,7 +60,7 @@ Take: TypeAlias = Callable[[bytes], object]
 class Contents(Protocol):
     """Look into the entries of an archive while they pass."""
 
-    def begin(self, entry: Entry, /) -> Take | None:
+    def begin(self, entry: ZipEntry, /) -> Take | None:
         """Judge an entry, and return what takes its content where that is wanted."""
         ...
 
@@ -91,7 +91,7 @@ class Walk:
 
     def __init__(self, limits: ZipLimits, contents: Contents | None = None) -> None:
         self._contents = contents
-        self._directory = Directory(limits.max_entries)
+        self._directory = CentralDirectory(limits.max_entries)
         self._expansion = Expansion(limits.max_expanded, limits.max_ratio)
         self._unverified = limits.max_inflated
         self._false = PartBudget(mean_bytes=1024, free=_FREE_FALSE_DESCRIPTORS)
@@ -106,7 +106,7 @@ class Walk:
         """How many bytes they unpack to."""
         return self._expansion.total
 
-    def read(self, source: Pushed) -> Step[None]:
+    def read(self, source: PushedBytes) -> Step[None]:
         """Read the entries, the central directory, and the end."""
         while (signature := (yield from source.take(4))) == LOCAL:
             yield from self._read_entry(source)
@@ -120,7 +120,7 @@ class Walk:
         end.judge(self._directory.count, start)
         self._directory.judge(wide=end.wide is not None)
 
-    def _read_entry(self, source: Pushed) -> Step[None]:
+    def _read_entry(self, source: PushedBytes) -> Step[None]:
         entry = yield from read_local(source)
         self._directory.begin(entry)
         target = _Target(entry.name)
@@ -136,7 +136,9 @@ class Walk:
             self._contents.end()
         self._directory.end(entry, may_be_link=target.is_safe)
 
-    def _read_verified(self, source: Pushed, entry: Entry, inflating: Inflating) -> Step[None]:
+    def _read_verified(
+        self, source: PushedBytes, entry: ZipEntry, inflating: Inflating
+    ) -> Step[None]:
         if entry.method == DEFLATED:
             yield from inflating.read(source, at_most=entry.compressed)
         elif entry.method == STORED:
@@ -149,7 +151,7 @@ class Walk:
             raise Rejected(MALFORMED, _BROKEN)
         return None
 
-    def _pass_over(self, source: Pushed, entry: Entry) -> Step[None]:
+    def _pass_over(self, source: PushedBytes, entry: ZipEntry) -> Step[None]:
         self._expansion.add(entry.expanded, packed=source.offset + entry.compressed)
         if entry.method == STORED and entry.compressed != entry.expanded:
             raise Rejected(MALFORMED, _BROKEN)
@@ -187,7 +189,7 @@ def _both(first: Take, second: Take | None) -> Take:
 
 
 def _read_streamed(
-    source: Pushed, entry: Entry, inflating: Inflating, false: PartBudget
+    source: PushedBytes, entry: ZipEntry, inflating: Inflating, false: PartBudget
 ) -> Step[None]:
     """Find the end of an entry whose sizes come after it."""
     if entry.method == DEFLATED:
@@ -204,7 +206,7 @@ def _read_streamed(
     entry.crc, entry.compressed, entry.expanded = found
 
 
-def _read_descriptor(source: Pushed, inflating: Inflating) -> Step[None]:
+def _read_descriptor(source: PushedBytes, inflating: Inflating) -> Step[None]:
     """Read a data descriptor: the spelling after which another record begins."""
     spellings = descriptors(inflating.crc, inflating.packed, inflating.size)
     read = b""
@@ -215,11 +217,11 @@ def _read_descriptor(source: Pushed, inflating: Inflating) -> Step[None]:
     raise Rejected(MALFORMED, _BROKEN)
 
 
-def _record_follows(source: Pushed) -> Step[bool]:
+def _record_follows(source: PushedBytes) -> Step[bool]:
     return (yield from source.peek(4)) in {LOCAL, CENTRAL}
 
 
-def _read_stored(source: Pushed, inflating: Inflating, false: PartBudget) -> Step[None]:
+def _read_stored(source: PushedBytes, inflating: Inflating, false: PartBudget) -> Step[None]:
     """Read up to the first data descriptor that tells what has just been read."""
     while True:
         while not (head := (yield from source.peek(_LONGEST_DESCRIPTOR))).startswith(DESCRIPTOR):
@@ -264,7 +266,7 @@ class _End:
             raise Rejected(AMBIGUOUS, "The archive's end contradicts what it holds.")
 
 
-def _read_end(source: Pushed, signature: bytes) -> Step[_End]:
+def _read_end(source: PushedBytes, signature: bytes) -> Step[_End]:
     offset = source.offset - len(signature)
     wide = None
     if signature == END64:
@@ -281,7 +283,7 @@ def _read_end(source: Pushed, signature: bytes) -> Step[_End]:
     return _End(offset, (narrow[0], narrow[1], narrow[2]), wide)
 
 
-def _read_end64(source: Pushed, offset: int) -> Step[tuple[int, int, int]]:
+def _read_end64(source: PushedBytes, offset: int) -> Step[tuple[int, int, int]]:
     fields = _END64_FIELDS.unpack((yield from source.take(_END64_FIELDS.size)))
     size, _, _, disk, first, here, *wide = fields
     _judge_disks(disk, first, here, wide[0])

@@ -12,9 +12,9 @@ Archives in archives are contents like any other: who unpacks them judges them.
 from typing import Final
 
 from roadworthy.uploads.arguments import limited
-from roadworthy.uploads.types.inspecting.expansion import MAX_EXPANDED, MAX_RATIO
+from roadworthy.uploads.types.inspecting.decompression import MAX_EXPANDED, MAX_RATIO
 from roadworthy.uploads.types.inspecting.filetype import FileType
-from roadworthy.uploads.types.office.archive import ArchiveKind, Archives
+from roadworthy.uploads.types.office.zip_or_office import ArchiveKind, ZipOrOffice
 from roadworthy.uploads.types.zip.records import END, LOCAL
 from roadworthy.uploads.types.zip.walk import MAX_ENTRIES, MAX_INFLATED, ZipLimits
 
@@ -58,7 +58,7 @@ def zip_within(
         ArchiveKind(limits),
         aliases=ARCHIVES,
         breadth=1,  # documents of offices are archives, too
-        together=Archives,
+        together=ZipOrOffice,
     )
 
 

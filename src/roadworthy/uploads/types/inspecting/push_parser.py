@@ -1,4 +1,4 @@
-"""`Steps`: write an inspector as if it read a file, though it is given the bytes.
+"""`PushParser`: write an inspector as if it read a file, though it is given the bytes.
 
     def lines(source: Pushed) -> Step[None]:
         magic = yield from source.take(4)
@@ -19,7 +19,7 @@ from roadworthy.uploads.stored import KiB
 from roadworthy.uploads.types.inspecting.filetype import Data, Rejected
 from roadworthy.uploads.types.inspecting.reasons import TRAILING_DATA, TRUNCATED
 
-__all__ = ["Pushed", "Step", "Steps"]
+__all__ = ["PushParser", "PushedBytes", "Step"]
 
 T = TypeVar("T")
 Step: TypeAlias = Generator[None, None, T]
@@ -31,7 +31,7 @@ _MAX_FILLING: Final = 32 * KiB
 """A cluster of a disk; readers of ZIP search 64 KiB from the end for where it ends."""
 
 
-class Pushed:
+class PushedBytes:
     """Bytes that come in pieces, to be read once and in order."""
 
     __slots__ = ("_at", "_piece", "_start", "ended")
@@ -111,15 +111,15 @@ class Pushed:
         self.push(_NOTHING)
 
 
-class Steps:
+class PushParser:
     """An inspector that runs a generator; bytes after its end are rejected.
 
     Zeros and ends of lines are not, up to 32 KiB: editors, mail programs and disks leave
     them behind a file, and nothing can be read from them.
     """
 
-    def __init__(self, read: Callable[[Pushed], Step[None]]) -> None:
-        self._source = Pushed()
+    def __init__(self, read: Callable[[PushedBytes], Step[None]]) -> None:
+        self._source = PushedBytes()
         self._steps = read(self._source)
         self._done = False
         self._filling = 0

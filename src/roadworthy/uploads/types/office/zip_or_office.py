@@ -12,19 +12,19 @@ from typing import TypeVar
 
 from roadworthy.uploads.errors import FileTypeRefused
 from roadworthy.uploads.types.inspecting.filetype import Data, FileType, Rejected
+from roadworthy.uploads.types.inspecting.push_parser import PushParser
 from roadworthy.uploads.types.inspecting.reasons import (
     OTHER_TYPE,
     TOO_LARGE_INSIDE,
     TOO_MANY_ENTRIES,
 )
-from roadworthy.uploads.types.inspecting.steps import Steps
-from roadworthy.uploads.types.office.kinds import ODF, of_another_kind
-from roadworthy.uploads.types.office.opc import Family, Opc
-from roadworthy.uploads.types.office.package import Package
-from roadworthy.uploads.types.zip.records import LOCAL, Entry
+from roadworthy.uploads.types.office.document_types import ODF, of_another_kind
+from roadworthy.uploads.types.office.main_part import MainPart
+from roadworthy.uploads.types.office.opc import DocumentFamily, Opc
+from roadworthy.uploads.types.zip.records import LOCAL, ZipEntry
 from roadworthy.uploads.types.zip.walk import Take, Walk, ZipLimits
 
-__all__ = ["ArchiveKind", "Archives"]
+__all__ = ["ArchiveKind", "ZipOrOffice"]
 
 T = TypeVar("T")
 
@@ -34,12 +34,12 @@ class ArchiveKind:
     """The limits of one kind of archive, and its family where it is a document."""
 
     limits: ZipLimits
-    family: Family | None = None
+    family: DocumentFamily | None = None
 
-    def __call__(self) -> Steps:
+    def __call__(self) -> PushParser:
         """Make what judges a file that is of this kind or none."""
         contents = Opc((self.family,)) if self.family else None
-        return Steps(Walk(self.limits, contents).read)
+        return PushParser(Walk(self.limits, contents).read)
 
     def judge(self, walk: Walk) -> None:
         """Judge an archive that was walked with wider limits.
@@ -53,7 +53,7 @@ class ArchiveKind:
             raise Rejected(TOO_LARGE_INSIDE, "What is packed in the file is too large.")
 
 
-class Archives:
+class ZipOrOffice:
     """Judge a file that may be of several kinds, and tell which it is in the end."""
 
     def __init__(self, accept: Sequence[FileType], guess: FileType) -> None:
@@ -66,7 +66,7 @@ class Archives:
         self._contents = _Unsure(families)
         limits = _widest([made.limits for made in self._made.values()])
         self._walk = Walk(limits, self._contents if self._documents else None)
-        self._steps = Steps(self._walk.read)
+        self._steps = PushParser(self._walk.read)
 
     def feed(self, data: Data) -> None:
         """Take the next bytes."""
@@ -99,7 +99,7 @@ class Archives:
         self._contents.judge()
         raise self._of_another_kind(package.main_type or "")
 
-    def _judge(self, package: Package) -> None:
+    def _judge(self, package: MainPart) -> None:
         try:
             self._contents.judge()
         except Rejected as rejected:
@@ -107,7 +107,7 @@ class Archives:
                 raise self._of_another_kind(package.main_type or "") from rejected
             raise
 
-    def _be_plain(self, package: Package) -> None:
+    def _be_plain(self, package: MainPart) -> None:
         if self._documents and package.opendocument:
             raise self._of_another_kind(package.opendocument)
 
@@ -118,12 +118,12 @@ class Archives:
 class _Unsure:
     """Look into the parts as those of a document, and keep what is found for the end."""
 
-    def __init__(self, families: tuple[Family, ...]) -> None:
-        self.package = Package()
+    def __init__(self, families: tuple[DocumentFamily, ...]) -> None:
+        self.package = MainPart()
         self._opc = Opc(families)
         self._found: Rejected | None = None
 
-    def begin(self, entry: Entry, /) -> Take | None:
+    def begin(self, entry: ZipEntry, /) -> Take | None:
         """Look into an entry, until something is found."""
         named = self.package.begin(entry)
         looked = self._until_found(lambda: self._opc.begin(entry))

@@ -5,17 +5,17 @@ from hashlib import blake2b
 from secrets import token_bytes
 from typing import Final
 
+from roadworthy.uploads.types.inspecting.archive_paths import ArchiveTree, judge_path
 from roadworthy.uploads.types.inspecting.filetype import Rejected
-from roadworthy.uploads.types.inspecting.paths import Tree, judge_path
 from roadworthy.uploads.types.inspecting.reasons import (
     AMBIGUOUS,
     PATH_CLIMBS_OUT,
     SPECIAL_FILE,
     TOO_MANY_ENTRIES,
 )
-from roadworthy.uploads.types.zip.records import Entry
+from roadworthy.uploads.types.zip.records import ZipEntry
 
-__all__ = ["Directory"]
+__all__ = ["CentralDirectory"]
 
 _BUCKETS: Final = 64
 _KIND: Final = 0o170000
@@ -24,7 +24,7 @@ _PLAIN: Final = frozenset({0, 0o040000, 0o100000, _KIND})
 """None, a folder, a file, and all ones: what Maven's archives have where they know no mode."""
 
 
-class Directory:
+class CentralDirectory:
     """All entries of an archive, as sums and hashes: some 24 bytes of memory for each."""
 
     def __init__(self, max_entries: int) -> None:
@@ -34,11 +34,11 @@ class Directory:
         self._seen, self._wrapped, self._listed = _Sum(secret), _Sum(secret), _Sum(secret)
         self._listed_count = 0
         self._names, self._listed_names = _Names(), _Names()
-        self._tree = Tree()
+        self._tree = ArchiveTree()
         self._no_targets = array("Q")
         self._links: set[int] = set()
 
-    def begin(self, entry: Entry) -> None:
+    def begin(self, entry: ZipEntry) -> None:
         """Judge the name of an entry that begins."""
         self.count += 1
         if self.count > self._max_entries:
@@ -48,14 +48,14 @@ class Directory:
             self._names.add(name)
             self._tree.add(name)
 
-    def end(self, entry: Entry, *, may_be_link: bool) -> None:
+    def end(self, entry: ZipEntry, *, may_be_link: bool) -> None:
         """Take note of an entry whose sizes are known."""
         self._seen.add(entry.packed())
         self._wrapped.add(entry.packed(wrapped=True))
         if not may_be_link:
             self._no_targets.append(entry.offset)
 
-    def list(self, entry: Entry) -> None:
+    def list(self, entry: ZipEntry) -> None:
         """Take what the central directory says of an entry."""
         self._listed_count += 1
         self._listed.add(entry.packed())
@@ -85,7 +85,7 @@ class Directory:
             raise Rejected(PATH_CLIMBS_OUT, "A link in the archive leads out of its folder.")
         self._tree.judge()
 
-    def _judge_names(self, entry: Entry) -> None:
+    def _judge_names(self, entry: ZipEntry) -> None:
         judge_path(entry.name, utf8=entry.is_utf8)
         if entry.unicode_name is not None:
             judge_path(entry.unicode_name, utf8=True)

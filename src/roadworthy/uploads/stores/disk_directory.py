@@ -1,4 +1,4 @@
-"""`Directory`: an open directory, the threads that work in it, and the room that it has."""
+"""`DiskDirectory`: an open directory, the threads that work in it, and the room that it has."""
 
 import errno
 import os
@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Final, Protocol, TypeVar
 
 from roadworthy.uploads.stored import MiB
-from roadworthy.uploads.stores import folders
-from roadworthy.uploads.stores.threads import Threads
+from roadworthy.uploads.stores import disk_folders
+from roadworthy.uploads.stores.disk_threads import Threads
 
-__all__ = ["Directory", "Unfinished"]
+__all__ = ["DiskDirectory", "UnfinishedWriting"]
 
 T = TypeVar("T")
 
@@ -18,7 +18,7 @@ _MIN_FREE: Final = 64 * MiB
 _MIN_FREE_PART: Final = 20
 
 
-class Unfinished(Protocol):
+class UnfinishedWriting(Protocol):
     """What is discarded when the directory is closed before it has ended."""
 
     def discard(self) -> None:
@@ -26,13 +26,13 @@ class Unfinished(Protocol):
         ...
 
 
-class Directory:
+class DiskDirectory:
     """What all files of a `Disk` share."""
 
     def __init__(self, path: Path, *, min_free: int | None, threads: int) -> None:
         self.root = -1
         """The descriptor of the directory, while it is open."""
-        self.unfinished = set[Unfinished]()
+        self.unfinished = set[UnfinishedWriting]()
         """What is being written."""
         self._path, self._min_free = path, min_free
         self._threads = Threads(threads, owner="Disk")
@@ -80,4 +80,4 @@ class Directory:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def _open(self) -> None:
-        self.root = folders.make_root(self._path)
+        self.root = disk_folders.make_root(self._path)

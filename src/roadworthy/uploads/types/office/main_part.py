@@ -1,4 +1,4 @@
-"""`Package`: find the main part of an OOXML file and its type, wherever they are.
+"""`MainPart`: find the main part of an OOXML file and its type, wherever they are.
 
 What an OpenDocument file says that it is is found as well, where its first bytes do not tell.
 Nothing is judged here: what cannot be read is no package.
@@ -10,12 +10,12 @@ from urllib.parse import unquote
 
 from roadworthy.uploads.stored import MiB
 from roadworthy.uploads.types.inspecting.filetype import Rejected
-from roadworthy.uploads.types.office.kinds import ODF
+from roadworthy.uploads.types.office.document_types import ODF
 from roadworthy.uploads.types.texts.xml import Attributes, Budget, Xml, local_name
-from roadworthy.uploads.types.zip.records import DEFLATED, STORED, Entry
+from roadworthy.uploads.types.zip.records import DEFLATED, STORED, ZipEntry
 from roadworthy.uploads.types.zip.walk import Take
 
-__all__ = ["Package", "normal"]
+__all__ = ["MainPart", "normal"]
 
 _TYPES: Final = "[content_types].xml"
 _RELATIONS: Final = "_rels/.rels"
@@ -24,7 +24,7 @@ _MAX_ELEMENTS: Final = 100_000
 _MAX_XML: Final = 32 * MiB
 
 
-class Package:
+class MainPart:
     """Read two parts of an archive, where it has them."""
 
     def __init__(self) -> None:
@@ -58,7 +58,7 @@ class Package:
             return None
         return self._types.get("/" + self._main) or self._types.get(self._main.rpartition(".")[2])
 
-    def begin(self, entry: Entry) -> Take | None:
+    def begin(self, entry: ZipEntry) -> Take | None:
         """Return what takes the content of an entry that tells of the others."""
         name = normal(entry.name)
         self._xml = None

@@ -6,8 +6,8 @@ from typing import Final, Protocol
 
 from roadworthy.uploads.stored import GiB, KiB, MiB
 from roadworthy.uploads.types.inspecting.filetype import Data, Rejected
+from roadworthy.uploads.types.inspecting.push_parser import PushedBytes, Step
 from roadworthy.uploads.types.inspecting.reasons import MALFORMED, TOO_LARGE_INSIDE
-from roadworthy.uploads.types.inspecting.steps import Pushed, Step
 
 __all__ = ["FREE_BYTES", "MAX_EXPANDED", "MAX_RATIO", "Expansion", "Inflater", "Inflating"]
 
@@ -72,7 +72,7 @@ class Inflating:
         self._expansion, self._write = expansion, write
         self.crc = self.size = self.packed = 0
 
-    def read(self, source: Pushed, *, at_most: int | None = None) -> Step[None]:
+    def read(self, source: PushedBytes, *, at_most: int | None = None) -> Step[None]:
         """Read up to the end of the stream, through at most so many bytes."""
         machine = zlib.decompressobj(-zlib.MAX_WBITS)
         while not machine.eof:
@@ -82,7 +82,7 @@ class Inflating:
             yield from source.more()
             self._inflate(machine, source, left)
 
-    def copy(self, source: Pushed, count: int) -> Step[None]:
+    def copy(self, source: PushedBytes, count: int) -> Step[None]:
         """Read so many bytes that are stored as they are."""
         while self.packed < count:
             yield from source.more()
@@ -90,14 +90,14 @@ class Inflating:
             self.count_stored(source, len(piece))
             del piece  # nothing of the source is kept while this waits
 
-    def count_stored(self, source: Pushed, count: int) -> None:
+    def count_stored(self, source: PushedBytes, count: int) -> None:
         """Read `count` of the bytes that are here, stored as they are."""
         piece = source.here[:count]
         source.use(count)
         self.packed += count
         self._out(piece, source.offset)
 
-    def _inflate(self, machine: Inflater, source: Pushed, most: int) -> None:
+    def _inflate(self, machine: Inflater, source: PushedBytes, most: int) -> None:
         rest: bytes | memoryview = source.here[:most]
         source.use(len(rest))
         self.packed += len(rest)

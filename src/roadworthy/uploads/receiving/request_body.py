@@ -1,4 +1,4 @@
-"""`Body`: the bytes of one request, as long as the client is in time."""
+"""`RequestBody`: the bytes of one request, as long as the client is in time."""
 
 import asyncio
 from typing import Final
@@ -8,15 +8,15 @@ from starlette.requests import ClientDisconnect, Request
 from roadworthy import _fastapi
 from roadworthy._request import body_of, take_body
 from roadworthy.problems import RequestTimeout
-from roadworthy.uploads.receiving.pace import Clock, Pace
+from roadworthy.uploads.receiving.pace import Pace, PaceClock
 
-__all__ = ["Body", "declared_length"]
+__all__ = ["RequestBody", "declared_length"]
 
 _QUIET: Final = 1.0
 """Seconds of silence after which the reader is told, so that it can let go of what it holds."""
 
 
-class Body:
+class RequestBody:
     """Read a request's body from the socket, never faster than it is used."""
 
     def __init__(self, request: Request, pace: Pace) -> None:
@@ -26,7 +26,7 @@ class Body:
             take_body(request)
         self._receive = request.receive
         self._loop = asyncio.get_running_loop()
-        self._clock = Clock(pace)
+        self._clock = PaceClock(pace)
         self._more = True
         self.received = 0
         """Bytes so far."""

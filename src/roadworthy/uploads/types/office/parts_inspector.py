@@ -11,12 +11,12 @@ from roadworthy.uploads.types.inspecting.reasons import (
     NOT_UTF8,
     UNSUPPORTED,
 )
-from roadworthy.uploads.types.office.package import normal
+from roadworthy.uploads.types.office.main_part import normal
 from roadworthy.uploads.types.texts.xml import Budget
-from roadworthy.uploads.types.zip.records import DEFLATED, STORED, Entry
+from roadworthy.uploads.types.zip.records import DEFLATED, STORED, ZipEntry
 from roadworthy.uploads.types.zip.walk import Take
 
-__all__ = ["Part", "Parts", "PlainXml", "acts"]
+__all__ = ["PartInspector", "PartsInspector", "PlainXml", "acts"]
 
 _MAX_ELEMENTS: Final = 5_000_000
 """Of all parts but Excel's tables: a text of 1,000 pages has some 500,000."""
@@ -25,7 +25,7 @@ _DECLARED: Final = re.compile(rb"""\A(?:\xef\xbb\xbf)?<\?xml[^>]*encoding\s*=\s*
 _DOCTYPE: Final = b"<!DOCTYPE"
 
 
-class Part(Protocol):
+class PartInspector(Protocol):
     """Look at one part."""
 
     def feed(self, data: Data, /) -> None:
@@ -37,16 +37,16 @@ class Part(Protocol):
         ...
 
 
-class Parts:
+class PartsInspector:
     """Look into the parts of an archive: the `Contents` of its walk."""
 
     def __init__(self) -> None:
         self.names: set[str] = set()
         """Of all entries, as `OPC` compares them."""
         self.budget = Budget(_MAX_ELEMENTS, _MAX_XML)
-        self._part: Part | None = None
+        self._part: PartInspector | None = None
 
-    def begin(self, entry: Entry, /) -> Take | None:
+    def begin(self, entry: ZipEntry, /) -> Take | None:
         """Judge the name of an entry."""
         if entry.unicode_name is not None:
             raise Rejected(AMBIGUOUS, "A part of the document has two names.")
@@ -68,7 +68,7 @@ class Parts:
         """Take note that there are no more."""
         raise NotImplementedError
 
-    def part(self, name: str, entry: Entry) -> Part | None:
+    def part(self, name: str, entry: ZipEntry) -> PartInspector | None:
         """Judge a part by its name, in lower case, and return what looks into it."""
         raise NotImplementedError
 

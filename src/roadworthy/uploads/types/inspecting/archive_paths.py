@@ -11,7 +11,7 @@ from roadworthy.uploads.types.inspecting.reasons import (
     TOO_MANY_ENTRIES,
 )
 
-__all__ = ["MAX_TARGET", "Tree", "judge_path", "leads_out"]
+__all__ = ["MAX_TARGET", "ArchiveTree", "judge_path", "leads_out"]
 
 MAX_TARGET: Final = 4096
 """Bytes of a link's target: PATH_MAX of Linux."""
@@ -62,7 +62,7 @@ def leads_out(name: bytes, target: bytes) -> bool:
     )
 
 
-class Tree:
+class ArchiveTree:
     """The folders and links of one archive: nothing is unpacked through a link."""
 
     def __init__(self) -> None:

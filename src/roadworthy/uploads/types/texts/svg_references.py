@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from roadworthy.uploads.types.inspecting.filetype import Rejected
 from roadworthy.uploads.types.inspecting.reasons import MALFORMED, TOO_MANY_ENTRIES
 
-__all__ = ["Drawn"]
+__all__ = ["DrawnElements"]
 
 
 @dataclass(slots=True, eq=False)
@@ -22,7 +22,7 @@ class _Group:
     is_open: bool = False
 
 
-class Drawn:
+class DrawnElements:
     """Take note of elements, and add up what they draw."""
 
     def __init__(self, max_drawn: int) -> None:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Final
 
 from roadworthy.problems import FieldError, MalformedBody, PayloadTooLarge, ValidationFailed
-from roadworthy.uploads.receiving.parts import Part
+from roadworthy.uploads.receiving.multipart import Part
 
 __all__ = ["FieldText", "decoded"]
 

@@ -1,6 +1,6 @@
 """What a patch makes of a value before validation: some parts sent, the others kept.
 
-Validators see these in place of plain JSON. What is `Kept` passes them untouched.
+Validators see these in place of plain JSON. What is `KeptValue` passes them untouched.
 """
 
 from collections.abc import Callable
@@ -8,31 +8,31 @@ from typing import Any, Final
 
 __all__ = [
     "ABSENT",
-    "Given",
-    "Hidden",
-    "Items",
-    "Kept",
+    "HiddenValue",
     "KeptKey",
-    "Moved",
-    "New",
-    "Parts",
-    "Refused",
+    "KeptValue",
+    "MergedArray",
+    "MergedObject",
+    "MovedValue",
+    "NewObject",
+    "RefusedValue",
+    "ValidatorInput",
 ]
 
 ABSENT: Final[Any] = object()
 """In place of a value where there was none."""
 
 
-class Kept:
+class KeptValue:
     """A value that nobody sent: it is what it was."""
 
     __slots__ = ("beside", "value")
 
-    def __init__(self, value: Any, beside: "Parts | None" = None) -> None:
+    def __init__(self, value: Any, beside: "MergedObject | None" = None) -> None:
         self.value, self.beside = value, beside
 
 
-class Moved:
+class MovedValue:
     """A value that a JSON Patch took from another place, with what answers show of it."""
 
     __slots__ = ("hidden", "shown", "value")
@@ -41,7 +41,7 @@ class Moved:
         self.value, self.shown, self.hidden = value, shown, hidden
 
 
-class Given:
+class ValidatorInput:
     """What a validator of the entity's own made of its input: read as in a POST."""
 
     __slots__ = ("value",)
@@ -50,11 +50,11 @@ class Given:
         self.value = value
 
 
-class Hidden:
+class HiddenValue:
     """In place of a value that no answer shows, where its place has changed."""
 
 
-class Refused:
+class RefusedValue:
     """In place of what was sent for a field that is read-only."""
 
 
@@ -65,16 +65,16 @@ class KeptKey(str):
     key: Any
 
 
-class New(dict[str, Any]):
+class NewObject(dict[str, Any]):
     """An object of a merge patch where none was: null in it leaves a member out."""
 
     def has_nulls(self) -> bool:
         """Return whether there is a null in it, at any depth outside of lists."""
-        return any(v is None or (isinstance(v, New) and v.has_nulls()) for v in self.values())
+        return any(v is None or (isinstance(v, NewObject) and v.has_nulls()) for v in self.values())
 
 
-class Parts(dict[str, Any]):
-    """An object with parts that were sent; the others are `Kept`."""
+class MergedObject(dict[str, Any]):
+    """An object with parts that were sent; the others are `KeptValue`."""
 
     def __init__(self, current: Any = ABSENT, instead: Callable[[], Any] | None = None) -> None:
         super().__init__()
@@ -92,15 +92,15 @@ class Parts(dict[str, Any]):
         self.sent.add(key)
         self.names.add(name or key)
 
-    def of(self, current: Any) -> "Parts":
+    def of(self, current: Any) -> "MergedObject":
         """Return the same parts of another value."""
-        made = Parts(current, self.instead)
+        made = MergedObject(current, self.instead)
         made.update(self)
         made.sent, made.names = set(self.sent), set(self.names)
         return made
 
 
-class Items(list[Any]):
+class MergedArray(list[Any]):
     """An array with items that were kept."""
 
     def __init__(self, items: list[Any], current: Any = ABSENT) -> None:
@@ -108,6 +108,6 @@ class Items(list[Any]):
         self.current = current
         self.instead: Callable[[], Any] | None = None
 
-    def of(self, current: Any) -> "Items":
+    def of(self, current: Any) -> "MergedArray":
         """Return the same items of another value."""
-        return Items(self, current)
+        return MergedArray(self, current)

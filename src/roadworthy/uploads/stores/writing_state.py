@@ -1,12 +1,12 @@
-"""`Stages`: what a writing may do next. What has failed half-way is good for nothing."""
+"""`WritingState`: what a writing may do next. What has failed half-way is good for nothing."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
 
-__all__ = ["Stages"]
+__all__ = ["WritingState"]
 
 
-class Stages:
+class WritingState:
     """Keep a writing in order: enter, write, commit once, leave; one call at a time."""
 
     def __init__(self) -> None:

@@ -16,9 +16,9 @@ from roadworthy.uploads.filenames import disposition
 from roadworthy.uploads.receiving.delimiter import FirstDelimiter
 from roadworthy.uploads.receiving.digests import Digests
 from roadworthy.uploads.receiving.encodings import refuse_transfer_encoding
-from roadworthy.uploads.types.inspecting.declared import essence
+from roadworthy.uploads.types.inspecting.media_types import essence
 
-__all__ = ["END", "End", "Event", "Multipart", "Part", "Raw", "Reader"]
+__all__ = ["END", "End", "Event", "MultipartReader", "Part", "PartReader", "RawReader"]
 
 MAX_BOUNDARY: Final = 70
 """RFC 2046 §5.1.1."""
@@ -54,7 +54,7 @@ Event: TypeAlias = Part | memoryview | End
 """What a reader tells: a part, some of its bytes, its end."""
 
 
-class Reader(Protocol):
+class PartReader(Protocol):
     """Turn bytes into parts."""
 
     def feed(self, piece: bytes, /) -> Iterator[Event]:
@@ -74,7 +74,7 @@ class Reader(Protocol):
         ...
 
 
-class Raw:
+class RawReader:
     """A body that is one file."""
 
     def __init__(self, part: Part) -> None:
@@ -95,7 +95,7 @@ class Raw:
         yield END
 
 
-class Multipart:
+class MultipartReader:
     """A body of `multipart/form-data`, parsed by python-multipart's low-level parser."""
 
     def __init__(self, content_type: str, headers: Mapping[str, str]) -> None:
