@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from roadworthy.audit.analyses.assigned_values import chosen, pairs, set_to_none
 from roadworthy.audit.analyses.body_fields import NOTHING, Guards, Held, of_body
 from roadworthy.audit.analyses.body_values import SENT, Holding, asks
 from roadworthy.audit.analyses.columns import Stored, stored
@@ -33,7 +34,7 @@ from roadworthy.audit.source import loggers, names
 from roadworthy.audit.source.flow import Call
 from roadworthy.audit.source.memory import remembered
 from roadworthy.audit.source.module import Function, bodies
-from roadworthy.audit.source.nodes import is_none, last_name
+from roadworthy.audit.source.nodes import last_name
 from roadworthy.audit.source.ref import Ref
 
 __all__ = ["Write", "writes"]
@@ -170,7 +171,7 @@ class _Trace(Holding):
         if never is not True:
             yield from self._block(statement.body, inner)
         first, self.held = self.held, dict(before)
-        for name in _set_to_none(statement.orelse) & first.keys():
+        for name in set_to_none(statement.orelse) & first.keys():
             first[name] = first[name].emptied(self.body)
         if never is not False:
             yield from self._block(statement.orelse, inner)
@@ -225,7 +226,7 @@ class _Trace(Holding):
         yield from self._calls(statement.value, guards)
         targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
         for target in targets:
-            for one, value in _pairs(target, statement.value):
+            for one, value in pairs(target, statement.value):
                 yield from self._to(one, value, statement, guards)
 
     def _to(
@@ -240,7 +241,7 @@ class _Trace(Holding):
                 self._note_fresh(name, given)
             case ast.Attribute(value=owner, attr=attr):
                 if self._is_stored(owner, attr):
-                    left = _left_by_choice(value, given, guards)
+                    left = chosen(value, given, guards)
                     yield from self._write(left, statement, guards, owner, attr)
             case ast.Subscript(value=owner, slice=key):
                 yield from self._put(owner, key, value, statement, guards)
@@ -448,36 +449,6 @@ _ASKERS: Final = frozenset({"update", "update_or_create", "aupdate", "aupdate_or
 """Methods of repositories too, which take a model and know what it was given."""
 
 
-def _left_by_choice(value: Held, given: ast.expr, guards: Guards) -> Held:
-    """Return what is left where the code says itself what an empty value becomes.
-
-    `body.note or None` clears what is stored; `body.note or "hidden"` of a branch that
-    another field asks for is the text of that action.
-    """
-    match given:
-        case ast.BoolOp(op=ast.Or(), values=[*_, last]) if is_none(last):
-            return replace(value, clears=True)
-        case ast.IfExp(orelse=last) if is_none(last):
-            return replace(value, clears=True)
-        case ast.BoolOp(op=ast.Or(), values=[*_, ast.Constant() | ast.JoinedStr()]) if (
-            guards.valued - value.every
-        ):
-            return NOTHING
-        case _:
-            return value
-
-
-def _set_to_none(body: list[ast.stmt]) -> set[str]:
-    """Return the names that a branch sets to None."""
-    return {
-        target.id
-        for one in body
-        if isinstance(one, ast.Assign) and is_none(one.value)
-        for target in one.targets
-        if isinstance(target, ast.Name)
-    }
-
-
 def _after(before: "_Names", first: "_Names", second: "_Names") -> "_Names":
     """Return what names hold behind two branches."""
     after = dict(before)
@@ -487,17 +458,6 @@ def _after(before: "_Names", first: "_Names", second: "_Names") -> "_Names":
         changed = [held for held in (one, other) if held != old]
         after[name] = changed[0] if len(changed) == 1 else one.either(other)
     return after
-
-
-def _pairs(target: ast.expr, value: ast.expr) -> list[tuple[ast.expr, ast.expr]]:
-    """Return what is assigned to what: `a, b = x, y` is two assignments."""
-    match target, value:
-        case ((ast.Tuple(elts=targets) | ast.List(elts=targets)), ast.Tuple(elts=values)) if len(
-            targets
-        ) == len(values):
-            return list(zip(targets, values, strict=True))
-        case _:
-            return [(target, value)]
 
 
 def _ends(body: list[ast.stmt]) -> bool:

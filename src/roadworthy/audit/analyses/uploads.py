@@ -6,22 +6,25 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
-from roadworthy.audit.dataflow.reach import callee, calls
+from roadworthy.audit.analyses.bounded_reads import is_for_no_limit, refuses_the_rest
+from roadworthy.audit.dataflow.reach import HOPS, callee, calls
 from roadworthy.audit.dataflow.values import Frame, bound, dotted, follow
 from roadworthy.audit.fastapi.dependencies import Dependency, Need, needs_in, needs_of
 from roadworthy.audit.fastapi.mounts import around
-from roadworthy.audit.fastapi.routes import Route, is_upload
+from roadworthy.audit.fastapi.routes import Route, is_upload, is_upload_type
 from roadworthy.audit.source.annotations import unwrap
 from roadworthy.audit.source.flow import Call
 from roadworthy.audit.source.loggers import is_log
 from roadworthy.audit.source.memory import remembered
-from roadworthy.audit.source.module import Class, Function, Module, Param, Scope
+from roadworthy.audit.source.module import Assigned, Class, Function, Module, Param, Scope
 from roadworthy.audit.source.names import is_a, resolve, type_of
 
 __all__ = ["Read", "Upload", "limits_all", "limits_here", "uploads_in", "uploads_of"]
 
 _HEADER: Final = "content-length"
 _LENGTH: Final = _HEADER.encode()
+_DEEPER: Final = 2
+"""What limits an upload may be called by what reads it: it is looked for further away."""
 _COPIES: Final = frozenset({"shutil.copyfileobj", "shutil.copyfileobject"})
 
 
@@ -62,13 +65,16 @@ class Upload:
         for frame in self.frames:
             for call in frame.function.flow.calls:
                 read = _read(call, frame)
-                if read is not None:
+                if read is not None and not is_for_no_limit(call, frame):
                     yield read
 
     @cached_property
     def is_limited(self) -> bool:
         """Return whether its size is compared with something on the way, or before."""
-        if any(_compares_size(frame) for frame in self.frames) or self._compares_length:
+        deep = follow(self.function, self.names, hops=HOPS + _DEEPER)
+        if any(_compares_size(one) or refuses_the_rest(one) for one in deep):
+            return True
+        if self._compares_length:
             return True
         return self.route is not None and all(self._is_limited_before(one) for one in self.names)
 
@@ -126,7 +132,7 @@ def _limits_param(function: Function, name: str, seen: frozenset[Function]) -> b
 def uploads_of(route: Route) -> tuple[Upload, ...]:
     """Return what a route takes itself, and what its dependencies take."""
     takers = [route.function, *(one.function for one in route.dependencies)]
-    named = ((function, _upload_names(function) | _forms(function)) for function in takers)
+    named = ((function, _all_names(function)) for function in takers)
     return tuple(Upload(function, names, route) for function, names in named if names)
 
 
@@ -142,6 +148,28 @@ def uploads_in(module: Module) -> Iterator[Upload]:
 @remembered
 def _upload_names(function: Function) -> frozenset[str]:
     return frozenset(param.name for param in function.params if is_upload(param, function))
+
+
+def _all_names(function: Function) -> frozenset[str]:
+    return _upload_names(function) | _in_models(function) | _forms(function)
+
+
+def _in_models(function: Function) -> frozenset[str]:
+    """Return the uploads that stand in a model: `form.photo` of `form: Form` or of a dependency."""
+    found: set[str] = set()
+    for param in function.params:
+        model = type_of(unwrap(param.annotation, function.around)[0], function.around)
+        cls = None if model is None else model.cls
+        if cls is not None and b"UploadFile" in cls.module.source:
+            found |= {f"{param.name}.{name}" for name in _upload_fields(cls)}
+    return frozenset(found)
+
+
+def _upload_fields(cls: Class) -> Iterator[str]:
+    for name, bindings in cls.names.items():
+        declared = [one.annotation for one in bindings if isinstance(one, Assigned)]
+        if any(one is not None and is_upload_type(one, cls) for one in declared):
+            yield name
 
 
 def _forms(function: Function) -> frozenset[str]:

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from roadworthy.audit.dataflow.expressions import dotted, holds
+from roadworthy.audit.dataflow.members import members
 from roadworthy.audit.dataflow.reach import HOPS, Reached, arguments, calls
 from roadworthy.audit.source import names
 from roadworthy.audit.source.memory import remembered
@@ -12,11 +14,6 @@ from roadworthy.audit.source.module import Function
 from roadworthy.audit.source.ref import Ref
 
 __all__ = ["Frame", "bound", "dotted", "follow", "handed_over", "holds", "nodes_of"]
-
-_PASSING: Final = frozenset({"enumerate", "zip", "reversed", "list", "tuple", "sorted", "iter"})
-"""Calls whose result has what they are given."""
-_TAKING: Final = frozenset({"get", "getlist", "values", "items", "multi_items"})
-"""Methods of collections whose result has what is in them."""
 
 _HAND_OVER: Final = {
     "starlette.concurrency.run_in_threadpool": 0,
@@ -66,45 +63,6 @@ def _is_getattr(node: ast.AST, name: str) -> bool:
     )
 
 
-def dotted(node: ast.AST | None) -> str:
-    """Return `a.b.c` as it is written, or nothing for other expressions."""
-    if isinstance(node, ast.Name):
-        return node.id
-    if isinstance(node, ast.Attribute) and (base := dotted(node.value)):
-        return f"{base}.{node.attr}"
-    return ""
-
-
-def holds(node: ast.AST | None, known: Iterable[str]) -> bool:
-    """Return whether an expression is one of some names, or a collection with it."""
-    match node:
-        case ast.Name():
-            return node.id in known
-        case ast.Attribute():
-            return dotted(node) in known or (node.attr == "file" and holds(node.value, known))
-        case _:
-            return any(holds(part, known) for part in _parts(node))
-
-
-def _parts(node: ast.AST | None) -> list[ast.expr]:  # noqa: PLR0911 - a table
-    """Return the expressions of which an expression is one, or has them all."""
-    match node:
-        case ast.Await() | ast.Starred() | ast.NamedExpr() | ast.Subscript():
-            return [node.value]
-        case ast.BoolOp():
-            return node.values
-        case ast.IfExp():
-            return [node.body, node.orelse]
-        case ast.List() | ast.Tuple():
-            return node.elts
-        case ast.Call(func=ast.Name(id=name)) if name in _PASSING:
-            return node.args
-        case ast.Call(func=ast.Attribute(value=value, attr=attr)) if attr in _TAKING:
-            return [value]
-        case _:
-            return []
-
-
 def follow(function: Function, known: Iterable[str], *, hops: int = HOPS) -> Iterator[Frame]:
     """Return the functions that get a value, from the one whose names are given on."""
     yield from _follow(function, frozenset(known), (), hops, {function.qualname})
@@ -124,16 +82,45 @@ def _follow(
     if len(chain) >= hops:
         return
     for reached in calls(function):
-        called, call = handed_over(reached) or (_project_function(reached.ref), reached.call.node)
-        if called is None:
-            continue
-        given = arguments(call, called, reached.ref)
-        taken = frozenset(name for name, value in given.items() if frame.has(value))
-        key = f"{called.module.path}:{called.qualname}:{sorted(taken)}"
-        if taken and key not in seen:
-            seen.add(key)
-            here = Reached(reached.call, reached.ref, function, chain)
-            yield from _follow(called, taken, (*chain, here), hops, seen)
+        for called, taken, ref in _takers(reached, frame):
+            key = f"{called.module.path}:{called.qualname}:{sorted(taken)}"
+            if taken and key not in seen:
+                seen.add(key)
+                here = Reached(reached.call, ref, function, chain)
+                yield from _follow(called, taken, (*chain, here), hops, seen)
+
+
+def _takers(
+    reached: Reached, frame: Frame
+) -> Iterator[tuple[Function, frozenset[str], Ref | None]]:
+    """Return the functions that a call gives the value to, and by which names they have it."""
+    called, call = handed_over(reached) or (_project_function(reached.ref), reached.call.node)
+    if called is not None:
+        yield called, _taken(call, called, reached.ref, frame), reached.ref
+    for argument in (*call.args, *(one.value for one in call.keywords)):
+        if isinstance(argument, ast.Attribute):  # `handle(Work(file).run)`
+            method = names.resolve(argument, frame.function)
+            if method is not None and method.function is not None:
+                yield method.function, _own(argument, method.function, frame), method
+
+
+def _taken(call: ast.Call, called: Function, ref: Ref | None, frame: Frame) -> frozenset[str]:
+    found = dict.fromkeys(_own(call.func, called, frame))
+    for name, value in arguments(call, called, ref).items():
+        if frame.has(value):
+            found[name] = None
+        for member in members(value, frame.names, frame.function):
+            found[f"{name}.{member}"] = None
+    return frozenset(found)
+
+
+def _own(method: ast.expr, function: Function, frame: Frame) -> frozenset[str]:
+    """Return what a method has of the value by its own object: `self.file`."""
+    if not (function.is_bound and function.params and isinstance(method, ast.Attribute)):
+        return frozenset()
+    self = function.params[0].name
+    held = members(method.value, frame.names, frame.function)
+    return frozenset(f"{self}.{member}" for member in held)
 
 
 def _project_function(ref: Ref | None) -> Function | None:
@@ -172,6 +159,9 @@ def _with_aliases(function: Function, known: frozenset[str]) -> frozenset[str]:
         for target, value in bound(function):
             if holds(value, found):
                 found |= set(_names(target))
+                continue
+            held = members(value, found, function)
+            found |= {f"{name}.{one}" for name in _names(target) for one in held if held}
     return frozenset(found)
 
 

@@ -22,7 +22,7 @@ from roadworthy.audit.source.module import Class, Function, Module, Param, Scope
 from roadworthy.audit.source.nodes import last_name, words
 from roadworthy.audit.source.ref import Ref
 
-__all__ = ["Body", "Route", "is_upload", "route_of", "routes_in", "routes_of"]
+__all__ = ["Body", "Route", "is_upload", "is_upload_type", "route_of", "routes_in", "routes_of"]
 
 _METHODS: Final = frozenset({"get", "post", "put", "patch", "delete", "head", "options", "trace"})
 _OTHERS: Final = frozenset({"api_route", "route"})
@@ -151,14 +151,20 @@ def _is_one_of(annotation: ast.expr | None, scope: Scope) -> bool:
 
 def is_upload(param: Param, function: Function) -> bool:
     """Return whether a parameter is an uploaded file, or a list of them."""
-    annotation, scope, metadata = annotations.unwrap(param.annotation, function.around)
-    ref = names.type_of(annotation, scope)
+    if is_upload_type(param.annotation, function.around):
+        return True
+    metadata = annotations.unwrap(param.annotation, function.around)[2]
+    marks = [*metadata, (param.default, function.around)]
+    return any(_is_file(one, where) for one, where in marks)
+
+
+def is_upload_type(annotation: ast.expr | None, scope: Scope) -> bool:
+    """Return whether an annotation says that something is an `UploadFile`, or a list of them."""
+    inner, where, _ = annotations.unwrap(annotation, scope)
+    ref = names.type_of(inner, where)
     if ref is not None and ref.name in libraries.COLLECTIONS and ref.args:
         ref = ref.args[0]
-    if names.is_a(ref, "fastapi.UploadFile"):
-        return True
-    marks = [*((one, where) for one, where in metadata), (param.default, function.around)]
-    return any(_is_file(one, where) for one, where in marks)
+    return names.is_a(ref, "fastapi.UploadFile")
 
 
 def _is_file(node: ast.expr | None, scope: Scope) -> bool:
