@@ -20,6 +20,8 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
+from support.forked import Popen
+from support.forked import run as forked_run
 from support.postgres import database_on
 
 SOURCE = Path(__file__).parents[1] / "src"
@@ -88,7 +90,7 @@ def _starting(make_environment: Callable[..., dict[str, str]]) -> Iterator[Start
         def start(*arguments: str, command: str = "serve", **settings: str) -> Depot:
             environment = make_environment(**settings)
             port = [] if command == "worker" else ["--port", "0"]
-            process = subprocess.Popen(
+            process: subprocess.Popen[str] = Popen(
                 [sys.executable, "-m", "depot", command, *port, *arguments],
                 env=environment,
                 stdout=subprocess.PIPE,
@@ -124,7 +126,7 @@ def run_depot(
     """Run a `depot` command that ends by itself."""
 
     def run(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
+        return forked_run(
             [sys.executable, "-m", "depot", *arguments],
             env=depot_environment(**settings),
             capture_output=True,

@@ -103,8 +103,8 @@ def test_what_is_no_archive_is_refused(client: httpx.Client, content: bytes) -> 
         zip_of({"a": b"b" * 1000})[:-30],
         gzip.compress(b"hello" * 1000)[:-4],
         gzip.compress(b"hello") + b"<html>",
-        zip_bomb(),
-        gzip_bomb(),
+        zip_bomb,
+        gzip_bomb,
     ],
     ids=[
         *("dots", "absolute", "backslashes", "zip-and-more", "more-and-zip", "zip-cut"),
@@ -112,9 +112,11 @@ def test_what_is_no_archive_is_refused(client: httpx.Client, content: bytes) -> 
     ],
 )
 def test_an_archive_that_is_broken_or_dangerous_is_rejected(
-    client: httpx.Client, content: bytes
+    client: httpx.Client, content: bytes | Callable[[], bytes]
 ) -> None:
     """U7."""
+    if callable(content):  # a bomb takes seconds to make
+        content = content()
     # One that starts with something else is not even taken for an archive.
     wanted = (415, "UNSUPPORTED_MEDIA_TYPE") if content[:1] == b"<" else (422, "FILE_REJECTED")
 

@@ -12,6 +12,7 @@ import pytest
 
 from roadworthy.audit.model.rule import Example
 from roadworthy.audit.source.codebase import Codebase
+from support.forked import run
 
 LATE_COMMIT = """\
 from fastapi import Depends, FastAPI
@@ -47,7 +48,7 @@ class Project:
         return self.python("-m", "roadworthy.cli", "audit", *words, at=at, **environment)
 
     def python(self, *words: str, at: str = ".", **environment: str):
-        return subprocess.run(
+        return run(
             [sys.executable, *words],
             cwd=self.folder / at,
             env={**os.environ, "XDG_CACHE_HOME": str(self.folder.parent), **environment},

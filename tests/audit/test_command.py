@@ -3,10 +3,11 @@
 import json
 import os
 import pty
-import subprocess
 import sys
 
 import pytest
+
+from support.forked import run
 
 FOUND = ("RW201", "shop.py", 9)
 GOOD = "from fastapi import FastAPI\n\napp = FastAPI()\n"
@@ -147,7 +148,7 @@ def test_a_rule_is_explained(project):
 def test_the_word_explain_says_the_same_and_lists_all_rules(project):
     def explain(*words):
         command = [sys.executable, "-m", "roadworthy.cli", "explain", *words]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        return run(command, capture_output=True, text=True, check=True).stdout
 
     assert explain("commit-after-response") == project.run("--explain", "RW201").stdout
     assert {"RW001", "RW002", "RW201"} <= {line.split()[0] for line in explain().splitlines()}
@@ -166,7 +167,7 @@ def test_a_terminal_gets_colours_unless_it_wants_none(project, no_color, coloure
 
 def on_a_terminal(project, **environment):
     ours, theirs = pty.openpty()
-    subprocess.run(
+    run(
         [sys.executable, "-m", "roadworthy.cli", "audit"],
         cwd=project.folder,
         env={**os.environ, "TERM": "xterm", **environment},

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from support.forked import run
+
 from .conftest import LATE_COMMIT
 
 FINE = "from fastapi import FastAPI\n\napp = FastAPI()\n"
@@ -16,7 +18,7 @@ FINE = "from fastapi import FastAPI\n\napp = FastAPI()\n"
 
 def typed(project, text, *words, file="shop.py"):
     name = () if file is None else ("--stdin-filename", file)
-    return subprocess.run(
+    return run(
         [sys.executable, "-m", "roadworthy.cli", "audit", "--stdin", *name, *words],
         cwd=project.folder,
         input=text,

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from roadworthy import tables
 from roadworthy.jobs import table
+from support.forked import run as forked_run
 
 SHOP = """
 from datetime import date
@@ -67,7 +68,7 @@ def command(*words: str) -> list[str]:
 
 
 def run(shop: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
+    done = forked_run(
         command(*words), cwd=shop, capture_output=True, text=True, check=False, timeout=60
     )
     assert "Traceback" not in done.stderr

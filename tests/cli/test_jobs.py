@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from roadworthy import jobs, tables
 from roadworthy.jobs import task
+from support.forked import run as forked_run
 
 Roadworthy = Callable[..., subprocess.CompletedProcess[str]]
 VARIABLE = "ROADWORTHY_DATABASE_URL"
@@ -49,7 +50,7 @@ def run(*words: str, env: dict[str, str] | None = None) -> subprocess.CompletedP
     """Type `roadworthy jobs WORDS...`; whatever it is, it ends without a traceback."""
     environment = {k: v for k, v in os.environ.items() if k != VARIABLE} | (env or {})
     command = [sys.executable, "-m", "roadworthy.cli", "jobs", *words]
-    done = subprocess.run(
+    done = forked_run(
         command, env=environment, capture_output=True, text=True, check=False, timeout=60
     )
     assert "Traceback" not in done.stderr

@@ -7,6 +7,8 @@ import sys
 import pytest
 import sqlalchemy as sa
 
+from support.forked import run as forked_run
+
 BLOCKED = """
 import sys
 
@@ -24,7 +26,7 @@ SQLITE = "sqlite:///there-is-no-such-file.db"
 
 def run(*command: str) -> subprocess.CompletedProcess[str]:
     environment = {k: v for k, v in os.environ.items() if k != "ROADWORTHY_DATABASE_URL"}
-    return subprocess.run(
+    return forked_run(
         [sys.executable, *command],
         env=environment,
         capture_output=True,

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from support import debian
+from support import debian, forked
 from support.brokers import NoBroker, rabbitmq_vhost, redis_database
 from support.clock import FalseClock
+from support.emptied import database_on, keeping
 from support.nginx import Nginx, proxy_to
 from support.objects import object_server
-from support.postgres import Unavailable, database_on, server_url
+from support.postgres import Unavailable, server_url
 from support.server import Server, uvicorn_command
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ NEEDS = "needs {}: "
 @pytest.fixture(scope="session")
 def _postgres() -> Iterator[str | Unavailable]:
     try:
-        with server_url() as url:
+        with server_url() as url, keeping(url):
             yield url
     except Unavailable as reason:
         yield reason
@@ -190,10 +191,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--all-faults", action="store_true", help="tests/faults: every fault on every stack"
     )
     parser.addoption(
+        "--fresh", action="store_true", help="start each process anew: see support/forked.py"
+    )
+    parser.addoption(
         "--depot-on",
         choices=["celery-rabbitmq", "celery-redis", "rq"],
         help="reference/tests: ask a Depot on PostgreSQL whose jobs run in these workers",
     )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    forked.fresh = config.getoption("--fresh")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -12,11 +12,10 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
-from uuid import uuid4
 
 import psycopg
-from psycopg import sql
+
+from support.emptied import database_on
 
 __all__ = [
     "PrivatePostgres",
@@ -54,22 +53,6 @@ def server_url() -> Iterator[str]:
         return
     with private_postgres() as server:
         yield server.url
-
-
-@contextmanager
-def database_on(server: str) -> Iterator[str]:
-    """Yield the URL of a new, empty database, and drop it afterwards."""
-    name = f"roadworthy_test_{uuid4().hex[:12]}"
-    _execute(server, "CREATE DATABASE {}", name)
-    try:
-        yield urlunsplit(urlsplit(server)._replace(path=f"/{name}"))
-    finally:
-        _execute(server, "DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
-
-
-def _execute(server: str, statement: str, name: str) -> None:
-    with closing(psycopg.connect(server, autocommit=True, connect_timeout=10)) as connection:
-        connection.execute(sql.SQL(statement).format(sql.Identifier(name)))
 
 
 def _named() -> str | None:

@@ -8,6 +8,7 @@ import tarfile
 import zipfile
 from collections.abc import Callable
 from datetime import date
+from functools import cache
 from pathlib import Path
 
 import docx
@@ -33,6 +34,7 @@ FILES: dict[str, Callable[[], Made]] = {}
 """What each producer makes, by its name: files by theirs, whose suffixes tell their types."""
 
 
+@cache
 def made() -> dict[str, bytes]:
     """Return all files, by `producer/name.suffix`."""
     return {f"{one}/{name}": data for one, make in FILES.items() for name, data in make().items()}

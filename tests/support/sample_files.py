@@ -1,5 +1,6 @@
 """Small files of the usual kinds, made by the libraries that everybody makes them with."""
 
+import functools
 import io
 import random
 import zipfile
@@ -28,6 +29,7 @@ def jpeg(width: int = 300, height: int = 200) -> bytes:
     return _saved(Image.linear_gradient("L").resize((width, height)).convert("RGB"), "JPEG")
 
 
+@functools.cache
 def pixel_bomb(side: int = 30_000) -> bytes:
     """A PNG of few bytes that takes a lot of memory to decode."""
     row = zlib.compressobj(9)
@@ -69,6 +71,7 @@ def zip_of(members: dict[str, bytes]) -> bytes:
     return file.getvalue()
 
 
+@functools.cache
 def zip_bomb(size: int = 10**9) -> bytes:
     """An archive of one file of zeros."""
     file = io.BytesIO()
@@ -81,6 +84,7 @@ def zip_bomb(size: int = 10**9) -> bytes:
     return file.getvalue()
 
 
+@functools.cache
 def gzip_bomb(size: int = 10**9) -> bytes:
     """A gzip file of zeros."""
     packer = zlib.compressobj(9, wbits=31)

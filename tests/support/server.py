@@ -9,6 +9,8 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from support.forked import Popen
+
 __all__ = ["READY", "Server", "uvicorn_command"]
 
 READY = r"running on http://[^:]+:(?P<port>\d+)"
@@ -43,7 +45,7 @@ class Server:
     ) -> None:
         self.log = log
         with log.open("wb") as output:
-            self.process = subprocess.Popen(
+            self.process: subprocess.Popen[bytes] = Popen(
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=output,

@@ -91,13 +91,13 @@ def test_a_hostile_variant_of_what_a_producer_makes_is_refused(producer):
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "reason"),
+    ("name", "make", "reason"),
     [
-        ("a.pdf", pdf_that("Launch"), "active_content"),
-        ("a.pdf", pdf_that("JavaScript"), "active_content"),
-        ("a.png", pixel_bomb(), "too_many_pixels"),
-        ("a.zip", zip_bomb(2**28), "too_large_inside"),
+        ("a.pdf", lambda: pdf_that("Launch"), "active_content"),
+        ("a.pdf", lambda: pdf_that("JavaScript"), "active_content"),
+        ("a.png", pixel_bomb, "too_many_pixels"),
+        ("a.zip", lambda: zip_bomb(2**28), "too_large_inside"),
     ],
 )
-def test_a_bomb_or_an_action_is_refused_by_its_name(name, content, reason):
-    assert verdict(name, content) == reason
+def test_a_bomb_or_an_action_is_refused_by_its_name(name, make, reason):
+    assert verdict(name, make()) == reason

@@ -1,26 +1,27 @@
 """What editors and disks leave behind the end of a file is no second content."""
 
+from functools import cache
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from roadworthy.uploads import types
+from support import producers
 from support.judging import verdict
-from support.producers import FILES
 
 KINDS = {
     suffix: getattr(types, suffix.upper())
     for suffix in ("png", "gif", "webp", "zip", "docx", "xlsx", "pptx", "odt", "pdf")
 }
-MADE = {
-    suffix: next(
-        content
-        for make in FILES.values()
-        for name, content in make().items()
-        if name.endswith(f".{suffix}")
+
+
+@cache
+def made(suffix: str) -> bytes:
+    """Return the first file of a kind that a producer makes."""
+    return next(
+        content for name, content in producers.made().items() if name.endswith(f".{suffix}")
     )
-    for suffix in KINDS
-}
 
 
 @pytest.mark.parametrize("suffix", KINDS)
@@ -30,13 +31,13 @@ MADE = {
 )
 @settings(max_examples=20, deadline=None)
 def test_zeros_and_ends_of_lines_are_passed_over(suffix, filling, cuts):
-    assert verdict(MADE[suffix] + filling, *cuts, kind=KINDS[suffix]) == "taken"
-    assert verdict(MADE[suffix] + filling + b"x", *cuts, kind=KINDS[suffix]) != "taken"
+    assert verdict(made(suffix) + filling, *cuts, kind=KINDS[suffix]) == "taken"
+    assert verdict(made(suffix) + filling + b"x", *cuts, kind=KINDS[suffix]) != "taken"
 
 
 @pytest.mark.parametrize("suffix", [suffix for suffix in KINDS if suffix != "pdf"])
 def test_more_than_a_disk_fills_up_is_rejected(suffix):
-    content = MADE[suffix]
+    content = made(suffix)
 
     assert verdict(content + bytes(32 * 1024), kind=KINDS[suffix]) == "taken"
     assert verdict(content + bytes(32 * 1024 + 1), kind=KINDS[suffix]) == "trailing_data"
@@ -44,6 +45,6 @@ def test_more_than_a_disk_fills_up_is_rejected(suffix):
 
 
 def test_zeros_behind_a_document_may_be_many():
-    assert verdict(MADE["pdf"] + bytes(100_000), kind=types.PDF) == "taken"
-    cuts = range(0, len(MADE["pdf"]) + 90_000, 999)
-    assert verdict(MADE["pdf"] + bytes(90_000), *cuts, kind=types.PDF) == "taken"
+    assert verdict(made("pdf") + bytes(100_000), kind=types.PDF) == "taken"
+    cuts = range(0, len(made("pdf")) + 90_000, 999)
+    assert verdict(made("pdf") + bytes(90_000), *cuts, kind=types.PDF) == "taken"

@@ -1,0 +1,134 @@
+"""The process that `support.forked` has: it has imported what services import, and forks.
+
+It has no threads. It imports one module at a time, and meanwhile answers whoever asks, so that
+the first program waits no longer than without it.
+"""
+
+import contextlib
+import gc
+import importlib
+import io
+import json
+import mmap
+import os
+import runpy
+import select
+import signal
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+__all__ = ["main"]
+
+IMPORTED = (
+    *("uvicorn", "uvicorn.main", "uvicorn.logging", "uvicorn.lifespan.on", "uvloop", "httptools"),
+    *("uvicorn.loops.auto", "uvicorn.protocols.http.auto", "uvicorn.protocols.http.h11_impl"),
+    *("fastapi", "fastapi.staticfiles", "multipart", "sqlalchemy.ext.asyncio", "sqlalchemy.orm"),
+    *("aiosqlite", "asyncpg", "psycopg", "sqlalchemy.dialects.sqlite.aiosqlite"),
+    *("sqlalchemy.dialects.postgresql.asyncpg", "sqlalchemy.dialects.postgresql.psycopg"),
+    *("roadworthy.database", "roadworthy.idempotency", "roadworthy.patching"),
+    *("roadworthy.conditional", "roadworthy.limits", "roadworthy.health", "roadworthy.jobs"),
+    *("roadworthy.uploads", "roadworthy.observability", "roadworthy.settings", "typer", "rich"),
+    *("roadworthy.cli", "roadworthy.audit", "depot.cli"),
+)
+"""Modules whose import has no effect but that it takes a second."""
+
+
+def main() -> None:
+    """Fork until nobody is at the other end of standard input; return in each child only."""
+    _forget_own_path()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    channel = socket.socket(fileno=os.dup(0))
+    for name in IMPORTED:
+        while _is_asked(channel):
+            if not _answer(channel):
+                return
+        with contextlib.suppress(Exception):  # an extra that is not installed
+            importlib.import_module(name)
+    gc.collect()
+    gc.freeze()
+    while _answer(channel):
+        pass
+
+
+def _forget_own_path() -> None:
+    ours = ("", *os.environ["PYTHONPATH"].split(os.pathsep))
+    sys.path[:] = [path for path in sys.path if path not in ours]
+
+
+def _is_asked(channel: socket.socket) -> bool:
+    return bool(select.select([channel], [], [], 0)[0])
+
+
+def _answer(channel: socket.socket) -> bool:
+    message, files, *_ = socket.recv_fds(channel, 1, 4)
+    if not message:
+        return False
+    if pid := _fork():
+        for file in files:
+            os.close(file)
+        channel.sendall(pid.to_bytes(8, "big"))
+        return True
+    _become(files)
+    return False
+
+
+def _fork() -> int:
+    """Fork a process whose parent is gone, so that the one that asked becomes its parent."""
+    reading, writing = os.pipe()
+    if between := os.fork():
+        os.close(writing)
+        pid = int.from_bytes(os.read(reading, 8), "big")
+        os.close(reading)
+        os.waitpid(between, 0)
+        return pid
+    if pid := os.fork():
+        os.write(writing, pid.to_bytes(8, "big"))
+        os._exit(0)
+    return 0
+
+
+def _become(files: list[int]) -> None:
+    *standard, asked = files
+    with mmap.mmap(asked, 0) as text:
+        given: dict[str, Any] = json.loads(text[:])
+    for target, file in enumerate(standard):
+        os.dup2(file, target)
+    os.closerange(3, 1024)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    if given["session"]:
+        os.setsid()
+    os.chdir(given["folder"])
+    os.environ.clear()
+    os.environ.update(given["environment"])
+    _open_standard_streams(unbuffered="PYTHONUNBUFFERED" in os.environ)
+    _run(given["module"], given["arguments"])
+
+
+def _open_standard_streams(*, unbuffered: bool) -> None:
+    sys.stdin = sys.__stdin__ = io.TextIOWrapper(
+        io.BufferedReader(io.FileIO(0, closefd=False)), "utf-8"
+    )
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        file = io.FileIO(number, "w", closefd=False)
+        raw = file if unbuffered else io.BufferedWriter(file)
+        errors = "strict" if number == 1 else "backslashreplace"
+        line = number == 2 or os.isatty(number)
+        stream = io.TextIOWrapper(
+            raw, "utf-8", errors, line_buffering=line, write_through=unbuffered
+        )
+        setattr(sys, name, stream)
+        setattr(sys, f"__{name}__", stream)
+
+
+def _run(module: str, arguments: list[str]) -> None:
+    # As `python -m` does: the working directory first, then PYTHONPATH, then what was there.
+    added = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    here = str(Path.cwd())
+    sys.path[:0] = [here, *(str(Path(path).absolute()) for path in added if path)]
+    sys.argv[:] = ["-m", *arguments]
+    sys.orig_argv[:] = [sys.executable, "-m", module, *arguments]
+    if (process := sys.modules.get("multiprocessing.process")) is not None:
+        process.ORIGINAL_DIR = here
+    runpy._run_module_as_main(module)  # the very function that `-m` calls
