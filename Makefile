@@ -11,6 +11,10 @@ PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3 python; d
 	"$$name" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' \
 	2>/dev/null && echo "$$name" && break; done)
 
+# Twice as many as processors: half of the tests wait for another process. Each takes a half
+# of what is left when it has nothing to do, so that the tests of a file share its servers.
+AT_ONCE := -n 4 --dist worksteal
+
 # Show what a command printed only where it failed.
 quietly = $(1) > $(VENV)/output.log 2>&1 || { cat $(VENV)/output.log; exit 1; }
 
@@ -20,7 +24,8 @@ fresh = test -x $(1)/bin/pytest || { $(PYTHON) -m venv --clear $(1) && \
 # The whole suite in such an environment, saying what it ran on.
 tested = $(1)/bin/python -m pip install -q --no-input --no-deps --no-build-isolation -e . \
 	$(addprefix -e ,$(REFERENCE)) && $(1)/bin/python -m pip list 2>/dev/null | \
-	grep -iE '^(fastapi|starlette|pydantic|sqlalchemy) ' && $(1)/bin/python -m pytest -n 2 $(ARGS)
+	grep -iE '^(fastapi|starlette|pydantic|sqlalchemy) ' && \
+	$(1)/bin/python -m pytest $(AT_ONCE) -m "" $(ARGS)
 UV = $(shell command -v uv || echo $(VENV)/bin/uv)
 
 export PORT ?= 8000
@@ -30,11 +35,11 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 # Tests start hundreds of processes: where a machine forbids .pyc files, each compiles everything.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup run test faults contract latest lowest peers check format lint types mypy pyright imports docs reference bench lock
+.PHONY: help setup run test test-all mutate faults contract latest lowest peers check format lint types mypy pyright imports docs reference bench lock
 .NOTPARALLEL:
 
 help: ## list these words
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1:\2/p' Makefile | \
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1:\2/p' Makefile | \
 		while IFS=: read -r word does; do printf '%-16s%s\n' "$$word" "$$does"; done
 
 setup: $(STAMP) ## make .venv, or bring it up to date
@@ -54,15 +59,21 @@ $(STAMP): requirements-dev.txt pyproject.toml $(addsuffix /pyproject.toml,$(REFE
 run: setup ## serve Depot with demo data on PORT (8000)
 	@exec $(VENV)/bin/depot demo
 
-test: setup ## run every test; ARGS="tests/patching -x" narrows it
-	@$(PY) -m pytest -n 2 $(ARGS)
+test: setup ## run the tests; ARGS="tests/patching -x" narrows it
+	@$(PY) -m pytest $(AT_ONCE) $(ARGS)
+
+test-all: setup ## run the tests that take long as well, as continuous integration does
+	@$(PY) -m pytest $(AT_ONCE) -m "" $(ARGS)
+
+mutate: setup ## take mechanisms out, and list what no test misses; ARGS="src/roadworthy/limits"
+	@$(PY) tests/mutation/run.py $(ARGS)
 
 faults: setup ## fail everything under load, and write benchmarks/results/faults.md
-	@FAULTS_TABLE=benchmarks/results/faults.md $(PY) -m pytest --all-faults tests/faults $(ARGS)
+	@FAULTS_TABLE=benchmarks/results/faults.md $(PY) -m pytest -m "" --all-faults tests/faults $(ARGS)
 
 contract: setup ## ask Depot's tests of each engine for jobs, on PostgreSQL
 	@for stack in celery-rabbitmq celery-redis rq; do \
-		echo "$$stack"; $(PY) -m pytest -n 2 reference/tests --depot-on $$stack $(ARGS) || exit 1; done
+		echo "$$stack"; $(PY) -m pytest -n 2 -m "" reference/tests --depot-on $$stack $(ARGS) || exit 1; done
 
 latest: setup ## run the tests on the newest FastAPI, Starlette, Pydantic and SQLAlchemy there are
 	@$(call fresh,.venv-latest,-r requirements-dev.txt --require-hashes)

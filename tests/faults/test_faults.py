@@ -22,15 +22,21 @@ pytestmark = pytest.mark.timeout(400)
 
 BEFORE, AFTER = 1.5, 2.5
 UPLOADS = (*EVERYTHING, "upload", "upload", "upload")
+_FIRST = next(runs(all_of_them=False))
+"""The one that runs always; the others are soaks."""
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run each fault on each of its stacks; without `--all-faults`, on some."""
     if "fault" in metafunc.fixturenames:
         chosen = list(runs(all_of_them=metafunc.config.getoption("--all-faults")))
-        metafunc.parametrize(
-            ("stack", "fault"), chosen, ids=[f"{stack}-{fault.name}" for stack, fault in chosen]
-        )
+        given = [
+            pytest.param(
+                *one, id="-".join((one[0], one[1].name)), marks=[pytest.mark.soak] * (one != _FIRST)
+            )
+            for one in chosen
+        ]
+        metafunc.parametrize(("stack", "fault"), given)
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from support import debian, forked
 from support.brokers import NoBroker, rabbitmq_vhost, redis_database
@@ -201,7 +202,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    """Let no test fail because the machine is busy, and start processes as is asked."""
     forked.fresh = config.getoption("--fresh")
+    too_slow = [HealthCheck.too_slow]
+    settings.register_profile("busy", deadline=None, suppress_health_check=too_slow)
+    settings.load_profile("busy")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
