@@ -46,7 +46,8 @@ class Jobs:
     runs the jobs, in this process unless it says otherwise; with `run=False` nothing runs
     here, and jobs wait for a worker. `on_failure` is called after every failed attempt,
     `on_dead` when there will be no other: for Sentry, or a webhook. Jobs that succeeded
-    are kept for `keep`, dead ones for `keep_dead`.
+    are kept for `keep`, dead ones for `keep_dead`. `version` is what operators see beside
+    each worker, such as `"1.4.2"`: whether two versions run is seen by it.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class Jobs:
         on_dead: Hook | None = None,
         keep: timedelta = timedelta(days=7),
         keep_dead: timedelta = timedelta(days=90),
+        version: str | None = None,
     ) -> None:
         duration(keep, "keep", example="timedelta(days=7)", least=timedelta(0))
         duration(keep_dead, "keep_dead", example="timedelta(days=90)", least=timedelta(0))
@@ -75,6 +77,7 @@ class Jobs:
             on_dead=on_dead,
             keep=keep,
             keep_dead=keep_dead,
+            version=version,
         )
         self._to_run: Engine = engine or Embedded()
         self._engine: Engine | None = self._to_run if run else None
@@ -109,6 +112,7 @@ class Jobs:
             on_dead=work.on_dead,
             keep=work.keep,
             keep_dead=work.keep_dead,
+            version=work.version,
         )
 
     @contextmanager

@@ -15,6 +15,7 @@ from roadworthy.jobs.table import clock, records
 from roadworthy.jobs.table.admission import Admission
 from roadworthy.jobs.table.ledger import Claimed, Ledger, worker_name
 from roadworthy.jobs.table.moves import in_state
+from roadworthy.jobs.table.paused import is_paused
 from roadworthy.jobs.worker import logs
 from roadworthy.jobs.worker.failures import Crash
 from roadworthy.jobs.worker.runner import Runner
@@ -144,7 +145,7 @@ class Worker:
 
 _first = (
     select(table.c.queue, table.c.runs_on)
-    .where(in_state(State.QUEUED))
+    .where(in_state(State.QUEUED), ~is_paused("queue", table.c.queue))
     .order_by(table.c.turn_at, table.c.id)
     .limit(1)
 )

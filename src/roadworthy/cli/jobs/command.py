@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from roadworthy import jobs
-from roadworthy.cli import database
+from roadworthy.cli import database, operations
 from roadworthy.cli.parsing import Mistake, count
 from roadworthy.cli.text import age, as_json, moment, printable, table, tell, write
 from roadworthy.database import Database
@@ -48,6 +48,7 @@ def add_to(parser: ArgumentParser) -> None:
     _add_json(add("stats", _stats, "count the jobs of each state, and what waits in each queue"))
     _add_retry(add("retry", _retry, "queue dead, cancelled or parked jobs again", writes=True))
     _add_ids(add("cancel", _cancel, "cancel jobs that wait, stop those that run", writes=True))
+    operations.add_to(add)
     _add_of_application(commands)
 
 

@@ -75,7 +75,9 @@ class Relay:
     def __init__(self, work: JobsContext, broker: Broker, ringing: Ringing) -> None:
         self._work, self._broker, self._ringing = work, broker, ringing
         self._ledger = Ledger(worker=worker_name(), lease=ringing.lease, clock=work.clock)
-        self._pulse = Heartbeat(work, self._ledger, begun=list, end=_nobody, woken=self.wake)
+        self._pulse = Heartbeat(
+            work, self._ledger, begun=list, end=_nobody, woken=self.wake, role="relay"
+        )
         self._ticks = Scheduler(work.tasks.values())
         self._admission = Admission(work.tasks.values())
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="roadworthy-broker")
@@ -99,6 +101,7 @@ class Relay:
     async def stop(self) -> None:
         """Ring no more; what is marked and not rung is left to the next relay."""
         await self._rounds.end()
+        await self._pulse.end()
         self._thread.submit(self._broker.close)
         self._thread.shutdown(wait=False)
 

@@ -12,6 +12,7 @@ from sqlalchemy import String, bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from roadworthy.jobs.table.moves import in_state
+from roadworthy.jobs.table.paused import is_paused
 from roadworthy.jobs.table.states import State
 from roadworthy.jobs.table.tables import table
 from roadworthy.jobs.terms import RunsOn
@@ -66,7 +67,7 @@ async def unmark_late(db: AsyncConnection, line: Line, now: datetime) -> int:
 _queued = in_state(State.QUEUED)
 _some = (
     select(table.c.queue, table.c.runs_on)
-    .where(_queued, table.c.leased_until.is_(None))
+    .where(_queued, table.c.leased_until.is_(None), ~is_paused("queue", table.c.queue))
     .limit(_GLANCED)
     .subquery()
 )
@@ -96,7 +97,11 @@ _unmark = (
     .values(leased_until=None)
 )
 _is_late = table.c.leased_until < bindparam("now")
-_late = select(table.c.queue, table.c.runs_on).where(_queued, _is_late).distinct()
+_late = (
+    select(table.c.queue, table.c.runs_on)
+    .where(_queued, _is_late, ~is_paused("queue", table.c.queue))
+    .distinct()
+)
 _keep = (
     update(table)
     .where(

@@ -38,16 +38,28 @@ from roadworthy._internal.calendar import earlier, later
 from roadworthy.jobs.table import history
 from roadworthy.jobs.table.history import storable
 from roadworthy.jobs.table.moves import in_state, kept_key, moved, target_of
+from roadworthy.jobs.table.paused import is_paused
 from roadworthy.jobs.table.states import TRANSITIONS, State
 from roadworthy.jobs.table.tables import attempts, table, utc, utc_or_none
 from roadworthy.jobs.table.traces import MAX_TRACE
 
-__all__ = ["EXPIRED", "RELEASED", "WORKER_LOST", "Claimed", "Failure", "Ledger", "worker_name"]
+__all__ = [
+    "EXPIRED",
+    "PAUSED",
+    "RELEASED",
+    "WORKER_LOST",
+    "Claimed",
+    "Failure",
+    "Ledger",
+    "worker_name",
+]
 
 WORKER_LOST: Final = "WORKER_LOST"
 """The code of a job whose worker died."""
 RELEASED: Final = "RELEASED"
 """The code of an attempt that its worker gave back, because that one stopped."""
+PAUSED: Final = "PAUSED"
+"""The code of a job that waits because an operator has paused its task."""
 EXPIRED: Final = "EXPIRED"
 """The code of a job that nobody began in time."""
 _PROMOTED: Final = 5000
@@ -72,10 +84,13 @@ class Claimed:
     trace: str | None
     expired: bool = False
     """Whether nobody has begun it in time."""
+    paused: bool = False
+    """Whether an operator has paused its task."""
 
 
 _NAMES: Final = tuple(field.name for field in fields(Claimed))
 _TIMES: Final = ("run_at", "turn_at")
+_FLAGS: Final = ("expired", "paused")
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,7 +290,11 @@ class Ledger:
 
     async def unpark(self, connection: AsyncConnection, known: Callable[[str, int], bool]) -> int:
         """Queue parked jobs whose task is known here; return how many."""
-        parked = select(table.c.task, table.c.version).where(in_state(State.PARKED)).distinct()
+        parked = (
+            select(table.c.task, table.c.version)
+            .where(in_state(State.PARKED), ~is_paused("task", table.c.task))
+            .distinct()
+        )
         found = [
             {"of_task": task, "of_version": version}
             for task, version in await connection.execute(parked)
@@ -352,7 +371,7 @@ _MAX_CODE: Final = 100
 def _claimed(row: Row[*tuple[Any, ...]]) -> Claimed:
     values: dict[str, Any] = dict(zip(_NAMES, row, strict=True))
     values |= {name: utc(values[name]) for name in _TIMES}
-    values["expired"] = bool(values["expired"])
+    values |= {name: bool(values[name]) for name in _FLAGS}
     return Claimed(**values)
 
 
@@ -388,6 +407,7 @@ _due = (
         in_state(State.QUEUED),
         table.c.queue == bindparam("of_queue"),
         table.c.runs_on == bindparam("of_tier"),
+        ~is_paused("queue", bindparam("of_queue", type_=String)),
     )
     .order_by(table.c.turn_at, table.c.id)
     .limit(bindparam("most"))
@@ -415,7 +435,11 @@ _claim = (
         unique_of=kept_key(),
         unique_key=case((table.c.unique_until == "queued", null()), else_=table.c.unique_key),
     )
-    .returning(*(table.c[name] for name in _NAMES if name != "expired"), _expired)
+    .returning(
+        *(table.c[name] for name in _NAMES if name not in _FLAGS),
+        _expired,
+        is_paused("task", table.c.task),
+    )
 )
 _ready = (
     select(table.c.id)

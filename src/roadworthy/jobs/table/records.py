@@ -16,7 +16,9 @@ from typing import Any, Concatenate, Final, Literal, ParamSpec, TypeAlias, TypeV
 from sqlalchemy import (
     Connection,
     Select,
+    String,
     Update,
+    bindparam,
     func,
     select,
     update,
@@ -43,7 +45,10 @@ __all__ = [
     "get",
     "key_holder",
     "retry",
+    "retry_one",
+    "retrying",
     "stats",
+    "stopping",
     "waiting",
 ]
 
@@ -171,15 +176,7 @@ async def retry(session: Here, id: str) -> bool:  # noqa: A002
     a unique key takes that again; where another job has it by now, nothing is queued, and
     `key_holder` says which job that is.
     """
-    record, now = await get(session, id), clock.now()
-    if record is None:
-        return False
-    turn = turn_at(now, record.priority)
-    fresh = {"attempts": 0, "run_at": now, "turn_at": turn, "finished_at": None}
-    fresh["leased_until"] = None  # of a doorbell from before it was cancelled
-    fresh["expires_at"] = None  # somebody wants it now, however late it is
-    again = moved("retry").where(table.c.id == id).values(cancel_requested=False, **fresh)
-    return await session.run_sync(_retry, id, again)
+    return await session.run_sync(retry_one, id)
 
 
 @_checked
@@ -202,8 +199,7 @@ async def cancel(session: Here, id: str) -> bool:  # noqa: A002
     ended |= {"unique_of": kept_key(), "unique_key": None}
     if await session.run_sync(_change, moved("cancel").where(table.c.id == id).values(**ended)):
         return True
-    running = update(table).where(in_state(*TRANSITIONS["stop"].source), table.c.id == id)
-    return await session.run_sync(_change, running.values(cancel_requested=True), stop=True) == 1
+    return await session.run_sync(_change, stopping().where(table.c.id == id), stop=True) == 1
 
 
 @_checked
@@ -238,14 +234,40 @@ async def _fetch(session: Here, query: Select[*tuple[Any, ...]]) -> list[Any]:
     return await session.run_sync(lambda tx: list(connection_of(tx).execute(query)))
 
 
+_priority = select(table.c.priority).where(table.c.id == bindparam("of_id", type_=String))
+
+
 def _holder_of(id_: str) -> Select[*tuple[Any, ...]]:
     mine, holder = table.alias("mine"), table.alias("holder")
     same_key = (holder.c.task == mine.c.task) & (holder.c.unique_key == mine.c.unique_of)
     return select(holder.c.id).select_from(mine.join(holder, same_key)).where(mine.c.id == id_)
 
 
-def _retry(tx: Session | Connection, id_: str, again: Update) -> bool:
+def stopping() -> Update:
+    """Return the UPDATE that asks running jobs to stop."""
+    running = in_state(*TRANSITIONS["stop"].source)
+    return update(table).where(running).values(cancel_requested=True)
+
+
+def retrying(now: datetime, priority: int) -> Update:
+    """Return the UPDATE that queues ended jobs of one priority as if they were enqueued now.
+
+    The priority is a head start before what is enqueued now.
+    """
+    fresh: dict[str, Any] = {"attempts": 0, "run_at": now, "finished_at": None}
+    fresh["turn_at"] = turn_at(now, priority)
+    fresh["leased_until"] = None  # of a doorbell from before it was cancelled
+    fresh["expires_at"] = None  # somebody wants it now, however late it is
+    return moved("retry").values(cancel_requested=False, **fresh)
+
+
+def retry_one(tx: Session | Connection, id_: str) -> bool:
+    """Queue one ended job again, with its unique key if that is free; see `retry`."""
     connection = connection_of(tx)
+    priority = connection.execute(_priority, {"of_id": id_}).scalar()
+    if priority is None:
+        return False
+    again = retrying(clock.now(), priority).where(table.c.id == id_)
     holder = connection.execute(_holder_of(id_)).scalar()
     if holder is not None and holder != id_:
         return False

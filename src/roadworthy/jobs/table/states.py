@@ -24,7 +24,7 @@ class State(StrEnum):
     """Failed for good; stays until somebody looks: `roadworthy jobs dead`."""
     CANCELLED = "cancelled"
     PARKED = "parked"
-    """No worker so far knows its task; the first that does will queue it."""
+    """No worker so far knows its task, or it is paused; the first that may run it queues it."""
     BLOCKED = "blocked"
     """Is due, and waits for a place under the limit of its task."""
 
@@ -53,10 +53,17 @@ TRANSITIONS: Final[dict[str, Transition]] = {
     "bury": Transition((State.RUNNING,), State.DEAD, "it failed for good"),
     "release": Transition((State.RUNNING,), State.QUEUED, "its worker stops; no attempt is used"),
     "rescue": Transition((State.RUNNING,), State.QUEUED, "its lease ended: the worker is gone"),
-    "park": Transition((State.RUNNING,), State.PARKED, "the worker does not know its task"),
-    "unpark": Transition((State.PARKED,), State.QUEUED, "a worker knows its task"),
+    "park": Transition(
+        (State.RUNNING,), State.PARKED, "the worker does not know its task, or it is paused"
+    ),
+    "unpark": Transition(
+        (State.PARKED,), State.QUEUED, "a worker knows its task, and it is not paused"
+    ),
     "cancel": Transition(WAITING, State.CANCELLED, "somebody cancelled it before it ran"),
     "stop": Transition((State.RUNNING,), State.CANCELLED, "somebody cancelled it as it ran"),
+    "dismiss": Transition(
+        (State.DEAD, State.PARKED), State.CANCELLED, "an operator put it away for good"
+    ),
     "retry": Transition(
         (State.DEAD, State.CANCELLED, State.PARKED), State.QUEUED, "somebody wants it once more"
     ),

@@ -20,7 +20,18 @@ from sqlalchemy import (
     text,
 )
 
-__all__ = ["attempts", "lacking", "metadata", "schedules", "table", "utc", "utc_or_none"]
+__all__ = [
+    "actions",
+    "attempts",
+    "lacking",
+    "metadata",
+    "pauses",
+    "schedules",
+    "table",
+    "utc",
+    "utc_or_none",
+    "workers",
+]
 
 
 def utc(moment: datetime) -> datetime:
@@ -101,8 +112,54 @@ schedules = Table(
     Column("spec", String(200), nullable=False),
     Column("next_at", _Time, nullable=False),
     Column("ticks", BigInteger, nullable=False),
+    Column("last_at", _Time),
+    Column("asked_at", _Time),
 )
-"""One row a scheduled task: whoever moves `next_at` enqueues the job of that tick."""
+"""One row a scheduled task: whoever moves `next_at` enqueues the job of that tick.
+
+`asked_at` is when an operator asked for a run between two ticks, until that is enqueued.
+"""
+
+pauses = Table(
+    "roadworthy_job_pauses",
+    metadata,
+    Column("kind", String(16), primary_key=True),
+    Column("name", String(200), primary_key=True),
+    Column("since", _Time, nullable=False),
+    Column("paused_by", String(200), nullable=False),
+)
+"""One row a queue, task or schedule that an operator has paused."""
+
+workers = Table(
+    "roadworthy_workers",
+    metadata,
+    Column("name", String(100), primary_key=True),
+    Column("host", String(100), nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("role", String(16), nullable=False),
+    Column("version", String(100)),
+    Column("queues", Text, nullable=False),
+    Column("started_at", _Time, nullable=False),
+    Column("seen_at", _Time, nullable=False),
+    Column("expected_at", _Time, nullable=False),
+)
+"""One row a process that runs jobs or relays them; each heartbeat writes `seen_at`.
+
+A worker that has not written by `expected_at` has lost its leases.
+"""
+
+actions = Table(
+    "roadworthy_operator_actions",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("at", _Time, nullable=False),
+    Column("who", String(200), nullable=False),
+    Column("what", String(50), nullable=False),
+    Column("target", Text, nullable=False),
+    Column("jobs", Integer, nullable=False),
+    Column("request_id", String(128)),
+)
+"""One row an action of an operator: who did what to how many jobs."""
 
 
 def lacking(connection: Connection) -> str | None:
@@ -148,6 +205,9 @@ _partial(
     *("limit_key", "began_at"),
     of=attempts,
 )
+
+Index("ix_roadworthy_operator_actions_at", actions.c.at)
+Index("ix_roadworthy_jobs_request", table.c.request_id)
 
 Index(
     "uq_roadworthy_jobs_unique",

@@ -72,6 +72,8 @@ class JobsContext:
     on_dead: Hook | None
     keep: timedelta
     keep_dead: timedelta
+    version: str | None = None
+    """The version of the application, for operators."""
     clock: Callable[[], datetime] | None = None
     """What the time is taken from, in tests."""
     checkpoint: Callable[[str, Claimed], None] = lambda where, job: None

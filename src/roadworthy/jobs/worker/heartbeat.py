@@ -7,6 +7,7 @@ knows them, counts the backlog, and sweeps away what finished long ago.
 
 import asyncio
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from datetime import timedelta
 from time import monotonic
 from typing import Final
@@ -17,6 +18,7 @@ from roadworthy._internal.calendar import earlier
 from roadworthy.jobs import observe
 from roadworthy.jobs.table import records
 from roadworthy.jobs.table.ledger import Ledger
+from roadworthy.jobs.table.presence import Presence, Role
 from roadworthy.jobs.table.states import State
 from roadworthy.jobs.worker import logs
 from roadworthy.jobs.worker.attempt import Reason
@@ -49,10 +51,12 @@ class Heartbeat:
         woken: Callable[[], object],
         alive: WorkerLocks | None = None,
         only_mine: bool = False,
+        role: Role = "worker",
     ) -> None:
         self._work, self._ledger = work, ledger
         self._only_mine, self._alive = only_mine, alive
         self._begun, self._stop, self._woken = begun, end, woken
+        self._presence = Presence(ledger.worker, role=role, version=work.version)
         self._now = asyncio.Event()
         self._count_at = 0.0
         self._sweep_at = 0.0
@@ -91,6 +95,9 @@ class Heartbeat:
         async with self._work.units.engine.begin() as db:
             await self._ledger.correct_clock(db)
             held = await self._ledger.beat(db, mine) if mine else {}
+            await self._presence.write(
+                db, self._ledger.now(), queues=self.queues, lease=self._ledger.lease
+            )
             dead = await self._dead(db)
             found = not self._only_mine and await self._queue_again(db, mine, dead)
         self.beaten_at = monotonic()
@@ -99,6 +106,12 @@ class Heartbeat:
         self._end(mine, held)
         if found:
             self._woken()
+
+    async def end(self) -> None:
+        """Take this worker's row away, as far as the database answers."""
+        with suppress(Exception):  # whatever a driver raises: the row is swept in a day
+            async with self._work.units.engine.begin() as db:
+                await self._presence.remove(db)
 
     async def _dead(self, db: AsyncConnection) -> list[str]:
         if self._only_mine or self._alive is None or not self._alive.knows:
@@ -128,6 +141,8 @@ class Heartbeat:
                 await self._count(db)
         if now >= self._sweep_at:
             self._sweep_at = now + _SWEEP_SECONDS
+            async with self._work.units.engine.begin() as db:
+                await self._presence.sweep(db, self._ledger.now())
             await self._sweep(State.SUCCEEDED, self._work.keep)
             await self._sweep(State.CANCELLED, self._work.keep)
             await self._sweep(State.DEAD, self._work.keep_dead)

@@ -24,6 +24,7 @@ from roadworthy.jobs.table import notices
 from roadworthy.jobs.table.admission import Admission, anything_blocked
 from roadworthy.jobs.table.ledger import Claimed, Ledger, worker_name
 from roadworthy.jobs.table.moves import in_state
+from roadworthy.jobs.table.paused import is_paused
 from roadworthy.jobs.table.signals import Notice
 from roadworthy.jobs.table.states import State
 from roadworthy.jobs.table.tables import table
@@ -196,6 +197,7 @@ class Loop:
         await self._wait_for_jobs(_CLOSING)
         await self._rounds.end()
         await self._last_round()
+        await self._pulse.end()
         await self._tiers.close()
         self._alive.close()
 
@@ -435,7 +437,7 @@ def _outcome(begun: _Begun) -> Outcome | None:
 
 _anything = select(
     or_(
-        exists().where(in_state(State.QUEUED)),
+        exists().where(in_state(State.QUEUED), ~is_paused("queue", table.c.queue)),
         exists().where(in_state(State.SCHEDULED), table.c.run_at <= bindparam("now")),
     )
 )

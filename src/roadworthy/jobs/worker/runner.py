@@ -29,7 +29,7 @@ from roadworthy.jobs.arguments.returned import refuse_unrun
 from roadworthy.jobs.arguments.task_arguments import signature_of
 from roadworthy.jobs.backoff import Backoff
 from roadworthy.jobs.job import GiveUp, TryAgain
-from roadworthy.jobs.table.ledger import Claimed, Failure, Ledger
+from roadworthy.jobs.table.ledger import PAUSED, Claimed, Failure, Ledger
 from roadworthy.jobs.task import Function, Task
 from roadworthy.jobs.worker import logs
 from roadworthy.jobs.worker.attempt import Attempt, InProcess, Reason, given_to, job_of
@@ -119,7 +119,10 @@ class Runner:
     async def _outcome(self, claimed: Claimed, span: Span) -> Outcome:
         task = self._work.tasks.get(claimed.task)
         if task is None or not self._work.knows(claimed.task, claimed.version):
-            return await self._park(claimed)
+            logs.parked(claimed)
+            return await self._park(claimed, "UNKNOWN_TASK")
+        if claimed.paused:
+            return await self._park(claimed, PAUSED)
         if claimed.expired:
             return await self._expired(claimed, task, span)
         if claimed.attempts > task.terms.attempts:
@@ -292,9 +295,8 @@ class Runner:
         logs.cancelled(claimed)
         return "cancelled"
 
-    async def _park(self, claimed: Claimed) -> Outcome:
-        logs.parked(claimed)
-        failure = Failure("UNKNOWN_TASK")
+    async def _park(self, claimed: Claimed, code: str) -> Outcome:
+        failure = Failure(code)
         await self._record(claimed, lambda db: self._ledger.park(db, claimed, failure))
         return "parked"
 

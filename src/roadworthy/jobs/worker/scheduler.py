@@ -13,13 +13,14 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy import bindparam, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from roadworthy._internal.calendar import LAST
 from roadworthy.jobs.table.insert import add_sync
-from roadworthy.jobs.table.tables import schedules, utc
+from roadworthy.jobs.table.paused import schedule_is_paused
+from roadworthy.jobs.table.tables import schedules, utc, utc_or_none
 from roadworthy.jobs.task import Task
 from roadworthy.jobs.worker.recorder import may_pass
 from roadworthy.jobs.worker.watch import Mistaken, Tick, Watch
@@ -60,7 +61,12 @@ class Scheduler:
     async def _rows(self, connection: AsyncConnection) -> dict[str, Tick]:
         keys = [key for watch in self._watches for key in _keys(watch)]
         found = await connection.execute(_rows, {"keys": keys})
-        return {row.task: Tick(row.task, row.spec, utc(row.next_at), row.ticks) for row in found}
+        return {row.task: _tick_of(row) for row in found}
+
+
+def _tick_of(row: Any) -> Tick:
+    asked = utc_or_none(row.asked_at)
+    return Tick(row.task, row.spec, utc(row.next_at), row.ticks, asked, paused=bool(row.paused))
 
 
 def _keys(watch: Watch) -> list[str]:
@@ -77,7 +83,7 @@ def _is_overdue(watch: Watch, rows: dict[str, Tick], now: datetime) -> bool:
         row = watch.row_of(rows)
     except Mistaken:
         return False
-    return row is None or row.next_at <= now
+    return row is None or row.next_at <= now or row.asked_at is not None
 
 
 async def _look(
@@ -105,16 +111,32 @@ async def _tick(
     if row.next_at == LAST and not watch.rests(now):
         row = await _find_again(connection, watch, row, now)
     watch.remembered = row.next_at
+    if row.asked_at is not None and await _run_now(connection, watch, row, now):
+        return row.next_at
     return row.next_at if row.next_at > now else await _enqueue(connection, watch, row, now)
 
 
 async def _enqueue(connection: AsyncConnection, watch: Watch, row: Tick, now: datetime) -> datetime:
     call, later = watch.call(), await watch.after_or_never(now)
-    async with connection.begin_nested():
-        if await _move(connection, row, row.key, later, ticks=row.ticks + 1):
-            await connection.run_sync(add_sync, call)
+    if row.paused:
+        await _move(connection, row, row.key, later, ticks=row.ticks)
+    else:
+        async with connection.begin_nested():
+            if await _move(connection, row, row.key, later, ticks=row.ticks + 1, at=now):
+                await connection.run_sync(add_sync, call)
     watch.remembered = later
     return later
+
+
+async def _run_now(connection: AsyncConnection, watch: Watch, row: Tick, now: datetime) -> bool:
+    """Enqueue the job that an operator asked for; return whether nobody else has."""
+    call = watch.call()
+    async with connection.begin_nested():
+        given = {"of": row.key, "asked": row.asked_at, "at": now}
+        if (await connection.execute(_answering, given)).rowcount != 1:
+            return False
+        await connection.run_sync(add_sync, call)
+    return True
 
 
 async def _begin(
@@ -165,14 +187,18 @@ async def _move(
     *,
     ticks: int,
     spec: str | None = None,
+    at: datetime | None = None,
 ) -> bool:
     """Change a row, if it still is what it was; return whether that was so."""
     given = {"of": key, "of_spec": was.spec, "was": was.next_at, "later": later, "number": ticks}
-    moved = await connection.execute(_moving, {**given, "into": spec or was.spec})
+    given |= {"into": spec or was.spec, "at": at}
+    moved = await connection.execute(_moving, given)
     return moved.rowcount == 1
 
 
-_rows = select(schedules).where(schedules.c.task.in_(bindparam("keys", expanding=True)))
+_rows = select(schedules, schedule_is_paused().label("paused")).where(
+    schedules.c.task.in_(bindparam("keys", expanding=True))
+)
 _moving = (
     update(schedules)
     .where(
@@ -180,7 +206,17 @@ _moving = (
         schedules.c.spec == bindparam("of_spec"),
         schedules.c.next_at == bindparam("was"),
     )
-    .values(next_at=bindparam("later"), spec=bindparam("into"), ticks=bindparam("number"))
+    .values(
+        next_at=bindparam("later"),
+        spec=bindparam("into"),
+        ticks=bindparam("number"),
+        last_at=func.coalesce(bindparam("at"), schedules.c.last_at),
+    )
+)
+_answering = (
+    update(schedules)
+    .where(schedules.c.task == bindparam("of"), schedules.c.asked_at == bindparam("asked"))
+    .values(asked_at=None, last_at=bindparam("at"), ticks=schedules.c.ticks + 1)
 )
 _remove = delete(schedules).where(schedules.c.task == bindparam("of"))
 

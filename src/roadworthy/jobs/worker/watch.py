@@ -40,6 +40,9 @@ class Tick:
     spec: str
     next_at: datetime
     ticks: int
+    asked_at: datetime | None = None
+    """When an operator asked for a run between two ticks."""
+    paused: bool = False
 
     def is_abandoned(self, now: datetime) -> bool:
         """Return whether no process follows this schedule any more."""

@@ -1,0 +1,41 @@
+"""What operators do with jobs: pause, run now, change many at once, and see who did it.
+
+    from roadworthy.jobs import operations
+
+    async with db.begin() as tx:
+        await operations.pause(tx, "queue", "mail", by="ana")
+    await operations.retry_all(db, operations.JobFilter(state="dead"), by="ana")
+
+The console and `roadworthy jobs` are made of these. What changes a single job is in
+`roadworthy.jobs` itself: `get`, `browse`, `retry`, `cancel`.
+"""
+
+from roadworthy.jobs.operations.actions import Action, note, recent
+from roadworthy.jobs.operations.bulk import Changed, cancel_all, count, dismiss_all, retry_all
+from roadworthy.jobs.operations.filters import JobFilter
+from roadworthy.jobs.operations.pauses import Pause, pause, paused, resume
+from roadworthy.jobs.operations.schedules import ScheduleRecord, run_now, scheduled
+from roadworthy.jobs.operations.workers import WorkerRecord, running
+from roadworthy.jobs.table.paused import Pausable
+
+__all__ = [
+    "Action",
+    "Changed",
+    "JobFilter",
+    "Pausable",
+    "Pause",
+    "ScheduleRecord",
+    "WorkerRecord",
+    "cancel_all",
+    "count",
+    "dismiss_all",
+    "note",
+    "pause",
+    "paused",
+    "recent",
+    "resume",
+    "retry_all",
+    "run_now",
+    "running",
+    "scheduled",
+]
