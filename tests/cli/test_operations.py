@@ -4,9 +4,7 @@ import json
 
 import pytest
 
-from cli.test_jobs import add, send, sync_engine
-from cli.test_jobs import roadworthy as roadworthy
-from cli.test_jobs import url as url
+from cli.test_jobs import add, roadworthy, send, sync_engine, url
 from roadworthy import jobs
 
 
@@ -78,6 +76,12 @@ def test_a_schedule_that_nobody_knows_cannot_be_run(roadworthy):
     assert "roadworthy jobs schedules" in done.stderr
 
 
+__all__ = ["roadworthy", "url"]
+
+
 def states(url):
-    with sync_engine(url).begin() as connection:
-        return sorted(row.state for row in connection.execute(jobs.table.select()))
+    engine = sync_engine(url)
+    with engine.begin() as connection:
+        found = sorted(row.state for row in connection.execute(jobs.table.select()))
+    engine.dispose()
+    return found

@@ -9,7 +9,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from roadworthy import jobs
-from roadworthy.cli import database, operations
+from roadworthy.cli import database
+from roadworthy.cli.jobs import operations
 from roadworthy.cli.parsing import Mistake, count
 from roadworthy.cli.text import age, as_json, moment, printable, table, tell, write
 from roadworthy.database import Database

@@ -12,9 +12,9 @@ from sqlalchemy.orm import Session
 
 from roadworthy.jobs.operations.arguments import name_of_operator
 from roadworthy.jobs.table import clock
-from roadworthy.jobs.table.insert import connection_of, new_id
+from roadworthy.jobs.table.insert import new_id
 from roadworthy.jobs.table.tables import actions, utc
-from roadworthy.jobs.table.transactions import to_await
+from roadworthy.jobs.table.transactions import connection_of, to_await
 from roadworthy.problems import request_id
 
 __all__ = ["Action", "note", "note_sync", "recent"]

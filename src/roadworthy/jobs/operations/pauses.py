@@ -19,12 +19,11 @@ from sqlalchemy.orm import Session
 
 from roadworthy.jobs.operations.arguments import name_of_operator
 from roadworthy.jobs.table import clock
-from roadworthy.jobs.table.insert import connection_of
 from roadworthy.jobs.table.moves import moved
 from roadworthy.jobs.table.paused import Pausable
 from roadworthy.jobs.table.signals import announce
 from roadworthy.jobs.table.tables import pauses, table, utc
-from roadworthy.jobs.table.transactions import to_await
+from roadworthy.jobs.table.transactions import connection_of, to_await
 
 __all__ = ["Pausable", "Pause", "pause", "paused", "resume"]
 

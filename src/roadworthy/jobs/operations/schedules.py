@@ -8,13 +8,12 @@ from sqlalchemy import Connection, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlalchemy.orm import Session
 
+from roadworthy._internal.calendar import LAST
 from roadworthy.jobs.table import clock
-from roadworthy.jobs.table.calendar import LAST
-from roadworthy.jobs.table.insert import connection_of
 from roadworthy.jobs.table.paused import schedule_is_paused
 from roadworthy.jobs.table.signals import announce
 from roadworthy.jobs.table.tables import schedules, utc, utc_or_none
-from roadworthy.jobs.table.transactions import to_await
+from roadworthy.jobs.table.transactions import connection_of, to_await
 
 __all__ = ["ScheduleRecord", "run_now", "scheduled"]
 

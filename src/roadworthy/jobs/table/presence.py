@@ -11,7 +11,7 @@ from sqlalchemy import bindparam, delete
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from roadworthy.jobs.table.calendar import earlier, later
+from roadworthy._internal.calendar import earlier, later
 from roadworthy.jobs.table.tables import workers
 
 __all__ = ["Presence", "Role"]

@@ -4,7 +4,7 @@ import getpass
 import socket
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final, TypeAlias
@@ -209,8 +209,7 @@ async def _change(way: str, db: Database, chosen: Namespace) -> int:
 
 
 def _meant(way: str, chosen: Namespace) -> JobFilter:
-    names = ("state", "task", "queue", "error_code", "request_id", "text")
-    names += ("enqueued_after", "enqueued_before")
+    names = [field.name for field in fields(JobFilter)]
     picked = {name: getattr(chosen, name) for name in names if getattr(chosen, name) is not None}
     if bool(picked) == chosen.everything:
         raise Mistake(
