@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from roadworthy import jobs, tables
 from roadworthy.jobs import task
+from roadworthy.jobs.table import insert
 from support.forked import run as forked_run
 
 Roadworthy = Callable[..., subprocess.CompletedProcess[str]]
@@ -62,7 +63,7 @@ def add(url: str, call: jobs.Call | None = None, **columns: object) -> str:
     engine = sync_engine(url)
     call = call or send.call(to="ann@example.com")
     with engine.begin() as connection:
-        job = jobs.insert.add_sync(connection, call)
+        job = insert.add_sync(connection, call)
         if columns:
             of = jobs.table.c.id == job.id
             connection.execute(sa.update(jobs.table).where(of).values(**columns))
@@ -249,7 +250,7 @@ def test_retry_of_all_that_are_dead_takes_more_than_one_batch(url, roadworthy):
 def many(url: str, number: int) -> None:
     engine = sync_engine(url)
     with engine.begin() as connection:
-        jobs.insert.add_all(connection, [send.call(to="x") for _ in range(number)])
+        insert.add_all(connection, [send.call(to="x") for _ in range(number)])
         queued = jobs.table.c.state == "queued"
         connection.execute(sa.update(jobs.table).where(queued).values(state="dead"))
     engine.dispose()

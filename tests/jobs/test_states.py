@@ -111,6 +111,6 @@ def test_no_move_names_its_target_by_itself(module):
     assert all(re.fullmatch(table, it) for it in written)
 
 
-@pytest.mark.parametrize("module", ["loop", "heartbeat", "runner", "attempt", "part", "scheduler", "bulk"])
+@pytest.mark.parametrize("module", ["loop", "heartbeat", "runner", "attempt", "part", "scheduler"])
 def test_nobody_else_moves_a_job(module):
     assert not re.search(r"update\(table\)|state\s*=\s*(State\.|[\"'])", source(module))
