@@ -4,6 +4,7 @@ import ast
 from collections.abc import Iterator
 from typing import Final
 
+from roadworthy.audit.analyses.bound_sessions import SESSIONS, is_given_session
 from roadworthy.audit.dataflow.given_parameters import is_always_none
 from roadworthy.audit.dataflow.reach import callee, reach
 from roadworthy.audit.dataflow.started_tasks import left_behind
@@ -20,12 +21,7 @@ from roadworthy.audit.source.ref import Ref
 
 __all__ = ["closed_before", "held_by", "is_connection", "taken_beside"]
 
-_SESSIONS: Final = (
-    *("sqlalchemy.orm.Session", "sqlalchemy.ext.asyncio.AsyncSession", "sqlalchemy.Connection"),
-    *("sqlalchemy.ext.asyncio.AsyncConnection", "asyncpg.Connection", "psycopg.AsyncConnection"),
-    *("psycopg.Connection", "psycopg2.connection", "sqlite3.Connection", "aiosqlite.Connection"),
-)
-_BARE: Final = tuple(name for name in _SESSIONS if not name.startswith("sqlalchemy."))
+_BARE: Final = tuple(name for name in SESSIONS if not name.startswith("sqlalchemy."))
 """Connections that nothing opens again: sessions take a new one."""
 _CLOSED: Final = ((0, 106), (0, 118))
 """From the first to the second, dependencies were left before the answer was sent."""
@@ -68,14 +64,29 @@ def _held(task: Task) -> Iterator[ast.expr]:
     for given in task.given:
         yield from _parts(given)
     match task.target:
-        case ast.Attribute(value=owner) if dotted(owner) != "self" and _uses_session(task):
+        case ast.Attribute(value=owner) if _uses_session(task.function):
             yield owner
         case ast.Name() if task.function is not None and task.function.outer is task.reached.scope:
             yield from _closed_over(task.function, task.reached.scope)
         case ast.Call() | ast.Lambda():  # `partial(work, session)`, `lambda: work(session)`
             yield from _parts(task.target)
+            yield from _owners(task)
         case _:
             pass
+
+
+def _owners(task: Task) -> Iterator[ast.expr]:
+    """Return whose methods `lambda: self.work()` and `partial(self.work, 3)` call."""
+    match task.target:
+        case ast.Lambda(body=ast.Call(func=ast.Attribute() as called)):
+            pass
+        case ast.Call(args=[ast.Attribute() as called, *_]):
+            pass
+        case _:
+            return
+    found = names.resolve(called, task.reached.scope)
+    if found is not None and found.function is not None and _uses_session(found.function):
+        yield called.value
 
 
 def _closed_over(inner: Function, function: Function) -> Iterator[ast.expr]:
@@ -107,18 +118,18 @@ def _parts(node: ast.expr) -> Iterator[ast.expr]:
             yield node
 
 
-def _uses_session(task: Task) -> bool:
+def _uses_session(method: Function | None) -> bool:
     """Return whether a method works with a session that its object holds, as far as is known."""
-    if task.function is None:
+    if method is None:
         return True
-    called = (found for one in reach(task.function) if (found := callee(one)) is not None)
-    return any(_touches_session(one) for one in (task.function, *called))
+    called = (found for one in reach(method) if (found := callee(one)) is not None)
+    return any(_touches_session(one) for one in (method, *called))
 
 
 @remembered
 def _touches_session(function: Function) -> bool:
     return any(
-        isinstance(node, ast.Attribute) and names.is_a(names.resolve(node, function), *_SESSIONS)
+        isinstance(node, ast.Attribute) and names.is_a(names.resolve(node, function), *SESSIONS)
         for part in function.node.body
         for node in ast.walk(part)
     )
@@ -127,9 +138,11 @@ def _touches_session(function: Function) -> bool:
 def _is_session(node: ast.expr, function: Function) -> bool:
     """Return whether an expression is a session, or something of the request that has one."""
     ref = names.resolve(node, function)
+    if dotted(node) == "self":
+        return is_given_session(ref)
     if isinstance(node, ast.Name) and is_always_none(node.id, function):
         return False
-    if names.is_a(ref, *_SESSIONS):
+    if names.is_a(ref, *SESSIONS):
         return ref is not None and ref.is_instance and bool(dotted(node))
     if ref is None or not _has_session(ref, frozenset()):
         return False
@@ -158,7 +171,7 @@ def _has_session(ref: Ref, seen: frozenset[str]) -> bool:
         for name in {*base.cls.attributes, *base.cls.names}
         if (found := names.member(ref, name)) is not None and found.is_instance
     ]
-    if any(names.is_a(one, *_SESSIONS) for one in held):
+    if any(names.is_a(one, *SESSIONS) for one in held):
         return True
     return any(_has_session(one, seen | {ref.name}) for one in held)
 

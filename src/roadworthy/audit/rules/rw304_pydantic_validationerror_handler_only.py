@@ -4,7 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from roadworthy.audit.analyses.hand_validated import validates_by_hand
 from roadworthy.audit.fastapi import handlers
+from roadworthy.audit.fastapi.routes import routes_of
 from roadworthy.audit.fastapi.service import Service
 from roadworthy.audit.model.finding import Severity
 from roadworthy.audit.model.place import Place
@@ -23,18 +25,25 @@ class _Seen:
 
     pydantic: tuple[Place, ...]
     request: bool
+    by_hand: bool
+    """Whether a route lets out what Pydantic says of what a client sent."""
 
 
 def _collect(module: Module) -> object:
     found = list(handlers.registered_in(module))
     pydantic = tuple(one.place for one in found if one.name == _PYDANTIC)
     request = any(one.name in {_REQUEST, "422", ""} for one in found)
-    return _Seen(pydantic, request) if pydantic or request else None
+    by_hand = _is_handled_anywhere(module) and any(map(validates_by_hand, routes_of(module)))
+    return _Seen(pydantic, request, by_hand) if pydantic or request or by_hand else None
+
+
+def _is_handled_anywhere(module: Module) -> bool:
+    return any(one.name == _PYDANTIC for one in handlers.registered_anywhere(module))
 
 
 def _check(service: Service) -> Iterator[Hit]:
     seen = [one for _, one in service.collected.get("RW304", []) if isinstance(one, _Seen)]
-    if any(one.request for one in seen):
+    if any(one.request or one.by_hand for one in seen):
         return
     for one in seen:
         for place in one.pydantic:

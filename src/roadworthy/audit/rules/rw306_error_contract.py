@@ -67,6 +67,8 @@ def _has_own_shape(one: Registered) -> bool:
     """Return whether a handler answers unlike FastAPI does."""
     values = [] if one.function is None else _answers(one.function)
     if one.exception is not None and one.exception.cls is not None:
+        if one.function is not None and not values and one.function.flow.raises:
+            return False  # another handler answers what this one raises
         known = one.function is not None and bool(values)
         return not (known and all(_is_fastapi_shaped(*each) for each in values))
     shapes = [members_of_answer(*each) for each in values]

@@ -4,6 +4,7 @@ import ast
 from collections.abc import Iterator
 from typing import Final
 
+from roadworthy.audit.dataflow.raising import error_after
 from roadworthy.audit.dataflow.reach import calls
 from roadworthy.audit.fastapi.background import Task, tasks
 from roadworthy.audit.fastapi.routes import Route
@@ -66,25 +67,11 @@ def _follows(task: Task, block: Block | None) -> bool:
 
 
 def _raised(task: Task) -> str:
-    """Say which error follows in the same block: its answer has no background tasks."""
-    statement = task.reached.call.statement
-    for body in _bodies(task):
-        if statement in body:
-            for later in body[body.index(statement) + 1 :]:
-                if isinstance(later, ast.Raise):
-                    return f"line {later.lineno} answers with an error, which brings no tasks"
-    return ""
-
-
-def _bodies(task: Task) -> Iterator[list[ast.stmt]]:
-    block = task.reached.call.block
-    if block is None:
-        yield task.reached.scope.node.body
-        return
-    for name in ("body", "orelse"):
-        body = getattr(block.node, name, None)
-        if isinstance(body, list):
-            yield body
+    """Say which error always follows: its answer has no background tasks."""
+    error = error_after(task.reached.call, task.reached.scope)
+    if error is None:
+        return ""
+    return f"line {error.lineno} answers with an error, which brings no tasks"
 
 
 _REPLACED = Example(
