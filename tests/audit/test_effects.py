@@ -21,11 +21,14 @@ import httpx
 import openai
 import psycopg2
 import pymongo
+import pypandoc
 import redis
 import redis.asyncio
 import requests
 import socket
 import stripe
+from celery import Celery
+from celery.result import AsyncResult
 from fastapi import APIRouter, Depends
 from fastapi.concurrency import run_in_threadpool
 from googleapiclient.discovery import build
@@ -46,6 +49,7 @@ documents = firestore.client()
 sessions = sessionmaker(create_engine("postgresql:///shop"))
 calendar = build("calendar", "v3")
 model = openai.OpenAI()
+worker = Celery("shop")
 cluster = kubernetes.CoreV1Api()
 """
 
@@ -72,6 +76,14 @@ def last_call(codebase):
         ("objects.put_object(Bucket='b', Key='k')", "server"),
         ("stripe.Customer.create(name='n')", "server"),
         ("stripe.checkout.Session.create(mode='m')", "server"),
+        ("stripe.Customer.list_balance_transactions('c')", "server"),
+        ("stripe.Invoice.create_preview(customer='c')", "server"),
+        ("worker.control.inspect().ping()", "server"),
+        ("worker.control.inspect(timeout=1).active()", "server"),
+        ("worker.control.ping()", "server"),
+        ("AsyncResult('1').get()", "server"),
+        ("worker.AsyncResult('1').ready()", "server"),
+        ("pypandoc.convert_file('a', 'html')", "process"),
         ("model.chat.completions.create(model='m')", "server"),
         ("calendar.events().list(calendarId='c').execute()", "server"),
         ("cluster.list_namespaced_pod('shop')", "server"),
@@ -110,6 +122,10 @@ def test_a_call_that_waits_is_known_by_what_it_is_of(last_call, line, kind):
         "boto3.client('s3')",
         "objects.generate_presigned_url('get_object')",
         "stripe.Webhook.construct_event(b'', '', '')",
+        "stripe.Customer.list_async()",
+        "worker.control.inspect()",
+        "worker.AsyncResult('1')",
+        "worker.send_task('note')",
         "session.add(1)",
         "session.query(int).filter(True)",
         "session.query(int).first().update(1)",

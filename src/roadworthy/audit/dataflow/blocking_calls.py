@@ -60,6 +60,9 @@ _FUNCTIONS: Final[dict[Kind, tuple[str, ...]]] = {
         *(f"subprocess.{name}" for name in ("run", "call", "check_call", "check_output")),
         *("ffmpeg.run", "ffmpeg.probe", "ffmpeg.Stream.run"),
         *("subprocess.getoutput", "subprocess.getstatusoutput", "os.system", "os.waitpid"),
+        *("pypandoc.convert_file", "pypandoc.convert_text", "pdfkit.from_string"),
+        *("pdfkit.from_file", "pdfkit.from_url", "pdf2image.convert_from_path"),
+        *("pdf2image.convert_from_bytes", "pytesseract.image_to_string"),
     ),
     "files": (
         *(f"shutil.{name}" for name in ("copyfileobj", "copytree", "rmtree", "make_archive")),
@@ -97,7 +100,9 @@ _MONGO: Final = (
 )
 _STRIPE: Final = (
     *("create", "retrieve", "modify", "list", "delete", "cancel", "search", "confirm", "capture"),
+    *("update", "pay", "finalize", "void", "send", "upcoming", "attach", "detach", "resume"),
 )
+"""Words with which the names of its methods begin that ask its server."""
 _BLOB: Final = (
     *("upload_from_string", "upload_from_filename", "upload_from_file", "download_as_bytes"),
     *("download_as_string", "download_as_text", "download_to_filename", "download_to_file"),
@@ -138,6 +143,17 @@ _METHODS: Final[dict[str, tuple[Kind, tuple[str, ...]]]] = {
     "socket.socket": ("server", ("connect", "sendall", "recv", "accept")),
     "paramiko.SSHClient": ("server", ("connect", "exec_command", "open_sftp")),
     "ldap3.Connection": ("server", ("bind", "search", "modify", "add")),
+    "celery.app.control.Inspect": (
+        "server",
+        ("active", "reserved", "scheduled", "stats", "ping", "registered", "active_queues")
+        + ("report", "revoked", "query_task", "clock"),
+    ),
+    "celery.Celery.control": ("server", ("ping", "broadcast")),
+    "celery.result.AsyncResult": (
+        "server",
+        ("get", "ready", "successful", "failed", "wait", "forget", "collect"),
+    ),
+    "kombu.Connection": ("server", ("connect", "ensure_connection")),
     "subprocess.Popen": ("process", ("wait", "communicate")),
     "zipfile.ZipFile": ("files", ("extractall",)),
     "tarfile.TarFile": ("files", ("extractall",)),
@@ -276,7 +292,8 @@ def _of_any(name: str, owner: str, method: str) -> Effect | None:
 def _of_stripe(name: str, owner: str, method: str) -> Effect | None:
     del name
     named = owner.rpartition(".")[2][:1].isupper() or "stripe.StripeClient" in owner
-    return Effect("server") if named and method in _STRIPE else None
+    asks = method.partition("_")[0] in _STRIPE and not method.endswith("_async")
+    return Effect("server") if named and asks else None
 
 
 def _of_model(name: str, owner: str, method: str) -> Effect | None:
