@@ -6,11 +6,12 @@ import signal
 import subprocess
 import sys
 import textwrap
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
-from support import forked
+from support import forked, zygote
 
 TELLS = """
 import json, multiprocessing, os, signal, sys
@@ -68,6 +69,10 @@ def told(tmp_path: Path):
 @pytest.mark.parametrize("session", [False, True])
 def test_a_program_cannot_tell_whether_it_was_forked(told, session):
     assert told(forked, start_new_session=session) == told(subprocess, start_new_session=session)
+
+
+def test_what_is_imported_before_has_the_names_of_today():
+    assert [name for name in zygote.IMPORTED if find_spec(name) is None] == []
 
 
 def test_it_is_forked_indeed():

@@ -24,13 +24,22 @@ __all__ = ["main"]
 IMPORTED = (
     *("uvicorn", "uvicorn.main", "uvicorn.logging", "uvicorn.lifespan.on", "uvloop", "httptools"),
     *("uvicorn.loops.auto", "uvicorn.protocols.http.auto", "uvicorn.protocols.http.h11_impl"),
-    *("fastapi", "fastapi.staticfiles", "multipart", "sqlalchemy.ext.asyncio", "sqlalchemy.orm"),
+    *(
+        "uvicorn.protocols.websockets.auto",
+        "pydantic.v1",
+        "anyio.streams.memory",
+        "anyio._backends",
+    ),
+    *("anyio.streams.tls", "anyio._backends._asyncio", "starlette.concurrency", "fastapi"),
+    *("python_multipart", "sqlalchemy.ext.asyncio", "sqlalchemy.orm"),
     *("aiosqlite", "asyncpg", "psycopg", "sqlalchemy.dialects.sqlite.aiosqlite"),
     *("sqlalchemy.dialects.postgresql.asyncpg", "sqlalchemy.dialects.postgresql.psycopg"),
     *("roadworthy.database", "roadworthy.idempotency", "roadworthy.patching"),
     *("roadworthy.conditional", "roadworthy.limits", "roadworthy.health", "roadworthy.jobs"),
     *("roadworthy.uploads", "roadworthy.observability", "roadworthy.settings", "typer", "rich"),
-    *("roadworthy.cli", "roadworthy.audit", "depot.cli"),
+    *("roadworthy.cli", "roadworthy.cli.audit.run", "roadworthy.audit.rules", "depot.cli"),
+    *("depot.app", "alembic.command", "alembic.config", "opentelemetry.sdk.metrics"),
+    *("opentelemetry.sdk.trace", "PIL.Image"),
 )
 """Modules whose import has no effect but that it takes a second."""
 
