@@ -29,6 +29,7 @@ from roadworthy.audit.analyses.writers import (
 )
 from roadworthy.audit.dataflow import made, reach
 from roadworthy.audit.dataflow.reach import Reached
+from roadworthy.audit.dataflow.starters import in_thread
 from roadworthy.audit.fastapi.routes import Body, Route
 from roadworthy.audit.source import loggers, names
 from roadworthy.audit.source.flow import Call
@@ -367,7 +368,7 @@ class _Trace(Holding):
     def _into(self, call: ast.Call, guards: Guards) -> Iterator[Write]:
         """Follow a call into a function of the project, with what it is given."""
         outer = call
-        call = reach.in_thread(call, self.function) or call
+        call = in_thread(call, self.function) or call
         if len(self.chain) > reach.HOPS or not self._hands_on(call):
             return
         ref = names.resolve(call.func, self.function)

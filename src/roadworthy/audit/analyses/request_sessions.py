@@ -8,6 +8,7 @@ from roadworthy.audit.analyses.bound_sessions import SESSIONS, is_given_session
 from roadworthy.audit.dataflow.given_parameters import is_always_none
 from roadworthy.audit.dataflow.reach import callee, reach
 from roadworthy.audit.dataflow.started_tasks import left_behind
+from roadworthy.audit.dataflow.starters import Runs, may_start
 from roadworthy.audit.dataflow.values import dotted
 from roadworthy.audit.fastapi.background import Task
 from roadworthy.audit.fastapi.dependencies import Need, needs_of
@@ -34,7 +35,7 @@ def held_by(task: Task, function: Function) -> ast.expr | None:
 
 def taken_beside(function: Function) -> Iterator[tuple[ast.Call, ast.expr]]:
     """Return the tasks of asyncio that get the session of the request that starts them."""
-    if not any(one in function.module.source for one in _STARTED) or route_of(function) is None:
+    if not may_start(function.module.source, Runs.TASK) or route_of(function) is None:
         return
     for call in left_behind(function):
         given = (*call.args, *(keyword.value for keyword in call.keywords))
@@ -42,9 +43,6 @@ def taken_beside(function: Function) -> Iterator[tuple[ast.Call, ast.expr]]:
         found = next((one for one in parts if _is_of_request(one, function)), None)
         if found is not None:
             yield call, found
-
-
-_STARTED: Final = (b"create_task", b"ensure_future")
 
 
 def is_connection(node: ast.expr, function: Function) -> bool:

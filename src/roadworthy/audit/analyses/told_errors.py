@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from roadworthy.audit.analyses import error_text
-from roadworthy.audit.analyses.detached import runs_apart
+from roadworthy.audit.analyses.detached import no_client_waits
 from roadworthy.audit.analyses.error_text import Leak
 from roadworthy.audit.analyses.harmless import only_own_texts
 from roadworthy.audit.analyses.own_errors import carried, sent
@@ -14,7 +14,6 @@ from roadworthy.audit.dataflow import caught
 from roadworthy.audit.dataflow.caught import Breadth, breadth_of
 from roadworthy.audit.dataflow.statuses import raised_status
 from roadworthy.audit.fastapi import handlers, verdicts
-from roadworthy.audit.fastapi.consumers import is_consumer_s
 from roadworthy.audit.fastapi.replaced_details import is_kept_back
 from roadworthy.audit.fastapi.routes import route_of
 from roadworthy.audit.source.flow import Handler
@@ -83,7 +82,7 @@ def _told(handler: Handler, function: Function) -> Iterator[ToldByClause]:
     leaks = [one for one in every if not is_kept_back(one.node, function)]
     if not leaks or only_own_texts(handler.tried, function):
         return
-    if runs_apart(function) or is_consumer_s(function):
+    if no_client_waits(function):
         return
     leak = min(leaks, key=lambda one: (not one.certain, one.conditions))
     yield ToldByClause(function, handler.node, breadth, leak)

@@ -9,7 +9,8 @@ from typing import Final
 
 from roadworthy.audit.analyses.uploads import Upload
 from roadworthy.audit.dataflow.constant_conditions import never_holds
-from roadworthy.audit.dataflow.reach import Reached, calls, in_thread, reach
+from roadworthy.audit.dataflow.reach import Reached, calls, reach
+from roadworthy.audit.dataflow.starters import in_thread
 from roadworthy.audit.dataflow.values import Frame, dotted, follow, handed_over
 from roadworthy.audit.fastapi.background import keeps_errors
 from roadworthy.audit.source.module import Assigned, Function

@@ -19,7 +19,6 @@ __all__ = [
     "by_name",
     "callee",
     "calls",
-    "in_thread",
     "inner_functions",
     "reach",
     "steps",
@@ -44,11 +43,6 @@ class Reached:
     def name(self) -> str:
         """Return the name of what is called; empty where it is not known."""
         return "" if self.ref is None else self.ref.name
-
-    @property
-    def blocks_loop(self) -> bool:
-        """Return whether it runs on the event loop, if its outermost function does."""
-        return not self.call.awaited
 
 
 @remembered
@@ -145,33 +139,6 @@ def _reach(
         called = callee(one) if len(chain) < hops else None
         if called is not None and way.is_new(here, called):
             yield from _reach(called, (*chain, here), hops, way)
-
-
-_THREADS: Final = {
-    "starlette.concurrency.run_in_threadpool": 0,
-    "asyncio.to_thread": 0,
-    "anyio.to_thread.run_sync": 0,
-    "asgiref.sync.sync_to_async": 0,
-    "asyncer.asyncify": 0,
-}
-"""What calls its argument of that place in a thread, or gives something that does."""
-
-
-def in_thread(call: ast.Call, scope: Scope) -> ast.Call | None:
-    """Return the call that `to_thread(function, …)` or the like makes."""
-    if isinstance(call.func, ast.Call):
-        inner = names.resolve(call.func.func, scope)
-        if inner is not None and inner.name in _THREADS and call.func.args:
-            made = ast.Call(call.func.args[0], call.args, call.keywords)
-            return ast.copy_location(made, call)
-        return None
-    function = names.resolve(call.func, scope)
-    if function is not None and function.name in _THREADS and call.args:
-        return ast.copy_location(ast.Call(call.args[0], call.args[1:], call.keywords), call)
-    if isinstance(call.func, ast.Attribute) and call.func.attr == "run_in_executor":
-        rest = call.args[1:]
-        return ast.copy_location(ast.Call(rest[0], rest[1:], []), call) if rest else None
-    return None
 
 
 def by_name(call: ast.Call, scope: Scope) -> Function | None:

@@ -4,26 +4,20 @@ import ast
 from collections.abc import Iterator
 from typing import Final
 
+from roadworthy.audit.dataflow.starters import Runs, starts
 from roadworthy.audit.source import names
 from roadworthy.audit.source.flow import Call
 from roadworthy.audit.source.module import Function, Scope
 
 __all__ = ["is_dropped", "is_start", "left_behind"]
 
-_STARTS: Final = frozenset(
-    {
-        *("asyncio.create_task", "asyncio.ensure_future"),
-        *("asyncio.AbstractEventLoop.create_task", "asyncio.AbstractEventLoop.ensure_future"),
-    }
-)
 _KEEPS: Final = frozenset({"add", "append", "add_done_callback"})
 """What holds on to a task, and does not wait for it."""
 
 
 def is_start(call: Call, scope: Scope) -> bool:
     """Return whether a call starts a task of asyncio."""
-    found = names.resolve(call.node.func, scope)
-    return found is not None and found.name in _STARTS
+    return starts(names.resolve(call.node.func, scope), Runs.TASK)
 
 
 def is_dropped(call: Call) -> bool:

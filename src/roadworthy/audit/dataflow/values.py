@@ -8,6 +8,7 @@ from typing import Final
 from roadworthy.audit.dataflow.expressions import dotted, holds
 from roadworthy.audit.dataflow.members import members
 from roadworthy.audit.dataflow.reach import HOPS, Reached, arguments, calls
+from roadworthy.audit.dataflow.starters import Runs, starter, work_of
 from roadworthy.audit.source import names
 from roadworthy.audit.source.memory import remembered
 from roadworthy.audit.source.module import Function
@@ -15,15 +16,7 @@ from roadworthy.audit.source.ref import Ref
 
 __all__ = ["Frame", "bound", "dotted", "follow", "handed_over", "holds", "nodes_of"]
 
-_HAND_OVER: Final = {
-    "starlette.concurrency.run_in_threadpool": 0,
-    "asyncio.to_thread": 0,
-    "anyio.to_thread.run_sync": 0,
-    "asgiref.sync.sync_to_async": 0,
-    "fastapi.BackgroundTasks.add_task": 0,
-    "starlette.background.BackgroundTask": 0,
-}
-"""Calls that run what they are given, and at which place that stands."""
+_HANDS_OVER: Final = (Runs.THREAD, Runs.EXECUTOR, Runs.POOL, Runs.AFTERWARDS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,38 +56,49 @@ def _is_getattr(node: ast.AST, name: str) -> bool:
     )
 
 
+@dataclass(frozen=True, eq=False)
+class _Arrival:
+    """A function that is still to be looked at, and what the value is called on its way in."""
+
+    function: Function
+    names: frozenset[str]
+    chain: tuple[Reached, ...] = ()
+
+
 def follow(function: Function, known: Iterable[str], *, hops: int = HOPS) -> Iterator[Frame]:
     """Return the functions that get a value, from the one whose names are given on."""
-    yield from _follow(function, frozenset(known), (), hops, {function.qualname})
+    waiting = [_Arrival(function, frozenset(known))]
+    seen: set[tuple[Function, frozenset[str]]] = set()
+    while waiting:
+        one = waiting.pop()
+        if (one.function, one.names) in seen:
+            continue
+        seen.add((one.function, one.names))
+        frame = Frame(one.function, _with_aliases(one.function, one.names), one.chain)
+        yield frame
+        further = _handed_on(frame) if len(one.chain) < hops else ()
+        waiting += reversed([*_to_inner(frame), *further])
 
 
-def _follow(
-    function: Function,
-    known: frozenset[str],
-    chain: tuple[Reached, ...],
-    hops: int,
-    seen: set[str],
-) -> Iterator[Frame]:
-    frame = Frame(function, _with_aliases(function, known), chain)
-    yield frame
-    for inner in function.inner:
-        yield from _follow(inner, frame.names, chain, hops, seen)
-    if len(chain) >= hops:
-        return
-    for reached in calls(function):
+def _to_inner(frame: Frame) -> Iterator[_Arrival]:
+    """Return the functions inside one, which see its names."""
+    return (_Arrival(inner, frame.names, frame.chain) for inner in frame.function.inner)
+
+
+def _handed_on(frame: Frame) -> Iterator[_Arrival]:
+    """Return the functions of the project that a function hands the value to."""
+    for reached in calls(frame.function):
         for called, taken, ref in _takers(reached, frame):
-            key = f"{called.module.path}:{called.qualname}:{sorted(taken)}"
-            if taken and key not in seen:
-                seen.add(key)
-                here = Reached(reached.call, ref, function, chain)
-                yield from _follow(called, taken, (*chain, here), hops, seen)
+            if taken:
+                here = Reached(reached.call, ref, frame.function, frame.chain)
+                yield _Arrival(called, taken, (*frame.chain, here))
 
 
 def _takers(
     reached: Reached, frame: Frame
 ) -> Iterator[tuple[Function, frozenset[str], Ref | None]]:
     """Return the functions that a call gives the value to, and by which names they have it."""
-    called, call = handed_over(reached) or (_project_function(reached.ref), reached.call.node)
+    called, call = handed_over(reached) or (_called(reached.ref), reached.call.node)
     if called is not None:
         yield called, _taken(call, called, reached.ref, frame), reached.ref
     for argument in (*call.args, *(one.value for one in call.keywords)):
@@ -123,7 +127,8 @@ def _own(method: ast.expr, function: Function, frame: Frame) -> frozenset[str]:
     return frozenset(f"{self}.{member}" for member in held)
 
 
-def _project_function(ref: Ref | None) -> Function | None:
+def _called(ref: Ref | None) -> Function | None:
+    """Return the function of the project that runs where something is called."""
     if ref is None or ref.cls is None:
         return None if ref is None else ref.function
     found = names.member(ref, "__call__" if ref.is_instance else "__init__")
@@ -132,25 +137,12 @@ def _project_function(ref: Ref | None) -> Function | None:
 
 def handed_over(reached: Reached) -> tuple[Function, ast.Call] | None:
     """Return what a call lets others run: `to_thread(work, file)` is `work(file)`."""
-    at = _place(reached)
-    node = reached.call.node
-    if at is None or len(node.args) <= at:
+    found = starter(reached.call.node, reached.ref)
+    if found is None or found.runs not in _HANDS_OVER:
         return None
-    found = names.resolve(node.args[at], reached.scope)
-    function = _project_function(found)
-    if function is None:
-        return None
-    made = ast.Call(node.args[at], node.args[at + 1 :], node.keywords)
-    return function, ast.copy_location(made, node)
-
-
-def _place(reached: Reached) -> int | None:
-    func = reached.call.node.func
-    if isinstance(func, ast.Attribute) and func.attr == "run_in_executor":
-        return 1
-    if isinstance(func, ast.Attribute) and func.attr == "submit":
-        return 0
-    return _HAND_OVER.get(reached.name)
+    made = work_of(reached.call.node, found)
+    function = None if made is None else _called(names.resolve(made.func, reached.scope))
+    return None if made is None or function is None else (function, made)
 
 
 def _with_aliases(function: Function, known: frozenset[str]) -> frozenset[str]:

@@ -8,6 +8,7 @@ from typing import Final
 from roadworthy.audit.dataflow import caught
 from roadworthy.audit.dataflow.blocking_calls import outside
 from roadworthy.audit.dataflow.reach import Reached, calls, reach
+from roadworthy.audit.dataflow.starters import Runs, starts
 from roadworthy.audit.dataflow.values import dotted
 from roadworthy.audit.source import exceptions, names
 from roadworthy.audit.source.flow import Event
@@ -17,9 +18,6 @@ from roadworthy.audit.source.ref import Ref
 
 __all__ = ["Task", "first_unhandled", "handles_all", "is_of_cache", "keeps_errors", "tasks"]
 
-_ADDS: Final = frozenset(
-    {"fastapi.BackgroundTasks.add_task", "starlette.background.BackgroundTask"}
-)
 _PLAIN: Final = frozenset({"staticmethod", "classmethod", "override", "inject", "validate_call"})
 
 
@@ -56,7 +54,11 @@ def tasks(function: Function) -> Iterator[Task]:
         return
     for reached in calls(function):
         node = reached.call.node
-        if reached.name in _ADDS and node.args and not isinstance(node.args[0], ast.Starred):
+        if (
+            starts(reached.ref, Runs.AFTERWARDS)
+            and node.args
+            and not isinstance(node.args[0], ast.Starred)
+        ):
             ref = names.resolve(node.args[0], function)
             named = (one.value for one in node.keywords)
             yield Task(reached, node.args[0], ref, (*node.args[1:], *named))

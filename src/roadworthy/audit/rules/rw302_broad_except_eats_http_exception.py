@@ -4,11 +4,10 @@ import ast
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from roadworthy.audit.analyses.detached import runs_apart
+from roadworthy.audit.analyses.detached import no_client_waits
 from roadworthy.audit.analyses.propagation import Escape, Swallowed, ways
 from roadworthy.audit.dataflow import caught
 from roadworthy.audit.dataflow.outcomes import Outcome, outcome
-from roadworthy.audit.fastapi.consumers import is_consumer_s
 from roadworthy.audit.fastapi.routes import route_of
 from roadworthy.audit.model.finding import Confidence, Severity, Step
 from roadworthy.audit.model.rule import Example, Hit, Rule
@@ -28,9 +27,9 @@ def _check(function: Function) -> Iterator[Hit]:
     for one in ways(function).eaten:
         if _is_asked_before(one, function):
             continue
-        if _is_broad(one.handler, function) and not runs_apart(function):
+        if _is_broad(one.handler, function):
             eaten.setdefault(id(one.handler), []).append(one)
-    if eaten and is_consumer_s(function):
+    if eaten and no_client_waits(function):
         return
     for group in eaten.values():
         yield from _hit(group, function)

@@ -6,6 +6,7 @@ from typing import Final
 
 from roadworthy.audit.analyses.detached import is_unused
 from roadworthy.audit.dataflow.started_tasks import is_dropped, is_start
+from roadworthy.audit.dataflow.starters import Runs, may_start
 from roadworthy.audit.fastapi.background import handles_all
 from roadworthy.audit.model.finding import Severity
 from roadworthy.audit.model.rule import Example, Hit, Rule
@@ -17,7 +18,7 @@ __all__ = ["RULE"]
 
 
 def _check(module: Module) -> Iterator[Hit]:
-    if b"create_task" not in module.source and b"ensure_future" not in module.source:
+    if not may_start(module.source, Runs.TASK):
         return
     scopes: list[Module | Function] = [module, *module.functions]
     for scope in scopes:

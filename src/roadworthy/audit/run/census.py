@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, Final, get_args
 
+from roadworthy.audit.dataflow.starters import Runs, has_starter_name
 from roadworthy.audit.dataflow.statuses import argument
 from roadworthy.audit.fastapi.error_headers import Sends, carries_code, sent_by
 from roadworthy.audit.fastapi.handlers import registered_in
@@ -16,7 +17,6 @@ from roadworthy.audit.source import names
 __all__ = ["CENSUS"]
 
 _INSTALLS: Final = frozenset({"roadworthy.problems.install"})
-_STARTS: Final = frozenset({"add_task", "create_task", "ensure_future"})
 
 
 # Functions at module level, because other processes are sent them.
@@ -53,7 +53,7 @@ def _cleaned_up(dependency: Any) -> Iterator[Hit]:
 
 def _background(function: Any) -> Iterator[Hit]:
     for call in _calls(function):
-        if _name(call).rpartition(".")[2] in _STARTS:
+        if has_starter_name(_name(call).rpartition(".")[2], Runs.AFTERWARDS, Runs.TASK):
             yield Hit(place=function.module.place(call, function), message="starts work")
 
 
