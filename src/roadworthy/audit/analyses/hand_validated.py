@@ -23,11 +23,12 @@ _KINDS: Final = ("pydantic.BaseModel", "pydantic.RootModel", "pydantic.TypeAdapt
 _INVALID: Final = frozenset({"pydantic.ValidationError", "builtins.ValueError"})
 _PASSES: Final = frozenset(
     {
-        *("loads", "json", "body", "form", "decode", "dict", "get", "items", "strip", "read"),
-        *("model_dump", "text", "receive_text", "receive_json", "parse_qs"),
+        *("loads", "json", "body", "form", "decode", "get", "items", "strip", "read"),
+        *("text", "receive_text", "receive_json", "parse_qs"),
     }
 )
-"""Calls whose result is still what the client sent."""
+"""Calls whose result is still what the client sent; of a model, FastAPI has validated it."""
+_COPIES: Final = frozenset({"dict", "loads", "str"})
 
 
 def validates_by_hand(route: Route) -> bool:
@@ -91,7 +92,7 @@ def _source(node: ast.expr) -> ast.expr:
         case ast.Call(func=ast.Attribute(value=owner) as func) if func.attr in _PASSES:
             of_module = func.attr == "loads" and node.args
             return _source(node.args[0] if of_module else owner)
-        case ast.Call(func=ast.Name(id=name), args=[first, *_]) if name in _PASSES:
+        case ast.Call(func=ast.Name(id=name), args=[first, *_]) if name in _COPIES:
             return _source(first)
         case ast.Subscript() | ast.Attribute():
             return root(node)

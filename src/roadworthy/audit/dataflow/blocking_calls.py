@@ -109,6 +109,11 @@ _BLOB: Final = (
     *("delete", "exists", "reload"),
 )
 
+_INSPECTS: Final = (
+    *("active", "reserved", "scheduled", "stats", "ping", "registered", "active_queues"),
+    *("report", "revoked", "query_task", "clock"),
+)
+
 _METHODS: Final[dict[str, tuple[Kind, tuple[str, ...]]]] = {
     "requests.Session": ("server", (*_HTTP, "send")),
     "httpx.Client": ("server", (*_HTTP, "send", "stream")),
@@ -145,8 +150,7 @@ _METHODS: Final[dict[str, tuple[Kind, tuple[str, ...]]]] = {
     "ldap3.Connection": ("server", ("bind", "search", "modify", "add")),
     "celery.app.control.Inspect": (
         "server",
-        ("active", "reserved", "scheduled", "stats", "ping", "registered", "active_queues")
-        + ("report", "revoked", "query_task", "clock"),
+        _INSPECTS,
     ),
     "celery.Celery.control": ("server", ("ping", "broadcast")),
     "celery.result.AsyncResult": (

@@ -12,7 +12,7 @@ from roadworthy.audit.model.finding import Confidence, Severity
 from roadworthy.audit.model.rule import Example, Hit, Rule
 from roadworthy.audit.source import names
 from roadworthy.audit.source.flow import Event
-from roadworthy.audit.source.module import Function
+from roadworthy.audit.source.module import Assigned, Function
 
 __all__ = ["RULE"]
 
@@ -86,20 +86,57 @@ def _of_call(call: ast.Call, event: Event, route: Route) -> str:
         return _of_dict(content, event) if isinstance(content, ast.Dict) else ""
     if status is not None or not _in_clause(event):
         return ""
-    if not is_model(names.resolve(call.func, route.function)):
+    made = names.resolve(call.func, route.function)
+    if made is not None and made.function is not None:
+        return _of_helper(made.function)
+    return _of_model(call, route.function)
+
+
+def _of_model(call: ast.Call, function: Function) -> str:
+    if not is_model(names.resolve(call.func, function)):
         return ""
     return next((said for one in call.keywords if (said := _member(one.arg, one.value))), "")
 
 
+def _of_helper(function: Function) -> str:
+    """Return what every answer that a helper makes says of a failure."""
+    said = [_made(event, function) for event in function.flow.returns]
+    return said[0] if said and all(said) else ""
+
+
+def _made(event: Event, function: Function) -> str:
+    value = event.node.value if isinstance(event.node, ast.Return) else None
+    bound = function.names.get(value.id, []) if isinstance(value, ast.Name) else []
+    only = bound[0] if len(bound) == 1 else None
+    node = only.value if isinstance(only, Assigned) else value
+    match node:
+        case ast.Dict():
+            return _sure(_said(node))
+        case ast.Call():
+            return _of_model(node, function)
+        case _:
+            return ""
+
+
 def _of_dict(node: ast.Dict, event: Event) -> str:
-    said = [
+    said = _said(node)
+    caught = _in_clause(event)
+    named = [one for one in said if caught or not ('"' in one or one == _STATUS_FALSE)]
+    return _sure(named, alone=_alone(node, event))
+
+
+def _said(node: ast.Dict) -> list[str]:
+    """Return what members of an answer say of a failure."""
+    found = [
         _member(key.value, value)
         for key, value in zip(node.keys, node.values, strict=True)
         if isinstance(key, ast.Constant) and isinstance(key.value, str)
     ]
-    caught = _in_clause(event)
-    named = [one for one in said if one and (caught or not ('"' in one or one == _STATUS_FALSE))]
-    sure = [one for one in named if one not in _NAMED] or (named if _alone(node, event) else [])
+    return [one for one in found if one]
+
+
+def _sure(said: list[str], *, alone: bool = False) -> str:
+    sure = [one for one in said if one not in _NAMED] or (said if alone else [])
     return sure[0] if sure else ""
 
 
