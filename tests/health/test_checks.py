@@ -10,7 +10,8 @@ from functools import partial
 import pytest
 
 from roadworthy.health import Health, disk_space, reachable
-from roadworthy.health.check import Check, CheckResult, CheckState
+from roadworthy.health.check import Check, CheckResult
+from roadworthy.health.check_state import CheckState
 
 SOON = timedelta(milliseconds=20)
 
@@ -22,7 +23,7 @@ async def passing() -> None:
 def check(**terms) -> Check:
     given = {
         "name": "a",
-        "ask": passing,
+        "run": passing,
         "timeout": timedelta(seconds=1),
         "interval": timedelta(seconds=5),
         "critical": True,
@@ -38,47 +39,47 @@ def result(status: str) -> CheckResult:
     return CheckResult(status=status, at=datetime.now(UTC), seconds=0.1, reason=status)
 
 
-def held_after(*statuses: str, **terms) -> list[str]:
-    standing = CheckState(check(**terms))
+def status_after(*statuses: str, **terms) -> list[str]:
+    state = CheckState(check(**terms))
     found = []
     for status in statuses:
-        standing.hear(result(status))
-        found.append(standing.status)
+        state.record(result(status))
+        found.append(state.status)
     return found
 
 
 def test_one_failure_is_no_failure_and_one_success_no_recovery():
-    assert held_after("pass", "fail", "fail", "pass", "fail", "fail", "fail") == [
+    assert status_after("pass", "fail", "fail", "pass", "fail", "fail", "fail") == [
         *("pass", "pass", "pass", "pass", "pass", "pass", "fail")
     ]
-    assert held_after("fail", "pass", "fail", "pass", "pass") == [
+    assert status_after("fail", "pass", "fail", "pass", "pass") == [
         *("fail", "fail", "fail", "fail", "pass")
     ]
 
 
 def test_a_warning_is_told_at_once():
-    assert held_after("pass", "warn", "pass") == ["pass", "warn", "pass"]
+    assert status_after("pass", "warn", "pass") == ["pass", "warn", "pass"]
 
 
 def test_a_check_is_asked_sooner_while_its_answer_is_not_what_is_held():
-    standing = CheckState(check())
+    state = CheckState(check())
     pauses = []
     for status in ("pass", "fail", "fail", "fail"):
-        standing.hear(result(status))
-        pauses.append(standing.pause())
+        state.record(result(status))
+        pauses.append(state.pause())
 
     assert pauses == [5, 1, 1, 5]
 
 
 def test_an_old_answer_is_worth_nothing():
     now = 0.0
-    standing = CheckState(check(), clock=lambda: now)
-    assert standing.status == "fail"  # nothing is known yet
-    standing.hear(result("pass"))
+    state = CheckState(check(), clock=lambda: now)
+    assert state.status == "fail"  # nothing is known yet
+    state.record(result("pass"))
     now = 15.9
-    assert standing.status == "pass"
+    assert state.status == "pass"
     now = 16.1
-    assert (standing.status, standing.is_stale) == ("fail", True)
+    assert (state.status, state.is_stale) == ("fail", True)
 
 
 async def eventually(question: Callable[[], bool]) -> None:
@@ -88,7 +89,7 @@ async def eventually(question: Callable[[], bool]) -> None:
 
 
 def status_of(health: Health, name: str) -> str:
-    return next(s.status for s in health.standings if s.check.name == name)
+    return next(s.status for s in health.check_states if s.check.name == name)
 
 
 async def test_what_comes_after_is_not_asked_while_that_fails(caplog):

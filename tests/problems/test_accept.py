@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roadworthy.problems.report import spelling_for
+from roadworthy.problems.spellings.choice import preferred_spelling
 
 E, P = "envelope", "problem+json"
 JSON, PROBLEM = "application/json", "application/problem+json"
@@ -48,7 +48,7 @@ JSON, PROBLEM = "application/json", "application/problem+json"
 )
 @pytest.mark.parametrize("default", [E, P])
 def test_the_spelling_that_is_preferred_is_sent(accept, spelling, default):
-    assert spelling_for(accept, default=default) == spelling
+    assert preferred_spelling(accept, default=default) == spelling
 
 
 @pytest.mark.parametrize(
@@ -61,24 +61,26 @@ def test_the_spelling_that_is_preferred_is_sent(accept, spelling, default):
 )
 @pytest.mark.parametrize("default", [E, P])
 def test_a_draw_is_the_default(accept, default):
-    assert spelling_for(accept, default=default) == default
+    assert preferred_spelling(accept, default=default) == default
 
 
 @pytest.mark.parametrize("weight", ["abc", "", "nan", "inf", "-1", "1e3", "2", "."])
 def test_a_weight_that_is_none_does_not_refuse(weight):
-    assert spelling_for(f"{PROBLEM};q={weight}, text/html", default=E) == P
+    assert preferred_spelling(f"{PROBLEM};q={weight}, text/html", default=E) == P
 
 
 @given(st.text(max_size=80), st.sampled_from([E, P]))
 def test_whatever_is_sent_there_is_an_answer(accept, default):
-    assert spelling_for(accept, default=default) in {E, P}
+    assert preferred_spelling(accept, default=default) in {E, P}
 
 
 @given(st.integers(0, 1000), st.integers(0, 1000), st.sampled_from([E, P]))
 def test_the_higher_weight_wins_in_either_order(plain, problem, default):
     ranges = [f"{JSON};q={plain / 1000}", f"{PROBLEM};q={problem / 1000}"]
 
-    answers = {spelling_for(",".join(sent), default=default) for sent in (ranges, ranges[::-1])}
+    answers = {
+        preferred_spelling(",".join(sent), default=default) for sent in (ranges, ranges[::-1])
+    }
 
     expected = default if plain == problem else E if plain > problem else P
     assert answers == {expected}

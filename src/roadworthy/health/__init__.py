@@ -1,4 +1,4 @@
-"""Health that cannot cause the outage, and a stop that loses nobody.
+"""Health checks that cannot cause an outage, and a stop that loses no request.
 
     health = Health(version="1.4.0", drain=timedelta(seconds=5))
     health.add("database", db.ping, timeout=timedelta(seconds=1))
@@ -8,8 +8,8 @@
     health.install(app)  # /livez /startupz /readyz /readyz/{check} /health
 
 Checks run in the background, each on its own schedule and with a deadline that holds even
-where a driver ignores it. Probes read the last result, so that a thousand of them cost no
-check, and none of them waits for what hangs.
+where a driver ignores it. Probes read the last result: a thousand probes run no check,
+and none of them waits for a dependency that hangs.
 """
 
 from roadworthy.health.checks import disk_space, reachable

@@ -1,22 +1,21 @@
-"""What each probe answers, from what is known: nothing here waits."""
+"""The answer of each probe, made of known results: nothing here waits."""
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Final, TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, TypeAlias
 
 from starlette.datastructures import Headers, QueryParams
 from starlette.responses import Response
 from starlette.types import Scope
 
 from roadworthy.health import report
-from roadworthy.health.check import CheckState, Status
-
-if TYPE_CHECKING:
-    from roadworthy.health.health import Health
+from roadworthy.health.check import Status
+from roadworthy.health.check_state import CheckState
+from roadworthy.health.known_health import KnownHealth
 
 __all__ = [
     "ANSWERS",
     "Answer",
-    "Asked",
+    "ProbeRequest",
     "health_report",
     "livez",
     "readiness_by",
@@ -27,91 +26,91 @@ __all__ = [
 _OK: Final = 200
 _UNAVAILABLE: Final = 503
 _SERVING: Final = "serving"
-"""The name under which readiness tells of a drain."""
+"""The check in the answer of readiness that fails during a drain."""
 _NO_STORE: Final = {"Cache-Control": "no-store"}
 
 
-class Asked:
-    """What of a request matters here."""
+class ProbeRequest:
+    """The headers and the query of a request to a probe."""
 
     def __init__(self, scope: Scope) -> None:
         self.headers = Headers(scope=scope)
         self.query = QueryParams(scope.get("query_string", b""))
 
 
-Answer: TypeAlias = "Callable[[Health, Asked], Response]"
-"""What answers one probe."""
+Answer: TypeAlias = Callable[[KnownHealth, ProbeRequest], Response]
+"""A function that answers one probe."""
 
 
-def livez(health: "Health", asked: Asked) -> Response:
+def livez(health: KnownHealth, request: ProbeRequest) -> Response:
     """Answer whether the process can answer; no dependency is touched."""
     status = "alive" if health.alive else "stuck"
     return _json(report.write(status=status), ok=health.alive)
 
 
-def startupz(health: "Health", asked: Asked) -> Response:
-    """Answer whether everything has been opened."""
+def startupz(health: KnownHealth, request: ProbeRequest) -> Response:
+    """Answer whether the start of the service is over."""
     status = "started" if health.started else "starting"
     return _json(report.write(status=status), ok=health.started)
 
 
-def health_report(health: "Health", asked: Asked) -> Response:
-    """Answer how the service is, and each of its dependencies."""
-    standings, reasons = health.standings, _may_know(health, asked)
-    ok = report.overall(standings) != "unhealthy"
-    if report.HEALTH_JSON in asked.headers.get("accept", ""):
-        document = report.health_json(standings, version=health.version, reasons=reasons)
+def health_report(health: KnownHealth, request: ProbeRequest) -> Response:
+    """Answer with the status of the service and of each dependency."""
+    states, reasons = health.check_states, _may_read_reasons(health, request)
+    ok = report.overall(states) != "unhealthy"
+    if report.HEALTH_JSON in request.headers.get("accept", ""):
+        document = report.health_json(states, version=health.version, reasons=reasons)
         return _json(document, ok=ok, media_type=report.HEALTH_JSON)
-    return _json(report.full(standings, version=health.version, reasons=reasons), ok=ok)
+    return _json(report.full(states, version=health.version, reasons=reasons), ok=ok)
 
 
-def readyz(health: "Health", asked: Asked) -> Response:
-    """Answer whether requests should be sent here."""
-    left_out = set(asked.query.getlist("exclude"))
-    standings = [s for s in health.standings if s.check.name not in left_out]
-    checks: dict[str, Status] = {s.check.name: s.status for s in standings}
-    if _SERVING not in left_out:
+def readyz(health: KnownHealth, request: ProbeRequest) -> Response:
+    """Answer whether requests should be sent to this instance."""
+    excluded = set(request.query.getlist("exclude"))
+    states = [state for state in health.check_states if state.check.name not in excluded]
+    checks: dict[str, Status] = {state.check.name: state.status for state in states}
+    if _SERVING not in excluded:
         checks[_SERVING] = _serving(health)
-    stops = any(s.check.critical and s.status == "fail" for s in standings)
-    ready = not stops and checks.get(_SERVING) != "fail"
-    return _readiness(health, asked, checks, standings, ready=ready)
+    fails = any(state.check.critical and state.status == "fail" for state in states)
+    ready = not fails and checks.get(_SERVING) != "fail"
+    return _readiness(health, request, checks, states, ready=ready)
 
 
-def readiness_by(health: "Health", asked: Asked, name: str) -> Response | None:
-    """Answer the same by one check alone; None where there is none of that name."""
+def readiness_by(health: KnownHealth, request: ProbeRequest, name: str) -> Response | None:
+    """Answer readiness by one check alone; None where no check has that name."""
     if name == _SERVING:
         serving = _serving(health)
-        return _readiness(health, asked, {name: serving}, [], ready=serving == "pass")
-    standings = [standing for standing in health.standings if standing.check.name == name]
-    if not standings:
+        return _readiness(health, request, {name: serving}, [], ready=serving == "pass")
+    states = [state for state in health.check_states if state.check.name == name]
+    if not states:
         return None
-    status = standings[0].status
-    return _readiness(health, asked, {name: status}, standings, ready=status != "fail")
+    status = states[0].status
+    return _readiness(health, request, {name: status}, states, ready=status != "fail")
 
 
 def _readiness(
-    health: "Health",
-    asked: Asked,
+    health: KnownHealth,
+    request: ProbeRequest,
     checks: dict[str, Status],
-    standings: list[CheckState],
+    states: Sequence[CheckState],
     *,
     ready: bool,
 ) -> Response:
-    reasons = {s.check.name: s.reason for s in standings if s.reason}
+    reasons = {state.check.name: state.reason for state in states if state.reason}
     document = report.write(
         status="ready" if ready else "not_ready",
-        checks=checks if not ready or "verbose" in asked.query else None,
-        reasons=reasons if reasons and _may_know(health, asked) else None,
+        checks=checks if not ready or "verbose" in request.query else None,
+        reasons=reasons if reasons and _may_read_reasons(health, request) else None,
     )
     return _json(document, ok=ready)
 
 
-def _serving(health: "Health") -> Status:
+def _serving(health: KnownHealth) -> Status:
     return "pass" if health.started and not health.draining else "fail"
 
 
-def _may_know(health: "Health", asked: Asked) -> bool:
-    return health.is_operator(asked.headers.get("authorization"))
+def _may_read_reasons(health: KnownHealth, request: ProbeRequest) -> bool:
+    return health.is_operator(request.headers.get("authorization"))
 
 
 def _json(document: bytes, *, ok: bool, media_type: str = "application/json") -> Response:
@@ -125,4 +124,4 @@ ANSWERS: Final[Mapping[str, Answer]] = {
     "/readyz": readyz,
     "/health": health_report,
 }
-"""Every probe but `/readyz/{check}`."""
+"""Every probe by its path, but `/readyz/{check}`."""

@@ -1,4 +1,4 @@
-"""Checks of what many services stand on, to give to `Health.add`."""
+"""Ready-made checks for `Health.add`: free disk space, and a server that can be reached."""
 
 import asyncio
 import os
@@ -24,13 +24,13 @@ _PORTS: Final = {
 def disk_space(
     directory: str | os.PathLike[str], *, fail_below: int, warn_below: int = 0
 ) -> Callable[[], Awaitable[str | None]]:
-    """Return a check of the free bytes where `directory` is.
+    """Return a check of the free bytes on the disk of `directory`.
 
     health.add("disk", disk_space("var", fail_below=256 * MiB, warn_below=2 * GiB))
     """
 
     async def check() -> str | None:
-        # In a thread: a network file system that is away hangs.
+        # In a thread: a network file system that is away does not answer.
         free = (await asyncio.to_thread(shutil.disk_usage, directory)).free
         if free < fail_below:
             raise OSError(f"only {free} bytes are free")
@@ -40,14 +40,14 @@ def disk_space(
 
 
 def reachable(url: str) -> Callable[[], Awaitable[None]]:
-    """Return a check that a server takes connections: a broker, a mail server, an API.
+    """Return a check that a server accepts connections: a broker, a mail server, an API.
 
         health.add("broker", reachable("amqp://broker"), critical=False)
 
-    It says nothing of what the server does then, and needs no password.
+    It needs no password, and says nothing about what the server does with a connection.
 
     Raises:
-        ValueError: The URL has no host, or no port and a scheme of an unknown one.
+        ValueError: The URL has no host, or no port and a scheme whose port is not known.
     """
     parts = urlsplit(url)
     port = parts.port or _PORTS.get(parts.scheme)

@@ -1,8 +1,8 @@
-"""`Drain`: hold SIGTERM back while balancers learn that this instance is leaving.
+"""`Drain`: hold SIGTERM back while load balancers learn that this instance leaves.
 
-A server closes its socket on SIGTERM at once: nobody hears "not ready", and who connects
-in that moment is refused. Here the signal first turns readiness, then waits, then ends
-streams, and only then stops the server.
+A server closes its socket on SIGTERM at once: no balancer reads "not ready", and clients
+that connect in that moment are refused. Here the signal first turns readiness to
+`not_ready`, then waits, then ends streams, and only then stops the server.
 """
 
 import asyncio
@@ -21,17 +21,17 @@ __all__ = ["Drain"]
 log = logging.getLogger("roadworthy.health")
 
 _ECHO: Final = 1.0
-"""Seconds in which a second SIGTERM is the first one: sent to the group, and by the parent."""
-
-
+"""Seconds in which a second SIGTERM is the same one: sent to the group, and by the parent."""
 _SETTLED: Final = 1.0
-"""Seconds after which a server has set its handlers."""
+"""Seconds after which a server has set its signal handlers."""
 
 
 class Drain:
-    """Wrap the handler of SIGTERM that the server has set; SIGINT goes straight to it.
+    """A wrapper around the server's handler of SIGTERM; SIGINT goes straight to the server.
 
-    `end_streams` is called when the drain is over, before the server stops.
+    Args:
+        seconds: How long the service is not ready and still serves.
+        end_streams: Called when the drain is over, before the server stops.
     """
 
     def __init__(self, *, seconds: float, end_streams: Callable[[], None]) -> None:
@@ -45,21 +45,21 @@ class Drain:
         self._stopped = True
 
     def start(self) -> None:
-        """Take the signal. Call it in the event loop, once the server has its handlers."""
+        """Wrap the handler of SIGTERM. Call it in the event loop, once the server has set it."""
         self._loop = asyncio.get_running_loop()
         self.draining, self._timer = False, None  # it may be started again
         if threading.current_thread() is not threading.main_thread():
-            return  # only the main thread hears of signals: a test, or an embedded server
+            return  # only the main thread gets signals: a test, or an embedded server
         theirs = signal.getsignal(signal.SIGTERM)
         if _can_be_held(theirs):
-            self._take(theirs, self._hear)
+            self._wrap(theirs, self._on_sigterm)
         elif callable(theirs):
-            self._overhear()
+            self._only_end_streams()
         else:  # hypercorn sets its handler only once the application has started
-            self._timer = self._loop.call_later(_SETTLED, self._overhear)
+            self._timer = self._loop.call_later(_SETTLED, self._only_end_streams)
 
-    def _overhear(self) -> None:
-        """Hear of SIGTERM beside a server that ends at once, so that streams end at least."""
+    def _only_end_streams(self) -> None:
+        """End streams on SIGTERM where the server ends at once, and a drain is not possible."""
         self._timer = None
         theirs = signal.getsignal(signal.SIGTERM)
         log.warning(
@@ -68,11 +68,11 @@ class Drain:
             "(Kubernetes: a preStop sleep).",
             self.seconds,
         )
-        if callable(theirs):  # hypercorn's workers hear nothing: their parent does
-            self._take(theirs, self._end_now)
+        if callable(theirs):  # hypercorn's workers have no handler: their parent has
+            self._wrap(theirs, self._end_now)
             signal.siginterrupt(signal.SIGTERM, False)
 
-    def _take(self, theirs: Any, ours: Callable[[int, FrameType | None], None]) -> None:
+    def _wrap(self, theirs: Any, ours: Callable[[int, FrameType | None], None]) -> None:
         self._theirs, self._ours, self._stopped = theirs, ours, False
         signal.signal(signal.SIGTERM, ours)
 
@@ -82,7 +82,7 @@ class Drain:
             self._loop.call_soon_threadsafe(self._end_streams)
 
     def stop(self) -> None:
-        """Give the signal back."""
+        """Set the server's own handler of SIGTERM again."""
         if self._timer is not None:
             self._timer.cancel()
         if self._theirs is not None and signal.getsignal(signal.SIGTERM) == self._ours:
@@ -90,7 +90,7 @@ class Drain:
             self._theirs = None
         self._stopped = True
 
-    def _hear(self, number: int, frame: FrameType | None) -> None:
+    def _on_sigterm(self, number: int, frame: FrameType | None) -> None:
         if self._stopped:  # another application has taken the signal after us, and stops after us
             if self._theirs is not None:
                 self._theirs(number, frame)
@@ -104,7 +104,7 @@ class Drain:
 
     def _go_on(self, number: int) -> None:
         if self._timer is None:
-            metrics.draining(value=True)
+            metrics.record_draining(value=True)
             log.info("SIGTERM: not ready, serving for %g more seconds", self.seconds)
             self._timer = self._loop.call_later(self.seconds, self._finish, number)
         elif monotonic() - self._began_at > _ECHO:

@@ -1,4 +1,4 @@
-"""`Health`: what is asked of dependencies, and what probes are told of it."""
+"""`Health`: dependency checks and the probe endpoints."""
 
 import asyncio
 import hmac
@@ -14,7 +14,8 @@ from fastapi import FastAPI
 from roadworthy import _fastapi
 from roadworthy._internal.durations import check_duration
 from roadworthy.health import metrics
-from roadworthy.health.check import Ask, Check, CheckState
+from roadworthy.health.check import Check, CheckFunction
+from roadworthy.health.check_state import CheckState
 from roadworthy.health.drain import Drain
 from roadworthy.health.probe_layer import ProbeLayer
 from roadworthy.health.prober import Prober
@@ -28,25 +29,29 @@ __all__ = ["Health"]
 
 _SECOND: Final = timedelta(seconds=1)
 _FIRST_SECONDS: Final = 5.0
-"""How long a start waits at most for the first answers."""
+"""How long a start waits at most for the first results."""
 
 _numbers: Final = count()
-"""Workers make the same ones in the same order: so each finds its fellows."""
+"""All workers make the same `Health` objects in the same order: so each finds its fellows."""
 
 
 class Health:
-    """Ask dependencies in the background, and answer probes from what is known.
+    """Check dependencies in the background, and answer probes from the last results.
 
         health = Health(version="1.4.0", drain=timedelta(seconds=5))
         health.add("database", db.ping, timeout=timedelta(seconds=1))
 
-    It is a part: enter it last, so that what it asks is open. `install` adds the probes.
+    It is a part for `lifespan(...)`: put it last, so that what it checks is open. `install`
+    adds the probes.
 
-    `version` is told by `/health`. `drain` is how long the service is not ready and still
-    serves after SIGTERM; a second SIGTERM, a second later or more, ends that. With `token`,
-    who sends `Authorization: Bearer <token>` is told the reasons of what does not pass; all
-    others find them in the log only. `/livez` fails while the event loop was late by more
-    than `max_lag` in the last ten seconds.
+    Args:
+        version: Shown by `/health`.
+        drain: How long after SIGTERM the service is not ready and still serves. A second
+            SIGTERM, a second later or more, ends the drain.
+        token: Clients that send `Authorization: Bearer <token>` may read why a check does not
+            pass; for all others the reasons are in the log only.
+        max_lag: `/livez` fails while the event loop was late by more than this in the last
+            ten seconds.
     """
 
     def __init__(
@@ -62,7 +67,7 @@ class Health:
         self.version = version
         self._number = next(_numbers)
         self.started = False
-        """Whether everything is open: what `/startupz` tells."""
+        """Whether the start is over: the answer of `/startupz`."""
         self._token = token.encode() if token else None
         self._max_lag = max_lag.total_seconds()
         self._probers: dict[str, Prober] = {}
@@ -70,12 +75,12 @@ class Health:
         self.streams = Streams()
         """The responses without an end that are under way."""
         self._drain = Drain(seconds=drain.total_seconds(), end_streams=self.streams.end)
-        self.add(EVENT_LOOP, self._ask_loop, critical=False, interval=_SECOND, shared=False)
+        self.add(EVENT_LOOP, self._check_loop, critical=False, interval=_SECOND, shared=False)
 
     def add(
         self,
         name: str,
-        check: Ask,
+        check: CheckFunction,
         *,
         timeout: timedelta = _SECOND,
         interval: timedelta = timedelta(seconds=5),
@@ -85,16 +90,16 @@ class Health:
         after: Iterable[str] = (),
         shared: bool = True,
     ) -> None:
-        """Ask `check` every `interval`, and give it `timeout` to answer.
+        """Add a check, which runs every `interval` and has `timeout` to answer.
 
         It passes where it returns None, warns where it returns a reason, and fails where it
-        raises or does not answer in time. It fails for probes after `failures` in a row,
-        and passes again after `recoveries`; in between it is asked five times as often. The
-        first answer counts at once. What is not `critical` degrades the service, and leaves
-        it ready. It is not asked while a check that `after` names fails.
+        raises or does not answer in time. Probes show it as failing after `failures` in a
+        row, and as well again after `recoveries`; in between it runs five times as often.
+        The first result counts at once. A check that is not `critical` degrades the service,
+        and leaves it ready. It does not run while a check that `after` names fails.
 
-        Where a server has several workers, one of them asks, and all take its answer. What is
-        true of one process only (its own threads, its own cache) takes `shared=False`.
+        Where a server has several workers, one of them runs the check, and all read its
+        result. A check of one process only (of its threads, of its cache) needs `shared=False`.
 
         Raises:
             ValueError: The name is taken, or one in `after` has not been added yet.
@@ -113,7 +118,7 @@ class Health:
             )
         made = Check(
             name=name,
-            ask=check,
+            run=check,
             timeout=timeout,
             interval=interval,
             critical=critical,
@@ -125,11 +130,11 @@ class Health:
         self._probers[name] = Prober(made, [self._prober(other) for other in made.after])
 
     def install(self, app: FastAPI) -> None:
-        """Add the probes, for GET and HEAD.
+        """Add the probes to an application, for GET and HEAD.
 
         They are `/livez`, `/startupz`, `/readyz`, `/readyz/{check}` and `/health`, answered
-        before any middleware or dependency of `app` is asked. Call it before
-        `problems.install(app)`, so that they have request ids, too.
+        before any middleware or dependency of `app` runs. Call it before
+        `problems.install(app)`, so that probes have request ids, too.
 
         Raises:
             RuntimeError: The application has already started.
@@ -141,8 +146,8 @@ class Health:
         self._watchdog.start()
         self._shared = SharedResults(f"health {self._number} {sorted(self._probers)}").open()
         for name, prober in self._probers.items():
-            prober.start(self._shared.place(name) if prober.check.shared else None)
-        await self._first_answers()
+            prober.start(self._shared.file(name) if prober.check.shared else None)
+        await self._first_results()
         self._drain.start()
         self.started = True
         return self
@@ -161,27 +166,27 @@ class Health:
 
     @property
     def draining(self) -> bool:
-        """Whether the service is about to stop: it is not ready, and serves on."""
+        """Return whether the service is about to stop: it is not ready, and still serves."""
         return self._drain.draining
 
     @property
     def alive(self) -> bool:
-        """Whether the event loop runs: what `/livez` tells."""
+        """Return whether the event loop runs: the answer of `/livez`."""
         return self._watchdog.lag <= self._max_lag
 
     @property
-    def standings(self) -> list[CheckState]:
-        """What is held of each check."""
-        return [prober.standing for prober in self._probers.values()]
+    def check_states(self) -> list[CheckState]:
+        """Return the state of each check."""
+        return [prober.state for prober in self._probers.values()]
 
     def is_operator(self, authorization: str | None) -> bool:
-        """Tell whether a caller may know reasons."""
+        """Return whether a client may read the reasons of failures."""
         scheme, _, token = (authorization or "").partition(" ")
         if self._token is None or scheme.lower() != "bearer":
             return False
         return hmac.compare_digest(token.strip().encode(), self._token)
 
-    async def _first_answers(self) -> None:
+    async def _first_results(self) -> None:
         first = [asyncio.create_task(prober.first.wait()) for prober in self._probers.values()]
         _, late = await asyncio.wait(first, timeout=_FIRST_SECONDS)
         for task in late:
@@ -192,7 +197,7 @@ class Health:
             raise ValueError(f"There is no check named {name!r} to come after: add that one first.")
         return self._probers[name]
 
-    async def _ask_loop(self) -> str | None:
+    async def _check_loop(self) -> str | None:
         lag = self._watchdog.lag
-        metrics.lagged(lag)
+        metrics.record_loop_lag(lag)
         return f"the event loop was {lag:.1f} s late" if lag > _SECOND.total_seconds() else None

@@ -1,4 +1,4 @@
-"""What probes are told, as OpenAPI documents it."""
+"""The answers of probes, as OpenAPI documents them."""
 
 from typing import Literal
 
@@ -28,7 +28,7 @@ class Readiness(BaseModel):
 
 
 class Dependency(BaseModel):
-    """What is known of something that the service needs."""
+    """The status of one dependency of the service."""
 
     status: Literal["connected", "unreachable"]
     latency_ms: float
@@ -38,7 +38,7 @@ class Dependency(BaseModel):
 
 
 class HealthReport(BaseModel):
-    """How the service is."""
+    """The status of the service and of its dependencies."""
 
     status: Literal["healthy", "degraded", "unhealthy"]
     timestamp: str

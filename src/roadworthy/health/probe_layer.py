@@ -1,32 +1,34 @@
-"""`ProbeLayer`: answer probes before anything of the application is asked."""
+"""`ProbeLayer`: answer probes before any middleware of the application runs."""
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from roadworthy.health.answers import ANSWERS, Asked, readiness_by
+from roadworthy.health.answers import ANSWERS, ProbeRequest, readiness_by
+from roadworthy.health.known_health import KnownHealth
 
-if TYPE_CHECKING:
-    from roadworthy.health.health import Health
+__all__ = ["ONE_CHECK", "ProbeLayer"]
 
-__all__ = ["ONE", "ProbeLayer"]
-
-ONE: Final = "/readyz/"
-"""What begins the path of a probe by one check."""
+ONE_CHECK: Final = "/readyz/"
+"""The path of a probe by one check, but for the name of the check."""
 
 
 class ProbeLayer:
-    """The ASGI layer that answers probes, and ends streams when the service does.
+    """The ASGI layer that answers probes, and ends streams when the service stops.
 
     No middleware, no dependency and no limit of the application can make a probe wait.
+
+    Args:
+        app: The application, with all its middleware.
+        health: The results to answer with.
     """
 
-    def __init__(self, app: ASGIApp, health: "Health") -> None:
+    def __init__(self, app: ASGIApp, health: KnownHealth) -> None:
         self.app, self.health = app, health
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a probe, or serve what is none."""
+        """Answer a probe, or pass another request on."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
         elif answer := self._answer(scope):
@@ -40,20 +42,21 @@ class ProbeLayer:
         if root := scope.get("root_path", ""):
             path = path.removeprefix(root)
         make = ANSWERS.get(path)
-        if (make is None and not path.startswith(ONE)) or scope["method"] not in {"GET", "HEAD"}:
+        is_probe = make is not None or path.startswith(ONE_CHECK)
+        if not is_probe or scope["method"] not in {"GET", "HEAD"}:
             return None
-        asked = Asked(scope)
-        if "origin" in asked.headers:
-            return None  # a page in a browser: it needs what middleware adds
+        request = ProbeRequest(scope)
+        if "origin" in request.headers:
+            return None  # a page in a browser: it needs the CORS headers that middleware adds
         if make is not None:
-            scope["route"] = _Route(path)
-            return make(self.health, asked)
-        scope["route"] = _Route(f"{ONE}{{check}}")
-        return readiness_by(self.health, asked, path.removeprefix(ONE))
+            scope["route"] = _ProbeRoute(path)
+            return make(self.health, request)
+        scope["route"] = _ProbeRoute(f"{ONE_CHECK}{{check}}")
+        return readiness_by(self.health, request, path.removeprefix(ONE_CHECK))
 
 
-class _Route:
-    """What logs and metrics call a probe."""
+class _ProbeRoute:
+    """The route of a probe, as logs and metrics read it."""
 
     def __init__(self, path: str) -> None:
         self.path = self.path_format = path

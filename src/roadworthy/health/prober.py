@@ -1,6 +1,6 @@
-"""`Prober`: run one check again and again, one run at a time, none for too long.
+"""`Prober`: run one check again and again, one run at a time, each with a deadline.
 
-Where a server has several workers, one of them runs it, and the others take its answer.
+Where a server has several workers, one of them runs it, and the others read its result.
 """
 
 import asyncio
@@ -13,7 +13,8 @@ from time import monotonic, perf_counter
 from typing import Final
 
 from roadworthy.health import metrics
-from roadworthy.health.check import Check, CheckResult, CheckState, Status
+from roadworthy.health.check import Check, CheckResult, Status
+from roadworthy.health.check_state import CheckState
 from roadworthy.health.shared_results import SharedFile, SharedResult
 
 __all__ = ["Prober"]
@@ -21,37 +22,42 @@ __all__ = ["Prober"]
 log = logging.getLogger("roadworthy.health")
 
 _JITTER: Final = 0.1
-"""Processes that were started together should not ask together for ever."""
-_TURNS: Final = 2
-"""How often to wait for others: once more where who had the turn has died in it."""
+"""Processes that were started together should not run a check together for ever."""
+_ROUNDS: Final = 2
+"""How often to wait for another worker: once more where the one that ran the check died."""
 _LAST_SECONDS: Final = 1.0
-"""How long a run that was cancelled may take to end when the service stops."""
+"""How long a cancelled run may take to end when the service stops."""
 
 
 class Prober:
-    """Ask in the background; what is known stands in `standing`."""
+    """Run a check in the background; its results are recorded in `state`.
+
+    Args:
+        check: The check to run.
+        after: The probers of the checks that have to pass before this one is run.
+    """
 
     def __init__(self, check: Check, after: "Sequence[Prober]" = ()) -> None:
-        self.check, self.standing = check, CheckState(check)
+        self.check, self.state = check, CheckState(check)
         self.first = asyncio.Event()
-        """Set once there is an answer."""
+        """Set once there is a result."""
         self._after = after
         self._run: asyncio.Task[str | None] | None = None
         self._loop: asyncio.Task[None] | None = None
-        self._place: SharedFile | None = None
-        self._heard_at = -math.inf
-        """When the last answer was given that was taken, here or elsewhere."""
+        self._file: SharedFile | None = None
+        self._recorded_at = -math.inf
+        """When the last recorded result was made, in this worker or in another."""
 
-    def start(self, place: SharedFile | None = None) -> None:
-        """Begin to ask; in `place` are the answers of the other workers."""
-        # What was known when the application stopped says nothing of this start.
-        self.standing, self.first = CheckState(self.check), asyncio.Event()
-        self._run, self._heard_at = None, -math.inf
-        self._place = place
-        self._loop = asyncio.create_task(self._go_on(), name=f"health: {self.check.name}")
+    def start(self, file: SharedFile | None = None) -> None:
+        """Start to run the check; `file` holds the result that all workers share."""
+        # A result from before the last stop says nothing about this start.
+        self.state, self.first = CheckState(self.check), asyncio.Event()
+        self._run, self._recorded_at = None, -math.inf
+        self._file = file
+        self._loop = asyncio.create_task(self._run_for_ever(), name=f"health: {self.check.name}")
 
     async def stop(self) -> None:
-        """Ask no more. A run that cannot be ended is left behind, and holds up nothing."""
+        """Run the check no more. A run that ignores its end is left behind."""
         if self._loop is not None:
             self._loop.cancel()
             await asyncio.wait({self._loop})
@@ -63,100 +69,98 @@ class Prober:
                 # Else `asyncio.run` would wait for it, and the process would never end.
                 asyncio.tasks._unregister_task(self._run)  # noqa: SLF001 - documented
 
-    async def _go_on(self) -> None:
+    async def _run_for_ever(self) -> None:
         for other in self._after:
             await other.first.wait()
         while True:
-            if blocked := self._blocked_by():
-                self.standing.skip(f"not checked: {blocked} does not pass")
-                self._heard_at = monotonic()
+            if failing := self._failing_before():
+                self.state.skip(f"not checked: {failing} does not pass")
+                self._recorded_at = monotonic()
             else:
-                await self._ask_or_hear(self._place)
+                self._record(await self._result_of_any_worker())
             self.first.set()
             await asyncio.sleep(self._pause())
 
+    def _failing_before(self) -> str | None:
+        failing = (other for other in self._after if other.state.status == "fail")
+        return next((other.check.name for other in failing), None)
+
     def _pause(self) -> float:
-        """Return how long to wait: until the answer that was taken is too old."""
-        age = monotonic() - self._heard_at
-        return max(0.0, self.standing.pause() * _jitter() - age)
+        """Return the seconds until the recorded result is too old."""
+        age = monotonic() - self._recorded_at
+        return max(0.0, self.state.pause() * _jitter() - age)
 
-    async def _ask_or_hear(self, place: SharedFile | None) -> None:
-        heard = await self._hear(place) if place is not None else None
-        if heard is None:
-            heard = SharedResult(await self._ask(), monotonic())
-            metrics.took(self.check.name, heard.result.seconds)
-        self._heard_at = heard.at
-        self._take(heard.result)
+    async def _result_of_any_worker(self) -> SharedResult:
+        """Return a result: fresh, of a run in our turn, awaited, or else of a run of our own."""
+        if self._file is not None:
+            for _ in range(_ROUNDS):
+                result = (
+                    self._fresh(self._file)
+                    or await self._run_in_turn(self._file)
+                    or await self._wait(self._file)
+                )
+                if result is not None:
+                    return result
+        return SharedResult(await self._run_measured(), monotonic())
 
-    async def _hear(self, place: SharedFile) -> SharedResult | None:
-        """Return the answer of another worker, or ours for all; None where each is on its own."""
-        for _ in range(_TURNS):
-            if heard := self._young(place):
-                return heard
-            if not self._hangs:  # else let others try: it may be this process that is ill
-                with place.turn() as mine:
-                    if mine:
-                        return self._young(place) or await self._ask_for_all(place)
-            patience = self.check.timeout.total_seconds() + _LAST_SECONDS
-            if heard := await place.hear(since=self._oldest, within=patience):
-                return heard
-        return None
-
-    async def _ask_for_all(self, place: SharedFile) -> SharedResult:
-        result = await self._ask()
-        metrics.took(self.check.name, result.seconds)
-        return place.write(result)
-
-    def _young(self, place: SharedFile) -> SharedResult | None:
-        """Return an answer that is new to us, and not yet too old."""
-        found = place.read()
+    def _fresh(self, file: SharedFile) -> SharedResult | None:
+        """Return the shared result where it is not recorded yet, and not too old."""
+        found = file.read()
         return found if found is not None and found.at > self._oldest else None
+
+    async def _run_in_turn(self, file: SharedFile) -> SharedResult | None:
+        """Run the check for all workers; None where another worker is running it."""
+        if self._hangs:
+            return None  # let others try: it may be this process that is ill
+        with file.turn() as ours:
+            if not ours:
+                return None
+            # Another worker may have finished since we looked.
+            return self._fresh(file) or file.write(await self._run_measured())
+
+    async def _wait(self, file: SharedFile) -> SharedResult | None:
+        """Wait for the result of the worker that runs the check; None where that fails to run."""
+        patience = self.check.timeout.total_seconds() + _LAST_SECONDS
+        return await file.wait(since=self._oldest, within=patience)
 
     @property
     def _oldest(self) -> float:
-        return max(self._heard_at, monotonic() - self.standing.pause() * (1 - _JITTER))
+        return max(self._recorded_at, monotonic() - self.state.pause() * (1 - _JITTER))
 
     @property
     def _hangs(self) -> bool:
         return self._run is not None and not self._run.done()
 
-    def _blocked_by(self) -> str | None:
-        failing = (other for other in self._after if other.standing.status == "fail")
-        return next((other.check.name for other in failing), None)
+    async def _run_measured(self) -> CheckResult:
+        result = await self._run_once()
+        metrics.record_duration(self.check.name, result.seconds)
+        return result
 
-    async def _ask(self) -> CheckResult:
+    async def _run_once(self) -> CheckResult:
         if self._hangs:
-            return self._result("fail", self.check.timeout.total_seconds(), "it still hangs")
+            return _result("fail", self.check.timeout.total_seconds(), "it still hangs")
         began = perf_counter()
         self._run = asyncio.ensure_future(_call(self.check))
         await asyncio.wait({self._run}, timeout=self.check.timeout.total_seconds())
         seconds = perf_counter() - began
         if not self._run.done():
-            # Whether it obeys is not waited for: this is what a hung driver does not do.
+            # Whether it obeys is not waited for: a driver that hangs does not.
             self._run.cancel()
-            self._run.add_done_callback(_forget)
-            return self._result("fail", seconds, f"no answer within {seconds:.1f} s")
-        return self._answer(self._run, seconds)
+            self._run.add_done_callback(_forget_exception)
+            return _result("fail", seconds, f"no answer within {seconds:.1f} s")
+        return _result_of(self._run, seconds)
 
-    def _answer(self, run: "asyncio.Task[str | None]", seconds: float) -> CheckResult:
-        if run.cancelled():
-            return self._result("fail", seconds, "it was cancelled")
-        if error := run.exception():
-            return self._result("fail", seconds, f"{type(error).__name__}: {error}")
-        reason = run.result()
-        return self._result("warn" if reason else "pass", seconds, reason)
+    def _record(self, shared: SharedResult) -> None:
+        self._recorded_at = shared.at
+        changed = self.state.record(shared.result)
+        metrics.record_status(self.check.name, self.state.status)
+        # The first result is news unless it passes; a later one is where the status changes.
+        is_news = changed if self.first.is_set() else shared.result.status != "pass"
+        if is_news:
+            self._log()
 
-    def _result(self, status: Status, seconds: float, reason: str | None) -> CheckResult:
-        return CheckResult(status=status, at=datetime.now(UTC), seconds=seconds, reason=reason)
-
-    def _take(self, result: CheckResult) -> None:
-        changed = self.standing.hear(result)
-        metrics.checked(self.check.name, self.standing.status)
-        if changed if self.first.is_set() else result.status != "pass":
-            self._tell()
-
-    def _tell(self) -> None:
-        name, status, reason = self.check.name, self.standing.status, self.standing.reason
+    def _log(self) -> None:
+        name, status, reason = self.check.name, self.state.status, self.state.reason
         if status == "pass":
             log.info("%s passes", name)
         elif status == "warn":
@@ -170,10 +174,23 @@ def _jitter() -> float:
 
 
 async def _call(check: Check) -> str | None:
-    return await check.ask()
+    return await check.run()
 
 
-def _forget(run: "asyncio.Task[str | None]") -> None:
-    """Take what it raises in the end: its answer was given when its time was up."""
+def _result_of(run: "asyncio.Task[str | None]", seconds: float) -> CheckResult:
+    if run.cancelled():
+        return _result("fail", seconds, "it was cancelled")
+    if error := run.exception():
+        return _result("fail", seconds, f"{type(error).__name__}: {error}")
+    reason = run.result()
+    return _result("warn" if reason else "pass", seconds, reason)
+
+
+def _result(status: Status, seconds: float, reason: str | None) -> CheckResult:
+    return CheckResult(status=status, at=datetime.now(UTC), seconds=seconds, reason=reason)
+
+
+def _forget_exception(run: "asyncio.Task[str | None]") -> None:
+    """Retrieve a late exception: the result was recorded when the time was up."""
     if not run.cancelled():
         run.exception()

@@ -1,19 +1,17 @@
-"""The routes of probes: they document them, and answer what the guard leaves."""
+"""The routes of the probes: OpenAPI shows them, and browsers are answered by them."""
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.utils import generate_unique_id
 from pydantic import BaseModel
 
 from roadworthy import problems
-from roadworthy.health.answers import ANSWERS, Answer, Asked, readiness_by, readyz
+from roadworthy.health.answers import ANSWERS, Answer, ProbeRequest, readiness_by, readyz
+from roadworthy.health.known_health import KnownHealth
 from roadworthy.health.models import Alive, HealthReport, Readiness, Started
 from roadworthy.problems import NotFound
-
-if TYPE_CHECKING:
-    from roadworthy.health.health import Health
 
 __all__ = ["router"]
 
@@ -24,14 +22,14 @@ _MODELS: Final[Mapping[str, type[BaseModel]]] = {
 }
 
 _OURS: Final[dict[str, Any]] = {"generate_unique_id_function": generate_unique_id}
-"""The application's function is written for routes that the application has."""
+"""The function of an application is written for its own routes only."""
 
 _Verbose = Annotated[str | None, Query(description="Name the checks, whatever they say.")]
 _Exclude = Annotated[list[str], Query(default_factory=list, description="Leave these checks out.")]
 
 
-def router(health: "Health") -> APIRouter:
-    """Return the routes, for GET and for HEAD."""
+def router(health: KnownHealth) -> APIRouter:
+    """Return the routes of all probes, for GET and for HEAD."""
     routes = APIRouter(tags=["health"])
     for path, model in _MODELS.items():
         _add(routes, path, _probe(health, ANSWERS[path]), model)
@@ -39,22 +37,22 @@ def router(health: "Health") -> APIRouter:
     return routes
 
 
-def _probe(health: "Health", answer: Answer) -> Callable[..., Any]:
+def _probe(health: KnownHealth, answer: Answer) -> Callable[..., Any]:
     async def probe(request: Request) -> Response:
-        return answer(health, Asked(request.scope))
+        return answer(health, ProbeRequest(request.scope))
 
     probe.__name__, probe.__doc__ = answer.__name__, answer.__doc__
     return probe
 
 
-def _add_readiness(routes: APIRouter, health: "Health") -> None:
+def _add_readiness(routes: APIRouter, health: KnownHealth) -> None:
     async def ready(request: Request, exclude: _Exclude, verbose: _Verbose = None) -> Response:
-        """Answer whether requests should be sent here."""
-        return readyz(health, Asked(request.scope))
+        """Answer whether requests should be sent to this instance."""
+        return readyz(health, ProbeRequest(request.scope))
 
     async def ready_by_one(request: Request, check: str, verbose: _Verbose = None) -> Response:
-        """Answer the same by one check alone."""
-        answer = readiness_by(health, Asked(request.scope), check)
+        """Answer readiness by one check alone."""
+        answer = readiness_by(health, ProbeRequest(request.scope), check)
         if answer is None:
             raise NotFound
         return answer
@@ -71,6 +69,6 @@ def _add(
     responses: Mapping[int | str, dict[str, Any]] | None = None,
 ) -> None:
     failing: dict[int | str, dict[str, Any]] = {503: {"model": model, "description": "Not so"}}
-    told = {**(responses or {}), **failing}
-    routes.get(path, response_model=model, responses=told, **_OURS)(probe)
+    documented = {**(responses or {}), **failing}
+    routes.get(path, response_model=model, responses=documented, **_OURS)(probe)
     routes.head(path, include_in_schema=False, **_OURS)(probe)

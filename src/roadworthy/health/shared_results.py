@@ -1,7 +1,7 @@
-"""One worker of a server asks, and the others hear of it.
+"""Results that the workers of one server share: one runs a check, the others read its result.
 
-Nobody leads. Who finds no answer that is young enough takes the turn of that check, asks,
-and writes the answer down; who finds the turn taken waits for that answer. The turn is a
+No worker leads. One that finds no fresh result takes the turn of that check, runs it and
+writes the result; one that finds the turn taken waits for that result. The turn is a file
 lock that ends with its process, and nobody waits for longer than a check may take.
 """
 
@@ -26,23 +26,29 @@ __all__ = ["SharedFile", "SharedResult", "SharedResults"]
 log = logging.getLogger("roadworthy.health")
 
 _LOCK_SECONDS: Final = 1.0
+_PAUSE: Final = 0.02
+"""Seconds between two looks for the result of another worker."""
 
 
 @dataclass(frozen=True, slots=True)
 class SharedResult:
-    """An answer that some worker got, and when, on the clock that all of them have."""
+    """A result of some worker, and when it was made, on the clock that all workers have."""
 
     result: CheckResult
     at: float
 
 
 class SharedResults:
-    """Where the workers of one server leave the answers of their checks."""
+    """The folder in which the workers of one server keep the results of their checks.
+
+    Args:
+        purpose: What tells one `Health` of a server from another; the same in all workers.
+    """
 
     def __init__(self, purpose: str) -> None:
         self._purpose = purpose
         self._workers: Workers | None = None
-        self._places: list[SharedFile] = []
+        self._files: list[SharedFile] = []
 
     def open(self) -> Self:
         """Join the other workers, where there are any."""
@@ -52,34 +58,37 @@ class SharedResults:
                 workers.join(seconds=_LOCK_SECONDS)
             self._workers = workers
         except OSError as error:
-            log.warning("each worker asks all checks by itself: %s", error)
+            log.warning("each worker runs all checks by itself: %s", error)
         return self
 
-    def place(self, name: str) -> "SharedFile | None":
-        """Return where the answers of a check are left; None where there is one worker."""
+    def file(self, name: str) -> "SharedFile | None":
+        """Return the file of the results of a check; None where there is one worker."""
         if self._workers is None:
             return None
         made = SharedFile(self._workers.folder / sha256(name.encode()).hexdigest()[:16])
-        self._places.append(made)
+        self._files.append(made)
         return made
 
     def close(self) -> None:
-        """Leave the others."""
-        for place in self._places:
-            place.close()
-        self._places.clear()
+        """Leave the other workers."""
+        for file in self._files:
+            file.close()
+        self._files.clear()
         workers, self._workers = self._workers, None
         if workers is not None:
-            # What is left then goes with the next start.
+            # Files that stay here are removed at the next start.
             with suppress(OSError), workers.alone(seconds=_LOCK_SECONDS):
                 workers.leave()
 
 
 class SharedFile:
-    """The last answer of one check, and the turn of who asks next.
+    """The last result of one check, and the lock of the worker that runs it next.
 
     Files are small and in the folder for temporary files: reading one takes no thread,
     which might not be had when it matters.
+
+    Args:
+        path: The file of the result; the lock is a second file beside it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -88,7 +97,7 @@ class SharedFile:
         self._turn = os.open(path.with_suffix(".turn"), os.O_RDWR | os.O_CREAT, 0o600)
 
     def read(self) -> SharedResult | None:
-        """Return the last answer that any worker got."""
+        """Return the last result of any worker."""
         try:
             found: Any = json.loads(self._path.read_bytes())
             known: dict[str, Any] = found["result"]
@@ -98,8 +107,8 @@ class SharedFile:
             return None
 
     def write(self, result: CheckResult) -> SharedResult:
-        """Leave an answer."""
-        heard = SharedResult(result, monotonic())
+        """Write a result for the other workers."""
+        shared = SharedResult(result, monotonic())
         known = {
             "status": result.status,
             "at": result.at.isoformat(),
@@ -107,23 +116,26 @@ class SharedFile:
             "reason": result.reason,
         }
         new = self._path.with_suffix(f".{os.getpid()}")
-        with suppress(OSError):  # then the others ask by themselves
-            new.write_text(json.dumps({"result": known, "at": heard.at}))
+        with suppress(OSError):  # then the others run the check by themselves
+            new.write_text(json.dumps({"result": known, "at": shared.at}))
             new.replace(self._path)
-        return heard
+        return shared
 
     @contextmanager
     def turn(self) -> Generator[bool]:
-        """Take the turn, if nobody has it; tell whether it is ours."""
-        mine = lock(self._turn)
+        """Take the lock if it is free, and yield whether it is ours."""
+        ours = lock(self._turn)
         try:
-            yield mine
+            yield ours
         finally:
-            if mine:
+            if ours:
                 unlock(self._turn)
 
-    async def hear(self, *, since: float, within: float) -> SharedResult | None:
-        """Wait for the answer of who has the turn; None where that gives it up without."""
+    async def wait(self, *, since: float, within: float) -> SharedResult | None:
+        """Wait for a result made after `since`, for at most `within` seconds.
+
+        It is None where the holder of the lock gives that up without a result.
+        """
         deadline = monotonic() + within
         while monotonic() < deadline:
             found = self.read()
@@ -136,8 +148,5 @@ class SharedFile:
         return None
 
     def close(self) -> None:
-        """Give the turn to others."""
+        """Close the lock file, which ends the lock."""
         os.close(self._turn)
-
-
-_PAUSE: Final = 0.02

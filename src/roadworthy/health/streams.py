@@ -1,4 +1,4 @@
-"""`Streams`: responses without an end, which a server would wait for as long."""
+"""`Streams`: responses without an end, for which a server that stops would wait for ever."""
 
 import asyncio
 from typing import Any, Final
@@ -10,27 +10,27 @@ from roadworthy._internal.finish import forget_cancellation
 __all__ = ["Streams"]
 
 _ENDLESS: Final = (b"text/event-stream", b"application/jsonl", b"application/x-ndjson")
-"""Formats whose clients know what to do at an end between two messages: come again."""
+"""Media types whose clients connect again where the body ends between two messages."""
 
 _Task = asyncio.Task[Any]
 
 
 class Streams:
-    """Know the endless responses under way, and end them between two messages."""
+    """The endless responses under way, which can be ended between two messages."""
 
     def __init__(self) -> None:
-        self._open: set[_Response] = set()
+        self._open: set[_Stream] = set()
 
     def end(self) -> None:
-        """End them all; their generators see a cancellation, as when a client leaves."""
+        """End all streams; their generators are cancelled, as when a client leaves."""
         for response in list(self._open):
             response.cancel()
 
     async def serve(
         self, app: ASGIApp, scope: Scope, receive: Receive, send: Send, *, leaving: bool
     ) -> None:
-        """Serve one request; where `leaving`, the client is told to connect anew."""
-        response = _Response(send, self._open, closes=leaving and scope["http_version"] != "2")
+        """Serve one request; where `leaving`, its connection is closed."""
+        response = _Stream(send, self._open, closes=leaving and scope["http_version"] != "2")
         try:
             await app(scope, receive, response.send)
             if response.cancelled:
@@ -43,20 +43,20 @@ class Streams:
             self._open.discard(response)
 
 
-class _Response:
+class _Stream:
     """One response on its way out. Every request pays for this: keep it lean."""
 
     __slots__ = ("_closes", "_ended", "_forward", "_open", "_task", "cancelled")
 
-    def __init__(self, forward: Send, others: "set[_Response]", *, closes: bool) -> None:
+    def __init__(self, forward: Send, others: "set[_Stream]", *, closes: bool) -> None:
         self._forward, self._open, self._closes = forward, others, closes
         self._task: _Task | None = asyncio.current_task()
         self._ended = False
         self.cancelled = False
-        """Whether it was ended here, and not by somebody else."""
+        """Whether `Streams.end` cancelled it, and not somebody else."""
 
     async def send(self, message: Message) -> None:
-        """Pass a message on."""
+        """Send a message on, and note whether the response has an end."""
         if message["type"] == "http.response.start":
             headers = message.get("headers", ())
             if _are_endless(headers):
@@ -68,13 +68,13 @@ class _Response:
         await self._forward(message)
 
     def cancel(self) -> None:
-        """Cancel what writes it."""
+        """Cancel the task that writes the response."""
         if self._task is not None:
             self.cancelled = True
             self._task.cancel()
 
     async def end(self) -> None:
-        """Close the body where it is still open."""
+        """End the body where it is still open."""
         await forget_cancellation()
         if not self._ended:
             await self._forward({"type": "http.response.body", "body": b""})

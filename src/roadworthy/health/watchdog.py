@@ -1,4 +1,4 @@
-"""`Watchdog`: know how late the event loop is, and what kept it."""
+"""`Watchdog`: measure how late the event loop is, and log what blocks it."""
 
 import asyncio
 import logging
@@ -19,14 +19,15 @@ __all__ = ["Watchdog"]
 log = logging.getLogger("roadworthy.health")
 
 _TICK: Final = 0.25
+"""Seconds between two ticks."""
 _MEMORY: Final = 10.0
-"""For how many seconds a lag is remembered."""
+"""Seconds for which a lag is remembered."""
 _BLOCKED: Final = 1.0
-"""From how many seconds on a lag is logged, with what the loop was doing."""
+"""Seconds of lag after which the stack of the event loop is logged."""
 
 
 class Watchdog:
-    """Tick in the event loop, and look from a thread whether it does."""
+    """A task that ticks in the event loop, and a thread that looks whether it does."""
 
     def __init__(self) -> None:
         self._due = 0.0
@@ -36,7 +37,7 @@ class Watchdog:
 
     @property
     def lag(self) -> float:
-        """How many seconds the loop was late at worst, in the last ten."""
+        """Return the seconds that the loop was late at worst, in the last ten."""
         if self._task is None:
             return 0.0
         since = monotonic() - _MEMORY
@@ -44,7 +45,7 @@ class Watchdog:
         return max(worst, monotonic() - self._due)
 
     def start(self) -> None:
-        """Begin to tick."""
+        """Start the ticking task and the thread that watches it."""
         self._lags.clear()
         self._due = monotonic() + _TICK
         self._task = asyncio.create_task(self._tick(), name="health: event loop")
@@ -54,7 +55,7 @@ class Watchdog:
         watch.start()
 
     async def stop(self) -> None:
-        """Tick no more."""
+        """Stop the ticking task and its thread."""
         self._stopped.set()
         if self._task is not None:
             self._task.cancel()
@@ -70,19 +71,19 @@ class Watchdog:
             while self._lags[0][0] < now - _MEMORY:
                 self._lags.popleft()
             self._due = now + _TICK
-            metrics.lagged(self.lag)
+            metrics.record_loop_lag(self.lag)
 
     def _watch(self, thread: int, stopped: threading.Event) -> None:
-        told = 0.0
+        logged = 0.0
         while not stopped.wait(_TICK):
             due = self._due
-            if monotonic() - due > _BLOCKED and told != due:
-                told = due
+            if monotonic() - due > _BLOCKED and logged != due:
+                logged = due
                 log.warning("the event loop is blocked. It is at:\n%s", _stack_of(thread))
 
 
 def _stack_of(thread: int) -> str:
     current: Callable[[], dict[int, FrameType]] = getattr(sys, "_current_frames")  # noqa: B009
-    frames = current()  # documented, though its name says otherwise
+    frames = current()  # documented, though it begins with an underscore
     frame = frames.get(thread)
     return "".join(traceback.format_stack(frame)) if frame else "(nowhere)"

@@ -25,7 +25,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from roadworthy._internal.held import held_by
-from roadworthy.problems.answer import call_of, handle
+from roadworthy.problems.answer import handle
+from roadworthy.problems.contract import context_of
 from roadworthy.problems.translate import is_refusal
 
 __all__ = ["hand_over", "lend", "own_kinds", "register", "tell_of"]
@@ -189,7 +190,7 @@ class _Lent:
         self.default = default
 
     async def __call__(self, request: Request, error: Exception) -> Response:
-        if call_of(request.scope) is not None:
+        if context_of(request.scope) is not None:
             is_group = isinstance(error, ExceptionGroup)
             return await (_handle_group if is_group else handle)(request, error)
         if self.default is None:
@@ -209,6 +210,6 @@ class _Theirs:
             response: Response = await self.handler(request, error)
         else:
             response = await run_in_threadpool(self.handler, request, error)
-        if call := call_of(request.scope):
-            call.own = response.status_code
+        if context := context_of(request.scope):
+            context.own = response.status_code
         return response

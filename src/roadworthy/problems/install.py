@@ -11,15 +11,16 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from roadworthy import _fastapi, _proof
-from roadworthy.problems.answer import Contract, OnFailure
 from roadworthy.problems.asgi.innermost import Innermost
 from roadworthy.problems.asgi.lingering_close import Linger, LingeringClose
 from roadworthy.problems.asgi.outermost import Observer, Outermost
+from roadworthy.problems.asgi.outgoing_response import Rules
 from roadworthy.problems.asgi.watchers import watchers_of
+from roadworthy.problems.contract import Contract, OnFailure
 from roadworthy.problems.exception_handlers import hand_over, register, tell_of
 from roadworthy.problems.mounted import settle
 from roadworthy.problems.openapi.app_openapi import document
-from roadworthy.problems.report import Spelling
+from roadworthy.problems.spellings.choice import Spelling
 from roadworthy.problems.type_pages.page import page
 from roadworthy.problems.type_pages.route import place
 
@@ -130,10 +131,8 @@ def _outermost(
     settle_all()
     return Outermost(
         inner,
-        contract=contract,
+        rules=Rules(contract=contract, cors_for=partial(_cors_for, app), debug=app.debug),
         settle=settle_all,
-        cors_for=partial(_cors_for, app),
-        debug=app.debug,
         observe=observe,
         watchers=tuple(watchers_of(app)),
     )

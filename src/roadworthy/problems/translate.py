@@ -59,20 +59,20 @@ def is_refusal(error: BaseException) -> bool:
 
 
 def report_on(
-    error: BaseException, *, route: Any, came: bool = False, tell_5xx: bool = False
+    error: BaseException, *, route: Any, has_document: bool = False, tell_5xx: bool = False
 ) -> Report:
     """Return what a client may know of an error that `route`, if known, raised.
 
-    `came` tells whether the body held a document: `null` is one, an empty body is none.
+    `has_document` says whether the body held a JSON document: `null` is one, an empty body none.
     `tell_5xx` lets the texts of an `HTTPException` of 500 and above out, too.
     """
     match error:
         case BaseExceptionGroup():
-            return _report_on_group(error, route, came=came, tell_5xx=tell_5xx)
+            return _report_on_group(error, route, has_document=has_document, tell_5xx=tell_5xx)
         case Problem():
             return Report.of(error)
         case RequestValidationError():
-            return Report.of(_invalid(error, route, came=came))
+            return Report.of(_invalid(error, route, has_document=has_document))
         case HTTPException():
             return _report_on_http(error, tell_5xx=tell_5xx)
         case _:
@@ -166,11 +166,11 @@ def _is_disk_full(error: BaseException) -> bool:
     return isinstance(error, OSError) and error.errno in _DISK_FULL
 
 
-def _invalid(error: RequestValidationError, route: Any, *, came: bool) -> Problem:
+def _invalid(error: RequestValidationError, route: Any, *, has_document: bool) -> Problem:
     errors = error.errors()
     if isinstance(error.__cause__, JSONDecodeError):  # of the body, where nothing of ours read it
         return standard.MalformedBody(reason="The body is not valid JSON.")
-    if error.body is None and not came and any(_is_missing_body(e) for e in errors):
+    if error.body is None and not has_document and any(_is_missing_body(e) for e in errors):
         return standard.MalformedBody(reason="A body is needed.")
     return standard.ValidationFailed(errors=_field_errors(errors, route))
 

@@ -8,7 +8,7 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from roadworthy import _fastapi
-from roadworthy.problems.answer import RequestContext, call_of
+from roadworthy.problems.contract import RequestContext, context_of
 from roadworthy.problems.report import FIRST_ERROR
 
 __all__ = ["Innermost"]
@@ -33,33 +33,33 @@ class Innermost:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve, and let `Outermost` know before any middleware that this failed."""
-        call, owner = call_of(scope), self.owner
-        if call is None:
+        context, owner = context_of(scope), self.owner
+        if context is None:
             return await self.app(scope, receive, send)
         if len(owner.router.routes) != self.known:
             self.settle(owner)
             self.known = len(owner.router.routes)
-        call.inner = scope
+        context.inner = scope
 
         def note(message: Message) -> Awaitable[None]:
             if message["type"] == "http.response.start" and message["status"] >= FIRST_ERROR:
-                _note(call, scope, message["status"], owner)
+                _note_own(context, scope, message["status"], owner)
             return send(message)
 
         try:
             await self.app(scope, receive, note)
         except Exception as error:  # passed on
-            call.broken = error
+            context.broken = error
             raise
 
 
-def _note(call: RequestContext, scope: Scope, status: int, here: Starlette) -> None:
+def _note_own(context: RequestContext, scope: Scope, status: int, here: Starlette) -> None:
     """Note an answer as the application's own, unless a layer of it gave that."""
     if scope.get("app") is not here or _leads_elsewhere(scope.get("endpoint"), here):
         return  # a mounted application: what it says itself, its own innermost layer has noted
     if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE and _fastapi.is_over_limit(scope):
         return  # FastAPI's limit of a route, which is inside of all middleware
-    call.own = status
+    context.own = status
 
 
 def _leads_elsewhere(endpoint: Any, here: Starlette) -> bool:

@@ -1,13 +1,13 @@
-"""Make OpenAPI say what is sent: per route, in both spellings, with its headers.
+"""Amend an OpenAPI document: the problems of each operation, in both spellings.
 
 FastAPI documents `HTTPValidationError`, a shape that is not sent any more, and knows
-nothing of what dependencies raise. Here each operation gets the problems that it, its
+nothing of the problems that dependencies raise. Here each operation gets the problems that it, its
 dependencies and the contract itself can answer with.
 """
 
 from collections.abc import Callable, Iterable, Iterator
 from copy import deepcopy
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Final
 
 from fastapi import FastAPI
@@ -18,11 +18,10 @@ from roadworthy import _fastapi
 from roadworthy.problems import standard
 from roadworthy.problems.declare import AMENDS, Documented, declared_by, raised_by_all
 from roadworthy.problems.problem import Problem
-from roadworthy.problems.report import ENVELOPE, PROBLEM_JSON
+from roadworthy.problems.spellings import envelope, problem_json
+from roadworthy.problems.spellings.object_schema import Schema
 
 __all__ = ["amend"]
-
-Schema = dict[str, Any]
 
 _REF: Final = "#/components/schemas/"
 _STALE: Final = ("HTTPValidationError", "ValidationError")
@@ -33,7 +32,7 @@ _REQUEST_ID: Final[Schema] = {
 
 
 def amend(app: FastAPI, schema: Schema) -> None:
-    """Amend a document of the application; one that is amended already stays as it is."""
+    """Amend the document of an application; amending it again changes nothing."""
     components: Schema = schema.setdefault("components", {}).setdefault("schemas", {})
     paths: dict[str | None, Schema] = schema.setdefault("paths", {})
     for context in _fastapi.route_contexts(app):
@@ -65,7 +64,7 @@ def _amend_operation(app: FastAPI, route: Any, operation: Schema, components: Sc
 
 
 def _without_twins(operation: Schema) -> None:
-    """Leave out parameters that were added once more, where a document is amended again."""
+    """Remove parameters that were added twice, where a document is amended again."""
     parameters = operation.get("parameters")
     if parameters:
         named = {(p.get("name"), p.get("in"), p.get("$ref")): p for p in reversed(parameters)}
@@ -78,7 +77,7 @@ def _is_ours(route: Any, status: int) -> bool:
 
 
 def _joined(own: Schema | None, ours: Schema) -> Schema:
-    """Add our answers to those of the same status that the user has documented."""
+    """Join our answers with those of the same status that the user has documented."""
     if own is None:
         return ours
     content = {
@@ -88,9 +87,9 @@ def _joined(own: Schema | None, ours: Schema) -> Schema:
         }
         for media_type in dict.fromkeys([*own.get("content", {}), *ours["content"]])
     }
-    for media_type, told in ours["content"].items():
+    for media_type, documented in ours["content"].items():
         theirs = own.get("content", {}).get(media_type, {}).get("schema")
-        content[media_type]["schema"] = _either(theirs, told["schema"])
+        content[media_type]["schema"] = _either(theirs, documented["schema"])
     headers = {**ours["headers"], **own.get("headers", {})}
     return {**ours, **own, "headers": headers, "content": content}
 
@@ -116,7 +115,7 @@ def _declared(route: Any) -> Iterator[type[Problem]]:
 
 
 def _implied(app: FastAPI, route: Any, operation: Schema) -> Iterator[type[Problem]]:
-    """Yield what the contract itself can answer on this route."""
+    """Yield the problems that the contract itself answers with on this route."""
     if any(where == "path" for where, _ in _fastapi.parameters_of(route)):
         yield standard.NotFound  # a value that no route matches, such as one with a slash
     if any(True for _ in _fastapi.parameters_of(route)) or route.body_field is not None:
@@ -146,8 +145,8 @@ def _response(problems: list[type[Problem]], components: Schema) -> Schema:
         "description": " ".join(_sentence(problem) for problem in problems),
         "headers": headers,
         "content": {
-            ENVELOPE: {"schema": _any_of(envelope for envelope, _ in schemas)},
-            PROBLEM_JSON: {"schema": _any_of(problem_json for _, problem_json in schemas)},
+            envelope.MEDIA_TYPE: {"schema": _any_of(name for name, _ in schemas)},
+            problem_json.MEDIA_TYPE: {"schema": _any_of(name for _, name in schemas)},
         },
     }
 
@@ -168,47 +167,26 @@ def _any_of(names: Iterable[str]) -> Schema:
 
 
 def _add_schemas(problem: type[Problem], components: Schema) -> tuple[str, str]:
-    """Describe both spellings of a problem; return what they are called."""
+    """Add the schemas of both spellings of a problem, and return their names."""
     details: Schema = {"type": "array", **_items(problem, components)}
     name = problem.__name__.removesuffix("Error").removesuffix("Problem")
+    in_envelope, as_problem = (
+        envelope.schema(problem, details),
+        problem_json.schema(problem, details),
+    )
     return (
-        _put(f"{name}Error", _envelope(problem, details), components, problem.__module__),
-        _put(f"{name}Problem", _problem_json(problem, details), components, problem.__module__),
+        _put(f"{name}Error", in_envelope, components, problem.__module__),
+        _put(f"{name}Problem", as_problem, components, problem.__module__),
     )
 
 
 def _put(name: str, schema: Schema, components: Schema, module: str) -> str:
-    """Add a schema under its name, or under a longer one where a twin or a model has that."""
+    """Add a schema under its name, or under a longer one where that name is taken."""
     if components.setdefault(name, schema) == schema:
         return name
     longer = f"{module.replace('.', '__')}__{name}"  # as FastAPI names its own twins
     components.setdefault(longer, schema)
     return longer
-
-
-def _envelope(problem: type[Problem], details: Schema) -> Schema:
-    return _object(
-        error=_object(
-            code={"const": problem.code, "type": "string"},
-            message={"type": "string"},
-            path={"type": "string"},
-            request_id={"type": "string"},
-            details=details,
-        )
-    )
-
-
-def _problem_json(problem: type[Problem], details: Schema) -> Schema:
-    return _object(
-        type={"type": "string", "format": "uri-reference"},
-        title={"type": "string"},
-        status={"const": problem.status, "type": "integer"},
-        detail={"type": "string"},
-        instance={"type": "string"},
-        code={"const": problem.code, "type": "string"},
-        request_id={"type": "string"},
-        errors=details,
-    )
 
 
 def _items(problem: type[Problem], components: Schema) -> Schema:
@@ -236,7 +214,3 @@ def _details_type(problem: type[Problem]) -> Any:
         return problem.details_type
     make: Any = TypedDict  # checkers know no names that are made at run time
     return make(f"{problem.__name__}Details", members)
-
-
-def _object(**properties: Schema) -> Schema:
-    return {"type": "object", "properties": properties, "required": list(properties)}

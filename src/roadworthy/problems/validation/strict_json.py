@@ -7,7 +7,7 @@ from starlette.requests import Request
 from roadworthy import _fastapi
 from roadworthy._internal.read_json import Json, Unreadable, read_json, unstorable
 from roadworthy._request import has_content, view_as
-from roadworthy.problems.answer import CAME
+from roadworthy.problems.answer import HAS_DOCUMENT
 from roadworthy.problems.standard import MalformedBody, UnsupportedMediaType, ValidationFailed
 from roadworthy.problems.validation.field_errors import MAX_ERRORS, FieldError, Names, pointer
 from roadworthy.problems.validation.route_names import names_on
@@ -82,7 +82,7 @@ class StrictRequest(Request):
     async def json(self) -> Any:
         """Return the document, read by `parse`."""
         if not hasattr(self, "_json"):
-            self.scope[CAME] = True
+            self.scope[HAS_DOCUMENT] = True
             names = names_on(_fastapi.route_of(self.scope)).get("body", Names(frozenset()))
             self._json = parse(await self.body(), names=names)
         return self._json
