@@ -11,12 +11,13 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from depot import logs, parts, schema, serving, settings, working
+from depot import logs, parts, schema, serving, settings
 from depot.demo import add_demo_data
 from depot.schema import SchemaMismatch
 from depot.serving import CannotListen
 from depot.settings import Settings, SettingsMistaken
 from depot.stopping import Grace
+from depot.workers import worker as worker_process
 from roadworthy.database import Database, reason
 from roadworthy.uploads import Files
 
@@ -62,7 +63,7 @@ def worker(queue: Queues = None, host: Host = "127.0.0.1", port: ProbePort = Non
     listener = None if port is None else _bind(host, port)
     _with_database(chosen, schema.prepare)
     _try_files(chosen)
-    raise typer.Exit(working.work(chosen, queues=queue or None, listener=listener))
+    raise typer.Exit(worker_process.work(chosen, queues=queue or None, listener=listener))
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""What Depot opens when it starts, built from its settings."""
+"""The parts that Depot opens at its start, built from its settings."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -16,16 +16,16 @@ from roadworthy.jobs import Embedded, Engine, Jobs
 from roadworthy.uploads import Disk, Files
 from roadworthy.uploads.store import Store
 
-__all__ = ["LIMITS", "TASKS", "database", "engine", "files", "jobs", "mailer"]
+__all__ = ["LIMITS", "TASKS", "database", "engine", "files", "jobs", "mailer", "queues"]
 
 TASKS: Final = (send_confirmation, make_invoice, record_action, make_thumbnail, remove_files)
-"""Everything that is done in the background."""
+"""Every task that runs in the background."""
 LIMITS: Final = {MAIL: 10}
-"""A mail server that hangs takes these places, and leaves the others to other work."""
+"""Jobs of one queue that run at once: a mail server that hangs leaves the rest to others."""
 
 
 def database(settings: Settings, grace: Grace) -> Database:
-    """Return the database; where it is a file of the data directory, make that first."""
+    """Return the database; the data directory is made where its file is in there."""
     if settings.database.url is None:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
     return Database(
@@ -37,21 +37,21 @@ def database(settings: Settings, grace: Grace) -> Database:
 
 
 def files(settings: Settings) -> Files:
-    """Return what keeps uploads: in a directory, or in an object store."""
+    """Return the store of uploads: a directory, or an object store."""
     return Files(_store(settings))
 
 
 def _store(settings: Settings) -> Store:
     if settings.bucket is None:
         return Disk(settings.files_dir)
-    from roadworthy.uploads.stores.objects import Objects  # noqa: PLC0415 - only who uses it waits
+    from roadworthy.uploads.stores.objects import Objects  # noqa: PLC0415 - a slow import that few settings need
 
-    # Who writes http:// into the endpoint means it: a store on the same machine or network.
+    # An operator who writes http:// means it: a store on the same machine or network.
     return Objects(settings.bucket, allow_http=settings.endpoint.startswith("http://"))
 
 
 def mailer(settings: Settings) -> Mailer:
-    """Return what sends mail: to the mail server, or into files where there is none."""
+    """Return the mailer: to the mail server, or into files where there is none."""
     if settings.mail.url is None:
         return Mailer(mail_files.Files(settings.mail_dir), sender=SENDER)
     server = Server.of(settings.mail.url)
@@ -59,18 +59,23 @@ def mailer(settings: Settings) -> Mailer:
 
 
 def engine(settings: Settings, grace: Grace, *, queues: Sequence[str] | None = None) -> Engine:
-    """Return what runs jobs, all of them or those of some queues, or rings for workers."""
+    """Return the engine that runs jobs of all queues or of some, or hands them to a broker."""
     if settings.jobs.engine == "celery":
-        from depot import celery_work  # noqa: PLC0415 - only who uses it waits
+        from depot.engines import celery  # noqa: PLC0415 - a slow import that few settings need
 
-        return celery_work.engine(celery_work.app(settings), grace, queue_limits=LIMITS)
+        return celery.engine(celery.app(settings), grace, queue_limits=LIMITS)
     if settings.jobs.engine == "rq":
-        from depot import rq_work  # noqa: PLC0415 - only who uses it waits
+        from depot.engines import rq  # noqa: PLC0415 - a slow import that few settings need
 
-        return rq_work.engine(settings, grace, queue_limits=LIMITS)
+        return rq.engine(settings, grace, queue_limits=LIMITS)
     return Embedded(grace=grace.jobs, queues=queues, queue_limits=LIMITS)
 
 
+def queues() -> list[str]:
+    """Return the names of all queues."""
+    return sorted({task.terms.queue for task in TASKS})
+
+
 def jobs(db: Database, files: Files, mailer: Mailer, engine: Engine, *, run: bool = True) -> Jobs:
-    """Return what knows all jobs, and has the engine run them."""
+    """Return the jobs of Depot, which the engine runs."""
     return Jobs(db, tasks=TASKS, parts=[files, mailer], engine=engine, run=run)

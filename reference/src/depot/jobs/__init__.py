@@ -1,1 +1,1 @@
-"""What became of the work that requests left behind."""
+"""Background jobs: their state, as clients read it."""

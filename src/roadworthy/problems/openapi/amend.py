@@ -7,7 +7,7 @@ dependencies and the contract itself can answer with.
 
 from collections.abc import Callable, Iterable, Iterator
 from copy import deepcopy
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any, Final
 
 from fastapi import FastAPI

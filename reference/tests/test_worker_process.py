@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from depot import broker_worker
-from depot.broker_worker import BrokerWorker
 from depot.stopping import Grace
+from depot.workers import process
+from depot.workers.process import BrokerWorker
 
 BEGINS_ONCE = """#!/bin/sh
 echo began >> "{log}"
@@ -26,7 +26,7 @@ async def test_it_stops_all_of_us_when_others_end_before_they_are_ready(
     program.write_text(BEGINS_ONCE.format(log=log))
     program.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(program))
-    monkeypatch.setattr(broker_worker, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(process, "FIRST_PAUSE", 0.01)
     told = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told.set)
     grace = Grace(*[timedelta(0)] * 3)
@@ -36,4 +36,4 @@ async def test_it_stops_all_of_us_when_others_end_before_they_are_ready(
 
     asyncio.get_running_loop().remove_signal_handler(signal.SIGTERM)
     assert worker.died
-    assert log.read_text().split() == ["began"] * (1 + broker_worker.TRIES)
+    assert log.read_text().split() == ["began"] * (1 + process.TRIES)

@@ -1,4 +1,4 @@
-"""Run jobs in a process of their own: say so when it is ready, stop with exit code 0."""
+"""`work`: run jobs in a process of their own; announce it, and stop with exit code 0."""
 
 import asyncio
 import signal
@@ -11,11 +11,11 @@ import uvicorn
 from fastapi import FastAPI
 
 from depot import __version__, logs, parts, ready
-from depot.broker_worker import BrokerWorker
 from depot.operations import probing
 from depot.serving import exit_in_order
 from depot.settings import Settings
 from depot.stopping import Grace
+from depot.workers.process import BrokerWorker
 from roadworthy import problems
 from roadworthy.health import Health
 from roadworthy.jobs import run_worker
@@ -34,7 +34,7 @@ def work(
 ) -> int:
     """Run jobs until a signal says to stop, and return the exit code.
 
-    With a `listener`, probes and metrics are answered there, as those of the server are.
+    With a `listener`, probes and metrics are answered there, as the server answers its own.
     """
     grace = Grace.of_worker(settings)
     db, files = parts.database(settings, grace), parts.files(settings)
@@ -45,8 +45,8 @@ def work(
     health.add("worker", jobs.ping, critical=False, shared=False)
     if settings.jobs.engine == "embedded":
         return _run([db, files, mailer, jobs], health, settings, listener)
-    # Jobs are looked after here, and run in processes that open what they need themselves.
-    worker = BrokerWorker(settings.jobs.engine, grace, queues=queues)
+    # This process keeps the table of jobs; they run in processes that open parts of their own.
+    worker = BrokerWorker(settings.jobs.engine, grace, queues=queues or parts.queues())
     code = _run([db, files, jobs, worker], health, settings, listener)
     return 1 if worker.died else code
 
@@ -64,7 +64,7 @@ def _run(opened: Parts, health: Health, settings: Settings, listener: socket.soc
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, exit_in_order)
     server = _Server(config)
-    with suppress(SystemExit):  # whoever called us knows the code
+    with suppress(SystemExit):  # the caller returns the exit code
         server.run([listener])
     return 0 if server.started else 1
 

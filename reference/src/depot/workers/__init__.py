@@ -1,0 +1,1 @@
+"""`depot worker`: run jobs in processes of their own."""
