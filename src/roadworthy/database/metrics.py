@@ -1,6 +1,6 @@
-"""What is told of the database: metrics, to OpenTelemetry, which FastAPI brings.
+"""The metrics of the database. OpenTelemetry's API, which FastAPI brings, takes them.
 
-Pools have the names that its conventions for databases give them.
+Those of pools have the names of OpenTelemetry's conventions for databases.
 """
 
 from collections import defaultdict
@@ -27,16 +27,24 @@ __all__ = [
     "watch",
 ]
 
-_NAME: Final = "roadworthy.database"
-_CONNECTION: Final = "db.client.connection"
-_POOL: Final = f"{_CONNECTION}.pool.name"
+_METER: Final = "roadworthy.database"
+
+_TRANSACTIONS: Final = "roadworthy.database.transactions"
+_RETRIES: Final = "roadworthy.database.retries"
+_WAIT_TIME: Final = "db.client.connection.wait_time"
+_TIMEOUTS: Final = "db.client.connection.timeouts"
+_COUNT: Final = "db.client.connection.count"
+_MAX: Final = "db.client.connection.max"
+_PENDING: Final = "db.client.connection.pending_requests"
+
+_POOL: Final = "db.client.connection.pool.name"
+_STATE: Final = "db.client.connection.state"
 _SECONDS: Final = (0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0)
-"""Edges of the histogram: most waits are none, and the longest is `max_wait`."""
-_WAIT: Final = "How long it took to get a connection, or the writer's turn."
+"""Boundaries of the histogram: most waits are none, and the longest is `max_wait`."""
 
 
 class PoolState(NamedTuple):
-    """How many connections a pool has, and how many want one."""
+    """The connections of a pool, and the number of those who wait for one."""
 
     name: str
     used: int
@@ -46,26 +54,26 @@ class PoolState(NamedTuple):
 
 
 class Watched(Protocol):
-    """What has pools."""
+    """An object that has pools."""
 
     def pools(self) -> Iterable[PoolState]:
-        """Return how its pools are."""
+        """Return the state of each pool."""
         ...
 
 
 class Pool(AsyncAdaptedQueuePool):
-    """A pool that tells how long one waits for a connection."""
+    """A pool that measures how long one waits for a connection."""
 
     __module__ = AsyncAdaptedQueuePool.__module__
-    # Its log is named after that: who sets the level of "sqlalchemy.pool" means this one, too.
+    # Its log is named after that: the level of "sqlalchemy.pool" is meant for this pool, too.
 
     label = "main"
-    """Its name: what is told of it is told under this."""
+    """The name of the pool in metrics."""
     pending = 0
-    """Who wants a connection and has none yet."""
+    """The number of those who wait for a connection."""
 
     def connect(self) -> Any:
-        """Return a connection, when there is one."""
+        """Return a connection, when one is free."""
         began = perf_counter()
         self.pending += 1
         try:
@@ -85,14 +93,14 @@ class Pool(AsyncAdaptedQueuePool):
         return new
 
     def state(self) -> PoolState:
-        """Return how it is now."""
+        """Return the state of the pool."""
         used, idle = self.checkedout(), self.checkedin()
         return PoolState(self.label, used, idle, self.size(), self.pending)
 
 
 def ended(outcome: Literal["commit", "rollback"]) -> None:
     """Count a transaction that has ended."""
-    counter(_NAME, f"{_NAME}.transactions", "{transaction}", "Transactions that ended.").add(
+    counter(_METER, _TRANSACTIONS, "{transaction}", "Transactions that ended.").add(
         1, _OUTCOMES[outcome]
     )
 
@@ -101,32 +109,32 @@ _OUTCOMES: Final = {name: {"outcome": name} for name in ("commit", "rollback")}
 
 
 def retried(error: BaseException) -> None:
-    """Count a request that runs again, after what the database refused."""
-    counter(_NAME, f"{_NAME}.retries", "{retry}", "Requests that ran again.").add(
+    """Count a request that runs again after an error of the database."""
+    counter(_METER, _RETRIES, "{retry}", "Requests that ran again.").add(
         1, {"error.type": type(error).__name__}
     )
 
 
 def waited(pool: str, seconds: float) -> None:
     """Record how long it took to get a connection."""
-    histogram(_NAME, f"{_CONNECTION}.wait_time", _SECONDS, _WAIT).record(seconds, {_POOL: pool})
+    text = "How long it took to get a connection, or the writer's turn."
+    histogram(_METER, _WAIT_TIME, _SECONDS, text).record(seconds, {_POOL: pool})
 
 
 def timed_out(pool: str) -> None:
-    """Count who has waited for a connection in vain."""
-    counter(
-        _NAME, f"{_CONNECTION}.timeouts", "{timeout}", "Who waited for a connection in vain."
-    ).add(1, {_POOL: pool})
+    """Count a wait for a connection that ended without one."""
+    text = "Who waited for a connection in vain."
+    counter(_METER, _TIMEOUTS, "{timeout}", text).add(1, {_POOL: pool})
 
 
 def watch(database: Watched) -> None:
-    """Tell of the pools of `database`, until `forget`."""
+    """Report the pools of a database, until `forget`."""
     _watched.add(database)
     _observe_pools()
 
 
 def forget(database: Watched) -> None:
-    """Tell no more of its pools."""
+    """Stop reporting the pools of a database."""
     _watched.discard(database)
 
 
@@ -135,17 +143,17 @@ _watched: WeakSet[Any] = WeakSet()
 
 def _observe_pools() -> None:
     for name, unit, description, callback in (
-        ("count", "{connection}", "Connections of a pool, used or idle.", _count),
-        ("max", "{connection}", "Connections that a pool may have.", _max),
-        ("pending_requests", "{request}", "Who waits for a connection.", _pending),
+        (_COUNT, "{connection}", "Connections of a pool, used or idle.", _count),
+        (_MAX, "{connection}", "Connections that a pool may have.", _max),
+        (_PENDING, "{request}", "Who waits for a connection.", _pending),
     ):
-        observe(_NAME, f"{_CONNECTION}.{name}", unit, description, callback)
+        observe(_METER, name, unit, description, callback)
 
 
 def _count(_: CallbackOptions) -> Iterable[Observation]:
     for pool in _pools():
         for state, count in (("used", pool.used), ("idle", pool.idle)):
-            yield Observation(count, {_POOL: pool.name, f"{_CONNECTION}.state": state})
+            yield Observation(count, {_POOL: pool.name, _STATE: state})
 
 
 def _max(_: CallbackOptions) -> Iterable[Observation]:
@@ -157,7 +165,7 @@ def _pending(_: CallbackOptions) -> Iterable[Observation]:
 
 
 def _pools() -> Iterable[PoolState]:
-    """Return the pools by name: those of two databases are one to who looks."""
+    """Return the pools by name: those of two databases with one name are added up."""
     found: defaultdict[str, list[PoolState]] = defaultdict(list)
     for database in list(_watched):
         for pool in database.pools():

@@ -1,4 +1,4 @@
-"""What is told of keys: a metric, to OpenTelemetry, which FastAPI brings."""
+"""The metric of idempotency. OpenTelemetry's API, which FastAPI brings, takes it."""
 
 from typing import Final
 
@@ -6,12 +6,14 @@ from roadworthy._instruments import counter
 
 __all__ = ["replayed"]
 
-_NAME: Final = "roadworthy.idempotency"
+_METER: Final = "roadworthy.idempotency"
+
+_REPLAYS: Final = "roadworthy.idempotency.replays"
 
 
 def replayed(route: str) -> None:
-    """Count a request that got the answer of an earlier one, by its route's template."""
+    """Count a request that got the answer of an earlier one, by the template of its route."""
     method, _, template = route.partition(" ")
-    counter(_NAME, f"{_NAME}.replays", "{request}", "Requests that got an earlier answer.").add(
+    counter(_METER, _REPLAYS, "{request}", "Requests that got an earlier answer.").add(
         1, {"http.request.method": method, "http.route": template}
     )

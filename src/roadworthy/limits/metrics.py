@@ -1,4 +1,4 @@
-"""What is told of limits: metrics, to OpenTelemetry, which FastAPI brings."""
+"""The metrics of limits. OpenTelemetry's API, which FastAPI brings, takes them."""
 
 from typing import Final
 
@@ -6,18 +6,18 @@ from roadworthy._instruments import counter
 
 __all__ = ["cancelled", "shed"]
 
-_NAME: Final = "roadworthy.limits"
+_METER: Final = "roadworthy.limits"
+
+_SHED: Final = "roadworthy.limits.shed"
+_CANCELLED: Final = "roadworthy.limits.cancelled"
 
 
 def shed() -> None:
     """Count a request that was turned away, since too many were running."""
-    counter(
-        _NAME, f"{_NAME}.shed", "{request}", "Requests turned away, since too many were running."
-    ).add(1)
+    text = "Requests turned away, since too many were running."
+    counter(_METER, _SHED, "{request}", text).add(1)
 
 
 def cancelled(reason: str) -> None:
-    """Count a request that was cancelled: it was over its time, or its client left."""
-    counter(_NAME, f"{_NAME}.cancelled", "{request}", "Requests cancelled.").add(
-        1, {"reason": reason}
-    )
+    """Count a request that was cancelled: it took too long, or its client left."""
+    counter(_METER, _CANCELLED, "{request}", "Requests cancelled.").add(1, {"reason": reason})
