@@ -165,17 +165,28 @@ class Server:
 
     def stop(self) -> None:
         self.process.terminate()
-        self.process.wait(30)
+        try:
+            self.process.wait(15)
+        except subprocess.TimeoutExpired:
+            self.process.kill()  # it has locked up
+            self.process.wait()
 
 
-async def client(port: int, until: float, seed: int) -> tuple[list[float], int]:
+async def client(
+    port: int, until: float, seed: int, patience: float | None = None
+) -> tuple[list[float], int]:
+    """Send requests until then; who gets no answer within `patience` after that, has an error."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     choose, times, errors = random.Random(seed), [], 0
     while (start := time.perf_counter()) < until:
         writer.write(b"PATCH /items/%d HTTP/1.1\r\nHost: x\r\n\r\n" % choose.randint(1, ROWS))
-        head = await reader.readuntil(b"\r\n\r\n")
-        await reader.readexactly(int(head.lower().split(b"content-length: ")[1].split(b"\r")[0]))
-        if head.startswith(b"HTTP/1.1 200"):
+        try:
+            async with asyncio.timeout(patience and until - start + patience):
+                status = await answered(reader)
+        except TimeoutError:
+            errors += 1
+            break
+        if status == 200:
             times.append(time.perf_counter() - start)
         else:
             errors += 1
@@ -183,11 +194,18 @@ async def client(port: int, until: float, seed: int) -> tuple[list[float], int]:
     return times, errors
 
 
-async def measure(peer: Peer, server: Server, clients: int) -> Run:
+async def answered(reader: asyncio.StreamReader) -> int:
+    """Return the status of an answer, once all of it is here."""
+    head = await reader.readuntil(b"\r\n\r\n")
+    await reader.readexactly(int(head.lower().split(b"content-length: ")[1].split(b"\r")[0]))
+    return int(head.split()[1])
+
+
+async def measure(peer: Peer, server: Server, clients: int, patience: float | None = None) -> Run:
     before = await total(peer.url)
     cpu, start = server.cpu(), time.perf_counter()
     answers = await asyncio.gather(
-        *(client(server.port, start + SECONDS, seed) for seed in range(clients))
+        *(client(server.port, start + SECONDS, seed, patience) for seed in range(clients))
     )
     took, used = time.perf_counter() - start, server.cpu() - cpu
     times = sorted(t for one, _ in answers for t in one)

@@ -516,9 +516,9 @@ async def test_closing_lets_a_thread_finish_its_unit(url: str) -> None:
     async with db, tables(db):
         thread = asyncio.create_task(asyncio.to_thread(work))
         await asyncio.to_thread(begun.wait)
-    await thread
     async with db, db.read() as read:
         assert list(await read.scalars(sa.select(Item.id).order_by(Item.id))) == [1, 2]
+    await thread
 
 
 async def test_closing_waits_for_threads_and_cuts_off_who_stays(url: str) -> None:
