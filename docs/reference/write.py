@@ -37,6 +37,7 @@ MODULES = (
     "database",
     "idempotency",
     "jobs",
+    "jobs.operations",
     "uploads",
     "health",
     "limits",

@@ -6,7 +6,7 @@
         await operations.pause(tx, "queue", "mail", by="ana")
     await operations.retry_all(db, operations.JobFilter(state="dead"), by="ana")
 
-The console and `roadworthy jobs` are made of these. What changes a single job is in
+The commands of `roadworthy jobs` are made of these. What changes a single job is in
 `roadworthy.jobs` itself: `get`, `browse`, `retry`, `cancel`.
 """
 
