@@ -12,7 +12,7 @@ from roadworthy.database import Database
 from roadworthy.jobs import Backoff, GiveUp, Jobs, TryAgain, task
 from roadworthy.jobs.table import history
 from roadworthy.jobs.table.traces import MAX_TRACE, trace_of
-from roadworthy.jobs.worker.heartbeat import Heartbeat
+from roadworthy.jobs.worker.housekeeping import Housekeeping
 from roadworthy.testing import Clock, Worker
 
 KEPT = jobs.metadata.tables["roadworthy_job_attempts"]
@@ -155,11 +155,11 @@ async def test_attempts_are_removed_with_their_job(db):
     assert await count(db) == 1
     work = Jobs(db, tasks=[fail], keep_dead=timedelta(0)).work
     worker = Worker(Jobs(db, tasks=[fail]))
-    pulse = Heartbeat(work, worker._ledger, begun=list, end=lambda *_: None, woken=lambda: None)
+    housekeeping = Housekeeping(work, worker._ledger)
 
     with Clock() as clock:
         clock.advance(30 * DAY)
-        await pulse._look_after()
+        await housekeeping.count_and_sweep()
 
     assert await count(db) == 0
 
@@ -175,11 +175,11 @@ async def test_where_sqlite_does_not_cascade_they_are_removed_too(tmp_path):
     worker = Worker(Jobs(engine, tasks=[fail]))
     await worker.run_due()
     work = Jobs(engine, tasks=[fail], keep_dead=timedelta(0)).work
-    pulse = Heartbeat(work, worker._ledger, begun=list, end=lambda *_: None, woken=lambda: None)
+    housekeeping = Housekeeping(work, worker._ledger)
 
     with Clock() as clock:
         clock.advance(30 * DAY)
-        await pulse._look_after()
+        await housekeeping.count_and_sweep()
     await engine.dispose()
 
     with sqlite3.connect(tmp_path / "plain.db") as plain:

@@ -291,14 +291,14 @@ async def test_more_keys_than_one_round_looks_at_are_all_served(db, monkeypatch)
 
 async def test_nobody_looks_again_and_again_while_places_are_taken(db, database_url, monkeypatch):
     looks = 0
-    pass_ = admission.Admission.pass_
+    admit = admission.Admission.admit
 
     async def counted(self, connection, now):
         nonlocal looks
         looks += 1
-        return await pass_(self, connection, now)
+        return await admit(self, connection, now)
 
-    monkeypatch.setattr(admission.Admission, "pass_", counted)
+    monkeypatch.setattr(admission.Admission, "admit", counted)
     await add(db, *(held.call() for _ in range(50)))
     async with opened(workers(database_url, 1, Places(), [held])):
         await asyncio.sleep(2)

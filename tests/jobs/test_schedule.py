@@ -183,11 +183,11 @@ class TestTicks:
         ticks = watching(Every(HOUR))
         async with database(database_url) as db:
             async with db.engine.connect() as connection:
-                await ticks.pass_(connection, NOON)
+                await ticks.enqueue_due(connection, NOON)
                 await connection.rollback()
             await tick(db, ticks, NOON)
             async with db.engine.connect() as connection:
-                await ticks.pass_(connection, NOON + HOUR)
+                await ticks.enqueue_due(connection, NOON + HOUR)
                 await connection.rollback()
             await tick(db, ticks, NOON + HOUR)
 

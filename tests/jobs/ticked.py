@@ -38,7 +38,7 @@ def watching(schedule: Schedule) -> Scheduler:
 async def tick(db: Database, ticks: Scheduler, now: datetime) -> datetime | None:
     """Let a process look at the clock once."""
     async with db.engine.begin() as connection:
-        return await ticks.pass_(connection, now)
+        return await ticks.enqueue_due(connection, now)
 
 
 async def specs(db: Database) -> Mapping[str, Any]:

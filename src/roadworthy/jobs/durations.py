@@ -1,27 +1,8 @@
-"""What durations and times have to be, told where a user writes them."""
+"""Check the times that users write, where they write them."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Final
 
-from roadworthy._internal.durations import duration
-
-__all__ = ["check_times", "moment"]
-
-_SHORTEST_LEASE: Final = timedelta(seconds=1)
-"""Heartbeats have to come in time."""
-
-
-def check_times(*, lease: object, poll: object, grace: object) -> None:
-    """Check what an engine is told of its times.
-
-    Raises:
-        TypeError: One is no timedelta; the text names it.
-        ValueError: One is out of its range.
-    """
-    duration(lease, "lease", example="timedelta(seconds=15)", least=_SHORTEST_LEASE)
-    duration(grace, "grace", example="timedelta(seconds=10)", least=timedelta(0))
-    if poll is not None:
-        duration(poll, "poll", example="timedelta(seconds=2)", above=timedelta(0))
+__all__ = ["moment"]
 
 
 def moment(value: object, name: str) -> datetime:

@@ -226,7 +226,7 @@ class Jobs:
                 try:
                     await notices.notify(self._work.units.engine, self._to_tell.pop())
                 except Exception as error:  # whatever a driver raises: others look anyway
-                    logs.unheard(error)
+                    logs.notify_failed(error)
             await asyncio.sleep(_NOTICE)
 
     async def _check_table(self) -> None:

@@ -45,7 +45,7 @@ class Worker:
     def __init__(self, jobs: Jobs, *, lease: timedelta = timedelta(seconds=15)) -> None:
         self._work = replace(jobs.work, clock=clock.now, checkpoint=self._reach)
         self._engine = jobs.work.units
-        self._ticks = Scheduler(jobs.tasks)
+        self._scheduler = Scheduler(jobs.tasks)
         self._admission = Admission(jobs.tasks)
         self._crash_at: Point | None = None
         self.lease = lease
@@ -133,8 +133,8 @@ class Worker:
             logs.rescued(await self._ledger.rescue(db, mine=()))
             await self._ledger.unpark(db, self._work.knows)
             await self._ledger.promote(db)
-            await self._ticks.pass_(db, self._ledger.now())
-            await self._admission.look(db, self._ledger.now())
+            await self._scheduler.enqueue_due(db, self._ledger.now())
+            await self._admission.admit_if_needed(db, self._ledger.now())
             first = (await db.execute(_first)).first()
             if first is None:
                 return None

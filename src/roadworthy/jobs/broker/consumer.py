@@ -1,12 +1,14 @@
-"""`Consumer`: run the jobs that doorbells tell of; the relay does the rest.
+"""`Consumer`: run the jobs that doorbells tell of, in a worker process of a broker.
 
-It is the embedded engine's loop, which claims as many jobs as it was told of and has
-places for, rather than all there are: so that the broker decides which process runs
-how many, and the rows decide which jobs these are.
+It claims as many jobs as it was told of and has places for, rather than all there are: so the
+broker decides which process runs how many, and the rows decide which jobs these are. The relay
+does the rest: it queues what is due, and looks after the jobs of dead workers.
 """
 
 import asyncio
 import math
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
@@ -14,10 +16,13 @@ from typing import Final
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from roadworthy.jobs.broker.message import Doorbell
-from roadworthy.jobs.table.ledger import Claimed
+from roadworthy.jobs.table.ledger import Claimed, Ledger, worker_name
 from roadworthy.jobs.terms import RunsOn
+from roadworthy.jobs.worker.claim_source import Claims, Plan, QueuePlaces
 from roadworthy.jobs.worker.context import JobsContext
-from roadworthy.jobs.worker.loop import Limits, Loop
+from roadworthy.jobs.worker.loop import Loop
+from roadworthy.jobs.worker.options import WorkerLimits
+from roadworthy.jobs.worker.outcome import Outcome
 
 __all__ = ["Consumer"]
 
@@ -25,82 +30,114 @@ _RARELY: Final = 60.0
 """Seconds: nothing is looked for, so nothing is missed."""
 
 
+class Consumer:
+    """Claim and run what doorbells tell of, until told to stop."""
+
+    def __init__(self, work: JobsContext, limits: WorkerLimits) -> None:
+        ledger = Ledger(worker=worker_name(), lease=limits.lease, clock=work.clock)
+        self._source = _DoorbellSource(ledger)
+        self._loop = Loop(work, limits, ledger, self._source)
+
+    async def start(self) -> None:
+        """Begin to wait for doorbells."""
+        await self._loop.start()
+
+    async def stop(self) -> None:
+        """Claim no more; let jobs end within the grace, and give back those that do not."""
+        await self._loop.stop()
+
+    def recheck(self) -> None:
+        """Look now whether a running job was cancelled."""
+        self._loop.recheck()
+
+    async def claim_for(self, bell: Doorbell, *, patience: timedelta) -> bool:
+        """Claim the jobs that a doorbell tells of, as far as there are any.
+
+        Return whether they are claimed. They are not where there were no places for them in
+        time, or the database did not answer: then another worker should hear of them.
+        """
+        with self._source.waiting(bell) as waiting:
+            self._loop.wake()
+            try:
+                async with asyncio.timeout(patience.total_seconds()):
+                    await waiting.answered.wait()
+            except TimeoutError:
+                return False
+        return True
+
+
 @dataclass(eq=False, slots=True)
-class _Heard:
-    """A doorbell, and how many of its jobs have not been claimed yet."""
+class _Waiting:
+    """A doorbell that waits for its jobs to be claimed."""
 
     bell: Doorbell
     left: int
+    """How many of its jobs have not been claimed yet."""
     answered: asyncio.Event = field(default_factory=asyncio.Event)
 
 
-class Consumer(Loop):
-    """Run what doorbells tell of, until told to stop."""
+class _DoorbellSource:
+    """A claim source: it claims what doorbells tell of, and looks for nothing by itself."""
 
-    def __init__(self, work: JobsContext, limits: Limits) -> None:
-        super().__init__(work, limits, only_mine=True)
-        self._look_at = math.inf
-        self._heard: list[_Heard] = []
-        self._found: list[tuple[_Heard, int]] = []
-        """What this round has found for whom; it counts once it is committed."""
+    poll = _RARELY
 
-    async def hear(self, bell: Doorbell, *, patience: timedelta) -> bool:
-        """Claim the jobs that a doorbell tells of, as far as there are any.
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._waiting: list[_Waiting] = []
 
-        Returns when they are claimed, and False where there were no places for them in
-        time, or the database did not answer: then somebody else should hear of it.
-        """
-        heard = _Heard(bell, bell.jobs)
-        self._heard.append(heard)
-        self.wake()
+    @contextmanager
+    def waiting(self, bell: Doorbell) -> Generator[_Waiting]:
+        """Have a doorbell wait for its jobs within the block."""
+        waiting = _Waiting(bell, bell.jobs)
+        self._waiting.append(waiting)
         try:
-            async with asyncio.timeout(patience.total_seconds()):
-                await heard.answered.wait()
-        except TimeoutError:
-            return False
+            yield waiting
         finally:
-            self._heard.remove(heard)
-        return True
+            self._waiting.remove(waiting)
 
-    def _look_by(self, moment: float) -> None:
-        """Look at nothing: the relay does."""
+    def seconds_until_look(self) -> float:
+        """Return infinity: the relay looks at what is scheduled."""
+        return math.inf
 
-    def _poll_seconds(self) -> float:
-        return _RARELY
+    def wake(self) -> None:
+        """Do nothing: a plan is made of the doorbells that wait."""
 
-    async def _anything_waits(self) -> bool:
+    def ended(self, job: Claimed, runs_on: RunsOn, outcome: Outcome | None) -> None:
+        """Do nothing: the relay admits jobs with limits, and a doorbell waits for its place."""
+
+    def plan(self, places: Mapping[RunsOn, int]) -> Plan:
+        """Claim as many jobs as doorbells tell of, where there are places."""
+        told: dict[RunsOn, int] = {}
+        for waiting in self._waiting:
+            told[waiting.bell.runs_on] = told.get(waiting.bell.runs_on, 0) + waiting.left
+        wanted: dict[RunsOn, int] = {
+            tier: min(places[tier], jobs) for tier, jobs in told.items() if places[tier] and jobs
+        }
+        return Plan(wanted)
+
+    async def claim(self, db: AsyncConnection, plan: Plan, places: QueuePlaces) -> Claims:
+        """Claim for one doorbell after the other; they are answered after the commit."""
+        jobs: dict[RunsOn, list[Claimed]] = {tier: [] for tier in plan.wanted}
+        left: dict[_Waiting, int] = {}
+        for waiting in [each for each in self._waiting if each.bell.runs_on in plan.wanted]:
+            queue, runs_on = waiting.bell.queue, waiting.bell.runs_on
+            free = min(plan.wanted[runs_on] - len(jobs[runs_on]), places.left(queue))
+            if (limit := int(min(waiting.left, free))) > 0:
+                found = await self._ledger.claim(db, queue=queue, runs_on=runs_on, limit=limit)
+                places.take(queue, len(found))
+                jobs[runs_on] += found
+                # Fewer than asked for: there are no more.
+                left[waiting] = waiting.left - limit if len(found) == limit else 0
+        return Claims(jobs, committed=lambda: _answer(left))
+
+    async def anything_waits(self) -> bool:
+        """Return False: the relay looks."""
         return False
 
-    async def _round(self) -> None:
-        self._found = []
-        await super()._round()
-        for heard, left in self._found:
-            heard.left = left
-            if not left:
-                heard.answered.set()
 
-    def _wanted(self, *, everywhere: bool) -> dict[RunsOn, int]:
-        if self._stopping:
-            return {}
-        told: dict[RunsOn, int] = {}
-        for heard in self._heard:
-            told[heard.bell.runs_on] = told.get(heard.bell.runs_on, 0) + heard.left
-        for tier, jobs in told.items():
-            told[tier] = min(self._rooms[tier].wanted, jobs)
-        return {tier: number for tier, number in told.items() if number}
-
-    async def _claim(
-        self,
-        db: AsyncConnection,
-        runs_on: RunsOn,
-        number: int,
-        claimed: dict[RunsOn, list[Claimed]],
-    ) -> None:
-        jobs = claimed[runs_on]
-        for heard in [heard for heard in self._heard if heard.bell.runs_on == runs_on]:
-            queue = heard.bell.queue
-            limit = int(min(heard.left, number - len(jobs), self._places(queue, claimed)))
-            if limit > 0:
-                found = await self._ledger.claim(db, queue=queue, runs_on=runs_on, limit=limit)
-                jobs += found
-                self._found.append((heard, heard.left - limit if len(found) == limit else 0))
+def _answer(left: Mapping[_Waiting, int]) -> None:
+    """Answer the doorbells whose jobs are claimed."""
+    for waiting, jobs in left.items():
+        waiting.left = jobs
+        if not jobs:
+            waiting.answered.set()

@@ -22,7 +22,8 @@ from typing import Final, TypeVar
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from roadworthy._internal.calendar import later
-from roadworthy.jobs.broker.message import Broker, Doorbell
+from roadworthy.jobs.broker.broker import Broker
+from roadworthy.jobs.broker.message import Doorbell
 from roadworthy.jobs.table import announced, notices
 from roadworthy.jobs.table.admission import Admission
 from roadworthy.jobs.table.announced import Line
@@ -31,6 +32,7 @@ from roadworthy.jobs.table.signals import Notice
 from roadworthy.jobs.terms import RunsOn
 from roadworthy.jobs.worker.context import JobsContext
 from roadworthy.jobs.worker.heartbeat import Heartbeat
+from roadworthy.jobs.worker.housekeeping import Housekeeping
 from roadworthy.jobs.worker.poll_loop import PollLoop
 from roadworthy.jobs.worker.scheduler import Scheduler
 
@@ -75,13 +77,20 @@ class Relay:
     def __init__(self, work: JobsContext, broker: Broker, ringing: Ringing) -> None:
         self._work, self._broker, self._ringing = work, broker, ringing
         self._ledger = Ledger(worker=worker_name(), lease=ringing.lease, clock=work.clock)
-        self._pulse = Heartbeat(
-            work, self._ledger, begun=list, end=_nobody, woken=self.wake, role="relay"
+        self._housekeeping = Housekeeping(work, self._ledger)
+        self._heartbeat = Heartbeat(
+            work,
+            self._ledger,
+            held=list,
+            end=_nobody,
+            woken=self.wake,
+            housekeeping=self._housekeeping,
+            role="relay",
         )
-        self._ticks = Scheduler(work.tasks.values())
+        self._scheduler = Scheduler(work.tasks.values())
         self._admission = Admission(work.tasks.values())
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="roadworthy-broker")
-        self._rounds = PollLoop(woken=self.wake)
+        self._poll_loop = PollLoop(woken=self.wake)
         self._look_at = self._late_at = 0.0
         self._waiting: dict[str, int] = {}
         """How many messages waited in each queue when we last heard."""
@@ -92,23 +101,23 @@ class Relay:
 
     async def start(self) -> None:
         """Begin."""
-        self._rounds.own(self._rounds.go(self._round, self._sleep))
-        self._rounds.own(self._pulse.beat_forever())
+        self._poll_loop.supervise(self._poll_loop.run(self._round, self._sleep))
+        self._poll_loop.supervise(self._heartbeat.beat_forever())
         engine = self._work.units.engine
         if notices.can_listen(self._work.units, engine):
-            self._rounds.own(notices.listen(engine, self._hear))
+            self._poll_loop.supervise(notices.listen(engine, self._hear))
 
     async def stop(self) -> None:
         """Ring no more; what is marked and not rung is left to the next relay."""
-        await self._rounds.end()
-        await self._pulse.end()
+        await self._poll_loop.end()
+        await self._heartbeat.end()
         self._thread.submit(self._broker.close)
         self._thread.shutdown(wait=False)
 
     def wake(self) -> None:
         """Look for jobs now."""
         self._look_at = 0.0
-        self._rounds.news.set()
+        self._poll_loop.news.set()
 
     async def ping(self) -> None:
         """Ask the broker whether it is there.
@@ -117,7 +126,7 @@ class Relay:
             BrokerAway: It is not.
         """
         try:
-            await self._ask(lambda: self._broker.waiting(self._pulse.queues[0]))
+            await self._ask(lambda: self._broker.waiting(self._housekeeping.queues[0]))
         except Exception as error:  # whatever a driver raises
             raise BrokerAway(f"The broker of jobs does not answer: {error!r}") from error
 
@@ -131,7 +140,7 @@ class Relay:
         poll = _FULL if full else self._ringing.poll.total_seconds()
         try:
             async with asyncio.timeout(max(0.0, min(poll, self._look_at - monotonic()))):
-                await self._rounds.news.wait()
+                await self._poll_loop.news.wait()
         except TimeoutError:
             return
 
@@ -148,7 +157,7 @@ class Relay:
         """Mark what has not been rung, and ring for it; tell whether there is more."""
         marked: dict[Line, list[str]] = {}
         async with self._work.units.engine.begin() as db:
-            await self._ledger.hurry(db)
+            await self._ledger.skip_fsync(db)
             await self._ledger.correct_clock(db, first=True)
             if monotonic() >= self._look_at:
                 await self._look(db)
@@ -166,7 +175,9 @@ class Relay:
     async def _mark(self, db: AsyncConnection) -> dict[Line, list[str]]:
         until = later(self._ledger.now(), self._ringing.again)
         lines = [line for line in await announced.unmarked(db) if self._wants_more(line)]
-        marked = {line: await announced.mark(db, line, until, most=_MOST) for line in lines}
+        marked = {
+            line: await announced.mark_announced(db, line, until, most=_MOST) for line in lines
+        }
         # Another relay may have been faster.
         return {line: ids for line, ids in marked.items() if ids}
 
@@ -178,8 +189,8 @@ class Relay:
         self._look_at = math.inf
         times = [
             await self._ledger.promote(db),
-            await self._ticks.pass_(db, self._ledger.now()),
-            await self._admission.look(db, self._ledger.now()),
+            await self._scheduler.enqueue_due(db, self._ledger.now()),
+            await self._admission.admit_if_needed(db, self._ledger.now()),
         ]
         soonest = min((time for time in times if time is not None), default=None)
         # A worker that repeats a job tells nobody of its time: so we look with every poll.
@@ -212,7 +223,7 @@ class Relay:
         async with self._work.units.engine.connect() as db:
             await self._ledger.correct_clock(db, first=True)
             now = self._ledger.now()
-            lines = await announced.late(db, now)
+            lines = await announced.overdue(db, now)
         for line in lines:
             queue, runs_on = line
             waiting = await self._count(queue)
@@ -224,8 +235,8 @@ class Relay:
     async def _settle_late(self, line: Line, now: datetime, *, kept: bool) -> int:
         async with self._work.units.engine.begin() as db:
             if kept:
-                return await announced.keep(db, line, now, later(now, self._ringing.again))
-            return await announced.unmark_late(db, line, now)
+                return await announced.extend(db, line, now, later(now, self._ringing.again))
+            return await announced.unmark_overdue(db, line, now)
 
     async def _measure(self) -> None:
         """Ask again of the queues that had enough messages."""
@@ -251,7 +262,7 @@ class Relay:
 
     async def _see_whether_it_is_back(self) -> None:
         try:
-            await self._ask(lambda: self._broker.waiting(self._pulse.queues[0]))
+            await self._ask(lambda: self._broker.waiting(self._housekeeping.queues[0]))
         except Exception as error:  # whatever a driver raises
             self.away = error
         else:

@@ -26,16 +26,18 @@ except ModuleNotFoundError as missing:
         "roadworthy.jobs.engines.celery needs Celery: pip install 'roadworthy[celery]'"
     ) from missing
 
-from collections.abc import Callable, Iterable, Mapping
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Unpack
 
-from roadworthy.jobs.broker.broker_engine import BrokerEngine, BrokerLimits
-from roadworthy.jobs.broker.message import Broker, Doorbell
+from roadworthy._internal.keywords import defaults_of, refuse_unknown, shows_keywords
+from roadworthy.jobs.broker.broker import Broker
+from roadworthy.jobs.broker.broker_engine import BrokerEngine
+from roadworthy.jobs.broker.message import Doorbell
 from roadworthy.jobs.engines.celery_broker import RUN, CeleryBroker
 from roadworthy.jobs.engines.celery_task import celery_task
 from roadworthy.jobs.terms import RunsOn
 from roadworthy.jobs.worker.loop_thread import Parts
+from roadworthy.jobs.worker.options import BrokerLimits, BrokerOptions
 
 if TYPE_CHECKING:  # importing it would import all of Celery
     from celery import Celery
@@ -58,35 +60,16 @@ class CeleryEngine(BrokerEngine):
     Celery's own time limits, retries and results are not used: a task has terms for them.
     """
 
+    @shows_keywords(defaults_of(BrokerLimits))
     def __init__(
         self,
         app: "Celery",
         *,
         prefix: str = "roadworthy.",
-        concurrency: int = 50,
-        threads: int = 8,
-        processes: int = 1,
-        transactions: int = 5,
-        queue_limits: Mapping[str, int] | None = None,
-        lease: timedelta = timedelta(seconds=15),
-        poll: timedelta = timedelta(seconds=0.25),
-        again: timedelta = timedelta(seconds=10),
-        grace: timedelta = timedelta(seconds=10),
-        process_setup: Callable[[], object] | None = None,
+        **options: Unpack[BrokerOptions],
     ) -> None:
-        bounds = BrokerLimits(
-            concurrency=concurrency,
-            threads=threads,
-            processes=processes,
-            transactions=transactions,
-            queue_limits=queue_limits,
-            lease=lease,
-            poll=poll,
-            again=again,
-            grace=grace,
-            process_setup=process_setup,
-        )
-        super().__init__(bounds)
+        refuse_unknown("CeleryEngine", options, defaults_of(BrokerLimits))
+        super().__init__(BrokerLimits(**options))
         self._app: Any = app
         self._prefix = prefix
 
@@ -101,7 +84,7 @@ class CeleryEngine(BrokerEngine):
         among that. A worker that is started without `-Q` serves these `queues` of jobs
         besides its own.
         """
-        hosts = self._host(parts)
+        parts_here = self._open_in_workers(parts)
         self._app.task(
             self._run,
             name=RUN,
@@ -112,9 +95,9 @@ class CeleryEngine(BrokerEngine):
             soft_time_limit=None,
         )
         self._serve([self._prefix + queue for queue in queues])
-        _signals.worker_process_init.connect(hosts.begin, weak=False)
-        _signals.worker_process_shutdown.connect(hosts.end, weak=False)
-        _signals.worker_shutdown.connect(hosts.end, weak=False)
+        _signals.worker_process_init.connect(parts_here.begin, weak=False)
+        _signals.worker_process_shutdown.connect(parts_here.end, weak=False)
+        _signals.worker_shutdown.connect(parts_here.end, weak=False)
 
     def _serve(self, names: list[str]) -> None:
         """Have workers that were told no queues serve ours, too."""

@@ -22,12 +22,12 @@ except ModuleNotFoundError as missing:
         "roadworthy.jobs.engines.rq needs RQ: pip install 'roadworthy[rq]'"
     ) from missing
 
-from collections.abc import Callable, Iterable, Mapping
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Unpack
 
-from roadworthy.jobs.broker.broker_engine import BrokerEngine, BrokerLimits
-from roadworthy.jobs.broker.message import Broker
+from roadworthy._internal.keywords import defaults_of, refuse_unknown, shows_keywords
+from roadworthy.jobs.broker.broker import Broker
+from roadworthy.jobs.broker.broker_engine import BrokerEngine
 from roadworthy.jobs.engines import rq_worker
 from roadworthy.jobs.engines.rq_broker import (
     RqBroker,
@@ -36,6 +36,7 @@ from roadworthy.jobs.engines.rq_broker import (
 )
 from roadworthy.jobs.engines.rq_task import rq_task
 from roadworthy.jobs.worker.loop_thread import Parts
+from roadworthy.jobs.worker.options import BrokerLimits, BrokerOptions
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -56,36 +57,17 @@ class RqEngine(BrokerEngine):
     RQ's own timeouts, retries and results are not used: a task has terms for them.
     """
 
+    @shows_keywords(defaults_of(BrokerLimits))
     def __init__(
         self,
         redis: "str | Redis",
         *,
         prefix: str = "roadworthy.",
         serializer: Any = None,
-        concurrency: int = 50,
-        threads: int = 8,
-        processes: int = 1,
-        transactions: int = 5,
-        queue_limits: Mapping[str, int] | None = None,
-        lease: timedelta = timedelta(seconds=15),
-        poll: timedelta = timedelta(seconds=0.25),
-        again: timedelta = timedelta(seconds=10),
-        grace: timedelta = timedelta(seconds=10),
-        process_setup: Callable[[], object] | None = None,
+        **options: Unpack[BrokerOptions],
     ) -> None:
-        bounds = BrokerLimits(
-            concurrency=concurrency,
-            threads=threads,
-            processes=processes,
-            transactions=transactions,
-            queue_limits=queue_limits,
-            lease=lease,
-            poll=poll,
-            again=again,
-            grace=grace,
-            process_setup=process_setup,
-        )
-        super().__init__(bounds)
+        refuse_unknown("RqEngine", options, defaults_of(BrokerLimits))
+        super().__init__(BrokerLimits(**options))
         self._redis, self._prefix, self._serializer = redis, prefix, serializer
         self._module = "yourmodule"
 
@@ -105,14 +87,14 @@ class RqEngine(BrokerEngine):
         this engine is among that. A worker that is given none of this engine's queues serves
         these `queues` of jobs besides.
         """
-        hosts = self._host(parts)
+        parts_here = self._open_in_workers(parts)
         self._module = getattr(parts, "__module__", None) or self._module
         hears = rq_worker.Hears(
             prefix=self._prefix,
-            grace=self._bounds.grace,
-            begin=hosts.begin,
+            grace=self._limits.grace,
+            begin=parts_here.begin,
             hear=self._hear,
-            end=hosts.end,
+            end=parts_here.end,
         )
         served = tuple(self._prefix + queue for queue in queues)
         return rq_worker.made_for(hears, module=self._module, queues=served)

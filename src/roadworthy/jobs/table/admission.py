@@ -64,16 +64,16 @@ class Admission:
         self._after = ""
         """The key after which the next round goes on."""
 
-    async def look(self, db: AsyncConnection, now: datetime) -> datetime | None:
-        """Make a `pass_` where a task has a limit or a job is blocked; else return None.
+    async def admit_if_needed(self, db: AsyncConnection, now: datetime) -> datetime | None:
+        """Call `admit` where a task has a limit or a job is blocked; else return None.
 
         Jobs stay blocked when the limit of their task was taken away: they are let go here.
         """
         if self.needed or await anything_blocked(db):
-            return await self.pass_(db, now)
+            return await self.admit(db, now)
         return None
 
-    async def pass_(self, db: AsyncConnection, now: datetime) -> datetime | None:
+    async def admit(self, db: AsyncConnection, now: datetime) -> datetime | None:
         """Queue the jobs that there are places for; return when there may be more of them.
 
         Runs in the caller's transaction.
@@ -88,7 +88,7 @@ class Admission:
         limited = {line.key: line for line in known if self._may_have_room(line)}
         locked = await _lock(db, list(limited))
         counted = await _counted(db, [limited[key] for key in locked])
-        times = [await self._admit(db, line, now) for line in counted]
+        times = [await self._admit_next(db, line, now) for line in counted]
         if len(locked) < len(limited) or self._after:
             times.append(now + _SOON)
         return min((time for time in times if time is not None), default=None)
@@ -107,7 +107,7 @@ class Admission:
         if self._limits[line.task] is None:
             await db.execute(_unlimited, {"of_key": line.key, "of_task": line.task, "most": _MOST})
 
-    async def _admit(self, db: AsyncConnection, line: _Line, now: datetime) -> datetime | None:
+    async def _admit_next(self, db: AsyncConnection, line: _Line, now: datetime) -> datetime | None:
         limit = self._limits[line.task]
         assert limit is not None  # noqa: S101 - `_may_have_room` has seen it
         places: float = (limit.concurrency or math.inf) - line.active

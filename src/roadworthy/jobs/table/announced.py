@@ -17,7 +17,7 @@ from roadworthy.jobs.table.states import State
 from roadworthy.jobs.table.tables import table
 from roadworthy.jobs.terms import RunsOn
 
-__all__ = ["Line", "keep", "late", "mark", "unmark", "unmark_late", "unmarked"]
+__all__ = ["Line", "extend", "mark_announced", "overdue", "unmark", "unmark_overdue", "unmarked"]
 
 Line = tuple[str, RunsOn]
 """A queue and a tier: jobs that wait for the same places."""
@@ -31,7 +31,9 @@ async def unmarked(db: AsyncConnection) -> list[Line]:
     return [(row.queue, row.runs_on) for row in await db.execute(_unmarked)]
 
 
-async def mark(db: AsyncConnection, line: Line, until: datetime, *, most: int) -> list[str]:
+async def mark_announced(
+    db: AsyncConnection, line: Line, until: datetime, *, most: int
+) -> list[str]:
     """Mark the next jobs of a line that have not been rung, and return their ids."""
     queue, runs_on = line
     given = {"of_queue": queue, "of_tier": runs_on, "until": until, "most": most}
@@ -44,24 +46,24 @@ async def unmark(db: AsyncConnection, ids: Collection[str]) -> None:
         await db.execute(_unmark, [{"of_id": id_} for id_ in ids])
 
 
-async def late(db: AsyncConnection, now: datetime) -> set[Line]:
+async def overdue(db: AsyncConnection, now: datetime) -> set[Line]:
     """Return where there are jobs whose mark has run out."""
-    rows = await db.execute(_late, {"now": now})
+    rows = await db.execute(_overdue, {"now": now})
     return {(row.queue, row.runs_on) for row in rows}
 
 
-async def keep(db: AsyncConnection, line: Line, now: datetime, until: datetime) -> int:
+async def extend(db: AsyncConnection, line: Line, now: datetime, until: datetime) -> int:
     """Extend the marks of a line that have run out; return how many."""
     queue, runs_on = line
     given = {"of_queue": queue, "of_tier": runs_on, "now": now, "until": until}
-    return (await db.execute(_keep, given)).rowcount
+    return (await db.execute(_extend, given)).rowcount
 
 
-async def unmark_late(db: AsyncConnection, line: Line, now: datetime) -> int:
+async def unmark_overdue(db: AsyncConnection, line: Line, now: datetime) -> int:
     """Take back the marks of a line that have run out; return how many."""
     queue, runs_on = line
     given = {"of_queue": queue, "of_tier": runs_on, "now": now, "until": None}
-    return (await db.execute(_keep, given)).rowcount
+    return (await db.execute(_extend, given)).rowcount
 
 
 _queued = in_state(State.QUEUED)
@@ -96,19 +98,19 @@ _unmark = (
     .where(_queued, table.c.id == bindparam("of_id", type_=String))
     .values(leased_until=None)
 )
-_is_late = table.c.leased_until < bindparam("now")
-_late = (
+_is_overdue = table.c.leased_until < bindparam("now")
+_overdue = (
     select(table.c.queue, table.c.runs_on)
-    .where(_queued, _is_late, ~is_paused("queue", table.c.queue))
+    .where(_queued, _is_overdue, ~is_paused("queue", table.c.queue))
     .distinct()
 )
-_keep = (
+_extend = (
     update(table)
     .where(
         _queued,
         table.c.queue == bindparam("of_queue"),
         table.c.runs_on == bindparam("of_tier"),
-        _is_late,
+        _is_overdue,
     )
     .values(leased_until=bindparam("until"))
 )

@@ -146,14 +146,14 @@ class Ledger:
             asked = await connection.execute(select(func.clock_timestamp()))
             self._told = (asked.scalar_one(), monotonic())
 
-    async def hurry(self, connection: AsyncConnection) -> None:
-        """Have this transaction return before PostgreSQL's disk has it.
+    async def skip_fsync(self, connection: AsyncConnection) -> None:
+        """Set `synchronous_commit = off` for this transaction, where the server is PostgreSQL.
 
         For claims, and for notes that a job is done: when the server crashes within the
         moment that it takes, those jobs run again, as they may anyway.
         """
         if connection.dialect.name == "postgresql":
-            await connection.execute(_hurry)
+            await connection.execute(_skip_fsync)
 
     async def claim(
         self, connection: AsyncConnection, *, queue: str, runs_on: str, limit: int
@@ -400,7 +400,7 @@ def _ids(connection: AsyncConnection, ids: Collection[str]) -> Any:
     return list(ids) if connection.dialect.name == "postgresql" else json.dumps(list(ids))
 
 
-_hurry = text("SET LOCAL synchronous_commit = off")
+_skip_fsync = text("SET LOCAL synchronous_commit = off")
 _due = (
     select(table.c.id)
     .where(

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from roadworthy._internal.calendar import earlier, later
 from roadworthy.jobs.table.tables import workers
 
-__all__ = ["Presence", "Role"]
+__all__ = ["Presence", "Role", "forget_silent"]
 
 Role: TypeAlias = Literal["worker", "relay"]
 """A worker runs jobs; a relay rings a broker's workers for them."""
@@ -57,9 +57,10 @@ class Presence:
         """Take the row away: this worker has ended as it should."""
         await db.execute(_remove, {"of": self._row["name"]})
 
-    async def sweep(self, db: AsyncConnection, now: datetime) -> None:
-        """Remove the rows of workers that have been silent for a day."""
-        await db.execute(_sweep, {"before": earlier(now, _KEPT)})
+
+async def forget_silent(db: AsyncConnection, now: datetime) -> None:
+    """Remove the rows of workers that have been silent for a day."""
+    await db.execute(_sweep, {"before": earlier(now, _KEPT)})
 
 
 def _upsert(kind: Any) -> Any:

@@ -82,6 +82,11 @@ class JobsContext:
     overrides: dict[type[object], object] = field(default_factory=dict[type[object], object])
     """What tests have tasks find instead, by the type that they ask for."""
 
+    @property
+    def queues(self) -> list[str]:
+        """Every queue that a task names, and the default one."""
+        return sorted({"default", *(task.terms.queue for task in self.tasks.values())})
+
     def knows(self, task: str, version: int) -> bool:
         """Tell whether a job of this task and version can be run here."""
         known = self.tasks.get(task)

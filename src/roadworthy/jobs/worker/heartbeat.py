@@ -1,28 +1,23 @@
-"""`Heartbeat`: the heartbeat of a worker, and what it looks after at the same time.
+"""`Heartbeat`: extend the leases of what runs here, and end what is no longer ours to run.
 
-It extends the leases of what runs here, stops what lost its lease or was cancelled,
-queues the jobs of workers whose heartbeat has ended, hands parked jobs to whoever
-knows them, counts the backlog, and sweeps away what finished long ago.
+With each beat it also has `Housekeeping` look after the jobs of other workers, where this
+worker is one that does that.
 """
 
 import asyncio
 from collections.abc import Callable, Collection
 from contextlib import suppress
-from datetime import timedelta
 from time import monotonic
 from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from roadworthy._internal.calendar import earlier
-from roadworthy.jobs import observe
-from roadworthy.jobs.table import records
 from roadworthy.jobs.table.ledger import Ledger
 from roadworthy.jobs.table.presence import Presence, Role
-from roadworthy.jobs.table.states import State
 from roadworthy.jobs.worker import logs
 from roadworthy.jobs.worker.attempt import Reason
 from roadworthy.jobs.worker.context import JobsContext
+from roadworthy.jobs.worker.housekeeping import Housekeeping
 from roadworthy.jobs.worker.recorder import may_pass
 from roadworthy.jobs.worker.worker_locks import WorkerLocks
 
@@ -30,15 +25,20 @@ __all__ = ["Heartbeat"]
 
 _BEATS: Final = 3
 """Heartbeats in the time of a lease: two may fail."""
-_COUNT_SECONDS: Final = 15.0
-_SWEEP_SECONDS: Final = 600.0
-_NOTHING: Final = records.QueueStats(0, timedelta(0))
 
 
 class Heartbeat:
-    """Beat three times in each lease, until cancelled.
+    """Send three heartbeats in the time of each lease, until cancelled.
 
-    With `only_mine` it keeps the leases of this worker, and leaves the rest to another.
+    Args:
+        work: The database.
+        ledger: Extends leases in the name of this worker.
+        held: Returns the ids of the jobs that this worker holds.
+        end: Called with the id of a job that was cancelled or whose lease is lost.
+        woken: Called where jobs of others were queued again.
+        locks: Tell which other workers are dead before their leases end, on SQLite.
+        housekeeping: Looks after the jobs of other workers; None leaves that to another process.
+        role: What operators are told of this process.
     """
 
     def __init__(
@@ -46,120 +46,92 @@ class Heartbeat:
         work: JobsContext,
         ledger: Ledger,
         *,
-        begun: Callable[[], Collection[str]],
+        held: Callable[[], Collection[str]],
         end: Callable[[str, Reason], object],
         woken: Callable[[], object],
-        alive: WorkerLocks | None = None,
-        only_mine: bool = False,
+        locks: WorkerLocks | None = None,
+        housekeeping: Housekeeping | None = None,
         role: Role = "worker",
     ) -> None:
         self._work, self._ledger = work, ledger
-        self._only_mine, self._alive = only_mine, alive
-        self._begun, self._stop, self._woken = begun, end, woken
+        self._locks, self._housekeeping = locks, housekeeping
+        self._held, self._end_job, self._woken = held, end, woken
         self._presence = Presence(ledger.worker, role=role, version=work.version)
         self._now = asyncio.Event()
-        self._count_at = 0.0
-        self._sweep_at = 0.0
         self.beaten_at = monotonic()
         """When the last heartbeat reached the table, on the monotonic clock."""
-        self.queues = _queues_of(work)
-        """Every queue that there is a task or a job of."""
 
     def hasten(self) -> None:
-        """Beat now."""
+        """Send the next heartbeat now."""
         self._now.set()
 
     async def beat_forever(self) -> None:
-        """Beat; where the database is away, try again with the next beat."""
+        """Send heartbeats; where the database is away, try again with the next one."""
         seconds = self._ledger.lease.total_seconds() / _BEATS
         away = False
         while True:
             try:
                 await self._beat()
-                if not self._only_mine:
-                    await self._look_after()
+                if self._housekeeping is not None:
+                    await self._housekeeping.count_and_sweep()
                 away = False
             except Exception as error:  # whatever a driver raises: the next beat may succeed
-                logs.away(error, seconds, again=away, because_of_us=not may_pass(error))
+                logs.database_down(error, seconds, again=away, because_of_us=not may_pass(error))
                 away = True
-            try:
-                async with asyncio.timeout(seconds):
-                    await self._now.wait()
-            except TimeoutError:
-                continue
-            finally:
-                self._now.clear()
-
-    async def _beat(self) -> None:
-        mine = self._begun()
-        async with self._work.units.engine.begin() as db:
-            await self._ledger.correct_clock(db)
-            held = await self._ledger.beat(db, mine) if mine else {}
-            await self._presence.write(
-                db, self._ledger.now(), queues=self.queues, lease=self._ledger.lease
-            )
-            dead = await self._dead(db)
-            found = not self._only_mine and await self._queue_again(db, mine, dead)
-        self.beaten_at = monotonic()
-        if self._alive is not None:
-            self._alive.forget(dead)
-        self._end(mine, held)
-        if found:
-            self._woken()
+            await self._pause(seconds)
 
     async def end(self) -> None:
-        """Take this worker's row away, as far as the database answers."""
+        """Remove the row by which operators see this worker, as far as the database answers."""
         with suppress(Exception):  # whatever a driver raises: the row is swept in a day
             async with self._work.units.engine.begin() as db:
                 await self._presence.remove(db)
 
-    async def _dead(self, db: AsyncConnection) -> list[str]:
-        if self._only_mine or self._alive is None or not self._alive.knows:
-            return []
-        return self._alive.dead(await self._ledger.others(db))
+    async def _pause(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._now.wait()
+        except TimeoutError:
+            return
+        finally:
+            self._now.clear()
 
-    async def _queue_again(
+    async def _beat(self) -> None:
+        mine = self._held()
+        async with self._work.units.engine.begin() as db:
+            await self._ledger.correct_clock(db)
+            renewed = await self._ledger.beat(db, mine) if mine else {}
+            await self._write_presence(db)
+            dead = await self._dead_workers(db)
+            rescued = await self._rescue(db, mine, dead)
+        self.beaten_at = monotonic()
+        if self._locks is not None:
+            self._locks.forget(dead)
+        self._end_lost_and_cancelled(mine, renewed)
+        if rescued:
+            self._woken()
+
+    async def _write_presence(self, db: AsyncConnection) -> None:
+        seen = self._housekeeping
+        queues = self._work.queues if seen is None else seen.queues
+        now, lease = self._ledger.now(), self._ledger.lease
+        await self._presence.write(db, now, queues=queues, lease=lease)
+
+    async def _dead_workers(self, db: AsyncConnection) -> list[str]:
+        if self._housekeeping is None or self._locks is None or not self._locks.knows:
+            return []
+        return self._locks.dead(await self._ledger.others(db))
+
+    async def _rescue(
         self, db: AsyncConnection, mine: Collection[str], dead: Collection[str]
     ) -> bool:
-        rescued = await self._ledger.rescue(db, mine=mine, dead=dead)
-        unparked = await self._ledger.unpark(db, self._work.knows)
-        logs.rescued(rescued)
-        return bool(rescued or unparked)
+        if self._housekeeping is None:
+            return False
+        return await self._housekeeping.rescue(db, mine=mine, dead=dead)
 
-    def _end(self, mine: Collection[str], held: dict[str, bool]) -> None:
+    def _end_lost_and_cancelled(self, mine: Collection[str], renewed: dict[str, bool]) -> None:
+        """End the jobs whose lease was not renewed, and those that somebody cancelled."""
         for id_ in mine:
-            if id_ not in held:
-                self._stop(id_, "lost")
-            elif held[id_]:
-                self._stop(id_, "cancel")
-
-    async def _look_after(self) -> None:
-        now = monotonic()
-        if now >= self._count_at:
-            self._count_at = now + _COUNT_SECONDS
-            async with self._work.units.engine.begin() as db:
-                await self._count(db)
-        if now >= self._sweep_at:
-            self._sweep_at = now + _SWEEP_SECONDS
-            async with self._work.units.engine.begin() as db:
-                await self._presence.sweep(db, self._ledger.now())
-            await self._sweep(State.SUCCEEDED, self._work.keep)
-            await self._sweep(State.CANCELLED, self._work.keep)
-            await self._sweep(State.DEAD, self._work.keep_dead)
-
-    async def _count(self, db: AsyncConnection) -> None:
-        counted = await records.waiting(db, self._ledger.now())
-        self.queues = sorted({*self.queues, *counted})
-        for queue in self.queues:
-            found = counted.get(queue, _NOTHING)
-            observe.backlog(queue, depth=found.depth, oldest=found.oldest)
-
-    async def _sweep(self, state: State, keep: timedelta) -> None:
-        before, removed = earlier(self._ledger.now(), keep), 1
-        while removed:
-            async with self._work.units.engine.begin() as db:
-                removed = await self._ledger.sweep(db, state, before)
-
-
-def _queues_of(work: JobsContext) -> list[str]:
-    return sorted({"default", *(task.terms.queue for task in work.tasks.values())})
+            if id_ not in renewed:
+                self._end_job(id_, "lost")
+            elif renewed[id_]:
+                self._end_job(id_, "cancel")

@@ -18,9 +18,9 @@ __all__ = [
     "BAD_ARGUMENTS",
     "EXPIRED",
     "WORKER_LOST",
-    "away",
     "cancelled",
     "crashed",
+    "database_down",
     "dead",
     "delay_failed",
     "expired",
@@ -30,14 +30,14 @@ __all__ = [
     "failed_unstored",
     "handler_failed",
     "hook_failed",
-    "lost",
+    "lease_lost",
     "not_given_back",
     "not_recorded",
+    "notify_failed",
     "parked",
     "recorded_in_other_words",
     "rescued",
     "schedule_failed",
-    "unheard",
 ]
 
 BAD_ARGUMENTS: Final = "BAD_ARGUMENTS"
@@ -91,7 +91,7 @@ def cancelled(job: Claimed) -> None:
     _log.info("%s was cancelled as it ran", job.task, extra=_fields(job))
 
 
-def lost(job: Claimed) -> None:
+def lease_lost(job: Claimed) -> None:
     """Log that an attempt came to nothing, because somebody else has the job."""
     text = "%s is run by another worker: the lease of this one had ended"
     _log.warning(text, job.task, extra=_fields(job))
@@ -152,7 +152,7 @@ def not_recorded(error: BaseException, pause: float, *, again: bool) -> None:
     _log.log(logging.DEBUG if again else logging.WARNING, text, type(error).__name__, pause)
 
 
-def away(
+def database_down(
     error: BaseException, pause: float, *, again: bool = False, because_of_us: bool = False
 ) -> None:
     """Log that the table of jobs cannot be read or written; the traceback comes once."""
@@ -162,7 +162,7 @@ def away(
     _log.log(level, text, why, type(error).__name__, pause, exc_info=None if again else error)
 
 
-def unheard(error: BaseException) -> None:
+def notify_failed(error: BaseException) -> None:
     """Log that other processes were not told of jobs; they find them by themselves."""
     _log.info("Other workers were not told of jobs: %s", type(error).__name__)
 

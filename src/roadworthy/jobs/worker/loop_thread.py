@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine, Iterable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Any, Final, TypeAlias, TypeVar
 
-__all__ = ["Hosts", "LoopThread", "NotOpen", "Parts"]
+__all__ = ["LoopThread", "NotOpen", "Parts", "ProcessParts"]
 
 R = TypeVar("R")
 
@@ -74,20 +74,20 @@ class LoopThread:
             await self._stop.wait()
 
 
-class Hosts:
+class ProcessParts:
     """The parts of this process: none in a worker's parent, which forks."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._lock = threading.Lock()
-        self._host: LoopThread | None = None
+        self._loop_thread: LoopThread | None = None
         self._of = 0
         self._ended = False
 
     @property
     def here(self) -> bool:
         """Whether this is a worker process that has begun to open its parts."""
-        return self._host is not None and self._of == os.getpid()
+        return self._loop_thread is not None and self._of == os.getpid()
 
     def here_or_begun(self) -> LoopThread:
         """Return what is open here, or is being opened.
@@ -98,10 +98,10 @@ class Hosts:
         with self._lock:
             if self._ended:
                 raise NotOpen("This worker process is about to end.")
-            if self._host is None or self._of != os.getpid():
-                self._host, self._of = LoopThread(self._parts), os.getpid()
-                self._host.start()
-            return self._host
+            if self._loop_thread is None or self._of != os.getpid():
+                self._loop_thread, self._of = LoopThread(self._parts), os.getpid()
+                self._loop_thread.start()
+            return self._loop_thread
 
     def begin(self, **_: object) -> None:
         """Begin to open them: Celery kills a process that takes long to start."""
@@ -110,12 +110,12 @@ class Hosts:
     def forget(self) -> None:
         """Open them anew with the next doorbell."""
         with self._lock:
-            self._host = None
+            self._loop_thread = None
 
     def end(self, **_: object) -> None:
         """Close them, if they are this process's, for good."""
         with self._lock:
-            host, mine = self._host, self.here
+            thread, mine = self._loop_thread, self.here
             self._ended = mine
-        if host is not None and mine:
-            host.close()
+        if thread is not None and mine:
+            thread.close()

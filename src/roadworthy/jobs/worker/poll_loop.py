@@ -23,7 +23,7 @@ class PollLoop:
         self._woken = woken
         self._owned: list[asyncio.Task[None]] = []
 
-    def own(self, work: Coroutine[Any, Any, None]) -> None:
+    def supervise(self, work: Coroutine[Any, Any, None]) -> None:
         """Run something beside the rounds."""
         # A context of its own: nothing of whoever started us is carried along.
         loop = asyncio.get_running_loop()
@@ -35,7 +35,7 @@ class PollLoop:
             owned.cancel()
         await asyncio.gather(*self._owned, return_exceptions=True)
 
-    async def go(
+    async def run(
         self, once: Callable[[], Awaitable[None]], sleep: Callable[[], Awaitable[None]]
     ) -> None:
         """Go round once, sleep, and so on; with growing pauses while the database is away."""
@@ -46,7 +46,7 @@ class PollLoop:
                 await once()
             except Exception as error:  # whatever a driver raises: jobs wait, and we try again
                 again = pause > _FIRST_PAUSE
-                logs.away(error, pause, again=again, because_of_us=not may_pass(error))
+                logs.database_down(error, pause, again=again, because_of_us=not may_pass(error))
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE)
                 self._woken()

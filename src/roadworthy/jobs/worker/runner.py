@@ -17,7 +17,7 @@ from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from time import monotonic
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final
 
 from opentelemetry.trace import Span
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -36,16 +36,12 @@ from roadworthy.jobs.worker.attempt import Attempt, InProcess, Reason, given_to,
 from roadworthy.jobs.worker.context import FailedAttempt, Hook, JobsContext, Units, lender
 from roadworthy.jobs.worker.failures import Described, describe, passes, run_last
 from roadworthy.jobs.worker.held import Held
+from roadworthy.jobs.worker.outcome import Outcome
 from roadworthy.jobs.worker.recorder import Move, Recorder
 from roadworthy.jobs.worker.tiers import Tiers
 from roadworthy.problems.request_ids import current as current_request_id
 
-__all__ = ["LeaseLost", "Outcome", "Runner"]
-
-Outcome: TypeAlias = Literal[
-    "succeeded", "completed", "retried", "dead", "cancelled", "parked", "released", "lost"
-]
-"""`succeeded` is still to be noted, `released` still to be given back; the rest is recorded."""
+__all__ = ["LeaseLost", "Runner"]
 
 _PAUSE: Final = 0.2
 """Seconds between two calls of a task's `on_dead`."""
@@ -82,12 +78,12 @@ class Runner:
             return
         attempt.end(reason)
 
-    def has_told(self) -> bool:
-        """Tell whether there is progress that was not written down yet."""
+    def has_progress(self) -> bool:
+        """Return whether tasks have reported progress that is not written down yet."""
         return any(attempt.told is not None for attempt in self.running.values())
 
-    def told(self) -> list[tuple[str, float, str]]:
-        """Take that progress."""
+    def take_progress(self) -> list[tuple[str, float, str]]:
+        """Return the progress that is not written down yet, and clear it."""
         taken = [(id_, *attempt.told) for id_, attempt in self.running.items() if attempt.told]
         for attempt in self.running.values():
             attempt.told = None
@@ -157,7 +153,7 @@ class Runner:
         except asyncio.CancelledError as error:
             return await self._cancelled(attempt, error, span)
         except LeaseLost:
-            logs.lost(claimed)
+            logs.lease_lost(claimed)
             return "lost"
         except BaseException as error:  # whatever it is, it is the failure of this job alone
             if passes(error):
@@ -199,7 +195,7 @@ class Runner:
         if attempt.reason == "cancel":
             return await self._stop(attempt.claimed)
         if attempt.reason == "lost":
-            logs.lost(attempt.claimed)
+            logs.lease_lost(attempt.claimed)
             return "lost"
         return "released" if attempt.reason == "release" else None
 

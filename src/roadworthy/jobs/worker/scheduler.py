@@ -39,7 +39,7 @@ class Scheduler:
             if task.terms.schedule is not None
         ]
 
-    async def pass_(self, connection: AsyncConnection, now: datetime) -> datetime | None:
+    async def enqueue_due(self, connection: AsyncConnection, now: datetime) -> datetime | None:
         """Enqueue what is due, and return when the next tick is.
 
         Runs in the caller's transaction. A schedule that is new, or has changed, begins

@@ -12,7 +12,7 @@ PATIENCE: Final = 0.25
 """Seconds that a claimed job waits for a place before others may have it."""
 _SHORT: Final = 0.02
 """Seconds: shorter jobs end while the next ones are still being claimed."""
-_AHEAD: Final = 3
+_PREFETCH: Final = 3
 """How many more of them are claimed than there are places, for each place."""
 _WEIGHT: Final = 0.1
 """What the last job counts in the mean of all."""
@@ -25,21 +25,19 @@ class Slots:
     have lately been so short that the places would be empty during each claim.
     """
 
-    def __init__(self, places: int, *, ahead: bool) -> None:
+    def __init__(self, places: int, *, prefetch: bool) -> None:
         self.free = places
-        self.may_wait = True
-        """Whether the last claim may have left jobs behind."""
-        self.ahead: deque[Claimed] = deque()
+        self.prefetched: deque[Claimed] = deque()
         """Claimed, and not begun yet."""
-        self._most_ahead = places * _AHEAD if ahead else 0
+        self._most_prefetched = places * _PREFETCH if prefetch else 0
         self._mean = 1.0
         self._moved_at = 0.0
 
     @property
     def wanted(self) -> int:
         """How many jobs to claim."""
-        ahead = self._most_ahead if self._mean < _SHORT else 0
-        return max(0, self.free + ahead - len(self.ahead))
+        more = self._most_prefetched if self._mean < _SHORT else 0
+        return max(0, self.free + more - len(self.prefetched))
 
     def note(self, seconds: float) -> None:
         """Take into account how long a job took."""
@@ -47,21 +45,21 @@ class Slots:
 
     def take(self) -> Claimed | None:
         """Take the next job that may begin, and a place for it."""
-        if not self.free or not self.ahead:
+        if not self.free or not self.prefetched:
             return None
         self.free -= 1
         self._moved_at = monotonic()
-        return self.ahead.popleft()
+        return self.prefetched.popleft()
 
     def give_back(self, *, all_of_them: bool) -> list[str]:
         """Take back what was claimed in vain: no place has become free for a while."""
-        if not self.ahead or not (all_of_them or monotonic() - self._moved_at > PATIENCE):
+        if not self.prefetched or not (all_of_them or monotonic() - self._moved_at > PATIENCE):
             return []
-        ids = [job.id for job in self.ahead]
-        self.ahead.clear()
+        ids = [job.id for job in self.prefetched]
+        self.prefetched.clear()
         self._mean = 1.0
         return ids
 
     def forget(self, id_: str) -> None:
         """Begin a job no more."""
-        self.ahead = deque(job for job in self.ahead if job.id != id_)
+        self.prefetched = deque(job for job in self.prefetched if job.id != id_)

@@ -1,0 +1,100 @@
+"""`ClaimSource`: where a loop finds the jobs that it claims.
+
+The embedded engine claims whatever the table has (`TableSource`); a worker process of a broker
+claims what doorbells tell of (`DoorbellSource`). All else in a round is the same for both.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from roadworthy.jobs.table.ledger import Claimed
+from roadworthy.jobs.terms import RunsOn
+from roadworthy.jobs.worker.outcome import Outcome
+
+__all__ = ["ClaimSource", "Claims", "Plan", "QueuePlaces"]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a source means to do in the next transaction of its loop."""
+
+    wanted: Mapping[RunsOn, int]
+    """How many jobs to claim for each tier; a tier that needs none is left out."""
+    look: bool = False
+    """Whether to queue first what has become due."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no transaction is needed for it."""
+        return not self.wanted and not self.look
+
+
+def _nothing() -> None:
+    """Do nothing after the commit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """Jobs that were claimed in a transaction, for each tier."""
+
+    jobs: Mapping[RunsOn, list[Claimed]]
+    committed: Callable[[], object] = _nothing
+    """Called by the loop once that transaction is committed."""
+
+
+class QueuePlaces:
+    """How many more jobs of each queue a worker may hold, by its `queue_limits`."""
+
+    def __init__(self, limits: Mapping[str, int], held: Iterable[Claimed]) -> None:
+        count = Counter(job.queue for job in held)
+        self._left = {queue: most - count[queue] for queue, most in limits.items()}
+
+    def left(self, queue: str) -> float:
+        """Return how many more jobs of a queue may be claimed, whatever their tier."""
+        return self._left.get(queue, math.inf)
+
+    def take(self, queue: str, jobs: int) -> None:
+        """Count jobs that were claimed."""
+        if queue in self._left:
+            self._left[queue] -= jobs
+
+
+class ClaimSource(Protocol):
+    """Decide how many jobs a loop claims and when, and claim them."""
+
+    @property
+    def poll(self) -> float:
+        """Seconds without news after which the loop calls `anything_waits`."""
+        ...
+
+    def seconds_until_look(self) -> float:
+        """Return after how many seconds the loop has to go round, whatever happens."""
+        ...
+
+    def wake(self) -> None:
+        """Take note that there may be new jobs."""
+        ...
+
+    def ended(self, job: Claimed, runs_on: RunsOn, outcome: Outcome | None) -> None:
+        """Take note that a job of this worker has ended, and another may have its place."""
+        ...
+
+    def plan(self, places: Mapping[RunsOn, int]) -> Plan:
+        """Return what to do in the next round; `places` says how many jobs each tier can take."""
+        ...
+
+    async def claim(self, db: AsyncConnection, plan: Plan, places: QueuePlaces) -> Claims:
+        """Carry out a plan in the transaction of the connection; return what was claimed.
+
+        It may be called again with another plan where the transaction was rolled back.
+        """
+        ...
+
+    async def anything_waits(self) -> bool:
+        """Return whether there may be jobs that nobody has told of."""
+        ...
