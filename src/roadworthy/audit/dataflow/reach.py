@@ -2,8 +2,8 @@
 
 import ast
 from collections.abc import Callable, Hashable, Iterator
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import Final, TypeGuard
 
 from roadworthy.audit.model.finding import Step
 from roadworthy.audit.source import names
@@ -38,6 +38,8 @@ class Reached:
     """The function that the call is written in."""
     chain: "tuple[Reached, ...]" = ()
     """The calls that lead there, from the outermost; empty for a function's own."""
+    is_handed: bool = False
+    """Whether it is made by a helper that was handed what is called."""
 
     @property
     def name(self) -> str:
@@ -108,7 +110,7 @@ def reach(
     Those that do not count are left out, with what they lead to. A function is followed once,
     or once for each way of calling it that `differs` tells apart.
     """
-    yield from _reach(function, (), hops, _Way(counts, differs, {(id(function), None)}))
+    yield from _reach(function, (), hops, _Way(counts, differs, {(id(function), None, None)}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,12 +119,14 @@ class _Way:
 
     counts: Callable[[Reached], bool]
     differs: Callable[[Reached, Function], Hashable]
-    seen: set[tuple[int, Hashable]]
+    seen: set[tuple[int, tuple[int, int] | None, Hashable]]
 
     def is_new(self, reached: Reached, called: Function) -> bool:
         """Return whether a function has not been followed yet, and note that it is now."""
-        key = (id(called), self.differs(reached, called))
-        if key in self.seen or (id(called), None) in self.seen:
+        node = reached.call.node
+        at = (node.lineno, node.col_offset) if reached.is_handed or _runs(called) else None
+        key = (id(called), at, self.differs(reached, called))
+        if key in self.seen or (id(called), None, None) in self.seen:
             return False
         self.seen.add(key)
         return True
@@ -135,10 +139,80 @@ def _reach(
         here = Reached(one.call, one.ref, one.scope, chain)
         if not way.counts(here):
             continue
+        here = _handed(here) or here
         yield here
-        called = callee(one) if len(chain) < hops else None
+        called = callee(here) if len(chain) < hops else None
         if called is not None and way.is_new(here, called):
-            yield from _reach(called, (*chain, here), hops, way)
+            yield from _reach(called, (*here.chain, here), hops, way)
+
+
+def _handed(here: Reached) -> Reached | None:
+    """Return the call that a call of a parameter is, as if who hands it over made it."""
+    name = here.call.node.func
+    if not isinstance(name, ast.Name) or not here.chain:
+        return None
+    if not _is_param(name.id, here.scope):
+        return None
+    *before, outer = here.chain
+    given = arguments(outer.call.node, here.scope, outer.ref).get(name.id)
+    node = None if given is None else _as_call(given, here.call.node, outer.scope)
+    if node is None:
+        return None
+    call = replace(here.call, node=node)
+    ref = names.resolve(node.func, outer.scope)
+    made = Reached(call, ref, outer.scope, tuple(before), is_handed=True)
+    return _handed(made) or made
+
+
+@remembered
+def _runs(function: Function) -> frozenset[str]:
+    """Return the parameters that a function calls, or hands to one that does."""
+    known = set(_calls_itself(function))
+    for one in calls(function):
+        inner = None if one.ref is None else one.ref.function
+        ran = frozenset() if inner is None else _calls_itself(inner)
+        if inner is not None and ran:
+            given = arguments(one.call.node, inner, one.ref)
+            known |= {value.id for name, value in given.items() if name in ran and _is_name(value)}
+    return frozenset(name for name in known if _is_param(name, function))
+
+
+@remembered
+def _calls_itself(function: Function) -> frozenset[str]:
+    """Return the parameters that a function calls: `do` of `def retried(do): return do()`."""
+    called = (one.node.func for one in function.flow.calls)
+    return frozenset(
+        one.id for one in called if isinstance(one, ast.Name) and _is_param(one.id, function)
+    )
+
+
+def _is_name(node: ast.expr) -> TypeGuard[ast.Name]:
+    return isinstance(node, ast.Name)
+
+
+def _is_param(name: str, function: Function) -> bool:
+    """Return whether a name is a parameter that is given no other value."""
+    return function.param(name) is not None and name not in function.names
+
+
+def _as_call(given: ast.expr, call: ast.Call, scope: Scope) -> ast.Call | None:
+    """Return the call of something handed over: a name, a `partial`, what a lambda calls."""
+    match given:
+        case ast.Name() | ast.Attribute():
+            made = ast.Call(given, call.args, call.keywords)
+        case ast.Lambda(body=ast.Call() as body):
+            return body
+        case ast.Call(args=[first, *bound]) if _is_partial(given, scope):
+            named = [*given.keywords, *call.keywords]
+            made = ast.Call(first, [*bound, *call.args], named)
+        case _:
+            return None
+    return ast.copy_location(made, given)
+
+
+def _is_partial(call: ast.Call, scope: Scope) -> bool:
+    found = names.resolve(call.func, scope)
+    return found is not None and found.name == "functools.partial"
 
 
 def by_name(call: ast.Call, scope: Scope) -> Function | None:
