@@ -9,7 +9,6 @@ import ssl
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from support.forked import Popen
 from support.forked import run as forked_run
+from support.polling import until
 from support.postgres import database_on
 
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -272,20 +272,7 @@ def at_once() -> Callable[..., list[Any]]:
 @pytest.fixture
 def eventually() -> Callable[..., Any]:
     """Ask until the answer is what is waited for, and return it: what runs is another process."""
-
-    def ask(
-        question: Callable[[], Any],
-        wanted: Callable[[Any], object] = bool,
-        *,
-        seconds: float = 30,
-    ) -> Any:
-        deadline = time.monotonic() + seconds
-        while not wanted(answer := question()):
-            assert time.monotonic() < deadline, f"still {answer!r}"
-            time.sleep(0.05)
-        return answer
-
-    return ask
+    return until
 
 
 @dataclass

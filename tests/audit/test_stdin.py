@@ -4,12 +4,12 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from support.forked import run
+from support.polling import until
 
 from .conftest import LATE_COMMIT
 
@@ -123,10 +123,4 @@ def test_a_watched_project_is_judged_after_each_change(project, tmp_path):
 
 
 def wait_for(path, text, times):
-    deadline = time.monotonic() + 60
-    while True:
-        said = Path(path).read_text()
-        if said.count(text) >= times:
-            return
-        assert time.monotonic() < deadline, said
-        time.sleep(0.1)
+    until(Path(path).read_text, lambda said: said.count(text) >= times)

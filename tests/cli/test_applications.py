@@ -4,7 +4,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.request
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import sqlalchemy as sa
 from roadworthy import tables
 from roadworthy.jobs import table
 from support.forked import run as forked_run
+from support.polling import until
 
 SHOP = """
 from datetime import date
@@ -73,13 +73,6 @@ def run(shop: Path, *words: str) -> subprocess.CompletedProcess[str]:
     )
     assert "Traceback" not in done.stderr
     return done
-
-
-def until(condition, seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.05)
 
 
 @pytest.mark.parametrize("target", ["shop:jobs", "shop:parts"])

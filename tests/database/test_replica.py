@@ -23,6 +23,7 @@ from roadworthy.database import (
 )
 from roadworthy.lifespan import lifespan
 from roadworthy.problems import Problem, ServiceUnavailable
+from support.polling import until_async
 from support.postgres import private_postgres, streaming_replica
 
 PORT = text("SELECT inet_server_port()")
@@ -130,10 +131,10 @@ async def test_read_asks_the_replica_and_may_miss_what_was_committed(
         assert await ask(client, f"/{kind}latest/{number}") == [primary.port, number]
     finally:
         run(replica, "SELECT pg_wal_replay_resume()")
-    deadline = time.monotonic() + 10
-    while await ask(client, f"/{kind}read/{number}") != [replica.port, number]:
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.05)
+    await until_async(
+        lambda: ask(client, f"/{kind}read/{number}"),
+        lambda answer: answer == [replica.port, number],
+    )
 
 
 async def test_all_but_read_stays_with_the_primary(db, primary, replica):
@@ -173,10 +174,7 @@ async def test_a_thread_reads_the_primary_where_the_replica_is_away(
         assert set(found) == {primary.port}
     finally:
         replica.start()
-    deadline = time.monotonic() + 10
-    while await asyncio.to_thread(sync_port) != replica.port:
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.05)
+    await until_async(lambda: asyncio.to_thread(sync_port), lambda port: port == replica.port)
 
 
 async def test_a_thread_is_refused_writes_on_the_replica(db):
@@ -212,10 +210,7 @@ async def test_where_the_replica_is_away_the_primary_is_read_until_it_is_back(
     finally:
         replica.start()
 
-    deadline = time.monotonic() + 10
-    while await port(db) != replica.port:
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.05)
+    await until_async(lambda: port(db), lambda found: found == replica.port)
     assert {await port(db) for _ in range(6)} == {replica.port}
     told = [r.message for r in caplog.records if "replica" in r.message]
     assert len(told) == 2, told

@@ -3,7 +3,6 @@
 import asyncio
 import shutil
 import socket
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
@@ -12,6 +11,7 @@ import pytest
 from roadworthy.health import Health, disk_space, reachable
 from roadworthy.health.check import Check, CheckResult
 from roadworthy.health.check_state import CheckState
+from support.polling import until_async
 
 SOON = timedelta(milliseconds=20)
 
@@ -82,12 +82,6 @@ def test_an_old_answer_is_worth_nothing():
     assert (state.status, state.is_stale) == ("fail", True)
 
 
-async def eventually(question: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
-        while not question():  # noqa: ASYNC110 - what runs sends no event
-            await asyncio.sleep(0.01)
-
-
 def status_of(health: Health, name: str) -> str:
     return next(s.status for s in health.check_states if s.check.name == name)
 
@@ -112,7 +106,7 @@ async def test_what_comes_after_is_not_asked_while_that_fails(caplog):
             *(0, "fail", "warn"),
         )
         broken = False
-        await eventually(lambda: status_of(health, "schema") == "pass")
+        await until_async(lambda: status_of(health, "schema") == "pass")
     told = [record.getMessage() for record in caplog.records]
     assert told.count("database fails: OSError: away") == 1  # one cause, told once
     assert not any(line.startswith("schema fails") for line in told)

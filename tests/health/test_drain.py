@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from support.http import RawClient
+from support.polling import until
 from support.server import Server
 
 DRAIN = 1.5
@@ -121,10 +122,7 @@ def test_several_workers_drain_together(start):
 
 
 def eventually_ready(server: Server) -> None:
-    end = time.monotonic() + 20
-    while server.log_text().count("Application startup complete") < 2:
-        assert time.monotonic() < end, server.log_text()
-        time.sleep(0.05)
+    until(lambda: server.log_text().count("Application startup complete") >= 2)
 
 
 def test_fastapi_run_drains_as_well(serve: Callable[..., Server], tmp_path: Path):

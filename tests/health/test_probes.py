@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from support.polling import until
 from support.postgres import PrivatePostgres, private_postgres
 from support.server import Server
 
@@ -24,9 +25,7 @@ def postgres() -> Iterator[PrivatePostgres]:
 def eventually(question: Callable[[], Any], wanted: Any, *, seconds: float = 10) -> float:
     """Ask until the answer is `wanted`, and return how long that took."""
     began = time.monotonic()
-    while (answer := question()) != wanted:
-        assert time.monotonic() - began < seconds, f"still {answer!r}"
-        time.sleep(0.02)
+    until(question, lambda answer: answer == wanted, seconds=seconds)
     return time.monotonic() - began
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from support.polling import until
 from support.server import Server, uvicorn_command
 
 APP = Path(__file__).with_name("service.py")
@@ -46,13 +47,6 @@ def pid(server):
         return httpx.get(f"{server.url}/pid", timeout=5).json()
     except httpx.TransportError:
         return None
-
-
-def until(condition, seconds=60):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it should have come true by now"
-        time.sleep(0.02)
 
 
 def runs(path, since=0.0):

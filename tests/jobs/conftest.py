@@ -2,35 +2,24 @@
 
 import os
 import sys
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 from sqlalchemy import create_engine, func, make_url, select
 
 from jobs.services import tables
 from roadworthy import jobs
+from support.polling import until
 from support.postgres import database_on
 from support.server import Server, uvicorn_command
 
 TESTS = Path(__file__).parent.parent
 DRIVERS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg"}
-
-V = TypeVar("V")
-
-
-def until(condition: Callable[[], V], *, seconds: float = 20) -> V:
-    """Return what `condition` says once it is true of anything."""
-    end = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < end, f"it never happened: {condition()!r}"
-        time.sleep(0.02)
-    return found
 
 
 class Books:

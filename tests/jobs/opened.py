@@ -1,8 +1,6 @@
 """What tests in one process share: an open database with jobs in it, and a way to wait."""
 
-import asyncio
-import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -61,20 +59,6 @@ async def rows(db: Database) -> list[Any]:
     """Return every job, in the order of their ids."""
     async with db.read() as tx:
         return list(await tx.execute(select(jobs.table).order_by(jobs.table.c.id)))
-
-
-async def until(
-    condition: Callable[[], V | Awaitable[V]], *, seconds: float = 20, pause: float = 0.01
-) -> V:
-    """Return what `condition` says once it is true of anything."""
-    end = time.monotonic() + seconds
-    while True:
-        found = condition()
-        found = await found if isinstance(found, Awaitable) else found
-        if found:
-            return found
-        assert time.monotonic() < end, "it never happened"
-        await asyncio.sleep(pause)
 
 
 async def state_of(db: Database, id_: str) -> str | None:

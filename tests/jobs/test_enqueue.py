@@ -29,6 +29,7 @@ from roadworthy.database import Database, Tx
 from roadworthy.jobs import Enqueued, Job, Jobs, enqueue_many, enqueue_many_sync, task
 from roadworthy.jobs.table.insert import new_id
 from roadworthy.lifespan import lifespan
+from support.polling import until as wait_until
 from support.postgres import database_on
 
 PROMPTLY = 5.0
@@ -741,13 +742,6 @@ async def fail_in_a_savepoint(tx: AsyncSession) -> None:
         async with tx.begin_nested():
             tx.add(Note(id=1))
             await tx.flush()
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < end, "it never happened"
-        time.sleep(0.005)
 
 
 def shop(url: str) -> FastAPI:

@@ -16,6 +16,7 @@ from roadworthy.database import Database
 from roadworthy.jobs import Backoff, Embedded, Job, Jobs, Limit, State, TryAgain, enqueue_many, task
 from roadworthy.jobs.table import admission, insert
 from roadworthy.testing import Clock, Worker
+from support.polling import until_async
 
 MINUTE = timedelta(minutes=1)
 PER_MINUTE = Limit(rate=2, per=MINUTE)
@@ -105,14 +106,14 @@ async def until_done(db, number):
     async def done():
         return (await states(db))[State.SUCCEEDED] == number
 
-    await until(done)
+    await until_async(done)
 
 
 async def until_dead(db):
     async def dead():
         return (await states(db))[State.DEAD] > 0
 
-    await until(dead)
+    await until_async(dead)
 
 
 def workers(url, count, places, tasks, **options):
@@ -131,12 +132,6 @@ async def opened(parts):
         for part in parts:
             await stack.enter_async_context(part)
         yield
-
-
-async def until(condition):
-    async with asyncio.timeout(60):
-        while not await condition():  # noqa: ASYNC110 - another engine does it
-            await asyncio.sleep(0.02)
 
 
 async def test_one_at_a_time_for_each_key_in_all_workers_together(db, database_url):
@@ -193,7 +188,7 @@ async def test_jobs_without_a_limit_pass_a_long_line(db, database_url):
         return any(key == "free" for key, _ in places.began)
 
     async with opened(workers(database_url, 1, places, [one, free])):
-        await until(passed)
+        await until_async(passed)
 
     assert len(places.began) < 100
 

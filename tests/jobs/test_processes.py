@@ -26,6 +26,7 @@ from roadworthy.jobs.processes.pool import (
     TookTooLong,
     report,
 )
+from support.polling import until_async
 
 MB = 1024 * 1024
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="Linux has what it takes")
@@ -44,14 +45,6 @@ async def make():
     yield build
     for processes in made:
         await processes.close()
-
-
-async def until(condition, seconds=20.0):
-    end = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < end, "it never happened"
-        await asyncio.sleep(0.01)
-    return found
 
 
 def number_in(file):
@@ -137,7 +130,7 @@ async def test_a_call_that_waits_for_its_turn_can_be_cancelled(make, tmp_path):
     running = asyncio.create_task(
         processes.run(partial(work.announce_and_wait, tmp_path / "pid", tmp_path / "go"))
     )
-    await until((tmp_path / "pid").exists)
+    await until_async((tmp_path / "pid").exists)
     waiting = asyncio.create_task(processes.run(work.pid))
     await asyncio.sleep(0)
 
@@ -155,7 +148,7 @@ async def test_a_process_without_work_ends(make):
 
     pid = await processes.run(work.pid)
 
-    await until(lambda: is_reaped(pid))
+    await until_async(lambda: is_reaped(pid))
     assert await processes.run(work.pid) != pid
 
 
@@ -189,7 +182,7 @@ async def test_a_timeout_kills_one_process_and_no_other(make, tmp_path):
     other = asyncio.create_task(
         processes.run(partial(work.announce_and_wait, tmp_path / "pid", tmp_path / "go"))
     )
-    await until((tmp_path / "pid").exists)
+    await until_async((tmp_path / "pid").exists)
 
     with pytest.raises(TookTooLong):
         await processes.run(partial(work.pid_after, 60), timeout=SOON)
@@ -206,13 +199,13 @@ async def test_a_timeout_kills_the_programs_that_the_function_started(make, tmp_
             partial(work.announce_and_start_a_program, tmp_path / "pid"), timeout=SOON
         )
 
-    await until(lambda: is_dead(number_in(tmp_path / "pid")))
+    await until_async(lambda: is_dead(number_in(tmp_path / "pid")))
 
 
 async def test_cancelling_kills_the_process_before_it_passes_on(make, tmp_path):
     processes = make(1)
     call = asyncio.create_task(processes.run(partial(work.announce_and_sleep, tmp_path / "pid")))
-    pid = await until(lambda: number_in(tmp_path / "pid"))
+    pid = await until_async(lambda: number_in(tmp_path / "pid"))
     started = time.monotonic()
 
     call.cancel()
@@ -233,7 +226,7 @@ async def test_cancelling_while_the_process_starts_kills_it(make):
     with pytest.raises(asyncio.CancelledError):
         await call
 
-    await until(lambda: not processes._all)
+    await until_async(lambda: not processes._all)
 
 
 @LINUX
@@ -301,7 +294,7 @@ async def test_a_process_that_dies_harms_no_other(make, tmp_path, call, text):
     other = asyncio.create_task(
         processes.run(partial(work.announce_and_wait, tmp_path / "pid", tmp_path / "go"))
     )
-    await until((tmp_path / "pid").exists)
+    await until_async((tmp_path / "pid").exists)
 
     with pytest.raises(ProcessDied, match=text):
         await processes.run(call)
@@ -506,7 +499,7 @@ async def test_a_signal_to_a_worker_process_does_not_end_it(make, tmp_path, numb
     call = asyncio.create_task(
         make(1).run(partial(work.announce_and_wait, tmp_path / "pid", tmp_path / "go"))
     )
-    pid = await until(lambda: number_in(tmp_path / "pid"))
+    pid = await until_async(lambda: number_in(tmp_path / "pid"))
 
     os.kill(pid, number)
 
@@ -607,7 +600,7 @@ async def test_closing_ends_the_calls_that_run_and_those_that_wait(make, tmp_pat
     running = asyncio.create_task(
         processes.run(partial(work.announce_and_hold_the_lock, tmp_path / "pid"))
     )
-    pid = await until(lambda: number_in(tmp_path / "pid"))
+    pid = await until_async(lambda: number_in(tmp_path / "pid"))
     waiting = asyncio.create_task(processes.run(work.pid))
     await asyncio.sleep(0)
 
@@ -702,13 +695,13 @@ async def test_nothing_is_left_of_a_program_that_is_killed(program, tmp_path, op
         ],
         options=options,
     )
-    pid = await until(lambda: number_in(file))
+    pid = await until_async(lambda: number_in(file))
     assert not is_dead(pid)
 
     with killed_at_last(pid):
         parent.kill()
 
-        await until(lambda: is_dead(pid), seconds=5)
+        await until_async(lambda: is_dead(pid), seconds=5)
 
 
 @LINUX
@@ -717,12 +710,12 @@ async def test_not_even_what_holds_the_interpreter_is_left(program, tmp_path):
     parent = program(
         [f"await processes.run(partial(work.announce_and_hold_the_lock, {str(file)!r}))"]
     )
-    pid = await until(lambda: number_in(file))
+    pid = await until_async(lambda: number_in(file))
 
     with killed_at_last(pid):
         parent.kill()
 
-        await until(lambda: is_dead(pid), seconds=5)
+        await until_async(lambda: is_dead(pid), seconds=5)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
@@ -738,7 +731,7 @@ async def test_a_signal_to_the_whole_group_leaves_the_function_to_the_parent(
             "await processes.close()",
         ]
     )
-    await until(file.exists)
+    await until_async(file.exists)
 
     os.killpg(parent.pid, number)
 
@@ -792,7 +785,7 @@ async def test_a_program_that_forgets_to_close_ends_at_once(program, tmp_path):
     assert parent.returncode == -signal.SIGTERM
     pid = number_in(file)
     with killed_at_last(pid):
-        await until(lambda: is_dead(pid), seconds=5)
+        await until_async(lambda: is_dead(pid), seconds=5)
 
 
 async def test_a_program_that_ends_without_closing_says_nothing(program):

@@ -1,7 +1,6 @@
 """Tasks that are no `async def` complete in their own transaction, with a `Session`."""
 
 import threading
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -16,6 +15,7 @@ from roadworthy import jobs
 from roadworthy.database import Database, SyncTx
 from roadworthy.jobs import Job, Jobs, task
 from roadworthy.lifespan import lifespan
+from support import polling
 
 notes = sa.Table("sync_notes", sa.MetaData(), sa.Column("text", sa.String(40)))
 THREADS: list[str] = []
@@ -156,7 +156,4 @@ def client(database_url: str) -> Iterator[TestClient]:
 def test_a_def_route_enqueues_in_its_transaction(client: TestClient) -> None:
     assert client.post("/send/fails").status_code == 500
     sent = client.post("/send/works").json()
-    end = time.monotonic() + 20
-    while client.get(f"/state/{sent}").json() != "succeeded":
-        assert time.monotonic() < end
-        time.sleep(0.02)
+    polling.until(lambda: client.get(f"/state/{sent}").json() == "succeeded")

@@ -19,6 +19,7 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from support.polling import until
 from support.server import READY, Server, uvicorn_command
 
 APP = Path(__file__).with_name("workers_service.py")
@@ -89,13 +90,6 @@ def samples_or_none(server, name):
         return samples(server).get(name)
     except httpx.HTTPError:
         return None
-
-
-def until(condition, seconds=60):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it should have come true by now"
-        time.sleep(0.05)
 
 
 def free_port():

@@ -1,12 +1,13 @@
 """One service with all parts keeps its promises on every server that people use."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from support.http import RawClient
+from support.polling import until
 from support.server import Server
 
 from .kinds import KINDS, Kind, start
@@ -56,7 +57,7 @@ def test_a_slow_answer_arrives_and_its_work_is_done_once(client):
 
 def test_a_job_of_the_transaction_runs(client):
     client.request("POST", "/orders?name=with-job")
-    eventually(lambda: ["with-job", True] in client.request("GET", "/orders").json())
+    until(lambda: ["with-job", True] in client.request("GET", "/orders").json())
 
 
 def test_a_request_over_its_time_is_told_so(client):
@@ -103,7 +104,7 @@ def test_a_stream_of_events_ends_when_its_client_leaves(server, client):
         while b'"number":3' not in listener.file.readline().replace(b" ", b""):
             pass
         assert client.request("GET", "/listeners").json() == 1
-    eventually(lambda: client.request("GET", "/listeners").json() == 0)
+    until(lambda: client.request("GET", "/listeners").json() == 0)
 
 
 def test_each_request_is_measured_once(client):
@@ -132,7 +133,7 @@ def test_readiness_turns_before_the_socket_closes(kind: Kind, tmp_path):
     server = start(kind, tmp_path)
     try:
         server.send_signal(15)
-        eventually(lambda: readiness(server) == 503, seconds=1.4)
+        until(lambda: readiness(server) == 503, seconds=1.4)
         assert server.wait(20) == 0
     finally:
         server.stop(timeout=20)
@@ -171,10 +172,3 @@ def readiness(server: Server) -> int:
 def part(content: bytes) -> bytes:
     head = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.txt"\r\n\r\n'
     return head + content + b"\r\n--b--\r\n"
-
-
-def eventually(holds: Callable[[], bool], *, seconds: float = 15) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, "it did not come true in time"
-        time.sleep(0.05)

@@ -2,12 +2,12 @@
 
 import hashlib
 import os
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from support.polling import until
 from support.server import Server
 from uploads.conftest import TESTS, Service, body_of, part_of
 
@@ -83,10 +83,3 @@ def test_what_cannot_be_converted_is_not_kept(service, content, reason):
     assert code(answer) == (422, "FILE_REJECTED")
     assert answer.json()["error"]["details"] == [{"reason": reason}]
     assert service.stored() == []
-
-
-def until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < end, "it never happened"
-        time.sleep(0.02)

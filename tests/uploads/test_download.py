@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from support.http import RawClient, Reply
+from support.polling import until
 from support.server import Server, uvicorn_command
 
 TESTS = Path(__file__).parent.parent
@@ -57,10 +58,7 @@ class Service:
         return self.counts()[what] - self.began[what]
 
     def wait_until_closed(self) -> None:
-        deadline = time.monotonic() + 10
-        while self.counts()["open"]:
-            assert time.monotonic() < deadline, "a file was left open"
-            time.sleep(0.02)
+        until(lambda: self.counts()["open"] == 0)
 
     def memory(self) -> int:
         pages = int(Path(f"/proc/{self.server.pid}/statm").read_text().split()[1])

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import time
 
 import pytest
 from anyio import CancelScope
@@ -12,19 +11,13 @@ from roadworthy.problems import Conflict
 from roadworthy.uploads import Disk, Files
 from roadworthy.uploads.receiving.body_receiver import receive
 from roadworthy.uploads.receiving.multipart import MultipartReader
+from support.polling import until
 from uploads.conftest import BOUNDARY, body_of, part_of
 from uploads.service import several
 
 KIB = 1024
 TEXT = b"letters and more letters."
 LARGE = b"letters".ljust(700 * KIB, b"x") + b"."
-
-
-def until(condition, seconds: float = 10.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it never happened"
-        time.sleep(0.01)
 
 
 def test_an_upload_that_is_broken_off_at_any_byte_leaves_nothing(service):

@@ -20,6 +20,7 @@ from roadworthy.uploads.resumable.chunk_receiver import ChunkReceiver
 from roadworthy.uploads.resumable.errors import UploadBusy
 from roadworthy.uploads.resumable.unfinished import UnfinishedUpload, UploadInfo, UploadState
 from support.http import RawClient, Reply
+from support.polling import until
 from support.server import Server, uvicorn_command
 from uploads.resumable_service import LETTERS
 from uploads.tus import KIB, MIB, Tus, checksum, letters, metadata, service_environment
@@ -62,13 +63,6 @@ def tus(_shared: Tus) -> Tus:
 
 def code(answer: Reply) -> tuple[int, str]:
     return answer.status, answer.headers["x-error-code"]
-
-
-def until(condition: Callable[[], object], seconds: float = 10) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it never happened"
-        time.sleep(0.02)
 
 
 # --- The protocol ---------------------------------------------------------------------
