@@ -1,10 +1,11 @@
 """A start that cannot reach its database says why, in one line without the password."""
 
 import os
-import subprocess
 import sys
 
 import pytest
+
+from support.forked import run
 
 
 @pytest.mark.parametrize("driver", ["postgresql", "postgresql+psycopg"])
@@ -21,7 +22,7 @@ def test_a_start_says_why_it_cannot_reach_its_database(tmp_path, driver, place, 
         "DEPOT_DATA_DIR": str(tmp_path),
         "DEPOT_DATABASE__URL": f"{driver}://ann:geheim@{place}",
     }
-    done = subprocess.run(
+    done = run(
         [sys.executable, "-m", "depot", "migrate"],
         env=os.environ | settings,
         capture_output=True,

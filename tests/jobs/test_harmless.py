@@ -11,13 +11,14 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
-from jobs.opened import database, rows, running, until
+from jobs.opened import database, rows, running
 from roadworthy._internal.calendar import FIRST, LAST
 from roadworthy.database import Database
 from roadworthy.jobs import Backoff, Embedded, Every, GiveUp, Jobs, Task, TryAgain, task
 from roadworthy.jobs.processes.pool import report
 from roadworthy.jobs.table import ledger
 from roadworthy.testing import Worker
+from support.polling import until_async as until
 
 FOREVER = timedelta.max
 BACK = timedelta.min

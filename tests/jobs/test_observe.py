@@ -15,11 +15,12 @@ from fastapi import FastAPI
 from opentelemetry import trace
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 
-from jobs.opened import database, rows, running, state_of, until
+from jobs.opened import database, rows, running, state_of
 from roadworthy import problems
 from roadworthy.database import Database, Tx
 from roadworthy.jobs import Backoff, FailedAttempt, GiveUp, Job, TryAgain, task
 from roadworthy.lifespan import lifespan
+from support.polling import until_async as until
 from support.postgres import database_on
 
 TESTS = Path(__file__).parent.parent

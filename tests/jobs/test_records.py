@@ -9,9 +9,10 @@ from itertools import pairwise
 import pytest
 from sqlalchemy import update
 
-from jobs.opened import Woken, database, rows, running, state_of, until
+from jobs.opened import Woken, database, rows, running, state_of
 from roadworthy import jobs
 from roadworthy.jobs import Job, JobRecord, Jobs, State, enqueue_many, task
+from support.polling import until_async as until
 from support.postgres import database_on
 
 WAITS = [State.SCHEDULED, State.QUEUED, State.PARKED]

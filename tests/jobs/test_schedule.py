@@ -6,9 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from jobs.opened import database, rows, running, until
+from jobs.opened import database, rows, running
 from jobs.ticked import DAILY, DAY, HOUR, MINUTE, NOON, next_at, tick, watching
 from roadworthy.jobs import Cron, Every, task
+from support.polling import until_async as until
 from support.postgres import database_on
 
 SPRING = datetime(2026, 3, 29, 1, tzinfo=UTC)

@@ -8,12 +8,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import update
 
-from jobs.opened import database, rows, running, until
+from jobs.opened import database, rows, running
 from jobs.ticked import HOUR, MINUTE, NOON, SECOND, scheduled, specs, tick
 from roadworthy._internal.calendar import LAST
 from roadworthy.jobs import Every
 from roadworthy.jobs.table.tables import schedules
 from roadworthy.jobs.worker.scheduler import Scheduler
+from support.polling import until_async as until
 
 
 class Own:

@@ -10,12 +10,13 @@ from fastapi.testclient import TestClient
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import Session
 
-from jobs.opened import database, rows, running, state_of, until
+from jobs.opened import database, rows, running, state_of
 from roadworthy import jobs
 from roadworthy.database import Database, SyncTx
 from roadworthy.jobs import Job, Jobs, task
 from roadworthy.lifespan import lifespan
 from support import polling
+from support.polling import until_async as until
 
 notes = sa.Table("sync_notes", sa.MetaData(), sa.Column("text", sa.String(40)))
 THREADS: list[str] = []

@@ -18,9 +18,10 @@ from sqlalchemy import Engine
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from jobs import later
-from jobs.opened import database, rows, running, until
+from jobs.opened import database, rows, running
 from roadworthy.database import Database, Tx
 from roadworthy.jobs import ArgumentsMistaken, Backoff, Cron, Every, Job, Jobs, Task, task
+from support.polling import until_async as until
 from support.postgres import database_on
 
 RECEIVED: dict[str, Any] = {}

@@ -7,11 +7,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import select
 
-from jobs.opened import database, rows, running, until
+from jobs.opened import database, rows, running
 from roadworthy.jobs import Every, task
 from roadworthy.jobs.table import ledger
 from roadworthy.jobs.table.tables import schedules
 from roadworthy.jobs.worker.heartbeat import Heartbeat
+from support.polling import until_async as until
 
 HOUR = timedelta(hours=1)
 

@@ -18,8 +18,9 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from jobs.opened import database, rows, until
+from jobs.opened import database, rows
 from roadworthy.jobs import Backoff, Embedded, GiveUp, Job, Jobs, task
+from support.polling import until_async as until
 
 SOON = Backoff(first=timedelta(milliseconds=1))
 

@@ -13,10 +13,11 @@ import structlog
 from fastapi import FastAPI
 from opentelemetry.sdk.metrics import MeterProvider
 
-from jobs.opened import database, until
+from jobs.opened import database
 from roadworthy import problems
 from roadworthy.jobs import Jobs, task
 from roadworthy.observability import RequestLog, Telemetry, add_ids, log_config
+from support.polling import until_async as until
 
 log = logging.getLogger("shop.orders")
 

@@ -14,7 +14,6 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from jobs.opened import until
 from roadworthy import idempotency, problems
 from roadworthy.conditional import IfMatch, IfNoneMatch
 from roadworthy.database import Database, Read, StatementFailed, Tx, transaction
@@ -22,6 +21,7 @@ from roadworthy.idempotency import Idempotency, Key
 from roadworthy.lifespan import lifespan
 from roadworthy.observability import Telemetry
 from roadworthy.patching import AnyPatch, Patch
+from support.polling import until_async as until
 
 ONCE = Idempotency(Tx)
 

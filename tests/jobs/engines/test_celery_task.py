@@ -6,9 +6,10 @@ import pytest
 from celery import Celery
 from celery.exceptions import Ignore, Reject
 
-from jobs.opened import database, rows, running, until
+from jobs.opened import database, rows, running
 from roadworthy import jobs
 from roadworthy.jobs.engines.celery import celery_task
+from support.polling import until_async as until
 
 app = Celery("tests", broker="memory://", set_as_current=False)
 seen = []

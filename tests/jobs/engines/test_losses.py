@@ -14,7 +14,6 @@ from jobs.engines.celery_crew import CeleryCrew
 from jobs.engines.crews import Crew
 from jobs.engines.rq_crew import RqCrew
 from jobs.engines.slow import slow
-from jobs.opened import until
 from roadworthy import jobs
 from roadworthy.database import Database
 from roadworthy.jobs import enqueue_many
@@ -22,6 +21,7 @@ from roadworthy.jobs.broker.relay import BrokerAway
 from roadworthy.testing import contract_tasks
 from roadworthy.testing.contract_tasks import contract_jobs, effects, note
 from support.brokers import private_redis
+from support.polling import until_async as until
 from support.proxy import Proxy
 
 CREWS = {

@@ -7,9 +7,10 @@ from redis import Redis
 from rq import Retry
 from rq.decorators import job as rq_job
 
-from jobs.opened import database, rows, running, until
+from jobs.opened import database, rows, running
 from roadworthy import jobs
 from roadworthy.jobs.engines.rq import rq_task
+from support.polling import until_async as until
 
 seen = []
 

@@ -13,11 +13,12 @@ import pytest
 from redis import Redis
 from rq import Queue
 
-from jobs.opened import state_of, until
+from jobs.opened import state_of
 from roadworthy import jobs
 from roadworthy.database import Database
 from roadworthy.jobs import Jobs
 from roadworthy.jobs.engines.rq import RqEngine
+from support.polling import until_async as until
 from support.proxy import Proxy
 
 SHOP = """

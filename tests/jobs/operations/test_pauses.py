@@ -5,9 +5,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from jobs.opened import database, rows, running, until
+from jobs.opened import database, rows, running
 from roadworthy.jobs import Every, Jobs, State, operations, task
 from roadworthy.testing import Clock, Worker
+from support.polling import until_async as until
 from support.postgres import database_on
 
 RAN: list[str] = []

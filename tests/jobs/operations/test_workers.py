@@ -6,9 +6,10 @@ from datetime import timedelta
 
 import pytest
 
-from jobs.opened import database, until
+from jobs.opened import database
 from roadworthy.jobs import Embedded, Jobs, operations, task
 from roadworthy.jobs.table import clock
+from support.polling import until_async as until
 from support.postgres import database_on
 
 
