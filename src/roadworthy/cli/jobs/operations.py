@@ -1,4 +1,4 @@
-"""`roadworthy jobs pause, schedules, workers, retry-all ...`: what the console can do, typed."""
+"""Commands for operators: pause, resume, run-now, workers, retry-all and their like."""
 
 import getpass
 import socket

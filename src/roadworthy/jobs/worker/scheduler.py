@@ -210,7 +210,7 @@ _moving = (
         next_at=bindparam("later"),
         spec=bindparam("into"),
         ticks=bindparam("number"),
-        last_at=func.coalesce(bindparam("at"), schedules.c.last_at),
+        last_at=func.coalesce(bindparam("at", type_=schedules.c.last_at.type), schedules.c.last_at),
     )
 )
 _answering = (
