@@ -36,6 +36,21 @@ def ticks():
     yield "x"
 def made():
     return Stream(ticks())
+def _of(size: int) -> r.Response:
+    if size: return FileResponse("a")
+    return r.Response("b")
+async def served(s: Session, head: bool = False) -> r.Response:
+    if head: return r.Response()
+    s.execute(text("select 1"))
+    return _of(1)
+async def rows_in(s: Session) -> r.Response:
+    return Stream(x for x in s.execute(text("select 1")).yield_per(9))
+async def let_go(s: Session) -> r.Response:
+    s.execute(text("select 1"))
+    s.close()
+    return FileResponse("a")
+async def told(s: Session) -> r.Response:
+    return JSONResponse({})
 """
 ASKS = "    s.execute(text('select 1'))\n"
 HELD = [
@@ -45,6 +60,14 @@ HELD = [
     ("s: Lent", "", "return FileResponse('a')"),
     ("s: Lent", "", "return Own(ticks())"),
     ("s: Lent", "", "return made()"),
+    ("s: Lent", "", "return await served(s)"),
+    ("s: Lent", "", "return _of(1)"),
+    (
+        "s: Lent",
+        "",
+        "row = s.execute(text('1')).scalars().first()\n    return Stream(ticks(), row.a)",
+    ),
+    ("s: Lent", "", "row = s.get(Own, 1)\n    return Stream(io.StringIO(row.a))"),
     ("s: Lent", "", "answer = Stream(ticks())\n    answer.status_code = 206\n    return answer"),
     ("g=Depends(guard)", None, "return Stream(ticks())"),
     ("g: Guard = Depends()", None, "return Stream(ticks())"),
@@ -56,6 +79,11 @@ FREE = [
     ("s: Session = Depends(plain)", "", "return Stream(ticks())"),
     ("s: str = Depends(words)", "", "return Stream(ticks())"),
     ("s: Lent", "", "return JSONResponse({})"),
+    ("s: Lent", "", "return await told(s)"),
+    ("s: Lent", "", "return await rows_in(s)"),
+    ("s: Lent", "", "return await let_go(s)"),
+    ("s: Lent", "", "rows = s.execute(text('1')).yield_per(9)\n    return Stream(x for x in rows)"),
+    ("s: Lent", "", "rows = rows_of(s)\n    return Stream(x for x in rows)"),
     ("s: Lent", "", "s.close()\n    return Stream(ticks())"),
     ("s: Lent", "", "s.commit()\n    return FileResponse('a')"),
     ("s: Lent", None, "return FileResponse('a')"),

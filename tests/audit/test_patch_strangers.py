@@ -197,6 +197,11 @@ def test_a_field_that_the_route_can_clear_is_not_stuck(found, case):
 @pytest.mark.parametrize(
     "code",
     [
+        (
+            "for k, v in vars(body).items():\n  if v is not None:\n"
+            "    if isinstance(v, dict): v = dict(v)\n    setattr(book, k, v)"
+        ),
+        "note = body.note\nif note is not None:\n  note = str(note)\n  book.note = note",
         "if body.note is not None: book.note = body.note",
         "if body.note is not None: book.note = body.note or 'none'",
         "if body.note: book.note = body.note\nelif body.hide: book.shelf = None",

@@ -68,6 +68,10 @@ class Held:
         fields, nulls = self.fields - tested, self.nulls - tested
         return replace(self, fields=fields, nulls=nulls, kept=kept)
 
+    def changed(self) -> "Held":
+        """Return what is left of a value that was made into another: `note = tidy(note)`."""
+        return NOTHING if self.many or self.model is not None else Held(kept=self.kept)
+
     def emptied(self, body: frozenset[str]) -> "Held":
         """Return it where None is written in place of what was left out."""
         return replace(self, fields=self.fields | (self.kept & body), kept=NONE)

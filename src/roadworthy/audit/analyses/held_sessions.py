@@ -11,7 +11,7 @@ from roadworthy.audit.source.flow import Call
 from roadworthy.audit.source.module import Function
 from roadworthy.audit.source.nodes import mentions, root
 
-__all__ = ["held_until_sent", "yields_session"]
+__all__ = ["held_until_sent", "leaves_open", "yields_session"]
 
 _SESSIONS: Final = frozenset(
     {
@@ -49,7 +49,7 @@ def _is_in_use(dependency: Dependency, route: Route) -> bool:
     users = [(route.function, route.needs)]
     users += [(one.function, one.needs) for one in route.dependencies]
     states = [
-        _leaves_open(function, need.param.name)
+        leaves_open(function, need.param.name)
         for function, needs in users
         for need in needs
         if need.param is not None and _is_of(need, dependency)
@@ -61,7 +61,7 @@ def _is_of(need: Need, dependency: Dependency) -> bool:
     return need.dependency is not None and need.dependency.key == dependency.key
 
 
-def _leaves_open(function: Function, name: str) -> bool | None:
+def leaves_open(function: Function, name: str) -> bool | None:
     """Return whether a function has used a session last to ask; None where it never has."""
     calls = [one for one in function.flow.calls if _uses(one, name)]
     if not calls:

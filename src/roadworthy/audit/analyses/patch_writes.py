@@ -35,7 +35,7 @@ from roadworthy.audit.source import loggers, names
 from roadworthy.audit.source.flow import Call
 from roadworthy.audit.source.memory import remembered
 from roadworthy.audit.source.module import Function, bodies
-from roadworthy.audit.source.nodes import last_name
+from roadworthy.audit.source.nodes import last_name, mentions
 from roadworthy.audit.source.ref import Ref
 
 __all__ = ["Write", "writes"]
@@ -238,7 +238,9 @@ class _Trace(Holding):
             case ast.Name(id=name) if isinstance(statement, ast.AugAssign):
                 yield from self._merged(target, name, value, statement, guards)
             case ast.Name(id=name):
-                self.held[name] = guards.applied(value)
+                before = guards.applied(self.held.get(name, NOTHING))
+                changed = value.nothing and mentions(given, name)
+                self.held[name] = before.changed() if changed else guards.applied(value)
                 self._note_fresh(name, given)
             case ast.Attribute(value=owner, attr=attr):
                 if self._is_stored(owner, attr):

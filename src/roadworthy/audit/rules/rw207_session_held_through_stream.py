@@ -4,20 +4,29 @@ import ast
 from collections.abc import Iterator
 from typing import Final
 
-from roadworthy.audit.analyses.held_sessions import held_until_sent
+from roadworthy.audit.analyses.held_sessions import held_until_sent, leaves_open
+from roadworthy.audit.dataflow.reach import arguments
 from roadworthy.audit.fastapi.dependencies import Dependency
 from roadworthy.audit.fastapi.endings import ending
 from roadworthy.audit.fastapi.routes import Route
-from roadworthy.audit.fastapi.streams import streams_of
+from roadworthy.audit.fastapi.streams import maker_of, streams_of
 from roadworthy.audit.model.finding import Confidence, Severity
 from roadworthy.audit.model.rule import Example, Hit, Rule
 from roadworthy.audit.source.module import Assigned, Function
-from roadworthy.audit.source.nodes import mentions
+from roadworthy.audit.source.nodes import mentions, root
 
 __all__ = ["RULE"]
 
 
+_DEEPEST: Final = 2
+"""Helpers that make an answer by asking others for it."""
+_LAZY: Final = frozenset({"stream", "stream_scalars", "yield_per", "partitions", "cursor"})
+"""Methods whose rows are fetched while the answer is sent."""
+
+
 def _check(route: Route) -> Iterator[Hit]:
+    if route.methods == {"HEAD"}:  # its answer has no body to wait for
+        return
     held = [one for one in held_until_sent(route) if not _is_streamed(one, route)]
     if not held:
         return
@@ -33,25 +42,59 @@ def _check(route: Route) -> Iterator[Hit]:
 
 def _is_streamed(dependency: Dependency, route: Route) -> bool:
     """Return whether the stream itself reads from the session: that is another question."""
-    function = route.function
-    lent = [
+    lent = {
         need.param.name
         for need in route.needs
         if need.param is not None
         and need.dependency is not None
         and need.dependency.key == dependency.key
-    ]
+    }
+    answers = [value for _, value in streams_of(route) if value is not None]
+    return _streams(route.function, lent, answers)
+
+
+def _streams(
+    function: Function, lent: set[str], answers: list[ast.expr], depth: int = _DEEPEST
+) -> bool:
+    """Return whether what a function answers with asks a session for more, or it is let go."""
     inner = [statement for one in function.inner for statement in one.node.body]
     if function.is_generator:
         inner += function.node.body
-    answers = [part for _, value in streams_of(route) for part in _parts(value, function)]
-    return any(mentions(part, name) for part in (*inner, *answers) for name in lent)
+    parts = [part for value in answers for part in _parts(value, function)]
+    if any(_hands_on(part, name) for part in inner for name in lent):
+        return True
+    helped = [(value, maker) for value in answers if (maker := maker_of(value, function))]
+    own = {id(value) for value, _ in helped}
+    if any(_hands_on(one, name) for one in parts if id(one) not in own for name in lent):
+        return True
+    return any(_helper_streams(value, maker, lent, depth) for value, maker in helped)
 
 
-def _parts(value: ast.expr | None, function: Function) -> Iterator[ast.AST]:
+def _helper_streams(value: ast.expr, maker: Function, lent: set[str], depth: int) -> bool:
+    call = value.value if isinstance(value, ast.Await) else value
+    given = arguments(call, maker).items() if isinstance(call, ast.Call) else ()
+    taken = {name for name, one in given if any(mentions(one, each) for each in lent)}
+    if not (taken and depth) or any(leaves_open(maker, name) is False for name in taken):
+        return bool(taken)
+    answers = [getattr(event.node, "value", None) for event in maker.flow.returns]
+    return _streams(maker, taken, [one for one in answers if one is not None], depth - 1)
+
+
+def _hands_on(part: ast.AST, name: str) -> bool:
+    """Return whether code has the session itself, and not only what it was asked for before."""
+    return mentions(part, name) and not (isinstance(part, ast.Call) and _is_asked(part, name))
+
+
+def _is_asked(call: ast.Call, name: str) -> bool:
+    """Return whether a call ends a question to the session: `(await s.execute(q)).first()`."""
+    start = root(call)
+    names = {one.attr for one in ast.walk(call) if isinstance(one, ast.Attribute)}
+    asked = isinstance(start, ast.Name) and start.id == name
+    return asked and names.isdisjoint(_LAZY)
+
+
+def _parts(value: ast.expr, function: Function) -> Iterator[ast.AST]:
     """Yield what an answer is made of, also where it was kept in a variable."""
-    if value is None:
-        return
     yield value
     for node in ast.walk(value):
         if isinstance(node, ast.Name):
