@@ -112,3 +112,50 @@ async def closed(request: Request, error: Closed):
 )
 def test_a_handler_that_raises_has_no_shape_of_its_own(is_found, body, found):
     assert is_found(SHAPES.format(body=body), "RW306") is found
+
+
+CARRIED = """
+from typing import Any, cast
+import typing as t
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
+from shop import keep
+
+class DomainError(Exception):
+    def __init__(self, key: str, override: str | None = None):
+        self.key = key
+        self.message = override
+
+class UploadFailed(DomainError):
+    def __init__(self, message: str | None = None):
+        super().__init__(key="UPLOAD", override=message or "failed")
+
+async def answer(request: Request, error: DomainError):
+    return JSONResponse({{"code": error.key, "message": error.{sends}}}, 400)
+
+app = FastAPI({arguments})
+{registers}
+
+@app.post("/x")
+async def x(request: Request):
+    try:
+        await keep(request)
+    except Exception as error:
+        raise UploadFailed(message=f"failed: {{error}}")
+"""
+
+
+@pytest.mark.parametrize(
+    ("registers", "arguments"),
+    [
+        ("app.add_exception_handler(DomainError, answer)", ""),
+        ("app.add_exception_handler(DomainError, cast(Any, answer))", ""),
+        ("app.add_exception_handler(UploadFailed, t.cast(t.Any, answer))", ""),
+        ("", "exception_handlers={DomainError: cast(Any, answer)}"),
+    ],
+)
+def test_a_text_is_followed_to_a_handler_that_is_cast(is_found, registers, arguments):
+    source = CARRIED.format(registers=registers, arguments=arguments, sends="{}")
+
+    assert is_found(source.replace("{}", "message"), "RW301")
+    assert not is_found(source.replace("{}", "key"), "RW301")

@@ -57,10 +57,10 @@ def _kept(made: Function, told: set[str], depth: int) -> set[str]:
     inner = Telling(None, made, held=told)
     found = {name for name, value, _ in made.flow.self_assigned if inner.tells(value)}
     for one in reach.calls(made):
-        above = None if one.ref is None else one.ref.function
         node = one.call.node
         if not (isinstance(node.func, ast.Attribute) and node.func.attr == "__init__"):
             continue
+        above = _above(made) if one.ref is None else one.ref.function
         if any(map(inner.tells, node.args)):
             found.add("args")
         if above is not None and depth > 0:
@@ -68,6 +68,13 @@ def _kept(made: Function, told: set[str], depth: int) -> set[str]:
             held = {name for name, value in given.items() if inner.tells(value)}
             found |= _kept(above, held, depth - 1)
     return found
+
+
+def _above(made: Function) -> Function | None:
+    """Return the `__init__` that `super().__init__()` in another calls."""
+    bases = [] if made.cls is None else list(names.bases(made.cls))[1:]
+    found = (base.cls.names.get("__init__", ()) for base in bases if base.cls is not None)
+    return next((one for each in found for one in each if isinstance(one, Function)), None)
 
 
 def _answer_to(cls: Class) -> Function | None:

@@ -80,13 +80,12 @@ def _in_calls(scope: Module | Function) -> Iterator[Registered]:
         node = call.node
         if _calls(node, "add_exception_handler"):
             asked = argument(node, "exc_class_or_status_code", 0)
-            answers = names.resolve(argument(node, "handler", 1), scope)
-            function = None if answers is None else answers.function
+            function = _function(argument(node, "handler", 1), scope)
             yield _registered(asked, function, node, scope)
         elif isinstance(node.func, ast.Call) and _calls(node.func, "exception_handler"):
             asked = argument(node.func, "exc_class_or_status_code", 0)
-            answers = names.resolve(argument(node, "func", 0), scope)
-            yield _registered(asked, None if answers is None else answers.function, node, scope)
+            function = _function(argument(node, "func", 0), scope)
+            yield _registered(asked, function, node, scope)
         given = argument(node, "exception_handlers")
         if given is not None and not _is_elsewhere(node, scope):
             yield from _in_mapping(given, scope)
@@ -109,8 +108,21 @@ def _in_mapping(given: ast.expr, scope: Scope) -> Iterator[Registered]:
         if key is None:
             yield from _in_mapping(value, where)
             continue
-        answers = names.resolve(value, where)
-        yield _registered(key, None if answers is None else answers.function, key, where)
+        yield _registered(key, _function(value, where), key, where)
+
+
+def _function(given: ast.expr | None, scope: Scope) -> Function | None:
+    """Return the function that is registered, also through `cast(Any, answer)`."""
+    if isinstance(given, ast.Call) and len(given.args) == _CAST:
+        called = names.resolve(given.func, scope)
+        if called is not None and called.name == "typing.cast":
+            given = given.args[1]
+    answers = names.resolve(given, scope)
+    return None if answers is None else answers.function
+
+
+_CAST: Final = 2
+"""As many arguments has `typing.cast`."""
 
 
 def _mapping(given: ast.expr, scope: Scope) -> tuple[ast.Dict | None, Scope]:
