@@ -1,4 +1,4 @@
-"""Let writers say which version they saw, and readers which they have.
+"""Conditional requests (RFC 9110 §13): ETags, `If-Match` and `If-None-Match`.
 
 RFC 9110 §8.8.3 and §13.
 
@@ -59,7 +59,7 @@ MAX_LENGTH: Final = 4096
 
 
 class PreconditionFailed(Problem):
-    """The resource is not as the If-Match or If-None-Match of the request wants it."""
+    """The resource is not in the state that If-Match or If-None-Match names."""
 
     status = 412
     title = "Precondition failed"
@@ -70,7 +70,7 @@ class PreconditionFailed(Problem):
 
 
 class PreconditionRequired(Problem):
-    """The request must say in If-Match which version it is meant for (RFC 6585 §3)."""
+    """The request has no If-Match, which the route needs (RFC 6585 §3)."""
 
     status = 428
     title = "Precondition required"
@@ -78,7 +78,7 @@ class PreconditionRequired(Problem):
 
 
 class NotModified(HTTPException, _fastapi.Answer):
-    """Answer 304: what the client has is current (RFC 9110 §15.4.5). Not an error.
+    """Answer 304: the client's version is current (RFC 9110 §15.4.5). Not an error.
 
     Function-scoped dependencies close as after a return.
     """
@@ -96,7 +96,7 @@ _KEPT: Final = ("cache-control", "content-location", "expires", "vary", "last-mo
 
 @dataclass(frozen=True, slots=True)
 class ETag:
-    """An entity tag: `str()` is what goes on the wire (RFC 9110 §8.8.3)."""
+    """An entity tag; `str()` gives its form in a header (RFC 9110 §8.8.3)."""
 
     opaque: str
     """What stands between the quotes."""
@@ -113,11 +113,11 @@ class ETag:
         return f'W/"{self.opaque}"' if self.weak else f'"{self.opaque}"'
 
     def same_bytes(self, other: "ETag") -> bool:
-        """Compare strongly: a weak tag equals nothing (RFC 9110 §8.8.3.2)."""
+        """Return whether two tags match strongly: weak ones never do (§8.8.3.2)."""
         return not self.weak and not other.weak and self.opaque == other.opaque
 
     def same_meaning(self, other: "ETag") -> bool:
-        """Compare weakly: `W/` makes no difference (RFC 9110 §8.8.3.2)."""
+        """Return whether two tags match weakly, without `W/` (RFC 9110 §8.8.3.2)."""
         return self.opaque == other.opaque
 
 
@@ -126,7 +126,7 @@ Version: TypeAlias = ETag | int | str | UUID | datetime
 
 
 def etag(version: Version) -> ETag:
-    """Make the strong tag of a version: `str(etag(7))` is `"7"`, in quotes.
+    """Return the strong tag of a version: `str(etag(7))` is `"7"`, in quotes.
 
     Characters that a tag cannot hold are percent-encoded. The version must change
     whenever the representation does.
@@ -135,7 +135,7 @@ def etag(version: Version) -> ETag:
 
 
 def set_etag(response: Response, version: Version) -> None:
-    """Send the tag of this version with the response."""
+    """Set the `ETag` header of a response to the tag of a version."""
     # An integer needs no escaping, and is what most versions are.
     tag = f'"{version}"' if type(version) is int else str(etag(version))
     response.headers["ETag"] = tag
@@ -143,7 +143,7 @@ def set_etag(response: Response, version: Version) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """The If-Match of a request (RFC 9110 §13.1.1): which versions it is meant for.
+    """The If-Match of a request (RFC 9110 §13.1.1): the versions it is meant for.
 
     A malformed one names no version, so that it allows nothing: ignoring it would
     let the very write through that its sender wanted guarded.
@@ -158,7 +158,7 @@ class Match:
     """True where weak tags count, too: see `if_match`."""
 
     def allows(self, version: Version | None) -> bool:
-        """Tell whether a write may change this version; None says that there is none yet."""
+        """Return whether a write may change a version; None for a missing resource."""
         if not self.given:
             return True
         if version is None:
@@ -166,7 +166,7 @@ class Match:
         return self.any or any(self._is(tag, etag(version)) for tag in self.tags)
 
     def check(self, version: Version | None) -> None:
-        """Refuse the request unless it allows this version.
+        """Refuse the request with 412 unless it allows a version.
 
         Only as good as the lock that holds the version until the write: where there is
         none, put `versions` into the write.
@@ -199,7 +199,7 @@ class Match:
         return tag.same_meaning(current) if self.weakened else tag.same_bytes(current)
 
     def require(self) -> None:
-        """Refuse a request without If-Match.
+        """Refuse a request without If-Match (428).
 
         Raises:
             PreconditionRequired: 428.
@@ -210,7 +210,7 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class NoneMatch:
-    """The If-None-Match of a request (RFC 9110 §13.1.2): which versions it has."""
+    """The If-None-Match of a request (RFC 9110 §13.1.2): the client's versions."""
 
     given: bool = False
     """True where the request has an If-None-Match."""
@@ -224,13 +224,13 @@ class NoneMatch:
     """What FastAPI collects headers on: `check` reads and sets them there."""
 
     def matches(self, version: Version | None) -> bool:
-        """Tell whether the client has this version; None says that there is none yet."""
+        """Return whether the client has a version; None for a missing resource."""
         if version is None:
             return False
         return self.any or any(tag.same_meaning(etag(version)) for tag in self.tags)
 
     def check(self, version: Version | None) -> None:
-        """Answer at once if the client has this version, else set `ETag` and go on.
+        """Answer 304 if the client has a version, else set `ETag` and go on.
 
         On GET and HEAD the answer is 304 with the `Cache-Control`, `Content-Location`,
         `Expires`, `Last-Modified` and `Vary` that were set on the endpoint's
@@ -302,7 +302,7 @@ _IfMatchHeader: TypeAlias = Annotated[
 
 
 def if_match(*, required: bool = False, weakened: bool = False) -> Any:
-    """Return a dependency like that of `IfMatch`, with other terms.
+    """Return a dependency like that of `IfMatch`, with other options.
 
         IfMatch = Annotated[Match, if_match(weakened=True)]
 
@@ -357,7 +357,7 @@ IfNoneMatch: TypeAlias = Annotated[NoneMatch, Depends(_if_none_match)]
 
 
 class ConditionalGet:
-    """Answer 304 to every GET and HEAD whose ETag the client has already (middleware).
+    """Middleware: answer 304 to each GET and HEAD whose ETag the client has.
 
     `app.add_middleware(ConditionalGet)`, and `set_etag(response, version)` in the routes.
     It costs a request without If-None-Match next to nothing. `IfNoneMatch` answers
@@ -368,7 +368,7 @@ class ConditionalGet:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve, and leave the body out where the client has it."""
+        """Call the application, and leave out the body where the client has it."""
         tags = _known_to(scope)
         if tags is None:
             await self.app(scope, receive, send)
@@ -392,7 +392,7 @@ class ConditionalGet:
 
 
 def _known_to(scope: Scope) -> tuple[ETag, ...] | str | None:
-    """Return what the If-None-Match of a read names, None for no such thing."""
+    """Return the tags in the If-None-Match of a GET or HEAD, else None."""
     if scope["type"] != "http" or scope["method"] not in _SAFE_METHODS:
         return None
     lines = [value for name, value in scope["headers"] if name == b"if-none-match"]
@@ -437,7 +437,7 @@ def _field(request: Request, name: str) -> str | None:
 
 
 def _read(text: str) -> tuple[ETag, ...] | str | None:
-    """Return the tags, `*`, or None for what is neither."""
+    """Return the tags of a header, `*`, or None for what is neither."""
     if text.strip() == "*":
         return "*"
     if len(text) > MAX_LENGTH:

@@ -1,4 +1,4 @@
-"""Apply a patch to what is stored, and judge the whole before any write.
+"""`apply`: merge a patch into an entity, and validate the outcome.
 
 A field that was not sent is neither validated nor converted, dumped nor written, at any
 depth: it passes as it is. Rules of the whole judge what comes out.
@@ -15,7 +15,7 @@ from roadworthy.patching.body.read import names_in
 from roadworthy.patching.deriving.entity import entity_of
 from roadworthy.patching.joining.join import join
 from roadworthy.patching.joining.merged import MergedObject
-from roadworthy.patching.joining.merging import laid_over
+from roadworthy.patching.joining.merging import merge_over
 from roadworthy.patching.joining.unions import MARK
 from roadworthy.patching.patch import Patch, document_of, operations_of
 from roadworthy.patching.schema.fields import layout_of
@@ -32,7 +32,7 @@ Loc: TypeAlias = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Change(Generic[M]):
-    """What a patch makes of a resource: nothing is written yet."""
+    """The outcome of a patch for one resource: nothing is written yet."""
 
     before: M
     after: M
@@ -45,7 +45,7 @@ class Change(Generic[M]):
 
 
 def apply(patch: Patch[M], current: M) -> Change[M]:
-    """Merge a patch into `current` and judge the whole; `current` stays as it is.
+    """Merge a patch into `current` and validate the outcome; `current` stays as it is.
 
     What was sent is validated once. What was not sent is not touched, and so not
     validated again.
@@ -79,11 +79,11 @@ def apply(patch: Patch[M], current: M) -> Change[M]:
 def _parts(patch: Patch[Any], current: BaseModel) -> MergedObject:
     operations = operations_of(patch)
     if operations is None:
-        return cast("MergedObject", laid_over(current, document_of(patch)))
+        return cast("MergedObject", merge_over(current, document_of(patch)))
     # Not at the top: the jsonpatch library is an extra.
-    from roadworthy.patching.json_patch.operations import operated_on  # noqa: PLC0415
+    from roadworthy.patching.json_patch.operations import apply_operations  # noqa: PLC0415
 
-    return operated_on(operations, current)
+    return apply_operations(operations, current)
 
 
 def _joined(kind: type[Any], parts: MergedObject, names: Names) -> Any:
@@ -101,7 +101,7 @@ def _told(error: ValidationError, names: Names) -> list[FieldError]:
 
 
 def _silent(error: ValidationError) -> ValidationError:
-    """Return the same error without what was sent and stored: it may come to a log."""
+    """Return a validation error without values, because it may come to a log."""
     return ValidationError.from_exception_data(error.title, [], hide_input=True)
 
 

@@ -1,4 +1,4 @@
-"""The problems that only a partial update can have."""
+"""The problems that only partial updates have: `EmptyPatch`, `PatchTestFailed`."""
 
 from roadworthy.problems import Problem
 
@@ -14,7 +14,7 @@ class EmptyPatch(Problem):
 
 
 class PatchTestFailed(Problem):
-    """A `test` of the JSON Patch does not hold: nothing was changed (RFC 5789 §2.2)."""
+    """A `test` of the JSON Patch fails: nothing was changed (RFC 5789 §2.2)."""
 
     status = 409
     title = "Patch test failed"

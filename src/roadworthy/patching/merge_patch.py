@@ -1,4 +1,4 @@
-"""RFC 7396, JSON Merge Patch, as a pure function on plain JSON."""
+"""`merge`: RFC 7396, JSON Merge Patch, as a pure function on plain JSON."""
 
 from roadworthy._internal.read_json import Json
 

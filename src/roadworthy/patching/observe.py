@@ -1,4 +1,4 @@
-"""What is told of patches: a metric, to OpenTelemetry, which FastAPI brings."""
+"""The OpenTelemetry metric of patches."""
 
 from typing import Final
 
@@ -10,7 +10,7 @@ _NAME: Final = "roadworthy.patching"
 
 
 def read(media_type: str) -> None:
-    """Count a patch that could be read, by how it was written."""
+    """Count a patch that was read, by the media type of its body."""
     counter(_NAME, f"{_NAME}.patches", "{patch}", "Patches that could be read.").add(
         1, {"patch.media_type": media_type}
     )

@@ -1,4 +1,4 @@
-"""`Patch[Item]`: what may be sent to change an `Item`, derived from `Item` itself.
+"""`Patch[Item]`: the fields to change of an `Item`, derived from `Item` itself.
 
     class ItemPatch(Patch[Item]):  # only where fields are read by name
         quantity: int | MISSING
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from pydantic import BaseModel, ConfigDict, PrivateAttr
 
 from roadworthy._internal.read_json import Json
-from roadworthy.patching.deriving.declared import adopt
+from roadworthy.patching.deriving.declared import check_declared
 from roadworthy.patching.deriving.derive import derive
 from roadworthy.patching.deriving.entity import ENTITY
 
@@ -64,7 +64,7 @@ class Patch(BaseModel, Generic[M]):
             """Compare what a subclass declares with the entity."""
             super().__pydantic_init_subclass__(**kwargs)
             if hasattr(cls, ENTITY):
-                adopt(cls, Patch)
+                check_declared(cls, Patch)
 
         def __getattr__(self, name: str) -> Any:
             if name in type(self).__pydantic_fields__:
@@ -86,7 +86,7 @@ def operations_of(patch: Patch[Any]) -> Operations | None:
 
 
 def document_of(patch: Patch[Any]) -> Document:
-    """Return what was sent: only this tells an omitted field from a default."""
+    """Return the merge-patch document that was sent."""
     document: Document | None = _private(patch)["_document"]
     if document is None:
         name = type(patch).__name__

@@ -1,4 +1,4 @@
-"""Say in OpenAPI what a PATCH takes, with the schema of the derived patch."""
+"""Describe the body of a PATCH in OpenAPI, with the schema of the derived patch."""
 
 import json
 from typing import Any, Final, cast
@@ -38,7 +38,7 @@ def document(
 def inline(
     kind: type[Patch[Any]], media_types: tuple[str, ...], *, allow_empty: bool
 ) -> dict[str, Any]:
-    """Return the same as a value for `openapi_extra=`, which cannot add components."""
+    """Return the body of a PATCH as `openapi_extra=`, with no references."""
     schema = kind.model_json_schema()
     defs = cast("dict[str, Any]", schema.pop("$defs", {}))
     schema = _not_empty(_inlined(schema, defs, ()), allow_empty=allow_empty)
@@ -88,7 +88,7 @@ def _operation(names: list[str], member: str = "", schema: Any = None) -> dict[s
 
 
 def _placed(kind: type[Patch[Any]], components: dict[str, Any]) -> dict[str, Any]:
-    """Move the schema and what it refers to into the components, under free names."""
+    """Move a patch's schema and those it refers to into the components."""
     schema = kind.model_json_schema(ref_template=_REF + "{model}")
     schemas = cast("dict[str, Any]", schema.pop("$defs", {}))
     if "$ref" in schema:  # a patch that holds itself is among its own definitions

@@ -1,4 +1,4 @@
-"""Take a patch from the body of a request, by its media type.
+"""`PatchBody`: read a patch from a request, by the media type of its body.
 
 @router.patch("/items/{item_id}")
 async def update(item_id: str, patch: Annotated[Patch[Item], MergePatch]) -> Item: ...
@@ -40,7 +40,7 @@ __all__ = ["AnyPatch", "MergePatch", "PatchBody", "advertise", "openapi"]
 
 @dataclass(frozen=True)
 class PatchBody(params.Depends):
-    """Say how a route takes a patch: `Annotated[Patch[Item], PatchBody(...)]`.
+    """How a route takes a patch: `Annotated[Patch[Item], PatchBody(...)]`.
 
     RFC 7396 documents come as `application/merge-patch+json` or `application/json`.
     `json_patch` also takes RFC 6902, as `application/json-patch+json`, of at most
@@ -72,7 +72,7 @@ class PatchBody(params.Depends):
 
     @property
     def media_types(self) -> tuple[str, ...]:
-        """What the route takes, in the order of preference."""
+        """The media types that the route takes, in the order of preference."""
         return _media_types(json_patch=self.json_patch)
 
 
@@ -84,7 +84,7 @@ AnyPatch: Final = PatchBody(json_patch=True)
 
 
 def advertise(body: PatchBody) -> Any:
-    """Send `Accept-Patch` on another route of the resource, such as its GET.
+    """Return a dependency that sends `Accept-Patch`, for the GET of a resource.
 
     `@router.get("/items/{item_id}", dependencies=[patching.advertise(MergePatch)])`
     """
@@ -92,7 +92,7 @@ def advertise(body: PatchBody) -> Any:
 
 
 def openapi(entity: type[BaseModel], body: PatchBody = MergePatch) -> dict[str, Any]:
-    """Return the `openapi_extra=` of a route, for want of `problems.install`."""
+    """Return the `openapi_extra=` of a route where `problems.install` is not used."""
     kind: Any = entity
     patch = kind if is_patch(kind) else Patch[kind]
     return inline(patch, body.media_types, allow_empty=body.allow_empty)
@@ -121,7 +121,7 @@ def _reader(
 
 
 class _Reader:
-    """The dependency itself: it has no body parameter, so FastAPI reads no body."""
+    """The dependency of a route; it has no parameter from which FastAPI reads a body."""
 
     def __init__(
         self, kind: type[Patch[Any]], *, json_patch: bool, allow_empty: bool, max_operations: int
@@ -165,7 +165,7 @@ class _Reader:
             raise EmptyPatch
 
     def problems(self) -> Iterator[type[Problem]]:
-        """Yield what the reader, and `apply` after it, can answer with."""
+        """Yield the problems that this reader, and `apply` after it, can raise."""
         yield from (MalformedBody, UnsupportedMediaType, ValidationFailed)
         if not self.allow_empty:
             yield EmptyPatch

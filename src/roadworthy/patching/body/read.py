@@ -1,4 +1,4 @@
-"""Read a patch: what was sent, in the shape of the entity, while the resource is not known.
+"""Read a patch document and check its types, while the resource is not known yet.
 
 Here types are checked. The entity's own validators run once, where the patch is applied.
 """
@@ -16,14 +16,14 @@ from roadworthy.patching.deriving.entity import NESTED, entity_of
 from roadworthy.patching.deriving.members import (
     Member,
     ModelMember,
-    members_inside,
     members_of,
-    typed,
+    nested_members_of,
+    without_validators,
 )
 from roadworthy.patching.patch import Document, Operations, Patch
 from roadworthy.patching.schema.decimals import in_digits
 from roadworthy.patching.schema.fields import layout_of
-from roadworthy.patching.schema.nodes import Schema, is_foreign, standing
+from roadworthy.patching.schema.nodes import Schema, is_foreign, with_definitions
 from roadworthy.problems import FieldError, Names, ValidationFailed, field_errors, names_of
 from roadworthy.problems.validation.field_errors import MAX_ERRORS, pointer
 from roadworthy.problems.validation.strict_json import refuse_unstorable
@@ -35,7 +35,7 @@ Loc: TypeAlias = tuple[str | int, ...]
 
 
 def parse(kind: type[P], document: Document) -> P:
-    """Make a patch of a merge-patch document (RFC 7396), as a request would.
+    """Return the patch of a merge-patch document (RFC 7396), as a request makes it.
 
     Raises:
         ValidationFailed: 422. The document does not fit what `kind` was derived from.
@@ -46,7 +46,7 @@ def parse(kind: type[P], document: Document) -> P:
 
 
 def read(kind: type[P], document: Document, body: bytes) -> P:
-    """Make a patch of a document whose numbers and text are known to be storable.
+    """Return the patch of a document whose numbers and text are known to be storable.
 
     Pydantic reads `body` itself: strict JSON takes dates and decimals from strings,
     and neither `true` nor `"5"` for a number.
@@ -59,7 +59,7 @@ def read(kind: type[P], document: Document, body: bytes) -> P:
 
 
 class _Reading:
-    """One document, with all that is wrong in it."""
+    """Read one document, and collect all errors in it."""
 
     def __init__(self, names: Names) -> None:
         self.names = names
@@ -116,7 +116,7 @@ def _one_empty(kind: type[P]) -> P:
 
 @cache
 def _has_no_more(kind: type[Patch[Any]]) -> bool:
-    """Return whether a subclass has added nothing that is made for each object."""
+    """Return whether a subclass adds nothing that is made for each object."""
     same = kind.__private_attributes__.keys() == Patch.__private_attributes__.keys()
     return same and not is_foreign(kind.model_post_init)
 
@@ -130,7 +130,7 @@ def _nested(kind: type[Patch[Any]], member: ModelMember) -> type[Patch[Any]]:
 
 @cache
 def _by_key(kind: type[Patch[Any]], inside: bool) -> dict[str, Member]:
-    members = (members_inside if inside else members_of)(entity_of(kind)).values()
+    members = (nested_members_of if inside else members_of)(entity_of(kind)).values()
     return {key: member for member in members for key in member.keys}
 
 
@@ -142,16 +142,18 @@ def _reader(kind: type[Patch[Any]], inside: bool) -> SchemaValidator:
         for key, member in _by_key(kind, inside).items()
     }
     node: Schema = {"type": "typed-dict", "fields": fields, "extra_behavior": "forbid"}
-    definitions = [{**in_digits(typed(d)), "ref": d["ref"]} for d in layout.definitions]
+    definitions = [
+        {**in_digits(without_validators(d)), "ref": d["ref"]} for d in layout.definitions
+    ]
     config = {**layout.config, "allow_inf_nan": False}
     config.pop("title", None)
     return SchemaValidator(
-        cast("Any", standing(node, definitions)), cast("Any", config), _use_prebuilt=False
+        cast("Any", with_definitions(node, definitions)), cast("Any", config), _use_prebuilt=False
     )
 
 
 def from_operations(kind: type[P], operations: Operations) -> P:
-    """Make a patch of JSON Patch operations; it has no values until it is applied."""
+    """Return a patch of JSON Patch operations, which has no values yet."""
     patch = kind.model_construct()
     vars(patch).clear()
     patch._operations = operations  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - ours
@@ -160,7 +162,7 @@ def from_operations(kind: type[P], operations: Operations) -> P:
 
 @cache
 def names_in(kind: type[Patch[Any]]) -> Names:
-    """Return the names that may stand in a pointer: the entity's own, hidden ones too."""
+    """Return the names that error pointers may show: those of the entity."""
     entity = entity_of(kind)
     layout = layout_of(entity)
     own = {key for member in members_of(entity).values() for key in member.keys}

@@ -1,4 +1,4 @@
-"""Hold a subclass of `Patch[Item]` to `Item`: drift is an error at import."""
+"""Check the fields that a subclass of `Patch[Item]` declares against `Item`."""
 
 import inspect
 from typing import Any, TypeAlias, cast
@@ -11,13 +11,13 @@ from roadworthy.patching.deriving.entity import NESTED, entity_of, is_patch
 from roadworthy.patching.deriving.members import Member, ModelMember, ReadOnlyMember, members_of
 from roadworthy.patching.schema.annotations import arms_of, bare, nullable
 
-__all__ = ["adopt"]
+__all__ = ["check_declared"]
 
 AnyPatchType: TypeAlias = type[Any]
 
 
-def adopt(kind: AnyPatchType, base: Any) -> None:
-    """Compare the fields that `kind` declares with the entity's, and take those."""
+def check_declared(kind: AnyPatchType, base: Any) -> None:
+    """Check the fields that a patch class declares, and use them for its schema."""
     entity = entity_of(kind)
     setattr(kind, NESTED, dict(getattr(kind, NESTED, {})))
     declared = [n for n in inspect.get_annotations(kind) if n in kind.__pydantic_fields__]

@@ -1,4 +1,4 @@
-"""Make the patch of an entity: every field may be left out, all else is the same."""
+"""`derive`: make the patch class of an entity, in which every field is optional."""
 
 from collections.abc import Callable
 from contextvars import ContextVar
@@ -11,7 +11,7 @@ from pydantic_core import CoreSchema, core_schema
 
 from roadworthy.patching.deriving.entity import ENTITY, NESTED
 from roadworthy.patching.deriving.members import Member, ModelMember, members_of
-from roadworthy.patching.deriving.unsupported import refuse_what_cannot_be_kept
+from roadworthy.patching.deriving.unsupported import refuse_unsupported
 from roadworthy.patching.schema.annotations import is_model
 
 __all__ = ["derive", "field_for"]
@@ -23,12 +23,12 @@ _LOCK: Final = RLock()
 
 
 def derive(entity: Any, base: AnyPatchType) -> AnyPatchType:
-    """Return the patch of an entity, the same class every time."""
+    """Return the patch class of an entity, the same class every time."""
     if not is_model(entity):
         raise TypeError(f"Patch[...] takes a Pydantic model with fields, not {entity!r}.")
     with _LOCK:
         if entity not in _DERIVED:
-            refuse_what_cannot_be_kept(entity)
+            refuse_unsupported(entity)
             _DERIVED[entity] = _create(entity, base)
         return _DERIVED[entity]
 
@@ -56,7 +56,7 @@ def _create(entity: type[BaseModel], base: AnyPatchType) -> AnyPatchType:
 
 
 def field_for(member: Member, nested: Callable[[ModelMember], AnyPatchType]) -> tuple[Any, Any]:
-    """Return type and `Field` of a member; `nested` gives the patch of a model inside."""
+    """Return the annotation and `Field` of a member, for the patch class."""
     field = member.info or FieldInfo()
     made = Field(
         default=MISSING,
@@ -79,7 +79,7 @@ _OPEN: Final[ContextVar[frozenset[str]]] = ContextVar(
 
 
 class _Documented:
-    """Stands for the type of a member: the schema is the entity's, what is read is not."""
+    """Annotation of a member: documented as in the entity, and read as any value."""
 
     def __init__(self, member: Member, nested: Callable[[ModelMember], AnyPatchType]) -> None:
         self.member, self.nested = member, nested
@@ -97,7 +97,7 @@ class _Documented:
 
 
 class _Around:
-    """Pydantic's handler, which refers to a patch that is being documented."""
+    """Wrap Pydantic's handler: a patch inside itself becomes a reference."""
 
     def __init__(self, handler: GetJsonSchemaHandler, above: frozenset[str]) -> None:
         self.handler, self.above = handler, above

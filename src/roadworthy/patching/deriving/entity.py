@@ -1,4 +1,4 @@
-"""Tell a patch, and what it was derived from."""
+"""The entity of a patch class, and the class attributes that keep it."""
 
 import inspect
 from typing import Any, Final
@@ -20,7 +20,7 @@ def is_patch(kind: Any) -> bool:
 
 
 def entity_of(kind: type[Any]) -> type[BaseModel]:
-    """Return what a patch was derived from."""
+    """Return the entity that a patch class was derived from."""
     entity: type[BaseModel] | None = getattr(kind, ENTITY, None)
     if entity is None:
         raise TypeError(f"{kind.__name__} is a patch of nothing: write Patch[Item].")

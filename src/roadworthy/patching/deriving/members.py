@@ -1,4 +1,4 @@
-"""How each field of an entity takes part in a patch: one object for each kind of field.
+"""`Member`: how one field takes part in a patch, with a class for each kind.
 
 A kind knows what is read of a field before the resource is known, how it is documented,
 and how a subclass of the patch may declare it.
@@ -19,7 +19,13 @@ from pydantic_core import PydanticCustomError, PydanticOmit, SchemaValidator
 from roadworthy.patching.schema.annotations import arms_of, bare, is_object, nullable, only_model
 from roadworthy.patching.schema.decimals import in_digits
 from roadworthy.patching.schema.fields import ClassLayout, SchemaField, layout_of
-from roadworthy.patching.schema.nodes import Schema, function_of, is_foreign, mapped, standing
+from roadworthy.patching.schema.nodes import (
+    Schema,
+    function_of,
+    is_foreign,
+    mapped,
+    with_definitions,
+)
 
 __all__ = [
     "Member",
@@ -28,9 +34,9 @@ __all__ = [
     "RawInputMember",
     "ReadOnlyMember",
     "ValueMember",
-    "members_inside",
     "members_of",
-    "typed",
+    "nested_members_of",
+    "without_validators",
 ]
 
 ANY: Final[Schema] = {"type": "any"}
@@ -39,7 +45,7 @@ _READERS: Final = (BeforeValidator, PlainValidator, WrapValidator)
 
 @dataclass(frozen=True, eq=False)
 class Member:
-    """One field of an entity, or one that is computed."""
+    """One field of an entity, or a computed one."""
 
     name: str
     keys: tuple[str, ...]
@@ -49,77 +55,77 @@ class Member:
 
     @property
     def annotation(self) -> Any:
-        """The entity's."""
+        """The annotation of the field in the entity."""
         return Any if self.info is None else self.info.annotation
 
     @property
     def node(self) -> Schema:
-        """Its core schema, without a default."""
+        """The field's node of the core schema, without a default."""
         node = ANY if self.field is None else self.field.node
         return node["schema"] if node["type"] == "default" else node
 
     # What follows is for each kind to say.
 
     def shape(self) -> Schema:
-        """Return the node that reads it in a patch, while the resource is not known."""
+        """Return the core schema that reads this field while the resource is not known."""
         raise NotImplementedError
 
     def documented(self, handler: Any, nested: Any) -> Any:
-        """Return its JSON schema in a patch; `nested` gives the patch of a model inside."""
+        """Return the JSON schema of this field in a patch."""
         raise NotImplementedError
 
     def expected(self, nested: Any) -> list[Any]:
-        """Return the types by which a subclass of the patch may declare it."""
+        """Return the types with which a subclass of the patch may declare this field."""
         return [frozenset(map(bare, arms_of(self.annotation))) | self.ends]
 
     def line(self) -> str:
-        """Return the line by which a subclass of the patch declares it."""
+        """Return the line with which a subclass of the patch declares this field."""
         return f"{self.name}: {' | '.join(map(_named, arms_of(self.annotation)))}{self.tail}"
 
     @property
     def ends(self) -> frozenset[Any]:
-        """What a declaration adds to the arms of the type."""
+        """The types that a declaration adds to the field's own: `MISSING` and `None`."""
         return frozenset({MISSING, None} if nullable(self.annotation) else {MISSING})
 
     @property
     def tail(self) -> str:
-        """The same, as it is written."""
+        """The text that a declaration adds to the field's own type."""
         return " | MISSING | None" if nullable(self.annotation) else " | MISSING"
 
 
 class ValueMember(Member):
-    """A field that is replaced."""
+    """A field whose value a patch replaces."""
 
     def shape(self) -> Schema:
-        """Return what reads its type; the entity's own validators come later, once."""
-        return in_digits(typed(self.node))
+        """Return the node of the field's type, without the entity's own validators."""
+        return in_digits(without_validators(self.node))
 
     def documented(self, handler: Any, nested: Any) -> Any:
-        """Return the entity's own schema."""
-        return handler(standing(self.node, self.layout.definitions))
+        """Return the JSON schema that the entity has for this field."""
+        return handler(with_definitions(self.node, self.layout.definitions))
 
 
 class RawInputMember(ValueMember):
-    """A field whose own validator reads the input, as in a POST."""
+    """A field whose own validator reads the raw input, as in a POST."""
 
     def shape(self) -> Schema:
-        """Return what takes anything."""
+        """Return a node that takes any value: the validator reads it later."""
         return ANY
 
     def expected(self, nested: Any) -> list[Any]:
-        """Return that nothing is known of what the client sent."""
+        """Return `Any` or `object`: the type of the input is not known."""
         return [frozenset({MISSING, top}) for top in (Any, object)]
 
     def line(self) -> str:
-        """Return a line for any value."""
+        """Return the line that declares this field as `object`."""
         return f"{self.name}: object | MISSING"
 
 
 class ObjectMember(ValueMember):
-    """A field that is merged: what an object in it means is known once it meets the other."""
+    """A field whose JSON objects a patch merges with what is there."""
 
     def shape(self) -> Schema:
-        """Return what takes objects as they are."""
+        """Return a node that takes JSON objects unread, and validates other values."""
         return _plain(self._kept_or_typed)
 
     def _kept_or_typed(self, value: Any) -> Any:
@@ -130,14 +136,14 @@ class ObjectMember(ValueMember):
 
     @cached_property
     def _validator(self) -> SchemaValidator:
-        definitions = [{**typed(d), "ref": d["ref"]} for d in self.layout.definitions]
-        node = standing(super().shape(), definitions)
+        definitions = [{**without_validators(d), "ref": d["ref"]} for d in self.layout.definitions]
+        node = with_definitions(super().shape(), definitions)
         return SchemaValidator(
             cast("Any", node), cast("Any", self.layout.config), _use_prebuilt=False
         )
 
     def documented(self, handler: Any, nested: Any) -> Any:
-        """Return a schema by which members may be absent, and null removes one."""
+        """Return a schema in which members may be absent, and null removes one."""
         schema = super().documented(handler, nested)
         made = dict(handler.resolve_ref_schema(schema))
         made.pop("required", None)
@@ -147,7 +153,7 @@ class ObjectMember(ValueMember):
         return made
 
     def expected(self, nested: Any) -> list[Any]:
-        """Return that objects are as they were sent."""
+        """Return the declared types, with `dict[str, Any]` for objects."""
         arms = list(arms_of(self.annotation))
         sent = {bare(dict[str, Any]) if is_object(arm) else bare(arm) for arm in arms}
         whole = {bare(arm) for arm in arms if arm is Any or bare(arm) is dict}
@@ -155,7 +161,7 @@ class ObjectMember(ValueMember):
         return [*found, frozenset(map(bare, arms)) | self.ends] if whole else found
 
     def line(self) -> str:
-        """Return a line with `dict[str, Any]` for objects."""
+        """Return the line that declares objects as `dict[str, Any]`."""
         arms = (
             "dict[str, Any]" if is_object(arm) else _named(arm) for arm in arms_of(self.annotation)
         )
@@ -163,22 +169,22 @@ class ObjectMember(ValueMember):
 
 
 class ModelMember(ObjectMember):
-    """A field that holds a model: its patch is one too."""
+    """A field that holds a model; a patch holds the patch of that model."""
 
     @property
     def model(self) -> type[BaseModel]:
-        """What the field holds."""
+        """The model that the field holds."""
         return cast("type[BaseModel]", only_model(self.annotation))
 
     def documented(self, handler: Any, nested: Any) -> Any:
-        """Return the entity's schema with the patch in place of the model."""
+        """Return the entity's schema with the nested patch in place of the model."""
 
         def replaced(node: Schema) -> Schema:
             if self._is_model(node):
                 return cast("Schema", nested(self))
             return mapped(node, replaced)
 
-        return handler(standing(replaced(self.node), self.layout.definitions))
+        return handler(with_definitions(replaced(self.node), self.layout.definitions))
 
     def _is_model(self, node: Schema) -> bool:
         while node["type"] != "model":
@@ -192,12 +198,12 @@ class ModelMember(ObjectMember):
         return node["cls"] is self.model
 
     def expected(self, nested: Any) -> list[Any]:
-        """Return that the model is its patch."""
+        """Return the declared types, with the nested patch in place of the model."""
         arms = {"model" if arm is self.model else bare(arm) for arm in arms_of(self.annotation)}
         return [frozenset(arms) | self.ends] if nested else []
 
     def line(self) -> str:
-        """Return a line with the patch of the model."""
+        """Return the line that declares the nested patch."""
         return f"{self.name}: Patch[{self.model.__name__}]{self.tail}"
 
 
@@ -205,17 +211,17 @@ class ReadOnlyMember(Member):
     """A field that only the server sets."""
 
     def shape(self) -> Schema:
-        """Return what refuses anything."""
+        """Return a node that refuses any value as read-only."""
         return _plain(_refuse)
 
     def documented(self, handler: Any, nested: Any) -> Any:
-        """Leave it out of the documentation."""
+        """Raise `PydanticOmit`, which leaves the field out of the JSON schema."""
         raise PydanticOmit
 
 
 @cache
 def members_of(entity: type[BaseModel]) -> Mapping[str, Member]:
-    """Return the members of an entity by field name, those that are computed too."""
+    """Return the members of an entity by field name, with computed fields."""
     layout = layout_of(entity)
     infos = entity.model_fields
     members = {
@@ -232,8 +238,8 @@ def members_of(entity: type[BaseModel]) -> Mapping[str, Member]:
 
 
 @cache
-def members_inside(entity: type[BaseModel]) -> Mapping[str, Member]:
-    """Return the same for a model inside: a new one takes values of its frozen fields too."""
+def nested_members_of(entity: type[BaseModel]) -> Mapping[str, Member]:
+    """Return the members of a nested model, whose new objects may set frozen fields."""
     layout, infos = layout_of(entity), entity.model_fields
     born = {
         name: _kind_of_value(entity, field, infos.get(name))(
@@ -263,7 +269,7 @@ def _kind_of_value(
 
 
 def _reads_input(entity: type[BaseModel], name: str, info: FieldInfo | None) -> bool:
-    """Return whether a validator of the user's own reads raw values of this field."""
+    """Return whether a validator of the user's own reads raw input of this field."""
     decorators = entity.__pydantic_decorators__.field_validators.values()
     return any(
         d.info.mode != "after" and (name in d.info.fields or "*" in d.info.fields)
@@ -278,19 +284,19 @@ def _has_reader(annotation: Any) -> bool:
 
 
 def _is_of_a_model(node: Schema) -> bool:
-    """Return whether a function is a model's own validator."""
+    """Return whether a function node is a validator of a whole model."""
     while "schema" in node and node["type"].startswith("function-"):
         node = node["schema"]
     return node["type"] in {"model", "dataclass", "model-fields", "dataclass-args"}
 
 
-def typed(node: Schema) -> Schema:
-    """Return a node that reads the types, and runs no function of the user's own."""
+def without_validators(node: Schema) -> Schema:
+    """Return a node that checks types and runs no validator of the user's own."""
     if "function" in node and is_foreign(function_of(node)):
         if node["type"] == "function-after" or _is_of_a_model(node):
-            return typed(node["schema"])
+            return without_validators(node["schema"])
         return ANY
-    made = mapped(node, typed)
+    made = mapped(node, without_validators)
     if made["type"] in {"model", "dataclass"}:
         made = {**made, "custom_init": False} if made["type"] == "model" else made
         made.pop("post_init", None)

@@ -1,4 +1,4 @@
-"""Refuse, where a patch is made, an entity whose values no patch could keep."""
+"""Refuse, when a patch class is made, values that a JSON column cannot give back."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -7,11 +7,11 @@ from typing import Any
 from roadworthy.patching.schema.fields import SchemaField, layout_of
 from roadworthy.patching.schema.nodes import Schema, children, is_foreign
 
-__all__ = ["refuse_what_cannot_be_kept"]
+__all__ = ["refuse_unsupported"]
 
 
-def refuse_what_cannot_be_kept(entity: type[Any]) -> None:
-    """Raise where a column of JSON could not give back what is written to it.
+def refuse_unsupported(entity: type[Any]) -> None:
+    """Refuse an entity with values that no patch could write to a JSON column.
 
     Raises:
         TypeError: It names the field, and what to type.
@@ -59,7 +59,7 @@ def _of_field(kind: type[Any], field: SchemaField, place: str) -> Iterator[str]:
 
 
 def _no_json(node: Schema, place: str) -> Iterator[str]:
-    """Yield where values of a node are of a class that JSON knows nothing of."""
+    """Yield an error where values of a node are of a class without a JSON form."""
     while node["type"] in {"default", "nullable"}:
         node = node["schema"]
     if node["type"] not in {"is-instance", "callable", "is-subclass"} or "serialization" in node:

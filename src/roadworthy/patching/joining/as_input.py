@@ -1,4 +1,4 @@
-"""Tell what is stored, and what comes out, in the form in which a POST would bring it."""
+"""Write current values, and the outcome of a patch, in the form of a POST's input."""
 
 from collections.abc import Mapping
 from typing import Any, cast
@@ -13,21 +13,21 @@ from roadworthy.patching.joining.merged import (
     ValidatorInput,
 )
 from roadworthy.patching.schema.fields import SchemaField, class_of, has_fields, layout_of
-from roadworthy.patching.values.to_json import SECRETS, json_key, written, written_field
+from roadworthy.patching.values.to_json import SECRETS, field_to_json, json_key, to_json
 
-__all__ = ["as_input", "merged_with", "stored", "without_hidden"]
+__all__ = ["as_input", "current_as_input", "merged_with", "without_hidden"]
 
 
-def stored(parts: Any) -> Any:
-    """Return what is there before the patch, as input."""
-    return written(parts.current)
+def current_as_input(parts: Any) -> Any:
+    """Return the current value of a merged object, in the form of input."""
+    return to_json(parts.current)
 
 
 def as_input(value: Any) -> Any:
-    """Return the outcome of a patch as input: what is kept is written, the rest is as sent."""
+    """Return the outcome of a patch in the form of input: what is kept is written."""
     match value:
         case KeptValue() | MovedValue():
-            return written(value.value)
+            return to_json(value.value)
         case MergedObject():
             return {str(key): _part(value, key) for key in value}
         case MergedArray() | list():
@@ -44,7 +44,7 @@ def _part(parts: MergedObject, key: str) -> Any:
     part = parts[key]
     field = _field(parts, key)
     if type(part) is KeptValue and field is not None:
-        return written_field(class_of(parts.current), field.name, part.value)
+        return field_to_json(class_of(parts.current), field.name, part.value)
     return as_input(part)
 
 
@@ -55,7 +55,7 @@ def _field(parts: MergedObject, key: str) -> SchemaField | None:
 
 
 def without_hidden(parts: MergedObject, sent: Mapping[str, Any]) -> NewObject:
-    """Return the outcome as input for another type: what answers hide does not go along."""
+    """Return the outcome as input for another type, without hidden fields."""
     kept = {str(key): _shown(parts, key) for key in parts if type(parts[key]) is KeptValue}
     before = {str(key): _open(parts.current, key) for key in parts.sent if key not in kept}
     return cast("NewObject", merged_with(NewObject(before | kept), sent))
@@ -67,17 +67,17 @@ def _shown(parts: MergedObject, key: str) -> Any:
         return _opened(parts[key].value)
     if field.hidden:
         return HiddenValue()
-    return written_field(class_of(parts.current), field.name, parts[key].value)
+    return field_to_json(class_of(parts.current), field.name, parts[key].value)
 
 
 def _open(current: Any, key: str) -> Any:
-    """Return the input form of what stood where something was sent."""
+    """Return the input form of the current value that a sent part replaces."""
     if has_fields(current):
         layout = layout_of(class_of(current))
         field = layout.by_key.get(key)
         if field is None or field.hidden:
             return None
-        return written_field(
+        return field_to_json(
             class_of(current), field.name, layout.values_of(current).get(field.name)
         )
     found = {json_key(k): v for k, v in cast("Mapping[Any, Any]", current).items()}
@@ -85,14 +85,14 @@ def _open(current: Any, key: str) -> Any:
 
 
 def _opened(value: Any) -> Any:
-    """Return the input form of a value, with hidden fields of objects inside marked."""
+    """Return the input form of a value, with hidden fields of objects marked."""
     if has_fields(value):
         layout = layout_of(class_of(value))
         found = layout.values_of(value)
         return {
             field.keys[0]: HiddenValue()
             if field.hidden
-            else written_field(class_of(value), name, found[name])
+            else field_to_json(class_of(value), name, found[name])
             for name, field in layout.fields.items()
             if name in found and not field.made
         }
@@ -101,11 +101,11 @@ def _opened(value: Any) -> Any:
         return {json_key(key): _opened(item) for key, item in pairs}
     if isinstance(value, list | tuple | set | frozenset):
         return [_opened(item) for item in cast("list[Any]", value)]
-    return HiddenValue() if isinstance(value, SECRETS) else written(value)
+    return HiddenValue() if isinstance(value, SECRETS) else to_json(value)
 
 
 def merged_with(target: Any, sent: Any) -> Any:
-    """Return what RFC 7396 makes of both, as an object to be read anew."""
+    """Return the RFC 7396 merge of two values, as a new object to be read."""
     if not isinstance(sent, Mapping):
         return sent
     made = NewObject(cast("dict[str, Any]", target) if isinstance(target, dict) else {})

@@ -1,4 +1,4 @@
-"""Validate what was sent, once, and join it with what is kept.
+"""`join`: validate what a patch sent, once, together with what it keeps.
 
 The validator is Pydantic's own, built of the entity's core schema, where each place
 lets `Kept` values pass. So the order of fields, rules over several of them, defaults,
@@ -14,16 +14,21 @@ from pydantic_core import SchemaValidator
 from roadworthy.patching.joining import validators
 from roadworthy.patching.joining.objects import AnyValue, ObjectWrapper, RootModelWrapper
 from roadworthy.patching.joining.unions import MARK, ArmChoice, ArmMatcher, UnionWrapper
-from roadworthy.patching.joining.wrappers import JsonTextWrapper, KeyWrapper, ValueWrapper, pruned
-from roadworthy.patching.schema.fields import layout_of, own_keys
+from roadworthy.patching.joining.wrappers import (
+    JsonTextWrapper,
+    KeyWrapper,
+    ValueWrapper,
+    without_nulls,
+)
+from roadworthy.patching.schema.fields import input_names, layout_of
 from roadworthy.patching.schema.nodes import (
     Schema,
-    anywhere,
+    any_node,
     function_of,
     is_foreign,
     mapped,
     per_class,
-    standing,
+    with_definitions,
     wrap,
 )
 
@@ -31,7 +36,7 @@ __all__ = ["join"]
 
 
 def join(kind: type[Any], parts: Any) -> Any:
-    """Make an object of a class from parts of a patch and of what is there.
+    """Return an object of a class, made of what was sent and of what is kept.
 
     Raises:
         ValidationError: What was sent, or what comes out, does not fit.
@@ -44,13 +49,13 @@ def _joiner(kind: type[Any]) -> SchemaValidator:
     layout = layout_of(kind)
     make = _Joined(layout.config, layout.definitions)
     definitions = [{**make(d), "ref": d["ref"]} for d in layout.definitions]
-    node = standing(make(layout.schema), definitions)
+    node = with_definitions(make(layout.schema), definitions)
     return SchemaValidator(cast("Any", node), cast("Any", layout.config), _use_prebuilt=False)
 
 
 @dataclass(frozen=True, eq=False)
 class _Joined:
-    """Turns nodes of a core schema into nodes that take parts."""
+    """Turn nodes of a core schema into nodes that also take kept and moved values."""
 
     config: Schema
     definitions: list[Schema]
@@ -64,12 +69,12 @@ class _Joined:
         return mapped(node, self.place)
 
     def place(self, node: Schema) -> Schema:
-        """Return a node for a place where a value may be kept, sent or moved."""
+        """Return a node for a value that may be kept, sent or moved."""
         if node["type"] in {"model-fields", "dataclass-args"}:
             return self(node)
         if node["type"] == "default":  # fields look for it in their own node
             return {**node, "schema": self.place(node["schema"])}
-        inside = self(node) if anywhere(node, _can_hold_parts) else node
+        inside = self(node) if any_node(node, _can_hold_parts) else node
         return wrap(ValueWrapper(node, self.config, self.definitions), inside)
 
     # --- objects ---
@@ -106,8 +111,8 @@ class _Joined:
         return self.named(name, {**field, "schema": self._ruled(field["schema"])})
 
     def named(self, name: str, field: Schema) -> Schema:
-        """Return a field that is read under names only, never at a path."""
-        keys = own_keys(name, field, self.config) or (name,)
+        """Return a field that is read under its names only, never at an alias path."""
+        keys = input_names(name, field, self.config) or (name,)
         return {**field, "validation_alias": [[key] for key in keys]}
 
     def _ruled(self, node: Schema) -> Schema:
@@ -129,13 +134,13 @@ class _Joined:
             name: inside.named(name, {**field, "schema": inside.place(field["schema"])})
             for name, field in node["fields"].items()
         }
-        return pruned({**node, "fields": fields, "extra_behavior": "forbid"})
+        return without_nulls({**node, "fields": fields, "extra_behavior": "forbid"})
 
     def _dict(self, node: Schema) -> Schema:
         made = mapped(node, self.place)
         if keys := node.get("keys_schema"):
             made["keys_schema"] = wrap(KeyWrapper(keys, self.config, self.definitions), keys)
-        return pruned(made)
+        return without_nulls(made)
 
     def _any(self, node: Schema) -> Schema:
         return {
@@ -188,7 +193,7 @@ class _Joined:
 
 
 def _arm(choice: Any) -> Schema:
-    """Return an arm of a union without the name that errors give it."""
+    """Return an arm of a union without the label that errors give it."""
     return cast("Schema", choice[0] if isinstance(choice, tuple) else choice)
 
 

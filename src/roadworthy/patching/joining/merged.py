@@ -1,4 +1,4 @@
-"""What a patch makes of a value before validation: some parts sent, the others kept.
+"""Merged values: what a patch sent, and what it keeps, before validation.
 
 Validators see these in place of plain JSON. What is `KeptValue` passes them untouched.
 """
@@ -24,7 +24,7 @@ ABSENT: Final[Any] = object()
 
 
 class KeptValue:
-    """A value that nobody sent: it is what it was."""
+    """A value that the patch did not send: validation passes it as it is."""
 
     __slots__ = ("beside", "value")
 
@@ -33,7 +33,7 @@ class KeptValue:
 
 
 class MovedValue:
-    """A value that a JSON Patch took from another place, with what answers show of it."""
+    """A value that a JSON Patch took from another place, and the JSON that shows it."""
 
     __slots__ = ("hidden", "shown", "value")
 
@@ -42,7 +42,7 @@ class MovedValue:
 
 
 class ValidatorInput:
-    """What a validator of the entity's own made of its input: read as in a POST."""
+    """A value that a validator of the entity returned: validated as in a POST."""
 
     __slots__ = ("value",)
 
@@ -51,30 +51,30 @@ class ValidatorInput:
 
 
 class HiddenValue:
-    """In place of a value that no answer shows, where its place has changed."""
+    """Stands for a value that no answer shows, where the object becomes another."""
 
 
 class RefusedValue:
-    """In place of what was sent for a field that is read-only."""
+    """Stands for a value that was sent for a read-only field."""
 
 
 class KeptKey(str):
-    """The JSON spelling of a key that a mapping had already."""
+    """The JSON spelling of a key that a mapping has already."""
 
     __slots__ = ("key",)
     key: Any
 
 
 class NewObject(dict[str, Any]):
-    """An object of a merge patch where none was: null in it leaves a member out."""
+    """A JSON object sent where none was: null in it leaves a member out."""
 
     def has_nulls(self) -> bool:
-        """Return whether there is a null in it, at any depth outside of lists."""
+        """Return whether a member is null, at any depth outside of lists."""
         return any(v is None or (isinstance(v, NewObject) and v.has_nulls()) for v in self.values())
 
 
 class MergedObject(dict[str, Any]):
-    """An object with parts that were sent; the others are `KeptValue`."""
+    """A JSON object of sent members and `KeptValue`s."""
 
     def __init__(self, current: Any = ABSENT, instead: Callable[[], Any] | None = None) -> None:
         super().__init__()
@@ -87,13 +87,13 @@ class MergedObject(dict[str, Any]):
         """Names of the fields that were sent."""
 
     def put(self, key: str, value: Any, name: str | None = None) -> None:
-        """Take a part that was sent."""
+        """Add a member that was sent."""
         self[key] = value
         self.sent.add(key)
         self.names.add(name or key)
 
     def of(self, current: Any) -> "MergedObject":
-        """Return the same parts of another value."""
+        """Return the same members for another current value."""
         made = MergedObject(current, self.instead)
         made.update(self)
         made.sent, made.names = set(self.sent), set(self.names)
@@ -101,7 +101,7 @@ class MergedObject(dict[str, Any]):
 
 
 class MergedArray(list[Any]):
-    """An array with items that were kept."""
+    """A JSON array of sent items and `KeptValue`s."""
 
     def __init__(self, items: list[Any], current: Any = ABSENT) -> None:
         super().__init__(items)
@@ -109,5 +109,5 @@ class MergedArray(list[Any]):
         self.instead: Callable[[], Any] | None = None
 
     def of(self, current: Any) -> "MergedArray":
-        """Return the same items of another value."""
+        """Return the same items for another current value."""
         return MergedArray(self, current)

@@ -1,4 +1,4 @@
-"""Lay a merge patch (RFC 7396) over what is there: what it names is sent, the rest is kept."""
+"""Merge an RFC 7396 document with the current value: unnamed members are kept."""
 
 # pyright: reportUnknownArgumentType=false
 
@@ -20,19 +20,19 @@ from roadworthy.patching.schema.fields import class_of, extras_of, has_fields, l
 from roadworthy.patching.schema.typed_dict_keys import (
     NOWHERE,
     SchemaPosition,
-    shape_of,
-    shape_of_root,
+    position_of,
+    position_of_root,
 )
 from roadworthy.patching.values.copies import copied
 from roadworthy.patching.values.to_json import json_key
 
-__all__ = ["keep", "kept_key", "laid_over", "new"]
+__all__ = ["keep_unsent", "kept_key", "merge_over", "new"]
 
 
-def laid_over(current: Any, sent: Any, shape: SchemaPosition = NOWHERE) -> Any:
-    """Return the parts of an outcome, or what was sent where it replaces what is there.
+def merge_over(current: Any, sent: Any, position: SchemaPosition = NOWHERE) -> Any:
+    """Return the merged value, or what was sent where it replaces the current one.
 
-    `shape` tells how the keys of a typed dict are spelt.
+    `position` tells how the keys of a typed dict are key_names.
     """
     if not isinstance(sent, dict):
         return sent
@@ -40,10 +40,10 @@ def laid_over(current: Any, sent: Any, shape: SchemaPosition = NOWHERE) -> Any:
     if has_fields(current):
         return _fields(current, document)
     if isinstance(current, RootModel):
-        inside = laid_over(cast("Any", current).root, document, shape_of_root(current))
+        inside = merge_over(cast("Any", current).root, document, position_of_root(current))
         return inside.of(current) if isinstance(inside, MergedObject) else inside
     if isinstance(current, Mapping):
-        return _mapping(cast("Mapping[Any, Any]", current), document, shape)
+        return _mapping(cast("Mapping[Any, Any]", current), document, position)
     return new(document)
 
 
@@ -58,16 +58,16 @@ def _fields(current: Any, sent: dict[str, Any]) -> MergedObject:
         elif field.read_only:
             parts.put(key, RefusedValue(), field.name)
         else:
-            shape = shape_of(layout, field) if isinstance(value, dict) else NOWHERE
-            made = laid_over(found.get(field.name, ABSENT), value, shape)
+            position = position_of(layout, field) if isinstance(value, dict) else NOWHERE
+            made = merge_over(found.get(field.name, ABSENT), value, position)
             parts.put(key, made, field.name)
-    keep(parts, found)
+    keep_unsent(parts, found)
     parts.instead = lambda: without_hidden(parts, sent)
     return parts
 
 
-def keep(parts: MergedObject, found: Mapping[str, Any]) -> None:
-    """Keep the fields of an object that were not sent, and members that it has no field for."""
+def keep_unsent(parts: MergedObject, found: Mapping[str, Any]) -> None:
+    """Add the fields of an object that were not sent, and its extra members."""
     layout = layout_of(class_of(parts.current))
     for name, key in layout.keepable:
         if name in found and name not in parts.names:
@@ -77,13 +77,13 @@ def keep(parts: MergedObject, found: Mapping[str, Any]) -> None:
 
 
 def _mapping(
-    current: Mapping[Any, Any], sent: dict[str, Any], shape: SchemaPosition
+    current: Mapping[Any, Any], sent: dict[str, Any], position: SchemaPosition
 ) -> MergedObject:
-    parts, spelt = MergedObject(current), shape.spelling_in(current)
+    parts, key_names = MergedObject(current), position.key_names_in(current)
     found = {json_key(key): (key, value) for key, value in current.items()}
     for name, (key, value) in found.items():
-        parts[spelt[name].inputs[0] if name in spelt else kept_key(key)] = KeptValue(value)
-    names = {key: spelling for spelling in spelt.values() for key in spelling.inputs}
+        parts[key_names[name].inputs[0] if name in key_names else kept_key(key)] = KeptValue(value)
+    names = {key: entry for entry in key_names.values() for key in entry.inputs}
     for key, value in sent.items():
         name, first = (names[key].key, names[key].inputs[0]) if key in names else (key, key)
         if value is None or key != first:
@@ -93,7 +93,7 @@ def _mapping(
             parts.names.add(name)
         else:
             there, before = found.get(name, (name, ABSENT))
-            parts.put(key, laid_over(before, value, shape.of_key(current, there)), name)
+            parts.put(key, merge_over(before, value, position.of_key(current, there)), name)
     parts.instead = lambda: without_hidden(parts, sent)
     return parts
 
@@ -106,7 +106,7 @@ def kept_key(key: Any) -> KeptKey:
 
 
 def new(value: Any) -> Any:
-    """Return an object of a merge patch that meets nothing."""
+    """Return a sent value whose JSON objects are marked as new."""
     if isinstance(value, dict):
         pairs = cast("dict[str, Any]", value).items()
         return NewObject({key: new(item) for key, item in pairs})

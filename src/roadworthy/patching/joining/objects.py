@@ -1,4 +1,4 @@
-"""Join parts of a patch with the object that is there: a model, a dataclass, a root model."""
+"""Wrap validators of models, dataclasses and root models, to join what is there."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from roadworthy.patching.joining.merged import (
 from roadworthy.patching.joining.wrappers import hidden
 from roadworthy.patching.schema.fields import ClassLayout, class_of, has_fields, layout_of
 from roadworthy.patching.values.copies import copied
-from roadworthy.patching.values.init_false import keep_what_it_made
+from roadworthy.patching.values.init_false import copy_init_false
 
 __all__ = ["AnyValue", "ObjectWrapper", "RootModelWrapper"]
 
@@ -29,13 +29,13 @@ Join: TypeAlias = Callable[[type[Any], Any], Any]
 
 @dataclass(frozen=True, eq=False)
 class ObjectWrapper:
-    """Joins parts of a model or dataclass with the object that is there."""
+    """Validate a model or dataclass from sent and kept fields."""
 
     kind: type[Any]
     join: Join
 
     def __call__(self, value: Any, handler: Callable[[Any], Any]) -> Any:
-        """Return the object that the parts make of the one that is there."""
+        """Return the object made of the merged fields and the current object."""
         if type(value) is MovedValue:
             return _taken(value, self.kind)
         if type(value) is not MergedObject:
@@ -76,13 +76,13 @@ def _finished(handler: Callable[[Any], Any], parts: MergedObject, layout: ClassL
         )
         if current.__pydantic_extra__ is not None:
             object.__setattr__(made, "__pydantic_extra__", copied(extras))
-    keep_what_it_made(current, made)
+    copy_init_false(current, made)
     mapper: Any = getattr(layout.kind, "__mapper__", None)
     return made if mapper is None else _mapped(made, mapper)
 
 
 def _mapped(made: Any, mapper: Any) -> Any:
-    """Return the same as an object that an ORM knows, in no session (a table of SQLModel)."""
+    """Return a copy of an SQLModel row as an object of its ORM, in no session."""
     row: Any = mapper.class_manager.new_instance()
     for name, value in layout_of(class_of(made)).values_of(made).items():
         setattr(row, name, value)
@@ -92,12 +92,12 @@ def _mapped(made: Any, mapper: Any) -> Any:
 
 @dataclass(frozen=True, eq=False)
 class RootModelWrapper:
-    """Joins parts of a root model with the value that it holds."""
+    """Validate a root model from the merged value that it holds."""
 
     kind: type[Any]
 
     def __call__(self, value: Any, handler: Callable[[Any], Any]) -> Any:
-        """Return the root model that the parts make of the one that is there."""
+        """Return the root model made of the merged value and the current one."""
         if type(value) is MovedValue:
             return _taken(value, self.kind)
         if type(value) in {MergedObject, MergedArray} and isinstance(value.current, self.kind):
@@ -107,12 +107,12 @@ class RootModelWrapper:
 
 @dataclass(frozen=True, eq=False)
 class AnyValue:
-    """Makes plain values of parts, where anything may stand."""
+    """Validate a value of type `Any`: merged values become plain ones."""
 
     join: Join
 
     def __call__(self, value: Any) -> Any:
-        """Return plain values for the parts of a document that may be anything."""
+        """Return the plain value of a merged one."""
         match value:
             case KeptValue():
                 return copied(value.value)

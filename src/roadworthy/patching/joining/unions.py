@@ -1,4 +1,4 @@
-"""Choose the arm of a union that parts of a patch join: the one of the value that is there."""
+"""Choose the arm of a union for a merged value: the arm of the current value."""
 
 # pyright: reportUnknownMemberType=false
 # pyright: reportUnknownVariableType=false
@@ -13,7 +13,13 @@ from pydantic_core import SchemaValidator
 
 from roadworthy.patching.joining.merged import ABSENT, MergedArray, MergedObject, MovedValue
 from roadworthy.patching.joining.wrappers import ValueWrapper
-from roadworthy.patching.schema.nodes import Schema, function_of, is_foreign, mapped, standing
+from roadworthy.patching.schema.nodes import (
+    Schema,
+    function_of,
+    is_foreign,
+    mapped,
+    with_definitions,
+)
 
 __all__ = ["MARK", "ArmChoice", "ArmMatcher", "UnionWrapper"]
 
@@ -23,12 +29,12 @@ MARK: Final = "\0"
 
 @dataclass(frozen=True, eq=False)
 class UnionWrapper:
-    """Tries what the value is now, then what the outcome could be instead."""
+    """Validate by the current arm first, then as input for any other arm."""
 
     place: ValueWrapper
 
     def __call__(self, value: Any, handler: Callable[[Any], Any]) -> Any:
-        """Return the validated value of the arm that fits, the current one first."""
+        """Return the validated value of the first arm that fits."""
         if type(value) not in {MergedObject, MergedArray} or value.instead is None:
             return handler(value)
         try:
@@ -42,12 +48,12 @@ class UnionWrapper:
 
 @dataclass(frozen=True, eq=False)
 class ArmChoice:
-    """Names the arm of a union that a part joins."""
+    """The discriminator of a union: names the arm of the current value."""
 
     fitting: "list[ArmMatcher]"
 
     def arm(self, value: Any) -> str:
-        """Return the name of the arm that fits what is there."""
+        """Return the name of the arm that the current value fits."""
         current = value.value if type(value) is MovedValue else getattr(value, "current", ABSENT)
         if current is not ABSENT and type(value) in {MergedObject, MergedArray, MovedValue}:
             for index, fits in enumerate(self.fitting):
@@ -58,19 +64,19 @@ class ArmChoice:
 
 @dataclass(frozen=True, eq=False)
 class ArmMatcher:
-    """Whether a value that is there could stand in one arm of a union."""
+    """Match current values with one arm of a union."""
 
     node: Schema
     definitions: list[Schema]
 
     def __call__(self, current: Any) -> bool:
-        """Return whether `current` could stand in this arm."""
+        """Return whether `current` could be a value of this arm."""
         return self.validator.isinstance_python(current)
 
     @cached_property
     def validator(self) -> SchemaValidator:
-        """What only looks at types."""
-        node = standing(
+        """A validator that checks types alone."""
+        node = with_definitions(
             _looked_at(self.node), [{**_looked_at(d), "ref": d["ref"]} for d in self.definitions]
         )
         return SchemaValidator(cast("Any", node), cast("Any", {"strict": True}))
@@ -97,7 +103,7 @@ def _looked_at(node: Schema) -> Schema:
 
 
 def _by_key(node: Schema) -> Schema:
-    """Return a typed dict as it is there: under its own keys, and no others."""
+    """Return a typed dict's node that takes its own keys, and no others."""
     config = node.get("config") or {}  # pyright: ignore[reportUnknownVariableType]
     extra = node.get("extra_behavior") or config.get("extra_fields_behavior")
     fields = {

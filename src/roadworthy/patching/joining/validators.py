@@ -1,4 +1,4 @@
-"""Ask the entity's own validators: each reads what was sent, and nothing that is kept.
+"""Run the entity's own validators on what was sent, and never on what is kept.
 
 - After: gets the outcome; in a mapping, members that nobody sent stay what they were.
 - Before and wrap, around something that is there already: they get the whole as a POST
@@ -15,7 +15,7 @@ from typing import Any, Final, cast
 
 from pydantic_core import PydanticOmit, PydanticUseDefault
 
-from roadworthy.patching.joining.as_input import as_input, stored
+from roadworthy.patching.joining.as_input import as_input, current_as_input
 from roadworthy.patching.joining.merged import (
     ABSENT,
     KeptValue,
@@ -26,15 +26,23 @@ from roadworthy.patching.joining.merged import (
 from roadworthy.patching.schema.nodes import Schema, function_of, is_foreign, wrap
 from roadworthy.patching.values.copies import copied
 
-__all__ = ["CrossFieldRules", "after", "around", "before", "plain", "reads_more", "rules_of"]
+__all__ = [
+    "CrossFieldRules",
+    "after",
+    "around",
+    "before",
+    "needs_more_than_value",
+    "plain",
+    "rules_of",
+]
 
 _READERS: Final = frozenset({"function-before", "function-wrap", "function-plain"})
 _REFUSALS: Final = (ValueError, AssertionError, PydanticOmit, PydanticUseDefault)
 """What a validator raises to refuse: all else is a mistake in it."""
 
 
-def reads_more(node: Schema) -> bool:
-    """Return whether a node reads raw input itself, or looks at other fields."""
+def needs_more_than_value(node: Schema) -> bool:
+    """Return whether a validator node reads raw input or other fields."""
     if not node["type"].startswith("function-") or not is_foreign(function_of(node)):
         return False
     return node["type"] in _READERS or _wants_info(node)
@@ -45,7 +53,7 @@ def _wants_info(node: Schema) -> bool:
 
 
 def after(node: Schema, inside: Schema) -> Schema:
-    """Return a node for a validator of what comes out."""
+    """Return the node of an after-validator."""
     if not is_foreign(function_of(node)):
         return {**node, "schema": inside}
     call = function_of(node)
@@ -69,7 +77,7 @@ def _restored(result: Any, kept: dict[Any, Any]) -> Any:
 
 
 def before(node: Schema, inside: Schema) -> Schema:
-    """Return a node for a validator of raw input."""
+    """Return the node of a before-validator."""
     if not is_foreign(function_of(node)):
         return {**node, "schema": inside}
     call = function_of(node)
@@ -86,7 +94,7 @@ def before(node: Schema, inside: Schema) -> Schema:
 
 
 def around(node: Schema, inside: Schema) -> Schema:
-    """Return a node for a validator that calls the next one itself."""
+    """Return the node of a wrap-validator."""
     if not is_foreign(function_of(node)):
         return {**node, "schema": inside}
     call = function_of(node)
@@ -129,7 +137,7 @@ def _around(call: Any, value: Any, handler: Callable[[Any], Any], info: tuple[An
 
 
 def plain(node: Schema) -> Schema:
-    """Return a node for a validator that is the whole of its type."""
+    """Return the node of a plain validator."""
     if not is_foreign(function_of(node)):
         return node
     call = function_of(node)
@@ -157,9 +165,9 @@ def _raw(value: Any) -> Any:
 
 
 def _read(value: Any, call: Callable[[Any], Any]) -> Any:
-    """Return the parts with what a validator of raw input makes of those that were sent."""
+    """Return merged fields, with what a before-validator makes of the sent ones."""
     try:
-        call(stored(value))
+        call(current_as_input(value))
         whole = as_input(value)
     except Exception:  # it cannot read what is stored: nothing it says is about the patch
         return value
@@ -190,25 +198,25 @@ def _adopted(value: Any, whole: Any, changed: Any) -> Any:
 
 
 def rules_of(node: Schema) -> list[Any]:
-    """Return the validators of a field that can look at the fields before it."""
+    """Return a field's validators that can read the fields before it."""
     return list(_rules_of(node))
 
 
 def _rules_of(node: Schema) -> Iterator[Any]:
     while "schema" in node and (node["type"] in {"default", "nullable"} or "function" in node):
-        if node["type"] == "function-after" and reads_more(node):
+        if node["type"] == "function-after" and needs_more_than_value(node):
             yield function_of(node)
         node = node["schema"]
 
 
 @dataclass(frozen=True, eq=False)
 class CrossFieldRules:
-    """Asks the rules of a field that was not sent, where they look at one that was."""
+    """Ask rules of an unsent field again, where they read a field that was sent."""
 
     rules: list[Any]
 
     def __call__(self, value: Any, handler: Callable[[Any], Any], info: Any) -> Any:
-        """Return the validated value, after the rules of a field that was kept have been asked."""
+        """Return the validated value, after the rules of a kept one were asked."""
         if type(value) is KeptValue and value.beside is not None and value.beside.names:
             for rule in reversed(self.rules):
                 _ask(rule, value.value, info, value.beside.names)
@@ -227,7 +235,7 @@ def _ask(rule: Any, value: Any, info: Any, sent: set[str]) -> None:
 
 
 class _Watched(dict[str, Any]):
-    """The fields before, noting whether one that was sent is looked at."""
+    """The `info.data` of a validator: notes whether a sent field is read."""
 
     def __init__(self, data: Mapping[str, Any], sent: set[str]) -> None:
         super().__init__(data)
@@ -263,7 +271,7 @@ class _Watched(dict[str, Any]):
 
 
 class _Info:
-    """Pydantic's information for a validator, with the fields watched."""
+    """Pydantic's `ValidationInfo` with watched data."""
 
     def __init__(self, info: Any, data: Mapping[str, Any]) -> None:
         self._info, self.data = info, data

@@ -1,4 +1,4 @@
-"""Decide, at each place of an entity, what becomes of the value that validation meets there."""
+"""Wrap the validators of values, of JSON texts and of keys, to let kept ones pass."""
 
 # pyright: reportUnknownVariableType=false
 
@@ -22,34 +22,34 @@ from roadworthy.patching.joining.merged import (
     RefusedValue,
     ValidatorInput,
 )
-from roadworthy.patching.joining.validators import reads_more
+from roadworthy.patching.joining.validators import needs_more_than_value
 from roadworthy.patching.schema.decimals import in_digits
 from roadworthy.patching.schema.fields import has_fields
-from roadworthy.patching.schema.nodes import Schema, anywhere, plain_types, standing, wrap
+from roadworthy.patching.schema.nodes import Schema, any_node, plain_types, with_definitions, wrap
 from roadworthy.patching.values.copies import copied
 
-__all__ = ["JsonTextWrapper", "KeyWrapper", "ValueWrapper", "hidden", "pruned"]
+__all__ = ["JsonTextWrapper", "KeyWrapper", "ValueWrapper", "hidden", "without_nulls"]
 
 
 def hidden() -> PydanticCustomError:
-    """Return the refusal of what would show at one place what is hidden at another."""
+    """Return the error for a hidden value that another place would show."""
     return PydanticCustomError("hidden", "What answers do not show cannot be read at another place")
 
 
 @dataclass(frozen=True, eq=False)
 class ValueWrapper:
-    """Decides what becomes of one value."""
+    """Validate one value: sent, kept, moved, refused, or from a validator."""
 
     node: Schema
     config: Schema
     definitions: list[Schema]
 
     def __call__(self, value: Any, handler: Callable[[Any], Any]) -> Any:
-        """Return the value of this place, joined with what is there."""
+        """Return the validated value; one that is kept passes as it is."""
         kind: Any = type(value)  # each field of each patch comes by: nothing is called for it
         if kind is KeptValue:
             return copied(value.value)
-        if kind is MergedObject or kind is MergedArray or kind in self.as_it_is:
+        if kind is MergedObject or kind is MergedArray or kind in self.passing_types:
             return handler(value)
         if kind is MovedValue:
             return self._moved(value, handler)
@@ -59,7 +59,7 @@ class ValueWrapper:
             return self.validator.validate_python(value.value)
         if not self.stands_alone or (kind is NewObject and value.has_nulls()):
             return handler(value)
-        return self.fresh(value)
+        return self.read_json(value)
 
     def _moved(self, value: MovedValue, handler: Callable[[Any], Any]) -> Any:
         if isinstance(value.value, BaseModel) or has_fields(value.value):
@@ -71,8 +71,8 @@ class ValueWrapper:
             raise hidden()
         return self(value.shown, handler)
 
-    def fresh(self, value: Any) -> Any:
-        """Return what the entity makes of JSON, read strictly."""
+    def read_json(self, value: Any) -> Any:
+        """Return the validated value of sent JSON, read strictly."""
         try:
             text = json.dumps(value, default=_hide)
         except (TypeError, ValueError) as error:
@@ -82,26 +82,26 @@ class ValueWrapper:
         return self.reader.validate_json(text, strict=True, extra="forbid")
 
     @cached_property
-    def as_it_is(self) -> frozenset[Any]:
-        """The types of values that mean the same to validation as the JSON of them."""
+    def passing_types(self) -> frozenset[Any]:
+        """The types whose values need no JSON reading: they mean the same as their JSON."""
         return plain_types(self.node)
 
     @cached_property
     def reader(self) -> SchemaValidator:
-        """What validates JSON, alone."""
-        node = standing(in_digits(self.node), [in_digits(d) for d in self.definitions])
+        """The validator of sent JSON for this node alone."""
+        node = with_definitions(in_digits(self.node), [in_digits(d) for d in self.definitions])
         return SchemaValidator(cast("Any", node), cast("Any", self.config), _use_prebuilt=False)
 
     @cached_property
     def validator(self) -> SchemaValidator:
-        """What validates what a validator made of its input: as in a POST."""
-        node = standing(self.node, self.definitions)
+        """The validator of Python values for this node alone, as in a POST."""
+        node = with_definitions(self.node, self.definitions)
         return SchemaValidator(cast("Any", node), cast("Any", self.config), _use_prebuilt=False)
 
     @cached_property
     def stands_alone(self) -> bool:
-        """True where neither other fields nor a validator of raw input has a say."""
-        return not anywhere(standing(self.node, self.definitions), reads_more)
+        """Whether neither other fields nor raw-input validators decide on the value."""
+        return not any_node(with_definitions(self.node, self.definitions), needs_more_than_value)
 
 
 def _hide(value: Any) -> Any:
@@ -112,27 +112,27 @@ def _hide(value: Any) -> Any:
 
 @dataclass(frozen=True, eq=False)
 class JsonTextWrapper:
-    """Reads JSON from text where it was sent, and joins parts with what text once held."""
+    """Validate a `Json[...]` field: text that was sent, or the value it held."""
 
     place: ValueWrapper
 
     def __call__(self, value: Any, handler: Callable[[Any], Any]) -> Any:
-        """Return the text or what it held, joined with the parts that were sent."""
+        """Return the validated value of a JSON text, or of merged parts of it."""
         if type(value) in {MergedObject, MergedArray, MovedValue}:
             return handler(value)
-        return self.place.fresh(value)
+        return self.place.read_json(value)
 
 
 @dataclass(frozen=True, eq=False)
 class KeyWrapper:
-    """Keeps the keys that a mapping has, and reads new ones from their spelling."""
+    """Validate the keys of a mapping: kept ones pass, new ones are read."""
 
     node: Schema
     config: Schema
     definitions: list[Schema]
 
     def __call__(self, value: Any, handler: Callable[[Any], Any]) -> Any:
-        """Return the key as the mapping spells it."""
+        """Return the key as the mapping has it."""
         if type(value) is KeptKey:
             return value.key
         if self.node["type"] == "str" or not isinstance(value, str):
@@ -141,13 +141,13 @@ class KeyWrapper:
 
     @cached_property
     def validator(self) -> SchemaValidator:
-        """What reads a key that is no text."""
-        node = standing(self.node, self.definitions)
+        """The validator of keys that are no text."""
+        node = with_definitions(self.node, self.definitions)
         return SchemaValidator(cast("Any", node), cast("Any", self.config))
 
 
-def pruned(node: Schema) -> Schema:
-    """Return a node that leaves null out of an object that a merge patch brings anew."""
+def without_nulls(node: Schema) -> Schema:
+    """Return a node that leaves out null members of a new object."""
 
     def prune(value: Any, handler: Callable[[Any], Any]) -> Any:
         if type(value) is NewObject:

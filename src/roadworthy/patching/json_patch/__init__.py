@@ -1,3 +1,3 @@
-"""RFC 6902: operations on the JSON of a resource, and what they leave of its values."""
+"""RFC 6902: operations on the JSON of a resource, and their outcome as values."""
 
 __all__: list[str] = []

@@ -1,4 +1,4 @@
-"""What answers show of an object, tied to the values behind: a JSON Patch works on this.
+"""The JSON document that operations work on: the JSON of answers, tied to values.
 
 Operations see JSON, as GET shows it. Each piece knows the value that it shows, so what
 an operation leaves in its place is that value afterwards, and not what was shown of it.
@@ -20,8 +20,8 @@ from roadworthy.patching.schema.typed_dict_keys import (
     NOWHERE,
     KeyNames,
     SchemaPosition,
-    shape_of,
-    shape_of_root,
+    position_of,
+    position_of_root,
 )
 from roadworthy.patching.values.to_json import SECRETS, json_key
 
@@ -29,7 +29,7 @@ __all__ = ["Node", "ShownArray", "ShownLeaf", "ShownObject", "plain", "same", "s
 
 
 class ShownLeaf:
-    """A piece without pieces."""
+    """A JSON value without members, and the Python value that it shows."""
 
     __slots__ = ("hidden", "shown", "value")
 
@@ -41,28 +41,28 @@ class ShownLeaf:
 
     @property
     def origin(self) -> object:
-        """What a copy has in common with it."""
+        """The identity that a piece has in common with its copies."""
         return self
 
 
 class ShownObject(dict[str, Any]):
-    """An object, and what was in it before the patch."""
+    """A JSON object, its members before the patch, and the value that it shows."""
 
     def __init__(self, pieces: Mapping[str, Any], value: Any, *, hidden: bool = False) -> None:
         super().__init__(pieces)
         self.first: Mapping[str, Any] = dict(pieces)
         self.value, self.hidden = value, hidden
-        self.spelt: Mapping[str, KeyNames] = {}
+        self.key_names: Mapping[str, KeyNames] = {}
         """Of a typed dict: how JSON calls its keys."""
         self.origin: object = self
         self.replaced = False
         """True where a new object came in its place: what that lacks has its default."""
 
     def with_pieces(self, pieces: Mapping[str, Any], *, replaced: bool) -> "ShownObject":
-        """Return the same object with other pieces in it."""
+        """Return the same object with other members."""
         made = ShownObject(pieces, self.value, hidden=self.hidden)
         made.first, made.origin, made.replaced = self.first, self.origin, replaced
-        made.spelt = self.spelt
+        made.key_names = self.key_names
         return made
 
     def __deepcopy__(self, memo: Any) -> "ShownObject":
@@ -71,7 +71,7 @@ class ShownObject(dict[str, Any]):
 
 
 class ShownArray(list[Any]):
-    """An array, and what was in it before the patch."""
+    """A JSON array, its items before the patch, and the value that it shows."""
 
     def __init__(self, pieces: list[Any], value: Any, *, hidden: bool = False) -> None:
         super().__init__(pieces)
@@ -90,7 +90,7 @@ Node: TypeAlias = ShownLeaf | ShownObject | ShownArray
 
 
 def shown(current: BaseModel) -> ShownObject:
-    """Return what answers show of a resource; what they cannot show is left out."""
+    """Return the JSON that answers show of a resource, tied to its values."""
     names = layout_of(class_of(current)).values_of(current)  # loads what an ORM has not loaded
     node = _tied(_dumped(current, names), current)
     return node if isinstance(node, ShownObject) else ShownObject({}, current, hidden=True)
@@ -113,16 +113,16 @@ def _dumped_one_by_one(dump: Any, current: Any, names: Mapping[str, Any]) -> dic
     return found
 
 
-def _tied(json: Any, value: Any, shape: SchemaPosition = NOWHERE) -> Node:
+def _tied(json: Any, value: Any, position: SchemaPosition = NOWHERE) -> Node:
     if isinstance(value, RootModel):
-        inside = _tied(json, cast("Any", value).root, shape_of_root(value))
+        inside = _tied(json, cast("Any", value).root, position_of_root(value))
         made = copy.copy(inside)
         made.value = value
         return _as_origin(made, inside)
     if isinstance(json, dict):
-        return _tied_object(cast("dict[str, Any]", json), value, shape)
+        return _tied_object(cast("dict[str, Any]", json), value, position)
     if isinstance(json, list):
-        return _tied_array(cast("list[Any]", json), value, shape)
+        return _tied_array(cast("list[Any]", json), value, position)
     return ShownLeaf(json, value, hidden=_is_hidden(json, value))
 
 
@@ -133,25 +133,25 @@ def _as_origin(made: Any, inside: Any) -> Node:
     return cast("Node", made)
 
 
-def _tied_object(json: dict[str, Any], value: Any, shape: SchemaPosition) -> Node:
+def _tied_object(json: dict[str, Any], value: Any, position: SchemaPosition) -> Node:
     if has_fields(value):
         return _tied_fields(json, value)
     if isinstance(value, Mapping):
-        return _tied_members(json, cast("Mapping[Any, Any]", value), shape)
+        return _tied_members(json, cast("Mapping[Any, Any]", value), position)
     return _opaque(json, value)
 
 
-def _tied_members(json: dict[str, Any], value: Mapping[Any, Any], shape: SchemaPosition) -> Node:
-    spelt = shape.spelling_in(value)
-    found = {spelt[k].output if k in spelt else json_key(k): k for k in value}
+def _tied_members(json: dict[str, Any], value: Mapping[Any, Any], position: SchemaPosition) -> Node:
+    key_names = position.key_names_in(value)
+    found = {key_names[k].output if k in key_names else json_key(k): k for k in value}
     if found.keys() != json.keys():
         return _opaque(json, value)
     pieces = {
-        name: _tied(item, value[found[name]], shape.of_key(value, found[name]))
+        name: _tied(item, value[found[name]], position.of_key(value, found[name]))
         for name, item in json.items()
     }
     made = ShownObject(pieces, value, hidden=_any_hidden(pieces.values()))
-    made.spelt = spelt
+    made.key_names = key_names
     return made
 
 
@@ -162,18 +162,18 @@ def _tied_fields(json: dict[str, Any], value: Any) -> ShownObject:
     for key, item in json.items():
         field = layout.by_output.get(key)
         there = found.get(field.name if field else f"+{key}", ABSENT)
-        shape = shape_of(layout, field) if field else NOWHERE
-        pieces[key] = ShownLeaf(item, item) if there is ABSENT else _tied(item, there, shape)
+        position = position_of(layout, field) if field else NOWHERE
+        pieces[key] = ShownLeaf(item, item) if there is ABSENT else _tied(item, there, position)
     complete = all(output in json for output in layout.by_output)
     return ShownObject(pieces, value, hidden=not complete or _any_hidden(pieces.values()))
 
 
-def _tied_array(json: list[Any], value: Any, shape: SchemaPosition) -> Node:
+def _tied_array(json: list[Any], value: Any, position: SchemaPosition) -> Node:
     items = list(cast("Any", value)) if isinstance(value, list | tuple | set | frozenset) else None
     if items is None or len(items) != len(json):
         return _opaque(json, value)
     pieces = [
-        _tied(item, there, shape.of_item(index))
+        _tied(item, there, position.of_item(index))
         for index, (item, there) in enumerate(zip(json, items, strict=True))
     ]
     return ShownArray(pieces, value, hidden=_any_hidden(pieces))
@@ -197,7 +197,7 @@ def _is_hidden(json: Any, value: Any) -> bool:
 
 
 def plain(piece: Any) -> Any:
-    """Return the JSON of a piece, as answers show it."""
+    """Return the plain JSON of a piece, as answers show it."""
     match piece:
         case ShownLeaf():
             return piece.shown
@@ -210,7 +210,7 @@ def plain(piece: Any) -> Any:
 
 
 def same(piece: Any, first: Node) -> bool:
-    """Return whether a piece is what stood there before the patch, or shows the same."""
+    """Return whether a piece is the one from before the patch, or shows the same."""
     if isinstance(piece, ShownLeaf | ShownObject | ShownArray):
         return piece.origin is first.origin and all(_unchanged(piece))
     return same_json(piece, plain(first))
@@ -229,7 +229,7 @@ def _unchanged(piece: Node) -> Iterator[bool]:
 
 
 def same_json(old: Any, new: Any) -> bool:
-    """Return whether two JSON values are one: JSON tells 1 from true, Python does not."""
+    """Return whether two JSON values are equal; 1 and true are not."""
     match old, new:
         case dict(), dict():
             one, two = cast("tuple[dict[str, Any], dict[str, Any]]", (old, new))

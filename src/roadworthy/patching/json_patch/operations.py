@@ -1,4 +1,4 @@
-"""RFC 6902 over one resource, with the `jsonpatch` library and bounds of our own."""
+"""Check and apply RFC 6902 operations, with the `jsonpatch` library and limits."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, cast
@@ -8,9 +8,9 @@ from pydantic import BaseModel
 from roadworthy._internal.read_json import MAX_DEPTH, Json
 from roadworthy.patching.errors import PatchTestFailed
 from roadworthy.patching.joining.merged import MergedObject, MovedValue
-from roadworthy.patching.joining.merging import laid_over
+from roadworthy.patching.joining.merging import merge_over
 from roadworthy.patching.json_patch.document import ShownLeaf, ShownObject, plain, same_json, shown
-from roadworthy.patching.json_patch.outcome import rebuilt, replacing
+from roadworthy.patching.json_patch.outcome import merged_value, replacing
 from roadworthy.patching.patch import Operations
 from roadworthy.problems import FieldError, ValidationFailed
 
@@ -22,7 +22,7 @@ except ModuleNotFoundError as error:
         "JSON Patch needs the jsonpatch library: pip install 'roadworthy[json-patch]'"
     ) from error
 
-__all__ = ["check", "operated_on"]
+__all__ = ["apply_operations", "check"]
 
 MAX_COPIED: Final = 1 << 20
 """Characters that all copies and moves of one patch may carry together."""
@@ -38,7 +38,7 @@ _MEMBERS: Final = {
 
 
 def check(operations: Json, *, at_most: int) -> Operations:
-    """Return the operations of a body, once each is one that RFC 6902 §4 knows.
+    """Return the operations of a body, after each is checked by RFC 6902 §4.
 
     Raises:
         ValidationFailed: 422. It is no array of operations, or has more than `at_most`.
@@ -77,8 +77,8 @@ def _is_pointer(text: Json) -> bool:
     return True
 
 
-def operated_on(operations: Operations, current: BaseModel) -> MergedObject:
-    """Return the parts of the outcome: what operations sent, what they moved, what is kept.
+def apply_operations(operations: Operations, current: BaseModel) -> MergedObject:
+    """Return the merged object that operations make of the current one.
 
     Raises:
         PatchTestFailed: 409. A `test` does not hold.
@@ -93,9 +93,9 @@ def operated_on(operations: Operations, current: BaseModel) -> MergedObject:
         after = _step(index, operation, after)
     if not isinstance(after, ShownObject) or after.value is not current:
         raise _refused("", "dict_type", "The outcome should be an object")
-    outcome = rebuilt(after)
+    outcome = merged_value(after)
     return cast(
-        "MergedObject", laid_over(current, {}) if isinstance(outcome, MovedValue) else outcome
+        "MergedObject", merge_over(current, {}) if isinstance(outcome, MovedValue) else outcome
     )
 
 
@@ -111,7 +111,7 @@ def _step(index: int, operation: Mapping[str, Any], document: Any) -> Any:
 
 
 def _tested(operation: Mapping[str, Any], document: Any) -> Any:
-    """Compare with what answers show: a guess at what they hide tells nothing."""
+    """Check a `test` operation against the JSON that answers show."""
     try:
         there = JsonPointer(operation["path"]).resolve(document)
     except JsonPointerException:
@@ -122,7 +122,7 @@ def _tested(operation: Mapping[str, Any], document: Any) -> Any:
 
 
 def _in_place_of(operation: Mapping[str, Any], document: Any) -> dict[str, Any]:
-    """Let a new object in place of one that is there keep what answers do not show of that."""
+    """Return an operation whose new object keeps hidden fields of the replaced one."""
     if operation["op"] not in {"add", "replace"}:
         return dict(operation)
     path = JsonPointer(operation["path"])
@@ -134,7 +134,7 @@ def _in_place_of(operation: Mapping[str, Any], document: Any) -> dict[str, Any]:
 
 
 def _carried(index: int, operation: Mapping[str, Any], document: Any) -> int:
-    """Measure what an operation takes from one place to another, in characters."""
+    """Return the number of characters that an operation copies or moves."""
     source = operation["from"] if operation["op"] in {"copy", "move"} else None
     value = operation.get("value")
     size, depth = _extent(value if source is None else JsonPointer(source).resolve(document, None))

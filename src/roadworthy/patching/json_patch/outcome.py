@@ -1,4 +1,4 @@
-"""Tell what a JSON Patch left in its place, what it moved, and what it sent."""
+"""Tell kept, moved and sent values apart in a document after its operations."""
 
 from collections.abc import Mapping
 from typing import Any, cast
@@ -14,16 +14,16 @@ from roadworthy.patching.joining.merged import (
     MovedValue,
     RefusedValue,
 )
-from roadworthy.patching.joining.merging import keep, kept_key
+from roadworthy.patching.joining.merging import keep_unsent, kept_key
 from roadworthy.patching.json_patch.document import ShownArray, ShownLeaf, ShownObject, plain, same
 from roadworthy.patching.schema.fields import ClassLayout, class_of, has_fields, layout_of
 from roadworthy.patching.values.to_json import json_key
 
-__all__ = ["rebuilt", "replacing"]
+__all__ = ["merged_value", "replacing"]
 
 
-def rebuilt(piece: Any) -> Any:
-    """Return what validation gets for a piece of the outcome."""
+def merged_value(piece: Any) -> Any:
+    """Return the merged value for a piece of the document."""
     match piece:
         case ShownLeaf() if piece.value is ABSENT:
             made = piece.shown
@@ -43,10 +43,10 @@ def rebuilt(piece: Any) -> Any:
 
 
 def _as_sent(piece: Any) -> Any:
-    """Return the JSON of a piece, as a client would send it."""
+    """Return the JSON of a piece, in the form of input."""
     if isinstance(piece, ShownObject):
-        spelt = {spelling.output: spelling.inputs[0] for spelling in piece.spelt.values()}
-        return {spelt.get(key, key): _as_sent(item) for key, item in piece.items()}
+        key_names = {entry.output: entry.inputs[0] for entry in piece.key_names.values()}
+        return {key_names.get(key, key): _as_sent(item) for key, item in piece.items()}
     if isinstance(piece, list):
         return [_as_sent(item) for item in cast("list[Any]", piece)]
     return plain(piece)
@@ -66,10 +66,10 @@ def _fields(piece: ShownObject, value: Any) -> MergedObject:
     for key, item in piece.items():
         was = piece.first.get(key)
         if was is None or not same(item, was):
-            _put(parts, layout, key, rebuilt(item))
+            _put(parts, layout, key, merged_value(item))
     for key in piece.first.keys() - piece.keys():
         _remove(parts, layout, key, replaced=piece.replaced)
-    keep(parts, layout.values_of(value))
+    keep_unsent(parts, layout.values_of(value))
     parts.instead = _instead(piece, parts)
     return parts
 
@@ -108,16 +108,16 @@ def _instead(piece: ShownObject, parts: MergedObject) -> Any:
 
 def _members(piece: ShownObject, value: Mapping[Any, Any]) -> MergedObject:
     parts = MergedObject(value)
-    spelt = {spelling.output: spelling for spelling in piece.spelt.values()}
+    key_names = {entry.output: entry for entry in piece.key_names.values()}
     there = {json_key(key): (kept_key(key), item) for key, item in value.items()}
     for key, item in piece.items():
         was = piece.first.get(key)
-        name = spelt[key].key if key in spelt else key
-        into = spelt[key].inputs[0] if key in spelt else there.get(key, (key,))[0]
+        name = key_names[key].key if key in key_names else key
+        into = key_names[key].inputs[0] if key in key_names else there.get(key, (key,))[0]
         if was is not None and same(item, was):
             parts[into] = KeptValue(there[name][1])
         else:
-            parts.put(into, rebuilt(item), name)
+            parts.put(into, merged_value(item), name)
     return parts
 
 
@@ -131,7 +131,7 @@ def _items(piece: ShownArray) -> MergedArray:
         before = first.get(id(getattr(item, "origin", None)))
         in_place = before is not None and (not stays or before == index)
         unchanged = in_place and same(item, piece.first[cast("int", before)])
-        items.append(KeptValue(item.value) if unchanged else rebuilt(item))
+        items.append(KeptValue(item.value) if unchanged else merged_value(item))
     return MergedArray(items, cast("Any", piece).value)
 
 
@@ -140,14 +140,14 @@ def _sent_object(document: dict[str, Any]) -> Any:
         return document
     parts = MergedObject()
     for key, item in document.items():
-        parts.put(key, rebuilt(item))
+        parts.put(key, merged_value(item))
     return parts
 
 
 def _sent_array(document: list[Any]) -> Any:
     if not any(map(_holds_pieces, document)):
         return document
-    return MergedArray([rebuilt(item) for item in document])
+    return MergedArray([merged_value(item) for item in document])
 
 
 def _holds_pieces(item: Any) -> bool:
@@ -163,7 +163,7 @@ def _holds_pieces(item: Any) -> bool:
 
 
 def replacing(target: Any, value: Any) -> Any:
-    """Return what comes of an object with fields where a whole new one is sent for it.
+    """Return the piece for a new object in place of one with fields.
 
     What answers do not show is not lost: the client cannot have sent it.
     """

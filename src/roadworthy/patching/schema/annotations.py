@@ -1,4 +1,4 @@
-"""Read annotations as users wrote them: unions, models, objects. Metadata is not touched."""
+"""Read annotations as users wrote them: unions, models and objects."""
 
 import inspect
 import types
@@ -28,7 +28,7 @@ def plain(annotation: Any) -> Any:
 
 
 def bare(annotation: Any) -> Any:
-    """Return what a type is, at any depth without metadata: to compare two."""
+    """Return a type without metadata at any depth, for comparing two types."""
     annotation = plain(annotation)
     origin = get_origin(annotation)
     if origin is None or isinstance(get_args(annotation), str):
@@ -39,7 +39,7 @@ def bare(annotation: Any) -> Any:
 
 
 def arms_of(annotation: Any) -> Iterator[Any]:
-    """Yield the members of a union, `None` left out; of another type, itself."""
+    """Yield the arms of a union but `None`; of another type, the type itself."""
     annotation = plain(annotation)
     if get_origin(annotation) in _UNIONS:
         for arm in get_args(annotation):

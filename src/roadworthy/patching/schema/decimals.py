@@ -1,4 +1,4 @@
-"""Hold decimals in strings to digits: `Decimal` also takes `" 5 "` and `1_0`."""
+"""Refuse decimals in strings that are no digits: `Decimal` takes `" 5 "`."""
 
 import re
 from decimal import Decimal
@@ -6,7 +6,7 @@ from typing import Any, Final, cast
 
 from pydantic_core import CoreSchema, PydanticCustomError, PydanticKnownError, core_schema
 
-from roadworthy.patching.schema.nodes import Schema, anywhere, mapped
+from roadworthy.patching.schema.nodes import Schema, any_node, mapped
 
 __all__ = ["in_digits"]
 
@@ -15,7 +15,7 @@ _DIGITS: Final = re.compile(r"-?[0-9]{1,100}(\.[0-9]{1,100})?")
 
 def in_digits(node: Schema) -> Schema:
     """Return a node that takes decimals as numbers, or as strings of digits only."""
-    if not anywhere(node, lambda inside: inside["type"] == "decimal"):
+    if not any_node(node, lambda inside: inside["type"] == "decimal"):
         return node
     if node["type"] == "decimal":
         made = core_schema.no_info_before_validator_function(_decimal, cast("CoreSchema", node))

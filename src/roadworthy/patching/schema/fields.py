@@ -1,4 +1,4 @@
-"""The fields of a class as its core schema tells them: names, aliases, what is hidden.
+"""The fields of a class by its core schema: names, aliases, and which are hidden.
 
 A class is a model, or a dataclass inside one.
 """
@@ -12,7 +12,7 @@ from typing import Any, cast, get_type_hints
 from pydantic import BaseModel, RootModel, Secret, SecretStr, TypeAdapter
 from pydantic.fields import FieldInfo
 
-from roadworthy.patching.schema.nodes import Schema, anywhere, is_foreign, per_class
+from roadworthy.patching.schema.nodes import Schema, any_node, is_foreign, per_class
 
 __all__ = [
     "ClassLayout",
@@ -21,17 +21,17 @@ __all__ = [
     "class_of",
     "extras_of",
     "has_fields",
+    "input_names",
     "is_read_only",
+    "is_secret",
+    "json_name",
     "layout_of",
-    "own_key",
-    "own_keys",
-    "secret",
 ]
 
 
 @dataclass(frozen=True, slots=True)
 class _ReadOnly:
-    """Mark a field as the server's: `created_at: Annotated[datetime, ReadOnly]`."""
+    """Mark a field as read-only: `created_at: Annotated[datetime, ReadOnly]`."""
 
     def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
         return {**handler(schema), "readOnly": True}
@@ -47,7 +47,7 @@ ReadOnly = _ReadOnly()
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SchemaField:
-    """One field: its names in a patch and in answers, and its node of the core schema."""
+    """One field of a class: its names in patches and answers, and its node."""
 
     name: str
     keys: tuple[str, ...]
@@ -67,18 +67,18 @@ class SchemaField:
 
     @property
     def read_only(self) -> bool:
-        """True where no patch may name it in an object that is there."""
+        """Whether no patch may name the field in an object that is there."""
         return self.server or self.frozen or self.made
 
     @property
     def hidden(self) -> bool:
-        """True where answers do not show it as it is."""
-        return self.excluded or anywhere(self.node, _shows_otherwise)
+        """Whether answers do not show the field as it is."""
+        return self.excluded or any_node(self.node, _shows_otherwise)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClassLayout:
-    """What is known of a class: its core schema, and its fields by name."""
+    """The core schema of a class, and its fields by name."""
 
     kind: type[Any]
     schema: Schema
@@ -95,7 +95,7 @@ class ClassLayout:
     """What answers show of computed fields, by name."""
 
     def values_of(self, current: Any) -> dict[str, Any]:
-        """Return the stored values by field name, as they are."""
+        """Return the values of an object by field name, unread."""
         stored: dict[str, Any] = getattr(current, "__dict__", {})
         # Reading a deprecated field warns. Columns that are not loaded yet, and slots, are read.
         return {
@@ -112,7 +112,7 @@ class ClassLayout:
 
 @per_class
 def layout_of(kind: type[Any]) -> ClassLayout:
-    """Return what the core schema of a model or dataclass says."""
+    """Return the layout of a model or dataclass."""
     schema, definitions = _schema_of(kind), list[Schema]()
     if schema["type"] == "definitions":
         schema, definitions = schema["schema"], cast("list[Schema]", schema["definitions"])
@@ -170,7 +170,7 @@ def _computed(inside: Schema) -> frozenset[str]:
 
 
 def _field(kind: type[Any], name: str, node: Schema, config: Schema) -> SchemaField:
-    keys = own_keys(name, node, config)
+    keys = input_names(name, node, config)
     return SchemaField(
         name=name,
         keys=keys or (name,),
@@ -184,8 +184,8 @@ def _field(kind: type[Any], name: str, node: Schema, config: Schema) -> SchemaFi
     )
 
 
-def own_keys(name: str, node: Schema, config: Schema) -> tuple[str, ...]:
-    """Return the names under which input has a field; none if only a path leads there."""
+def input_names(name: str, node: Schema, config: Schema) -> tuple[str, ...]:
+    """Return the names that input has for a field, none if only a path leads there."""
     by_name = config.get("validate_by_name") or config.get("populate_by_name")
     alias: Any = node.get("validation_alias")
     if alias is None or not config.get("validate_by_alias", True):
@@ -196,9 +196,9 @@ def own_keys(name: str, node: Schema, config: Schema) -> tuple[str, ...]:
     return (*named, name) if by_name and name not in named else named
 
 
-def own_key(name: str, node: Schema, config: Schema) -> str:
-    """Return the name under which a field is written to JSON."""
-    return (own_keys(name, node, config) or (name,))[0]
+def json_name(name: str, node: Schema, config: Schema) -> str:
+    """Return the name with which a field is written to JSON."""
+    return (input_names(name, node, config) or (name,))[0]
 
 
 def _info(kind: type[Any], name: str) -> FieldInfo | None:
@@ -218,7 +218,7 @@ def _annotation(kind: type[Any], name: str) -> Any:
 
 
 def is_read_only(field: FieldInfo | None) -> bool:
-    """Return whether a field is marked as the server's."""
+    """Return whether a field is marked with `ReadOnly`."""
     if field is None:
         return False
     extra: Any = field.json_schema_extra
@@ -226,15 +226,15 @@ def is_read_only(field: FieldInfo | None) -> bool:
     return marked or any(isinstance(item, _ReadOnly) for item in field.metadata)
 
 
-def secret(node: Schema) -> bool:
-    """Return whether the values of a node are Pydantic's secrets."""
+def is_secret(node: Schema) -> bool:
+    """Return whether a node is one of Pydantic's secret types."""
     shown: Any = node.get("serialization") or {}
     return any(shown.get("function") is masks for masks in _masks())
 
 
 @cache
 def _masks() -> tuple[Any, ...]:
-    """Return what Pydantic shows its secrets with."""
+    """Return the functions with which Pydantic masks its secrets."""
     schemas = [TypeAdapter(kind).core_schema for kind in (SecretStr, Secret[str])]
     shown: list[Any] = []
 
@@ -243,7 +243,7 @@ def _masks() -> tuple[Any, ...]:
         return False
 
     for schema in schemas:
-        anywhere(cast("Schema", schema), look)
+        any_node(cast("Schema", schema), look)
     return tuple(found["function"] for found in shown if found)
 
 
@@ -251,22 +251,22 @@ def _shows_otherwise(node: Schema) -> bool:
     shown: Any = node.get("serialization")
     if node.get("serialization_exclude") or node.get("serialization_exclude_if"):
         return True
-    return bool(shown) and (secret(node) or is_foreign(shown.get("function", print)))
+    return bool(shown) and (is_secret(node) or is_foreign(shown.get("function", print)))
 
 
 def class_of(value: Any) -> type[Any]:
-    """Return the class of any value."""
+    """Return the class of any value, typed."""
     return cast("type[Any]", type(value))
 
 
 def extras_of(value: Any) -> dict[str, Any]:
-    """Return what a model keeps beside its fields."""
+    """Return the extra members that a model keeps beside its fields."""
     found: Any = getattr(value, "model_extra", None)
     return cast("dict[str, Any]", found or {})
 
 
 def has_fields(value: Any) -> bool:
-    """Return whether a value is an object with fields: a model, or a dataclass."""
+    """Return whether a value is a model or a dataclass, not a root model."""
     if isinstance(value, BaseModel):
         return not isinstance(value, RootModel)
     return dataclasses.is_dataclass(value) and not isinstance(value, type)

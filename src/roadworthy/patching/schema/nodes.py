@@ -1,4 +1,4 @@
-"""Walk core schemas: what Pydantic itself made of an entity, not its annotations.
+"""Walk and change the nodes of Pydantic's core schemas.
 
 Annotations carry metadata of other libraries and names that are not resolved; the
 core schema is what validation and serialization go by.
@@ -11,14 +11,14 @@ from typing import Any, Final, TypeAlias, TypeVar, cast
 
 __all__ = [
     "Schema",
-    "anywhere",
+    "any_node",
     "children",
     "function_of",
     "is_foreign",
     "mapped",
     "per_class",
     "plain_types",
-    "standing",
+    "with_definitions",
     "wrap",
 ]
 
@@ -38,7 +38,7 @@ _LIBRARY: Final = frozenset({"pydantic", "pydantic_core", *sys.stdlib_module_nam
 
 
 def per_class(make: Callable[[type[Any]], T]) -> Callable[[type[Any]], T]:
-    """Return the same function, asked once for each class."""
+    """Return a function with its results cached by class."""
     made: dict[type[Any], T] = {}
 
     @functools.wraps(make)
@@ -51,7 +51,7 @@ def per_class(make: Callable[[type[Any]], T]) -> Callable[[type[Any]], T]:
 
 
 def mapped(node: Schema, change: Change) -> Schema:
-    """Return a copy of a node with each node inside replaced by what `change` makes of it."""
+    """Return a copy of a node in which `change` has replaced each child node."""
     return {key: _mapped(child, change) if key in _INSIDE else child for key, child in node.items()}
 
 
@@ -70,7 +70,7 @@ def _mapped(child: Any, change: Change) -> Any:
 
 
 def children(node: Schema) -> Iterator[Schema]:
-    """Yield the nodes right inside a node."""
+    """Yield the child nodes of a node."""
     found: list[Schema] = []
 
     def keep(child: Schema) -> Schema:
@@ -81,28 +81,28 @@ def children(node: Schema) -> Iterator[Schema]:
     yield from found
 
 
-def anywhere(node: Schema, holds: Callable[[Schema], bool]) -> bool:
-    """Return whether something holds for a node or for any node inside."""
-    return holds(node) or any(anywhere(child, holds) for child in children(node))
+def any_node(node: Schema, holds: Callable[[Schema], bool]) -> bool:
+    """Return whether a condition holds for a node or any node inside it."""
+    return holds(node) or any(any_node(child, holds) for child in children(node))
 
 
 _PLAIN: Final[Mapping[str, type[Any]]] = {"int": int, "str": str, "bool": bool, "float": float}
 
 
 def plain_types(node: Schema) -> frozenset[Any]:
-    """Return the types of which a value needs no reading: JSON's own, and this very node's."""
+    """Return the JSON types whose values a node takes without change."""
     if node["type"] == "nullable":
         return plain_types(node["schema"]) | {type(None)}
     return frozenset({_PLAIN[node["type"]]} if node["type"] in _PLAIN else ())
 
 
 def function_of(node: Schema) -> Any:
-    """Return the function that a validator's node calls."""
+    """Return the function that a validator node calls."""
     return cast("Mapping[str, Any]", node["function"])["function"]
 
 
 def is_foreign(function: Any) -> bool:
-    """Return whether a function belongs neither to Pydantic nor to Python."""
+    """Return whether a function is the user's: neither Pydantic's nor Python's."""
     while isinstance(function, functools.partial):
         function = cast("functools.partial[Any]", function).func
     owner = getattr(function, "__module__", None)
@@ -111,15 +111,15 @@ def is_foreign(function: Any) -> bool:
     return cast("str", owner).partition(".")[0] not in _LIBRARY
 
 
-def standing(node: Schema, definitions: list[Schema]) -> Schema:
-    """Return a node that can be built alone, with the definitions that it may refer to."""
+def with_definitions(node: Schema, definitions: list[Schema]) -> Schema:
+    """Return a node with the definitions it refers to, so that it can be built alone."""
     if not definitions:
         return node
     return {"type": "definitions", "schema": node, "definitions": definitions}
 
 
 def wrap(function: Callable[..., Any], node: Schema, *, info: bool = False) -> Schema:
-    """Return a node that asks `function(value, handler)` first."""
+    """Return a node that calls `function(value, handler)` around another node."""
     kind = "with-info" if info else "no-info"
     return {
         "type": "function-wrap",

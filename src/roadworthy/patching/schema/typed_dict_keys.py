@@ -1,4 +1,4 @@
-"""Tell how JSON spells the keys of a typed dict, where aliases call them something else.
+"""The JSON names of a typed dict's keys, where aliases differ from the keys.
 
 A typed dict is a plain dict: only the node of the field that it stands in knows of aliases.
 """
@@ -12,15 +12,15 @@ from typing import Any, Final, cast
 
 from pydantic import RootModel
 
-from roadworthy.patching.schema.fields import ClassLayout, SchemaField, layout_of, own_keys
-from roadworthy.patching.schema.nodes import Schema, anywhere, per_class, standing
+from roadworthy.patching.schema.fields import ClassLayout, SchemaField, input_names, layout_of
+from roadworthy.patching.schema.nodes import Schema, any_node, per_class, with_definitions
 
-__all__ = ["NOWHERE", "KeyNames", "SchemaPosition", "shape_of", "shape_of_root"]
+__all__ = ["NOWHERE", "KeyNames", "SchemaPosition", "position_of", "position_of_root"]
 
 
 @dataclass(frozen=True, slots=True)
 class KeyNames:
-    """The names of one key of a typed dict."""
+    """The names of one key of a typed dict, in input and in answers."""
 
     key: str
     inputs: tuple[str, ...]
@@ -31,18 +31,18 @@ class KeyNames:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SchemaPosition:
-    """Where a value stands: nodes of a core schema, one for each arm of a union."""
+    """The schema nodes that a value may be validated by, one for each union arm."""
 
     nodes: tuple[Schema, ...]
     definitions: list[Schema]
 
-    def spelling_in(self, current: Any) -> Mapping[str, KeyNames]:
+    def key_names_in(self, current: Any) -> Mapping[str, KeyNames]:
         """Return the names of the keys that `current` may have, by key."""
         node = self._typed_dict(current)
-        return {} if node is None else _spelling(node)
+        return {} if node is None else _key_names(node)
 
     def of_key(self, current: Any, key: Any) -> "SchemaPosition":
-        """Return where a member of a mapping stands."""
+        """Return the position of a member of a mapping."""
         if not self.nodes:
             return self
         node = self._typed_dict(current)
@@ -51,7 +51,7 @@ class SchemaPosition:
         return self._inside(n["values_schema"] for n in self.nodes if "values_schema" in n)
 
     def of_item(self, index: int) -> "SchemaPosition":
-        """Return where an item of an array stands."""
+        """Return the position of an item of an array."""
         return self._inside(_item(n, index) for n in self.nodes if "items_schema" in n)
 
     def _typed_dict(self, current: Any) -> Schema | None:
@@ -67,23 +67,23 @@ NOWHERE: Final = SchemaPosition((), [])
 """Of what no typed dict with aliases is in."""
 
 
-def shape_of(layout: ClassLayout, field: SchemaField) -> SchemaPosition:
-    """Return where the value of a field stands."""
+def position_of(layout: ClassLayout, field: SchemaField) -> SchemaPosition:
+    """Return the schema position of a field's value."""
     if not _has_aliases(layout.kind):
         return NOWHERE
     return SchemaPosition(tuple(_arms(field.node, layout.definitions)), layout.definitions)
 
 
-def shape_of_root(current: RootModel[Any]) -> SchemaPosition:
-    """Return where the value of a root model stands."""
+def position_of_root(current: RootModel[Any]) -> SchemaPosition:
+    """Return the schema position of a root model's value."""
     layout = layout_of(type(current))
-    return shape_of(layout, layout.fields["root"])
+    return position_of(layout, layout.fields["root"])
 
 
 @per_class
 def _has_aliases(kind: type[Any]) -> bool:
     layout = layout_of(kind)
-    return anywhere(standing(layout.schema, layout.definitions), _is_spelt_otherwise)
+    return any_node(with_definitions(layout.schema, layout.definitions), _is_spelt_otherwise)
 
 
 def _is_spelt_otherwise(node: Schema) -> bool:
@@ -116,11 +116,11 @@ def _fits(node: Schema, current: Any) -> bool:
     )
 
 
-def _spelling(node: Schema) -> dict[str, KeyNames]:
+def _key_names(node: Schema) -> dict[str, KeyNames]:
     config = cast("Schema", node.get("config") or {})
     return {
         key: KeyNames(
-            key, own_keys(key, field, config) or (key,), field.get("serialization_alias") or key
+            key, input_names(key, field, config) or (key,), field.get("serialization_alias") or key
         )
         for key, field in node["fields"].items()
     }

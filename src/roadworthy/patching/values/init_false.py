@@ -1,4 +1,4 @@
-"""Know the fields that a dataclass makes itself (`init=False`): no input brings them.
+"""Dataclass fields with `init=False`, which no input sets.
 
 A class with `__post_init__` makes them anew of the others. Of one without, they are the
 default, or what somebody has set since, which only the object itself can keep.
@@ -11,18 +11,18 @@ from typing import Any
 from roadworthy.patching.schema.nodes import per_class
 from roadworthy.patching.values.copies import copied
 
-__all__ = ["differing", "keep_what_it_made"]
+__all__ = ["copy_init_false", "differing_init_false"]
 
 
-def keep_what_it_made(current: Any, after: Any) -> None:
-    """Let `after` have what is set in `current` already."""
+def copy_init_false(current: Any, after: Any) -> None:
+    """Copy the `init=False` fields of `current` to `after`."""
     for field in _made_once(type(after)):  # pyright: ignore[reportUnknownArgumentType]
         if hasattr(current, field.name):
             object.__setattr__(after, field.name, copied(getattr(current, field.name)))
 
 
-def differing(value: Any) -> Iterator[str]:
-    """Yield the fields that a new object of the class would have otherwise."""
+def differing_init_false(value: Any) -> Iterator[str]:
+    """Yield the `init=False` fields that differ from those of a new object."""
     for field in _made_once(type(value)):  # pyright: ignore[reportUnknownArgumentType]
         if hasattr(value, field.name) and getattr(value, field.name) != _default(field):
             yield field.name

@@ -1,4 +1,4 @@
-"""Find, in validated values, what no row and no answer could carry.
+"""Find validated values that no row and no answer can carry.
 
 The body was searched already; this finds what a validator made of it, such as
 infinity of the text "Infinity".
@@ -25,7 +25,7 @@ _HARMLESS = frozenset({int, bool, date, datetime})
 
 
 def not_storable(value: Any, loc: Loc = ()) -> Iterator[Loc]:
-    """Yield the places of non-finite numbers, and of NUL or half a surrogate pair."""
+    """Yield the places of non-finite numbers, NUL and half surrogate pairs."""
     if value is None or type(value) in _HARMLESS:
         return
     if _is_bad(value):

@@ -1,4 +1,4 @@
-"""Write values as JSON that the entity reads back: the form of input, not of answers.
+"""Write values as JSON that the entity reads back: in the form of input.
 
 Pydantic's serializer does it, built of the entity's core schema without what changes
 how answers show a value: serializers, `exclude`, aliases of output, masks.
@@ -25,15 +25,15 @@ from pydantic_core import (
 from roadworthy.patching.schema.fields import (
     class_of,
     extras_of,
+    input_names,
+    is_secret,
+    json_name,
     layout_of,
-    own_key,
-    own_keys,
-    secret,
 )
-from roadworthy.patching.schema.nodes import Schema, is_foreign, mapped, per_class, standing
-from roadworthy.patching.values.init_false import differing
+from roadworthy.patching.schema.nodes import Schema, is_foreign, mapped, per_class, with_definitions
+from roadworthy.patching.values.init_false import differing_init_false
 
-__all__ = ["SECRETS", "NotWritable", "column", "json_key", "written", "written_field"]
+__all__ = ["SECRETS", "NotWritable", "column", "field_to_json", "json_key", "to_json"]
 
 _SINGLE: Final = (
     str,
@@ -58,11 +58,11 @@ SECRETS: Final = (Secret, SecretStr, SecretBytes)
 
 
 class NotWritable(TypeError):
-    """A value that no JSON column can hold and give back."""
+    """A value has no JSON form that a column can hold and give back."""
 
 
 def column(kind: type[Any], name: str, value: Any) -> Any:
-    """Return what to write to the column of a field.
+    """Return the value to write to the column of a field.
 
     Single values, and lists and tuples of them, stay Python's own. What only a JSON
     column can hold is JSON, all the way down.
@@ -70,36 +70,36 @@ def column(kind: type[Any], name: str, value: Any) -> Any:
     return _dumped(kind, name, value, mode="json" if _needs_json(value) else "python")
 
 
-def written_field(kind: type[Any], name: str, value: Any) -> Any:
-    """Return the JSON of one field's value, as input would have it."""
+def field_to_json(kind: type[Any], name: str, value: Any) -> Any:
+    """Return the JSON of a field's value, in the form of input."""
     return _dumped(kind, name, value, mode="json")
 
 
-def written(value: Any) -> Any:
+def to_json(value: Any) -> Any:
     """Return the JSON of any value, as its own type reads it."""
     if isinstance(value, BaseModel) or _is_dataclass(value):
         kind = class_of(value)
         if isinstance(value, RootModel):
-            return written_field(kind, "root", cast("Any", value).root)
+            return field_to_json(kind, "root", cast("Any", value).root)
         layout = layout_of(kind)
         found = layout.values_of(value)
         return {
-            field.keys[0]: written_field(kind, name, found[name])
+            field.keys[0]: field_to_json(kind, name, found[name])
             for name, field in layout.fields.items()
             if name in found and not field.made
-        } | written(extras_of(value))
+        } | to_json(extras_of(value))
     if isinstance(value, SECRETS):
-        return written(cast("Any", value).get_secret_value())
+        return to_json(cast("Any", value).get_secret_value())
     if isinstance(value, Mapping):
         pairs = cast("Mapping[Any, Any]", value).items()
-        return {json_key(key): written(item) for key, item in pairs}
+        return {json_key(key): to_json(item) for key, item in pairs}
     if isinstance(value, list | tuple | set | frozenset):
-        return [written(item) for item in cast("list[Any]", value)]
+        return [to_json(item) for item in cast("list[Any]", value)]
     return to_jsonable_python(value)
 
 
 def json_key(key: Any) -> str:
-    """Return how JSON spells a key of a mapping."""
+    """Return the JSON spelling of a mapping's key."""
     if type(key) is str:
         return key
     return str(next(iter(to_jsonable_python({key: None}))))
@@ -138,7 +138,7 @@ def _place_in(error: BaseException) -> str:
 
 
 class _Serializers(dict[str, SchemaSerializer]):
-    """The serializers of a class, each made when its field is first written."""
+    """The serializers of a class by field, each made when first used."""
 
     def __init__(self, kind: type[Any]) -> None:
         super().__init__()
@@ -149,7 +149,7 @@ class _Serializers(dict[str, SchemaSerializer]):
         make = _Written(layout.config, f"{self.kind.__name__}.{name}")
         definitions = [{**make(d), "ref": d["ref"]} for d in layout.definitions]
         self[name] = SchemaSerializer(
-            cast("Any", standing(make(layout.fields[name].node), definitions)),
+            cast("Any", with_definitions(make(layout.fields[name].node), definitions)),
             cast("Any", _config(layout.config)),
             _use_prebuilt=False,
         )
@@ -171,7 +171,7 @@ def _config(config: Schema) -> Schema:
 
 @dataclasses.dataclass(frozen=True)
 class _Written:
-    """Turns nodes of a core schema into nodes that serialize what was read."""
+    """Turn nodes of a core schema into nodes that serialize in the form of input."""
 
     config: Schema
     place: str
@@ -183,7 +183,7 @@ class _Written:
         shown: Any = node.get("serialization")
         made = mapped(node, self)
         made.pop("serialization", None)
-        if secret(node):
+        if is_secret(node):
             made["serialization"] = _plain(_revealed)
         elif shown and not is_foreign(shown.get("function", print)) and "function" in shown:
             made["serialization"] = shown  # of a type that Pydantic knows: its inverse
@@ -224,7 +224,7 @@ class _Written:
         made = {**field, "schema": dataclasses.replace(self, place=place)(field["schema"])}
         made.pop("serialization_exclude", None)
         made.pop("serialization_exclude_if", None)
-        made["serialization_alias"] = own_key(name, field, self.config)
+        made["serialization_alias"] = json_name(name, field, self.config)
         if field.get("init") is False:
             made["serialization_exclude"] = True  # no input has it
         return made
@@ -234,7 +234,7 @@ class _Written:
         made.pop("serialization_exclude", None)
         made.pop("serialization_exclude_if", None)
         made.pop("serialization_alias", None)
-        names = own_keys("", node, {})
+        names = input_names("", node, {})
         return {**made, "serialization_alias": names[0]} if names and names[0] else made
 
 
@@ -247,12 +247,12 @@ def _wrapped(function: Callable[[Any, Any], Any]) -> Any:
 
 
 def _revealed(value: Any) -> Any:
-    return written(value)
+    return to_json(value)
 
 
 @dataclasses.dataclass(frozen=True)
 class _Exactly:
-    """Refuses what the column would lose: all that a subclass adds, or a class makes itself."""
+    """Refuse values that a column would lose: fields of subclasses, `init=False`."""
 
     kind: type[Any]
     place: str
@@ -260,7 +260,7 @@ class _Exactly:
     def __call__(self, value: Any, handler: Callable[[Any], Any]) -> Any:
         if isinstance(value, self.kind) and type(value) is not self.kind:
             raise _unwritable(self.place)
-        for name in differing(value):
+        for name in differing_init_false(value):
             raise _unwritable(f"{self.kind.__name__}.{name}")
         return handler(value)
 
@@ -285,7 +285,7 @@ class _Bytes:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Opaque:
-    """Writes what the schema does not tell the shape of, and makes sure that it reads back."""
+    """Serialize values of unknown shape, and check that they read back."""
 
     node: Schema
     shown: Any
@@ -293,7 +293,7 @@ class _Opaque:
 
     def __call__(self, value: Any, handler: Callable[[Any], Any]) -> Any:
         if self.node["type"] == "any":
-            return written(value)
+            return to_json(value)
         if isinstance(value, _NATURAL):
             return handler(value)
         made = self._own(value)
@@ -306,7 +306,7 @@ class _Opaque:
             return str(value)
         if self.shown and self.shown["type"] == "function-plain" and not self.shown.get("info_arg"):
             return to_jsonable_python(self.shown["function"](value))
-        return written(value)
+        return to_json(value)
 
     def _reads_back(self, made: Any, value: Any) -> bool:
         try:
