@@ -15,13 +15,21 @@ HOOKS = Path(__file__).with_name("schemathesis_hooks.py")
 SUPPORT = Path(__file__).parents[2] / "tests"
 
 
-@pytest.mark.timeout(300)  # a minute where nothing else runs
-def test_schemathesis_finds_nothing(depot: Any, tmp_path: Path) -> None:
+@pytest.mark.timeout(300)  # a minute where nothing else runs, with 15 examples
+@pytest.mark.parametrize("examples", [2, pytest.param(15, marks=pytest.mark.soak)])
+def test_schemathesis_finds_nothing(depot: Any, tmp_path: Path, examples: int) -> None:
     done = subprocess.run(
         [
             *(Path(sys.executable).with_name("schemathesis"), "--config-file", CONFIG),
             *("run", f"{depot.url}/openapi.json"),
-            *("--max-examples", "15", "--seed", "7", "--continue-on-failure", "--no-shrink"),
+            *(
+                "--max-examples",
+                str(examples),
+                "--seed",
+                "7",
+                "--continue-on-failure",
+                "--no-shrink",
+            ),
         ],
         cwd=tmp_path,
         env={

@@ -77,7 +77,7 @@ def order_of(item: dict[str, Any]) -> dict[str, Any]:
     return {"customer_email": "ann@example.com", "lines": lines}
 
 
-@pytest.mark.parametrize("_", range(3))
+@pytest.mark.parametrize("_", [0, *(pytest.param(n, marks=pytest.mark.soak) for n in (1, 2))])
 def test_one_key_sent_to_all_servers_at_once_is_one_order(
     clients: list[httpx.Client], at_once: AtOnce, _: int
 ) -> None:
@@ -97,7 +97,7 @@ def test_one_key_sent_to_all_servers_at_once_is_one_order(
     assert left == [9] * SERVERS
 
 
-@pytest.mark.parametrize("_", range(3))
+@pytest.mark.parametrize("_", [0, *(pytest.param(n, marks=pytest.mark.soak) for n in (1, 2))])
 def test_of_writers_with_one_etag_at_several_servers_one_wins(
     clients: list[httpx.Client], at_once: AtOnce, _: int
 ) -> None:

@@ -45,6 +45,7 @@ def test_it_holds_what_depot_needs_and_nothing_of_the_tests():
     assert not {"pytest", "ruff", "mypy", "hypothesis", "roadworthy", "depot"} & set(wanted)
 
 
+@pytest.mark.soak  # pip downloads what builds them
 def test_the_wheels_are_built_as_the_image_builds_them(tmp_path):
     (step,) = re.findall(r"/opt/build/bin/pip (wheel .*) \. \./reference", DOCKERFILE)
     words = step.replace("/wheels", str(tmp_path)).split()

@@ -79,8 +79,15 @@ def tracebacks_of_jobs(server: Server) -> int:
     return len(re.findall(r"(?:Jobs wait:|could not be recorded).*\nTraceback", server.log_text()))
 
 
-@pytest.mark.parametrize("driver", ["asyncpg", "psycopg"])
-@pytest.mark.parametrize(("how", "seconds"), [("cut", 4), ("hang", 8)])
+@pytest.mark.parametrize(
+    ("how", "seconds", "driver"),
+    [
+        ("cut", 4, "asyncpg"),
+        pytest.param("cut", 4, "psycopg", marks=pytest.mark.soak),
+        pytest.param("hang", 8, "asyncpg", marks=pytest.mark.soak),
+        pytest.param("hang", 8, "psycopg", marks=pytest.mark.soak),
+    ],
+)
 def test_postgresql_goes_away_and_nothing_is_lost_or_repeated(
     start: Start,
     open_books: Callable[[str], Books],

@@ -42,7 +42,9 @@ def expect_each_tick_once(books):
     at_most_one_a_second([job for job in books.jobs() if job.task == "fixed"])
 
 
-@pytest.mark.parametrize("old", [HOURLY, DAILY, NEVER])
+@pytest.mark.parametrize(
+    "old", [HOURLY, *(pytest.param(one, marks=pytest.mark.soak) for one in (DAILY, NEVER))]
+)
 def test_the_new_ticks_come_during_and_after_a_rollout(version, books, old):
     first = version(old)
     version(OFTEN)

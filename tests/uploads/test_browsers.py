@@ -100,6 +100,7 @@ def test_chromium_shows_why_a_file_is_refused(submit, name, content, status, cod
     assert (shown, told["error"]["code"]) == (status, code)
 
 
+@pytest.mark.soak  # it may have to be downloaded
 def test_firefox_sends_the_same_and_sees_every_answer(firefox, server, tmp_path):
     url = f"{server.url}/by-itself?names={quote(json.dumps(list(NAMES)))}"
     with firefox.visiting(url, profile=tmp_path / "profile"):

@@ -33,6 +33,13 @@ MANY = 500
 HOUR = timedelta(hours=1)
 
 
+_FIRST, *_OTHERS = CREWS
+soaks = pytest.mark.parametrize(
+    "crew", [_FIRST, *(pytest.param(one, marks=pytest.mark.soak) for one in _OTHERS)], indirect=True
+)
+"""One engine always; what takes long, with the others in `make test-all`."""
+
+
 @pytest.fixture(params=CREWS)
 def crew(request: pytest.FixtureRequest) -> Crew:
     kind, url, _ = CREWS[request.param]
@@ -81,6 +88,7 @@ async def names_of_effects(db):
         return Counter(await session.scalars(select(effects.c.name)))
 
 
+@soaks
 async def test_a_broker_that_is_wiped_loses_no_job(db, crew, postgres_url, tmp_path):
     calls = [slow.call(str(tmp_path / "log"), str(number)) for number in range(MANY)]
 
@@ -94,6 +102,7 @@ async def test_a_broker_that_is_wiped_loses_no_job(db, crew, postgres_url, tmp_p
     assert await names_of_effects(db) == {str(number): 1 for number in range(MANY)}
 
 
+@soaks
 async def test_workers_that_are_killed_lose_no_job_and_repeat_no_effect(
     db, crew, postgres_url, tmp_path
 ):
@@ -118,7 +127,7 @@ async def more_are_done(db, before):
     return (await states(db))["succeeded"] >= before + 40
 
 
-@pytest.mark.parametrize("kind", [CeleryCrew, RqCrew])
+@pytest.mark.parametrize("kind", [pytest.param(CeleryCrew, marks=pytest.mark.soak), RqCrew])
 async def test_a_redis_that_is_killed_and_comes_back_empty_loses_no_job(
     db, kind, postgres_url, tmp_path
 ):
