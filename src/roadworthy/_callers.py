@@ -1,4 +1,4 @@
-"""Refuse at the start a route that cannot use what a dependency gives to it.
+"""Refuse at start a route that cannot use the object that a dependency gives to it.
 
 What must be awaited is of no use to a `def` route, where a call of it does nothing, and what
 waits for an answer would hold up the event loop in an `async def` route.
@@ -35,13 +35,13 @@ def called(refusal: str) -> Callable[[F], F]:
 
 
 def is_called(dependency: Any) -> bool:
-    """Tell whether a dependency declares that only `def` routes can use what it gives."""
+    """Return whether a dependency declares that only `def` routes can use what it gives."""
     use: _Use | None = getattr(dependency, _USE, None)
     return use is not None and not use.is_awaited
 
 
 def check_callers(route: Any, overrides: dict[Any, Any]) -> None:
-    """Look whether a route can use what its own parameters are given.
+    """Check that a route can use the objects that its dependencies give to it.
 
     Raises:
         TypeError: It cannot; the text says what to write.

@@ -1,4 +1,4 @@
-"""The one module that touches what FastAPI and Starlette do not promise to keep.
+"""The one module that touches private parts of FastAPI and Starlette.
 
 Five things have no public hook (FastAPI 0.165, Starlette 1.10):
 
@@ -149,7 +149,7 @@ def response_of(connection: HTTPConnection) -> Response | None:
 
 
 def is_hooked(connection: HTTPConnection) -> bool:
-    """Tell whether `response_of`, `Answer` and `Again` work for this request."""
+    """Return whether `response_of`, `Answer` and `Again` work for this request."""
     return HOOKED in connection.scope
 
 
@@ -195,17 +195,17 @@ def tree_of(dependency: params.Depends) -> Dependant:
 
 
 def yields(dependant: Dependant) -> bool:
-    """Tell whether a dependency does something after the endpoint."""
+    """Return whether a dependency does something after the endpoint."""
     return _get_computed_scope(dependant=replace(dependant, scope=None)) is not None
 
 
 def closes_late(dependant: Dependant) -> bool:
-    """Tell whether a dependency does something when the response has been sent."""
+    """Return whether a dependency does something when the response has been sent."""
     return yields(dependant) and dependant.scope != "function"
 
 
 def may_await(dependant: Dependant) -> bool:
-    """Tell whether FastAPI runs this on the event loop, rather than in a thread."""
+    """Return whether FastAPI runs this on the event loop, rather than in a thread."""
     return _is_coroutine_callable(dependant.call) or _is_async_gen_callable(dependant.call)
 
 
@@ -222,22 +222,22 @@ def returned_by(call: Callable[..., Any]) -> Any:
 
 
 def unwrapped(call: Callable[..., Any]) -> Any:
-    """Return what partials and decorators are around."""
+    """Return the function within partials and decorators."""
     return _unwrapped_call(call)
 
 
 def pace_itself(scope: Scope) -> None:
-    """Note that who reads the body of this request has limits of its own for that."""
+    """Note that the reader of this request's body has time limits of its own."""
     scope[_PACES] = True
 
 
 def paces_itself(scope: Scope) -> bool:
-    """Tell whether somebody has noted so."""
+    """Return whether the reader of this request's body has time limits of its own."""
     return _PACES in scope
 
 
 def when_settled(request: Request, settle: Settle) -> None:
-    """Call `settle(response, error)` once the function scope has closed: exactly one is given.
+    """Call `settle(response, error)` after the function scope; one of the two is None.
 
     Whatever happens to the request by then does not change what was committed, and what
     `settle` raises does not change the answer: it is logged.
@@ -268,7 +268,7 @@ _HANDLING: Final = _codes_within(wrap_app_handling_exceptions, "starlette._excep
 
 
 def streams_body(route: Any) -> bool:
-    """Tell whether a dependency of this route reads the body by itself."""
+    """Return whether a dependency of this route reads the body by itself."""
     return any(getattr(dep.call, _READS_BODY, False) for dep in dependencies_of(route))
 
 
@@ -278,14 +278,14 @@ def _check_alone(route: Any) -> None:
 
 
 def _put_last(dependant: Dependant) -> bool:
-    """Order dependencies so that who reads the body goes last; tell whether anybody does."""
+    """Order readers of the body last, and return whether there are any."""
     reads = {id(child): _put_last(child) for child in dependant.dependencies}
     dependant.dependencies.sort(key=lambda child: reads[id(child)])
     return any(reads.values()) or getattr(dependant.call, _READS_BODY, False)
 
 
 def _accompany(route: Any) -> None:
-    """Put companions behind what they accompany."""
+    """Put companions behind the dependencies that they accompany."""
     declared = [getattr(dep.call, _COMPANION, None) for dep in dependencies_of(route)]
     for companion in declared:
         if companion is not None:
@@ -334,7 +334,7 @@ def included_routers(routes: list[BaseRoute]) -> Iterator[APIRouter]:
 
 
 def is_inclusion(route: BaseRoute) -> bool:
-    """Tell whether this stands for a router that was included."""
+    """Return whether this stands for a router that was included."""
     return isinstance(route, _routing._IncludedRouter)  # noqa: SLF001
 
 
@@ -379,7 +379,7 @@ def _flatten(dependant: Dependant) -> Iterator[Dependant]:
 
 
 def is_api_route(route: Any) -> bool:
-    """Tell whether this is a FastAPI route, rather than a mount or one of Starlette's."""
+    """Return whether this is a FastAPI route, rather than a mount or one of Starlette's."""
     return getattr(route, "dependant", None) is not None
 
 
@@ -415,7 +415,7 @@ def _names_of(field: Any) -> tuple[str, ...]:
 
 
 def takes_json(route: Any) -> bool:
-    """Tell whether FastAPI will parse this route's body as JSON."""
+    """Return whether FastAPI will parse this route's body as JSON."""
     return body_media_type(route).endswith("json")
 
 
@@ -428,7 +428,7 @@ def body_media_type(route: Any) -> str:
 
 
 def is_over_limit(scope: Scope) -> bool:
-    """Tell whether the body declares more than the limit that is in force here."""
+    """Return whether the body declares more than the limit that is in force here."""
     limit, declared = (
         scope.get(MAX_BODY_SIZE_SCOPE_KEY),
         Headers(scope=scope).get("content-length", ""),
@@ -437,13 +437,13 @@ def is_over_limit(scope: Scope) -> bool:
 
 
 def needs_content_type(route: Any) -> bool:
-    """Tell whether JSON without a `Content-Type` is refused: `strict_content_type`."""
+    """Return whether JSON without a `Content-Type` is refused: `strict_content_type`."""
     strict = route.strict_content_type
     return bool(getattr(strict, "value", strict))  # wrapped where nobody has set it
 
 
 def stop_measuring(app: Starlette, into: Callable[[Any], bool]) -> bool:
-    """Turn off FastAPI's own metrics of requests where they go `into` what measures already.
+    """Turn off FastAPI's own metrics of requests, which would count twice.
 
     `into(provider)` is asked of the meters that FastAPI was given, None for those of the
     process. Return whether they were on.
@@ -461,7 +461,7 @@ def wrap_outermost(
     *,
     first: Callable[[], None] | None = None,
 ) -> None:
-    """Put `wrapper` around everything, error middleware and body limits included.
+    """Put `wrapper` around the application, its error middleware and body limits included.
 
     `first` is called before the rest is built.
     """

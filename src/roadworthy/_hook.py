@@ -78,7 +78,7 @@ def _hook_made(route: Any, app: object) -> None:
 
 
 def has_lost_hook(route: Any) -> bool:
-    """Tell whether a route that needs the hook keeps its handler out of sight."""
+    """Return whether a route that needs the hook keeps its handler out of sight."""
     return _needs_hook(route) and _cell_of_handler(route.app) is None
 
 
@@ -136,7 +136,7 @@ def _is_hook(handler: object) -> bool:
 
 
 async def _lift_limit(request: Request) -> None:
-    """Let what reads the body by itself count it, and refuse in time.
+    """Lift the limit of the body where a dependency counts the bytes by itself.
 
     A limit of the body gives way to one that stands further in, and only to one.
     """

@@ -40,7 +40,7 @@ def histogram(meter: str, name: str, edges: Sequence[float], description: str) -
 
 
 def observe(meter: str, name: str, unit: str, description: str, values: Observe) -> None:
-    """Have what goes up and down told by `values`, from now on."""
+    """Report an up-down counter, whose values `values` returns, from now on."""
     _once(
         name,
         lambda: metrics.get_meter(meter).create_observable_up_down_counter(

@@ -1,4 +1,4 @@
-"""Prove at each start that a request reaches what this library hooks.
+"""Check at each start that a request reaches the hooks of this library.
 
 Our hooks rest on names that FastAPI does not promise to keep. Where it has renamed one, a
 transaction could not commit before its answer, and JSON would be read leniently: nobody
@@ -35,7 +35,7 @@ class _Lost(BaseException):
 
 
 def prove() -> None:
-    """See that direct, included, nested and mounted routes reach the hook.
+    """Check that direct, included, nested and mounted routes reach the hook.
 
     What cannot be asked at all proves nothing, and is let through: somebody may have
     changed the frameworks in a way that this small application does not stand.
@@ -83,7 +83,7 @@ _PLACES: Final = {
 
 
 class _OwnRoute(APIRoute):
-    """As the documentation of FastAPI has it."""
+    """A custom route class, as FastAPI's documentation shows it."""
 
     def get_route_handler(self) -> Any:
         handler = super().get_route_handler()

@@ -21,7 +21,7 @@ _PATHS = "roadworthy_paths"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add `--roadworthy`."""
+    """Add the option `--roadworthy` to pytest."""
     group = parser.getgroup("roadworthy")
     says = "audit the code under roadworthy_paths: a test for each finding, which fails"
     group.addoption("--roadworthy", action="store_true", dest=_OPTION, help=says)
@@ -73,7 +73,7 @@ class _Whole(pytest.Item):
 
 
 class _One(pytest.Item):
-    """A finding: it fails."""
+    """The test of one finding, which fails."""
 
     def __init__(self, *, finding: Any, root: Path, **rest: Any) -> None:
         where = f"{finding.path}:{finding.line}"
@@ -98,4 +98,4 @@ class _One(pytest.Item):
 
 
 class _Found(Exception):
-    """Why a test of ours fails."""
+    """The failure of a test of ours."""

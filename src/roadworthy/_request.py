@@ -1,4 +1,4 @@
-"""Read the body of a request that others read as well, or that nobody else may."""
+"""Read the body of a request that others read, too, or that nobody else may read."""
 
 # pyright: reportPrivateUsage=false
 # A request has no public way to say how far it has been read.
@@ -31,7 +31,7 @@ def view_as(request: Request, kind: type[R]) -> R:
 
 
 async def has_content(request: Request) -> bool:
-    """Tell whether a body has anything in it. Whoever reads it then reads all of it."""
+    """Return whether a body has anything in it. Whoever reads it then reads all of it."""
     if hasattr(request, "_body") or request._stream_consumed:  # noqa: SLF001
         return bool(getattr(request, "_body", b""))
     receive, begun = request._receive, True  # noqa: SLF001
@@ -66,7 +66,7 @@ def body_of(request: Request) -> bytes | None:
 
 
 def take_body(request: Request) -> None:
-    """Let nobody else read the body: who asks the request for it is told, and does not wait."""
+    """Refuse every other reader of the body: it gets an error, and does not wait."""
     request._stream_consumed = True  # noqa: SLF001
     request.stream = _refused  # type: ignore[method-assign]
 

@@ -1,4 +1,4 @@
-"""Check what a request says before FastAPI does, which is after all dependencies.
+"""Validate a request before FastAPI does, which is after all dependencies.
 
 For dependencies that read the body, or wait: what is invalid is not worth either.
 """

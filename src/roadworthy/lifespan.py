@@ -1,4 +1,4 @@
-"""Open what a service needs at its start, find it, and close it at its stop.
+"""Parts of a service: opened at its start, found by type, closed at its stop.
 
 A *part* is any async context manager: a `Database`, an `httpx.AsyncClient()`,
 the result of a function under `@asynccontextmanager`.
@@ -75,7 +75,7 @@ class PartAmbiguous(LookupError):
 
 
 class Lifespan(Protocol):
-    """What `FastAPI(lifespan=...)` and `APIRouter(lifespan=...)` take."""
+    """A lifespan for `FastAPI(lifespan=...)` and `APIRouter(lifespan=...)`."""
 
     def __call__(self, app: Any, /) -> AbstractAsyncContextManager[Mapping[str, Any]]:
         """Open the parts for as long as the context lasts."""

@@ -1,4 +1,4 @@
-"""Groups of settings whose fields are the keywords of what they build.
+"""Groups of settings: their fields are the keywords of the objects that they build.
 
 The library reads no environment. An application owns one `BaseSettings`, and puts
 these groups into it:
@@ -42,7 +42,7 @@ _Duration = Annotated[timedelta, BeforeValidator(_seconds), Field(gt=timedelta(0
 
 
 class DatabaseSettings(BaseModel):
-    """What can be set of a `Database`; durations are seconds, or ISO 8601 (`PT5S`)."""
+    """Settings of a `Database`; durations are seconds, or ISO 8601 (`PT5S`)."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
@@ -70,7 +70,7 @@ class DatabaseSettings(BaseModel):
 
 
 class JobsSettings(BaseModel):
-    """What can be set of an `Embedded` engine; durations as in `DatabaseSettings`."""
+    """Settings of an `Embedded` engine; durations as in `DatabaseSettings`."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
@@ -100,7 +100,7 @@ def _files_url(url: str) -> str:
 
 
 class FilesSettings(BaseModel):
-    """What can be set of `Files` and its store; durations as in `DatabaseSettings`.
+    """Settings of `Files` and its store; durations as in `DatabaseSettings`.
 
     `url` is `file:///path` for a directory, to which `min_free` and `threads` belong, else that
     of an object store: `timeout`, `part_bytes`, `allow_http`, and keys in `AWS_*` variables.
@@ -140,7 +140,7 @@ class FilesSettings(BaseModel):
 
 
 class HealthSettings(BaseModel):
-    """What can be set of `Health`; durations as in `DatabaseSettings`."""
+    """Settings of `Health`; durations as in `DatabaseSettings`."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 

@@ -1,4 +1,4 @@
-"""Refuse what is no duration or no size where it is written, by the name of the argument."""
+"""Check durations and sizes where they are written, by the argument's name."""
 
 from datetime import timedelta
 

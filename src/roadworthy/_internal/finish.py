@@ -1,4 +1,4 @@
-"""Clean up to the end, whatever happens to who does it."""
+"""Finish clean-up work, even where its task is cancelled."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -25,7 +25,7 @@ async def to_its_end(work: Coroutine[Any, Any, None]) -> None:
 
 
 async def forget_cancellation() -> None:
-    """Take back a `cancel()` of the current task that has not, or has just, been delivered.
+    """Take back a `cancel()` of the current task, delivered or not.
 
     For whoever asked for it and is done with it; what others asked for is passed on.
 

@@ -1,4 +1,4 @@
-"""Find what an object holds: layers of ASGI keep the next one wherever they like.
+"""Find the objects within an object: ASGI layers keep the next one in any attribute.
 
 One keeps it as `self.app`, another in a slot, a closure, a partial, a list or a method's
 own object. Classes, modules and globals are not looked into: what they hold is everybody's.

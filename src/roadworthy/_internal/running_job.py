@@ -1,4 +1,4 @@
-"""Which job runs here: a context variable, so whatever the job starts carries it along."""
+"""The id of the running job, in a context variable that its tasks inherit."""
 
 from contextvars import ContextVar
 

@@ -1,4 +1,4 @@
-"""The worker processes of one server: how they find each other with nothing configured.
+"""The worker processes of one server, which find each other by a folder.
 
 A server that starts several (`uvicorn --workers`, `fastapi run --workers`) does so with
 `multiprocessing`, which gives all of them one secret and one parent. From these each
@@ -127,7 +127,7 @@ class Workers:
         return sorted(place for place in found if place != self.place or self._held is None)
 
     def is_alive(self, place: int) -> bool:
-        """Tell whether the process that has another place still runs."""
+        """Return whether the process that has another place still runs."""
         try:
             file = os.open(self.path("place", place), os.O_RDWR)
         except FileNotFoundError:
@@ -178,7 +178,7 @@ def _remove_forgotten(root: Path) -> None:
 
 
 def lock(file: int) -> bool:
-    """Lock an open file, and tell whether nobody else had; closing any of its files ends that."""
+    """Lock an open file, and return whether it was free."""
     import fcntl  # noqa: PLC0415 - Windows has none
 
     # Record locks: processes that are forked do not inherit them, and outlive none.

@@ -1,4 +1,4 @@
-"""`roadworthy`: the command line, for who writes a service and who runs it.
+"""`roadworthy`: the command line, to write a service and to operate it.
 
     roadworthy audit
     roadworthy jobs dead

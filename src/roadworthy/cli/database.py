@@ -1,4 +1,4 @@
-"""Which database a command is about, and how what goes wrong with it is told."""
+"""The database of a command, and its errors in one line."""
 
 import asyncio
 import logging
@@ -23,7 +23,7 @@ _SAY: Final = f"sqlite:///file.db or postgresql://user@host/name, by --database 
 
 
 def add_option(parser: ArgumentParser) -> None:
-    """Add `--database`."""
+    """Add the option `--database` to a command."""
     says = f"sqlite:///file.db or postgresql://user@host/name; else the variable {VARIABLE}"
     # Suppressed, because a default of the inner parser would hide what the outer one read.
     parser.add_argument("--database", metavar="URL", default=SUPPRESS, help=says)

@@ -1,4 +1,4 @@
-"""`roadworthy explain`: all that is known of a rule, or a line for each."""
+"""`roadworthy explain`: the page of a rule, or a line for each."""
 
 from argparse import ArgumentParser, Namespace
 

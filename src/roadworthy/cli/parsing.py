@@ -1,4 +1,4 @@
-"""How commands are read: every mistake is one line that says what to type."""
+"""The parser of commands: every mistake is one line that says what to type."""
 
 from argparse import ArgumentParser, ArgumentTypeError
 from typing import Any, NoReturn

@@ -1,4 +1,4 @@
-"""How far something is, in one line of a terminal, and nothing anywhere else."""
+"""`Progress`: one line of a terminal that shows how far a command is."""
 
 from time import monotonic
 from types import TracebackType

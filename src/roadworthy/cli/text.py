@@ -1,4 +1,4 @@
-"""What the command line writes: tables, times and JSON, and no control codes."""
+"""The output of commands: tables, times and JSON, without control codes."""
 
 import json
 import os

@@ -174,7 +174,7 @@ class Database:
 
     @property
     def can_listen(self) -> bool:
-        """Whether a connection hears of PostgreSQL's notices: none of a pooler does."""
+        """Return whether a connection hears of PostgreSQL's notices: none of a pooler does."""
         return self._options.primary is None or not self._options.primary.behind_pooler
 
     def read(

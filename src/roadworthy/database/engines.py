@@ -89,7 +89,7 @@ class Engines:
             await self.sqlite.close()
 
     def pools(self) -> Iterator[metrics.PoolState]:
-        """Yield how the pools are. Writers of SQLite share one connection, in turns."""
+        """Yield the state of each pool. Writers of SQLite share one connection, in turns."""
         yield self.admission.state()
         if self.sqlite is not None:
             yield self.sqlite.turns()
@@ -203,7 +203,7 @@ def _lone(url: URL, arguments: dict[str, Any]) -> AsyncEngine:
 
 
 def _prepare(engine: AsyncEngine, terms: Terms, *, replica: bool = False) -> None:
-    """Have sessions of PostgreSQL judged, and given our terms where the driver cannot."""
+    """Watch an engine for stale sessions, and send our settings where the driver cannot."""
     pooled_here = not isinstance(engine.pool, NullPool)
     watch_sessions(engine.sync_engine, read_only=terms.read_only, replica=replica)
     if pooled_here and not terms.behind_pooler:
@@ -216,7 +216,7 @@ def _prepare(engine: AsyncEngine, terms: Terms, *, replica: bool = False) -> Non
 
 
 def _watch(engine: AsyncEngine) -> None:
-    """Know of each statement that failed, so that nothing half-done is committed."""
+    """Note each statement that fails, so that nothing half-done is committed."""
     event.listen(engine.sync_engine, "handle_error", _note_failure)
     watch_transactions(engine.sync_engine)
 

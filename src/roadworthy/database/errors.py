@@ -1,4 +1,4 @@
-"""What a client is told when the database says no: never a value, SQL or a DSN.
+"""Errors of the database as problems for clients: never a value, SQL or a DSN in them.
 
 | the database says                          | the client gets                     |
 |--------------------------------------------|-------------------------------------|
@@ -115,7 +115,7 @@ class StatementFailed(RuntimeError):
 
 
 def problem_for(error: BaseException) -> Problem | None:
-    """Return what to answer for an exception of the database, None for a bug."""
+    """Return the problem to answer with for an exception of the database, None for a bug."""
     if isinstance(error, exc.TimeoutError):
         return ServiceUnavailable()
     if isinstance(error, StaleDataError):
@@ -130,7 +130,7 @@ def problem_for(error: BaseException) -> Problem | None:
 
 
 def may_succeed_again(error: BaseException) -> bool:
-    """Tell whether the same transaction may succeed when it is run again as a whole."""
+    """Return whether the same transaction may succeed when it is run again as a whole."""
     if isinstance(error, StaleDataError):
         return True
     if not isinstance(error, exc.DBAPIError):
@@ -139,7 +139,7 @@ def may_succeed_again(error: BaseException) -> bool:
 
 
 def is_stale_statement(error: BaseException) -> bool:
-    """Tell whether a statement was prepared before the schema changed."""
+    """Return whether a statement was prepared before the schema changed."""
     return isinstance(error, exc.DBAPIError) and error.orig is not None and is_stale(error.orig)
 
 
@@ -165,7 +165,7 @@ def _without_state(error: exc.DBAPIError) -> Problem | None:
 
 
 def _by_text(error: exc.DBAPIError, text: str) -> Problem | None:
-    """Judge an error of SQLite, whose texts say more than its codes, in one language only."""
+    """Return the problem of an error of SQLite by its text, which says more than its code."""
     for words, code in _SQLITE.items():
         if words in text:
             return _refusal(error, code, text)

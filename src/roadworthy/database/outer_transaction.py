@@ -42,7 +42,7 @@ _READ_ONLY: Final = {
 
 @asynccontextmanager
 async def within_outer(engines: Engines) -> AsyncGenerator[Engines]:
-    """Lend engines that share one connection, and roll back at the end all they did."""
+    """Lend engines that share one connection, and roll back all their changes at the end."""
     async with engines.write.connect() as connection:
         await connection.begin()
         raw: Any = (await connection.get_raw_connection()).dbapi_connection
@@ -114,7 +114,7 @@ def _dialect(real: Any, outer: "_Outer", *, read_only: bool) -> Any:
 
 
 def _refuse_autocommit(_: object, options: Any) -> None:
-    """Ignore an isolation: nobody else is in the transaction. AUTOCOMMIT there is none."""
+    """Ignore an isolation level, which changes nothing here; refuse AUTOCOMMIT."""
     if str(options.get("isolation_level")).upper() == "AUTOCOMMIT":
         raise RuntimeError(
             "A test that is rolled back is one transaction, which AUTOCOMMIT would leave. Test "
@@ -123,7 +123,7 @@ def _refuse_autocommit(_: object, options: Any) -> None:
 
 
 class _Outer:
-    """The connection of a test: who has it, and whether a savepoint is set."""
+    """The connection of a test: its holder, and whether a savepoint is set."""
 
     def __init__(self, raw: Any, *, seconds: float) -> None:
         self.over = self._undone = False
@@ -153,7 +153,7 @@ class _Outer:
         return self._raw
 
     async def end(self) -> None:
-        """Lend no more, and wait a bounded time for who has the connection.
+        """Lend the connection no more, and wait a bounded time for its holder.
 
         Jobs that run beside a test may be in the middle of a unit, whose savepoint must not
         go away under it. Who is not done in time finds nothing that could be undone.
@@ -166,13 +166,13 @@ class _Outer:
         self._undone, self._end = True, None
 
     def take_back(self) -> None:
-        """Let the next one have the connection."""
+        """Give the connection to the next one that waits."""
         self._holder = None
         if self._turn.locked():
             self._turn.release()
 
     def begin(self, first: tuple[str, ...], last: tuple[str, ...]) -> None:
-        """Set a savepoint.
+        """Set a savepoint, where a transaction would begin.
 
         Raises:
             RuntimeError: The test is over.

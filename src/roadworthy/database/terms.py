@@ -1,4 +1,4 @@
-"""Terms of a unit of work are looked at where they are written."""
+"""Check the arguments of a unit of work where they are written."""
 
 from inspect import isclass
 from typing import Any, Final
@@ -15,7 +15,7 @@ _AS_TYPED: Final = ", ".join(f'isolation="{level}"' for level in _LEVELS)
 def check_unit(
     *, isolation: object = None, session: object = None, kind: type[Any] = AsyncSession
 ) -> None:
-    """Refuse terms that no unit of work can have.
+    """Check the isolation level and the session class of a unit of work.
 
     `kind` is what a `session` has to be made from.
 

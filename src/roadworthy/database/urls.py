@@ -1,4 +1,4 @@
-"""`Address`: what a URL says of a database, in SQLAlchemy's form or in libpq's.
+"""`Address`: the URL of a database, in SQLAlchemy's form or in libpq's.
 
 Hosted PostgreSQL hands out libpq's: several hosts with ports of their own, and options
 after the question mark. No message of this module repeats a password.
@@ -35,7 +35,7 @@ _WITH_AT: Final = ("user", "password", "sslpassword", "application_name", "host"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
-    """Where a database is and how it is reached, without the options in the URL."""
+    """The address of a database: hosts, user and driver, without the options of the URL."""
 
     url: URL
     """With the driver's name; without options, which may hold passwords as well."""
@@ -49,17 +49,17 @@ class Address:
 
     @property
     def is_postgresql(self) -> bool:
-        """Whether there is a server, and not a file of SQLite."""
+        """Return whether the database is PostgreSQL, and not a file of SQLite."""
         return self.url.get_backend_name() == "postgresql"
 
     @property
     def driver(self) -> str:
-        """The name of the driver: asyncpg, psycopg or aiosqlite."""
+        """Return the name of the driver: asyncpg, psycopg or aiosqlite."""
         return self.url.get_driver_name()
 
 
 def address_of(url: str | URL) -> Address:
-    """Return what a URL says.
+    """Return the address of a URL.
 
     Raises:
         ValueError: The URL names a database, a driver or an option that is not supported.
@@ -167,7 +167,7 @@ def _of_postgresql(url: URL, listed: str | None) -> Address:
 
 
 def _hosts(listed: str | None, options: dict[str, tuple[str, ...] | str]) -> tuple[Host, ...]:
-    """Take the hosts out of the options, or else out of the list before the path."""
+    """Return the hosts of the options, or else of the list before the path."""
     given, ports = options.pop("host", None), options.pop("port", None)
     if given is not None:
         return _with_ports(_each(given), _each(ports) if ports else [])
@@ -180,7 +180,7 @@ def _each(value: tuple[str, ...] | str) -> list[str]:
 
 
 def _with_ports(hosts: list[str], ports: list[str]) -> tuple[Host, ...]:
-    """Return each host with its port: its own, else the one in its place, else the only one."""
+    """Return each host with its port: its own, or one of the list of ports."""
     if len(ports) not in {0, 1, len(hosts)}:
         raise ValueError(f"The URL has {len(hosts)} hosts and {len(ports)} ports.")
     ports = ports if len(ports) == len(hosts) else (ports or [""]) * len(hosts)

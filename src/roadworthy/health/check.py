@@ -1,4 +1,4 @@
-"""`Check`: a function to call, with its schedule; `CheckResult`: the outcome of one run."""
+"""`Check`: a function with its schedule; `CheckResult`: the result of one run."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass

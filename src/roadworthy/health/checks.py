@@ -1,4 +1,4 @@
-"""Ready-made checks for `Health.add`: free disk space, and a server that can be reached."""
+"""Ready-made checks for `Health.add`: free disk space, and a reachable server."""
 
 import asyncio
 import os

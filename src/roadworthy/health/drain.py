@@ -27,7 +27,7 @@ _SETTLED: Final = 1.0
 
 
 class Drain:
-    """A wrapper around the server's handler of SIGTERM; SIGINT goes straight to the server.
+    """A wrapper around the server's handler of SIGTERM; SIGINT stays as it is.
 
     Args:
         seconds: How long the service is not ready and still serves.

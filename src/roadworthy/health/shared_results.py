@@ -1,4 +1,4 @@
-"""Results that the workers of one server share: one runs a check, the others read its result.
+"""Results that the workers of one server share, so that one of them runs a check.
 
 No worker leads. One that finds no fresh result takes the turn of that check, runs it and
 writes the result; one that finds the turn taken waits for that result. The turn is a file

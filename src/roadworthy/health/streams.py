@@ -1,4 +1,4 @@
-"""`Streams`: responses without an end, for which a server that stops would wait for ever."""
+"""`Streams`: responses without an end, which would keep a server from stopping."""
 
 import asyncio
 from typing import Any, Final

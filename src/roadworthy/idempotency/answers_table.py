@@ -1,4 +1,4 @@
-"""The table of kept answers, and all that is asked of it."""
+"""The table of kept answers, and every statement that reads or writes it."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -70,7 +70,7 @@ async def forget(connection: AsyncConnection, key_id: str) -> None:
 async def claim(
     connection: AsyncConnection, key_id: str, *, route: str, fingerprint: str, expires: datetime
 ) -> bool:
-    """Write a row without an answer; return whether there was none yet.
+    """Insert a row without an answer, and return whether the key was free.
 
     Whatever becomes of the transaction, what it wrote is there only together with this
     row: even who ends it behind our back does nothing twice.

@@ -1,4 +1,4 @@
-"""`CallSite`: the line of a user's code that a library was called from, for an error's text."""
+"""`CallSite`: the line of a user's code that called a library, for errors."""
 
 import linecache
 from collections.abc import Callable, Iterable, Iterator
@@ -18,7 +18,7 @@ _LIBRARIES: Final = frozenset({"sqlalchemy", "greenlet", "contextlib", "roadwort
 
 @dataclass(frozen=True, slots=True)
 class CallSite:
-    """One line, as `str()` tells it: `await tx.commit()` (shop.py:31, in add_order)."""
+    """A line of a user's code: `await tx.commit()` (shop.py:31, in add_order)."""
 
     file: str
     line: int
@@ -32,12 +32,12 @@ class CallSite:
 
 
 def current_call_site() -> CallSite | None:
-    """Return the call that we are in, as its user wrote it."""
+    """Return the line of the user's code that led here."""
     return _first_of_a_user((frame, frame.f_lineno) for frame in _outwards())
 
 
 def raised_by(error: BaseException, functions: Iterable[Callable[..., Any]]) -> CallSite | None:
-    """Return the call that led to an exception, if one of these functions has raised it."""
+    """Return the line that led to an exception, if one of these functions has raised it."""
     steps = list(_steps(error.__traceback__))
     codes = {unwrap(function).__code__ for function in functions}
     if not steps or steps[-1][0].f_code not in codes:

@@ -1,4 +1,4 @@
-"""`Idempotency`: the dependency that claims a key, and keeps the answer."""
+"""`Idempotency`: the dependency that claims a key and stores the answer."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
@@ -50,7 +50,7 @@ _KeyHeader: TypeAlias = Annotated[
 
 
 def by_authorization(request: Request) -> str:
-    """Tell callers apart by `Authorization`; those without one are one caller."""
+    """Return the caller's `Authorization`; those without one are one caller."""
     return request.headers.get("authorization", "")
 
 
@@ -71,7 +71,7 @@ class _Attempt:
 
 
 class Idempotency:
-    """Do what a request asks for once, however often it comes with the same key.
+    """Run a request once, however often it comes with the same key.
 
     `session` is the annotated dependency of the transaction that the endpoint writes
     in, such as `database.Tx`, or `database.SyncTx` in `def` routes. It must close before
@@ -251,7 +251,7 @@ class Idempotency:
 
 
 def _again(kept: Kept, attempt: _Attempt, guard: TransactionGuard) -> _fastapi.Answer:
-    """Return what ends the request with the answer of the first; nothing of it is written."""
+    """Return the exception that ends a repeat with the first answer; it writes nothing."""
     guard.undo()
     replayed(attempt.route)
     return _fastapi.Answer(kept.response())

@@ -1,4 +1,4 @@
-"""What a request with an Idempotency-Key can be refused for."""
+"""The problems of requests with an Idempotency-Key."""
 
 from roadworthy.problems import Problem
 

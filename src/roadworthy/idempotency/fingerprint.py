@@ -1,4 +1,4 @@
-"""Tell whether two requests ask for the same thing."""
+"""The fingerprint of a request: a repeat has the same, another request has not."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""`TransactionGuard`: nobody but the session's own dependency ends the transaction of a key.
+"""`TransactionGuard`: only the session's own dependency may end its transaction.
 
 The effects of a request and its kept answer are one transaction. Whoever commits before
 the answer is in it parts them, and whoever rolls back and goes on works without the key.
@@ -54,7 +54,7 @@ class TransactionGuard:
             event.listen(session, name, listener)
 
     def watch(self, connection: Connection) -> None:
-        """Hear who ends the transaction of this connection."""
+        """Watch for the end of this connection's transaction."""
         if event.contains(connection, "commit", self._commits):
             return
         for name in ("commit", "commit_twophase", "prepare_twophase"):
@@ -63,7 +63,7 @@ class TransactionGuard:
             event.listen(connection, name, self._rolls_back)
 
     def hold(self, connection: Connection, forget: Callable[[], Awaitable[None]]) -> None:
-        """Let nobody end the transaction of this connection from now on.
+        """Refuse every end of this connection's transaction from now on.
 
         `forget()` gives the key back, where it is not kept and the transaction goes on.
         """
@@ -71,7 +71,7 @@ class TransactionGuard:
         self._state = _State.HELD
 
     def check(self) -> None:
-        """Look whether the key is still held.
+        """Check that the transaction still holds the key.
 
         Raises:
             TransactionEnded: Somebody has ended its transaction.
@@ -82,7 +82,7 @@ class TransactionGuard:
             raise self._fault
 
     def finish(self) -> None:
-        """End the guarding of a request that raised nothing.
+        """Check the transaction of a request that raised nothing.
 
         Raises:
             TransactionEnded: Something was refused, and the refusal swallowed.
@@ -98,7 +98,7 @@ class TransactionGuard:
         self._state = _State.KEPT
 
     def undo(self) -> None:
-        """Let nothing of it be committed: it failed, or is a repeat."""
+        """Refuse the commit: the request failed, or is a repeat."""
         self._state = _State.UNDONE
 
     def fault_of(self, error: Exception) -> TransactionEnded | None:
@@ -111,7 +111,7 @@ class TransactionGuard:
         return self._fault
 
     async def close(self, error: BaseException | None) -> None:
-        """Stop watching, when everybody has ended what was theirs.
+        """Stop watching, when all dependencies are closed.
 
         Raises:
             TransactionEnded: The answer was kept, and its transaction rolled back.

@@ -1,4 +1,4 @@
-"""`Kept`: an answer as it is stored, and as it is given again."""
+"""`Kept`: an answer as it is stored, and as it is sent again."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -40,7 +40,7 @@ class Kept:
 
 
 def keep(response: Response, *, max_bytes: int) -> Kept:
-    """Take from a response what a repeat will get.
+    """Return the answer of a response as it is stored for repeats.
 
     Raises:
         CannotKeep: It streams, or its body is over `max_bytes`.

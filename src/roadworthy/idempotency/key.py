@@ -1,4 +1,4 @@
-"""`Key`: what a client calls one attempt, and how it is spelt."""
+"""`Key`: the Idempotency-Key of a request, and its syntax."""
 
 import re
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ _ESCAPE: Final = re.compile(r'\\(["\\])')
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """What the client calls its attempt: unique for one caller and one route."""
+    """The client's key for one request, unique for one caller and one route."""
 
     value: str
 

@@ -1,4 +1,4 @@
-"""Let repeats wait for the first: here for a turn, elsewhere for a lock."""
+"""`KeyedLock`: repeats wait for the first request, in this process and in others."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -14,7 +14,7 @@ __all__ = ["KeyedLock", "lock"]
 
 
 class KeyedLock:
-    """Serve the requests with one key one after the other, in this process."""
+    """A lock for each key: requests with one key run one after the other in this process."""
 
     def __init__(self) -> None:
         # Of each event loop its own: locks do not work across.
@@ -41,7 +41,7 @@ class KeyedLock:
 
 
 async def lock(connection: AsyncConnection, key_id: str, *, until: float) -> None:
-    """Hold this key until the transaction ends, where others write beside it.
+    """Lock a key in the database until the transaction ends.
 
     PostgreSQL frees the lock with the transaction, however that ends, and with the
     connection when its process is killed. It is tried again and again instead of waited

@@ -1,4 +1,4 @@
-"""Read a kept answer while somebody else holds SQLite's one writer."""
+"""Read a kept answer while another request holds SQLite's one writer."""
 
 import asyncio
 import json
@@ -19,7 +19,7 @@ __all__ = ["Seen", "glance"]
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A row as it was read, with its answer."""
+    """A row of the table, with its answer."""
 
     fingerprint: str
     expires_at_ms: int
@@ -27,7 +27,7 @@ class Seen:
 
 
 async def glance(session: Session, key_id: str) -> Seen | None:
-    """Return the answer that was committed for this key, if one can be seen beside the session.
+    """Return the committed answer of a key, if it can be read beside the session.
 
     Its transaction would begin as a writer, and wait for the one that writes. Other databases
     are not asked, where readers do not wait for writers.

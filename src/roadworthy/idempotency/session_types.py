@@ -1,4 +1,4 @@
-"""Tell which classes an annotation promises, and whether a session of one can be awaited."""
+"""The classes that an annotation names, and whether a session of one can be awaited."""
 
 import inspect
 import types
@@ -31,12 +31,12 @@ _NOTHING: Final = (Any, types.NoneType, inspect.Parameter.empty)
 
 
 def can_await(kind: type) -> bool:
-    """Tell whether a session of this class has a connection that is awaited."""
+    """Return whether a session of this class has a connection that is awaited."""
     return inspect.iscoroutinefunction(getattr(kind, "connection", None))
 
 
 def is_of_no_type(kind: type) -> bool:
-    """Tell whether a class says nothing: a session may be one, whatever it is."""
+    """Return whether a class is too general to say anything of a session."""
     return issubclass(AsyncSession, kind) or bool(getattr(kind, "_is_protocol", False))
 
 

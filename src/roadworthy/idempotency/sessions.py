@@ -1,4 +1,4 @@
-"""Judge the session of `Idempotency(...)` where that is declared: here, and nowhere else.
+"""Check the session of `Idempotency(...)` where that is declared.
 
 What can never keep the promise is refused: a session that closes, and so commits, when
 the response has been sent, and one that cannot be awaited, nor the one behind it: a `SyncTx`

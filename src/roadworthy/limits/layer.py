@@ -1,4 +1,4 @@
-"""`Layer`: hold the requests that run to their limits, and count them."""
+"""`Layer`: the ASGI layer that counts running requests and cancels the slow ones."""
 
 import asyncio
 from typing import Final
@@ -22,7 +22,7 @@ _SOON: Final = 1
 
 
 class Layer:
-    """The ASGI layer that cancels what is over its time, and turns away the surplus."""
+    """The ASGI layer that cancels slow requests, and turns away too many at once."""
 
     def __init__(self, app: ASGIApp, terms: Terms, *, owner: object = None) -> None:
         self.app, self.terms, self.owner = app, terms, owner

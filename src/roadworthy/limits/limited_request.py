@@ -30,7 +30,7 @@ def limited_request_of(scope: Scope) -> "LimitedRequest | None":
 
 
 class LimitedRequest:
-    """What is known of a request that runs, and what it is cancelled for.
+    """A running request: its time, its client, and why it is cancelled.
 
     Nothing here sets a timer: whoever looks at all requests from time to time asks `look`.
     """
@@ -84,11 +84,11 @@ class LimitedRequest:
 
     @property
     def is_cancelled(self) -> bool:
-        """Whether it was cancelled here."""
+        """Return whether the limits have cancelled the request."""
         return self._left or self.refusal is not None
 
     def close(self) -> None:
-        """Let go of the scope: a cycle would leave each request to the garbage collector."""
+        """Leave the scope: a cycle would keep each request for the garbage collector."""
         if self._outer is None:
             del self._scope[_KEY]
         else:
@@ -113,7 +113,7 @@ class LimitedRequest:
             self._watch_if_whole()
 
     def look(self, now: float) -> None:
-        """Cancel it where its time is over, or its client's."""
+        """Cancel the request where its time is over, or the time of its client."""
         if self._started or self.refusal is not None:
             return
         if self._asking_since is not None:
@@ -123,7 +123,7 @@ class LimitedRequest:
             self._cancel(self._problem())
 
     async def receive(self) -> Message:
-        """Read on for the application; the time that the client takes does not count."""
+        """Receive a message; the time that the client takes does not count."""
         if isinstance(self._watch, _Watch):
             return await self._watch.receive()
         if self._whole:
@@ -142,14 +142,14 @@ class LimitedRequest:
         return message
 
     async def send(self, message: Message) -> None:
-        """Pass the response on; once it has begun, it is the client who is waited for."""
+        """Send a message of the response; once it has begun, the client's limits count."""
         self._started = True
         if message["type"] != "http.response.start" and not message.get("more_body", False):
             self.ended = True
         await self._forward(message)
 
     def leave(self) -> None:
-        """Cancel it, its client having left; not where it has been answered."""
+        """Cancel a request whose client has left, unless it has been answered."""
         if not self.ended:
             self._left = True
             self._stop()
@@ -181,7 +181,7 @@ class LimitedRequest:
 
 
 class _Watch:
-    """Listen for the client's leaving, once there is nothing else to hear of it."""
+    """A task that waits for the client to leave, once its body is whole."""
 
     def __init__(self, receive: Receive, leave: Callable[[], None]) -> None:
         self._receive, self._leave = receive, leave
@@ -190,11 +190,11 @@ class _Watch:
         self._task = asyncio.create_task(self._listen())
 
     def stop(self) -> None:
-        """Listen no more."""
+        """Stop waiting for the client to leave."""
         self._task.cancel()
 
     async def receive(self) -> Message:
-        """Return what was heard, for an application that wants to hear it as well."""
+        """Return the message that was received, for an application that waits for it, too."""
         while not self._messages:
             self._heard.clear()
             await self._heard.wait()

@@ -1,4 +1,4 @@
-"""`Terms`: what `install` was told."""
+"""`Terms`: the limits of an application, as `install` took them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Sight of what happens: metrics, traces, and a line in the log for each request."""
+"""Metrics, traces, and a line in the log for each request."""
 
 from roadworthy.observability.logs import (
     ConsoleFormatter,

@@ -1,4 +1,4 @@
-"""The last look at spans and log events before any exporter has them."""
+"""Processors that redact spans and log events before any exporter has them."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +21,7 @@ __all__ = ["LogGuard", "SpanGuard", "Verdict"]
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a request's span should say, as is known only when all of it is over."""
+    """The outcome of a request for its span, known only when all of it is over."""
 
     status: Status
     attributes: dict[str, Any]
@@ -56,7 +56,7 @@ class SpanGuard(SynchronousMultiSpanProcessor):
         super().on_start(span, parent_context)
 
     def on_end(self, span: ReadableSpan) -> None:
-        """Pass a span on, unless something may still be said of its request."""
+        """Pass a span on, unless the outcome of its request is still to come."""
         span_id = _id(span)
         request = self._requests.get(span_id)
         if request is not None and request.watched and request.verdict is None:
@@ -71,7 +71,7 @@ class SpanGuard(SynchronousMultiSpanProcessor):
             request.watched = True
 
     def settle(self, span_id: int, verdict: Verdict | None) -> None:
-        """Pass the span on with what became of its request."""
+        """Pass the span on with the outcome of its request."""
         request = self._requests.get(span_id)
         if request is None:
             return
@@ -82,7 +82,7 @@ class SpanGuard(SynchronousMultiSpanProcessor):
         self._tell(request.span, verdict)
 
     def shutdown(self) -> None:
-        """Tell what is held, and close the processors."""
+        """Pass on the spans that are held, and close the processors."""
         for span_id in list(self._requests):
             self.settle(span_id, None)
         super().shutdown()
@@ -126,7 +126,7 @@ class LogGuard(SynchronousMultiLogRecordProcessor):
         self._redaction = redaction
 
     def on_emit(self, log_record: ReadWriteLogRecord) -> None:
-        """Pass it on without what nobody outside should read."""
+        """Pass a log event on, redacted."""
         record = log_record.log_record
         clean = self._redaction.attributes(record.attributes or {})
         if clean is not None:

@@ -1,4 +1,4 @@
-"""The ids of request, job and trace in every line, as JSON or for people.
+"""Log formatters and a filter: the ids of request, job and trace in every line.
 
     logging.config.dictConfig(log_config())        # or uvicorn.run(..., log_config=log_config())
 

@@ -1,4 +1,4 @@
-"""What `/metrics` is read from: the meters of this process, and of its fellow workers."""
+"""`Meters`: the source of `/metrics`, for all workers of a server."""
 
 import asyncio
 import logging

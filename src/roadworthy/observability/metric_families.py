@@ -1,4 +1,4 @@
-"""What meters say, as plain values: they go to other processes, and add up.
+"""Families of metrics as plain values, which go to other processes and add up.
 
 A counter or a histogram of several processes is the sum of theirs. A gauge is the sum
 where its meter is one that goes up and down by itself (connections in use), else the
@@ -37,7 +37,7 @@ Value: TypeAlias = float | Buckets
 
 @dataclass(slots=True)
 class Family:
-    """One name, and all that meters say under it."""
+    """A family of metrics: one name and its points."""
 
     name: str
     kind: Kind
@@ -46,7 +46,7 @@ class Family:
     points: dict[Labels, Value] = field(default_factory=dict[Labels, Value])
 
     def add(self, labels: Labels, value: Value) -> None:
-        """Add a point to what is there with the same labels."""
+        """Add a point to the one with the same labels."""
         if labels not in self.points and len(self.points) >= SERIES:
             labels = _OVERFLOW
         there = self.points.get(labels)
@@ -71,14 +71,14 @@ class Snapshot:
     """Who is measured."""
 
     def family(self, like: Family) -> Family | None:
-        """Return the family of that name; None where the name means something else."""
+        """Return the family of that name; None where one of another kind has it."""
         found = self.families.setdefault(
             like.name, Family(like.name, like.kind, like.unit, like.help)
         )
         return found if found.kind == like.kind else None
 
     def dump(self) -> Any:
-        """Return what JSON can hold."""
+        """Return the snapshot as values for JSON."""
         families = [
             [f.name, f.kind, f.unit, f.help, list(f.points.items())] for f in self.families.values()
         ]
@@ -86,13 +86,13 @@ class Snapshot:
 
     @classmethod
     def load(cls, dumped: Any) -> "Snapshot":
-        """Return what was dumped."""
+        """Return the snapshot of dumped values."""
         families = (_family(row) for row in dumped["families"])
         return cls({family.name: family for family in families}, dumped["target"])
 
 
 def merge(living: Iterable[Snapshot], gone: Iterable[Snapshot] = ()) -> Snapshot:
-    """Return what processes say together: of those that are gone, only what adds up."""
+    """Merge the metrics of processes; of those that have ended, only what adds up."""
     made = Snapshot()
     for number, snapshot in enumerate(living):
         _add(made, snapshot.families.values())
@@ -112,7 +112,7 @@ def _add(made: Snapshot, families: Iterable[Family]) -> None:
 
 
 def _common(one: Mapping[str, str], other: Mapping[str, str]) -> dict[str, str]:
-    """Return what is true of both: each process has an id of its own."""
+    """Return the attributes that both have: each process has an id of its own."""
     return {name: value for name, value in one.items() if other.get(name) == value}
 
 

@@ -1,4 +1,4 @@
-"""Meters as text that Prometheus reads: its own format, and OpenMetrics where asked for.
+"""Metrics as text for Prometheus: its own format, and OpenMetrics where asked for.
 
 Names are made as OpenTelemetry's rules for Prometheus have it: `http.server.request.duration`
 in seconds is `http_server_request_duration_seconds`, and a counter ends in `_total`.
@@ -48,7 +48,7 @@ _NOT_IN_NAMES: Final = re.compile(r"[^a-zA-Z0-9]+")
 
 
 class PrometheusReader(MetricReader):
-    """Read all meters when somebody asks."""
+    """A reader of all meters of one provider, on demand."""
 
     def __init__(self) -> None:
         # Where the environment asks exporters for deltas, this is not what it means.
@@ -66,7 +66,7 @@ class PrometheusReader(MetricReader):
         return _snapshot(data)
 
     def force_flush(self, timeout_millis: float = 10_000) -> bool:
-        """Do nothing: this one is asked, and sends nothing."""
+        """Do nothing: this reader sends nothing."""
         return True
 
     def shutdown(self, timeout_millis: float = 30_000, **kwargs: Any) -> None:
@@ -79,7 +79,7 @@ class PrometheusReader(MetricReader):
 
 
 def render(snapshot: Snapshot, *, open_metrics: bool) -> str:
-    """Return the text of what was read."""
+    """Return a snapshot as text."""
     lines: list[str] = []
     families = snapshot.families.values()
     for family in sorted(families, key=lambda family: family.name):  # for who reads it
@@ -170,7 +170,7 @@ def _histogram(name: str, labels: Labels, value: Buckets) -> Iterator[str]:
 
 
 def _target(attributes: Mapping[str, str], *, open_metrics: bool) -> Iterator[str]:
-    """Yield who is measured."""
+    """Yield the lines of the resource that is measured."""
     if not attributes:
         return
     named, kind = ("target", "info") if open_metrics else ("target_info", "gauge")

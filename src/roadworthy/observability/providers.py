@@ -21,7 +21,7 @@ __all__ = ["Providers"]
 
 
 class Providers:
-    """What one application measures, traces and logs with; None where it does not."""
+    """The meter, tracer and logger providers of one application; None where it has none."""
 
     def __init__(self, redaction: Redaction, resource: Mapping[str, str]) -> None:
         self.meter: MeterProvider | None = None
@@ -36,7 +36,7 @@ class Providers:
         self._named = sorted(resource.items())
 
     def measure(self, given: MeterProvider | None, readers: Sequence[MetricReader]) -> None:
-        """Use the given meters, else those that the process has, else new ones."""
+        """Use the given meter provider, else that of the process, else a new one."""
         there = given or metrics.get_meter_provider()
         if not isinstance(there, MeterProvider):
             there = MeterProvider(resource=self._resource)
@@ -50,7 +50,7 @@ class Providers:
             there.add_metric_reader(self.meters.reader)
 
     def trace(self, processors: Iterable[SpanProcessor], sampler: Sampler | None) -> None:
-        """Make spans. What is added to the provider later stands behind the guard, too."""
+        """Make a tracer provider. Processors that are added later stand behind the guard, too."""
         self.guard = SpanGuard(self._redaction)
         self.tracer = TracerProvider(
             sampler=sampler, resource=self._resource, active_span_processor=self.guard
@@ -59,7 +59,7 @@ class Providers:
             self.tracer.add_span_processor(processor)
 
     def log(self, processors: Iterable[LogRecordProcessor]) -> None:
-        """Make log events, behind a guard as well."""
+        """Make a logger provider, behind a guard as well."""
         self.logger = LoggerProvider(
             resource=self._resource, multi_log_record_processor=LogGuard(self._redaction)
         )
@@ -67,16 +67,16 @@ class Providers:
             self.logger.add_log_record_processor(processor)
 
     def watcher(self, *, untold: frozenset[str]) -> RequestWatcher:
-        """Return what measures requests, and tells how they ended."""
+        """Return the watcher that measures requests and ends their spans."""
         meter = self.meter or NoOpMeterProvider()
         return RequestWatcher(meter.get_meter("roadworthy.requests"), self.guard, untold)
 
     def measures_for(self, provider: MeterProvider | None) -> bool:
-        """Tell whether these meters are the ones here; None stands for those of the process."""
+        """Return whether a meter provider is ours; None stands for that of the process."""
         return self.meter is not None and (provider or metrics.get_meter_provider()) is self.meter
 
     def register(self) -> None:
-        """Make them the process's, for jobs and databases, unless it has some already."""
+        """Register the providers for the process, unless it has some already."""
         if self.meter is not None and not isinstance(metrics.get_meter_provider(), MeterProvider):
             metrics.set_meter_provider(self.meter)
         if self.tracer is not None and not isinstance(trace.get_tracer_provider(), TracerProvider):

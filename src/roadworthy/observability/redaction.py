@@ -1,4 +1,4 @@
-"""What may leave the process: names and shapes, never values that somebody typed.
+"""Redaction: names and shapes leave the process, values that somebody typed do not.
 
 A span of FastAPI has the query string as it came, and a log event of it the text and
 the traceback of an exception. Both hold what users send: tokens, addresses, numbers of
@@ -36,7 +36,7 @@ _BETWEEN: Final = (
 
 
 class Redaction:
-    """Judge attributes by their names.
+    """The names of attributes whose values are removed.
 
     `fields` are names whose values are replaced, beside `SENSITIVE`: each stands for
     itself and for the end of a dotted name, so that `email` is `user.email`, too.
@@ -48,7 +48,7 @@ class Redaction:
         self._known: dict[str, Any] = {}
 
     def hides(self, name: str) -> bool:
-        """Tell whether the value of this name is replaced."""
+        """Return whether the value of this name is replaced."""
         plain = _plain(name)
         return plain in self._fields or plain.rpartition(".")[2] in self._fields
 

@@ -205,7 +205,7 @@ class Telemetry:
 
     @asynccontextmanager
     async def _measured_once(self, app: FastAPI) -> AsyncGenerator[None]:
-        """Look that somebody tells the watcher, and nobody else measures: a part, for the start."""
+        """Check at start that the contract is installed, and nothing else measures."""
         if not problems.is_installed(app):
             raise RuntimeError(
                 "Requests are measured by the error contract: add problems.install(app)."

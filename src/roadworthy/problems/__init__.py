@@ -1,4 +1,4 @@
-"""One error contract for a service: install it, and nothing answers otherwise.
+"""One error contract for a service: after `install`, every error has one shape.
 
     app = FastAPI()
     problems.install(app)

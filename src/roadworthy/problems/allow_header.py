@@ -1,4 +1,4 @@
-"""What a path allows: a router tells only of the first route that it asked."""
+"""The `Allow` header of a path: a router lists the methods of its first route only."""
 
 from typing import Final
 

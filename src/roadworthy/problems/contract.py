@@ -1,4 +1,4 @@
-"""`Contract`: how one application writes its errors; `RequestContext`: one request under it."""
+"""`Contract`: how an application writes errors; `RequestContext`: one request."""
 
 import re
 from collections.abc import Callable
@@ -105,7 +105,7 @@ def context_of(scope: Scope) -> RequestContext | None:
 
 
 def context_or_default(scope: Scope) -> RequestContext:
-    """Return the context of a request; a new one of the default contract where it has none.
+    """Return the context of a request, a new default one where it has none.
 
     An application without the contract may use our handlers all the same.
     """

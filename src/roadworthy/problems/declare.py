@@ -1,4 +1,4 @@
-"""Say which problems a route or a dependency can answer with, once, for OpenAPI."""
+"""Declare the problems that a route or a dependency can answer with, for OpenAPI."""
 
 from collections.abc import Callable, Iterator
 from typing import Any, Final, TypeVar
@@ -28,7 +28,7 @@ _RAISES: Final = "__roadworthy_raises__"
 
 
 class Documented(dict[str, Any]):
-    """What OpenAPI says of one status, and the problems that it stands for."""
+    """The OpenAPI response of one status, and the problems that it stands for."""
 
     def __init__(self, problems: tuple[type[Problem], ...]) -> None:
         super().__init__(description=" or ".join(p.title for p in problems))
@@ -47,7 +47,7 @@ def responses(*problems: type[Problem]) -> dict[int | str, dict[str, Any]]:
 
 
 def raises(*problems: type[Problem]) -> Callable[[F], F]:
-    """Declare what a dependency can raise: every route that uses it shows that."""
+    """Declare the problems of a dependency: OpenAPI shows them on each route that uses it."""
 
     def declare(dependency: F) -> F:
         setattr(dependency, _RAISES, (*getattr(dependency, _RAISES, ()), *problems))
@@ -67,16 +67,16 @@ def amends_openapi(amend: Callable[[dict[str, Any], dict[str, Any]], None]) -> C
 
 
 def every_route_raises(app: Starlette, *problems: type[Problem]) -> None:
-    """Declare what a layer around an application lets each route answer with."""
+    """Declare problems that each route can answer with, by a layer around them."""
     known = getattr(app.state, _EVERYWHERE, ())
     setattr(app.state, _EVERYWHERE, (*known, *problems))
 
 
 def raised_by_all(app: Starlette) -> tuple[type[Problem], ...]:
-    """Return what `every_route_raises` declared."""
+    """Return the problems that `every_route_raises` declared."""
     return getattr(app.state, _EVERYWHERE, ())
 
 
 def declared_by(dependency: object) -> Iterator[type[Problem]]:
-    """Yield what `raises` declared on a dependency."""
+    """Yield the problems that `raises` declared on a dependency."""
     yield from getattr(dependency, _RAISES, ())

@@ -1,4 +1,4 @@
-"""Decide whose handler answers: the application's own wins, no default does.
+"""The exception handlers of an application: its own win over ours.
 
 Nothing that somebody registered is dropped without a word: by class, by a base class or
 by status, in the constructor or by decorator, before `install` or after it.
@@ -53,14 +53,14 @@ _DEFAULTS: Final = (
 
 
 def register(app: Starlette) -> None:
-    """Answer in the contract where the application has no handler of its own."""
+    """Register our handlers where the application has none of its own."""
     for kind in _free(app):
         app.exception_handlers[kind] = _handle_group if kind is ExceptionGroup else handle
     _keep_own_texts(app)
 
 
 def lend(app: Starlette) -> None:
-    """Register the same in an application that is served in another one's contract.
+    """Register our handlers in an application under another one's contract.
 
     Without one, as where it is served alone in a test, it answers as it did.
     """
@@ -74,7 +74,7 @@ def lend(app: Starlette) -> None:
 
 
 def hand_over(app: Starlette) -> None:
-    """Give the contract what it has an answer for: HTTP errors, validation, crashes."""
+    """Replace the application's handlers of HTTP errors, validation and crashes."""
     for kind in own_kinds(app):
         if _is_rendered(kind):
             del app.exception_handlers[kind]
@@ -82,7 +82,7 @@ def hand_over(app: Starlette) -> None:
 
 
 def own_kinds(app: Starlette) -> list[Kind]:
-    """Return what an application handles itself."""
+    """Return the exceptions and statuses that an application handles itself."""
     return [kind for kind, handler in app.exception_handlers.items() if not _is_nobodys(handler)]
 
 
@@ -119,7 +119,7 @@ def _is_rendered(kind: Kind) -> bool:
 
 
 def _free(app: Starlette) -> list[type[Exception]]:
-    """Return the kinds that are nobody's: a status and a class are two names of crashes."""
+    """Return the exceptions that no handler of the application's own takes."""
     own = own_kinds(app)
     if any(kind in _CRASHES for kind in own):
         own.append(Exception)
@@ -133,7 +133,7 @@ def _is_nobodys(handler: object) -> bool:
 
 
 async def _handle_group(request: Request, error: Exception) -> Response:
-    """Answer for a group of refusals; who handles crashes handles all other groups."""
+    """Answer for a group of refusals; any other group is a crash."""
     if is_refusal(error):
         return await handle(request, error)
     raise error
@@ -148,7 +148,7 @@ def _name(kind: Kind) -> str:
 
 
 def _keep_own_texts(app: Starlette) -> None:
-    """Note the answers of a handler of crashes: no layer of ours is inside."""
+    """Wrap the application's handler of crashes, to note its answers."""
     for kind in _CRASHES:
         handler = app.exception_handlers.get(kind)
         if handler and not isinstance(handler, _Theirs | _Lent) and handler is not handle:

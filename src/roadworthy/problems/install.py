@@ -111,7 +111,7 @@ def _check_linger(linger: object) -> None:
 
 
 def is_installed(app: Starlette) -> bool:
-    """Tell whether `install` was called with this application."""
+    """Return whether `install` was called with this application."""
     return hasattr(app.state, _INSTALLED)
 
 
@@ -139,7 +139,7 @@ def _outermost(
 
 
 class _Refusal:
-    """What is served instead of an application that would break its promises."""
+    """An ASGI application that fails at start, with an error of the self-test."""
 
     def __init__(self, error: RuntimeError) -> None:
         self.error = error
@@ -152,7 +152,7 @@ class _Refusal:
 
 
 def _cors_for(app: Starlette, scope: Scope) -> CORSMiddleware | None:
-    """Return what adds CORS headers where the middleware of who answers cannot."""
+    """Return the CORS middleware for an answer that was made outside of it."""
     return _cors_of(scope.get("app", app)) or _cors_of(app)
 
 

@@ -1,4 +1,4 @@
-"""Put applications under the contract, wherever they are in one that is."""
+"""Put applications under the contract that are mounted in one, wherever that is."""
 
 from collections.abc import Iterator
 from typing import Any, Final
@@ -32,7 +32,7 @@ def settle(app: Starlette) -> None:
 
 
 def applications_in(app: Starlette) -> Iterator[Starlette]:
-    """Yield each application that serves a part of this one's requests."""
+    """Yield each application that is mounted in this one, directly or within others."""
     seen, waiting = {id(app)}, [app]
     while waiting:
         for found in _next_to(waiting.pop()):

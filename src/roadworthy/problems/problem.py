@@ -35,7 +35,7 @@ _RESERVED = frozenset(
 
 @dataclass_transform(kw_only_default=True)
 class Problem(HTTPException):
-    """Answer with this error: raise it anywhere a request is being served.
+    """An error for clients: raise it anywhere a request is being served.
 
     Class attributes: `status` is the HTTP status; `title` a short summary that is
     the same every time; `detail` the sentence for this time, with members in braces;
@@ -91,7 +91,7 @@ class Problem(HTTPException):
         return {name: getattr(self, name) for name in self._members}
 
     def details(self) -> list[Any]:
-        """Return what goes into `details`: by default one object of the members."""
+        """Return the `details` of the answer: by default one object of the members."""
         members = self.members()
         return [members] if members else []
 
@@ -124,7 +124,7 @@ _ERRORS: Final = range(400, 600)
 
 
 def _check(cls: type[Problem]) -> None:
-    """Refuse what each raise would fail for: a status, a text or a header that cannot be sent."""
+    """Check that status, texts and headers can be sent."""
     status = cast("object", cls.status)  # an application may have written anything
     if isinstance(status, bool) or not isinstance(status, int) or status not in _ERRORS:
         raise TypeError(f"{cls.__name__}: status is {status!r}. Write a number: status = 409.")

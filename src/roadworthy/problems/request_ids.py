@@ -1,4 +1,4 @@
-"""A request id: one name for everything that one request caused.
+"""Request ids: one id in every log line and error that a request causes.
 
 It is the caller's `X-Request-ID` where that is safe to log, else a new one. It is a
 context variable, so whatever the request starts (tasks, threads) carries it along.

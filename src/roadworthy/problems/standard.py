@@ -1,4 +1,4 @@
-"""The problems that every service has, whatever it is about."""
+"""The standard problems, which every service can answer with."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -50,7 +50,7 @@ _STANDARD: Final[dict[int, type[Problem]]] = {
 
 
 def is_refusal(error: BaseException) -> bool:
-    """Tell whether an error is an answer to the client, rather than a failure of ours."""
+    """Return whether an error is an answer to the client, rather than a failure of ours."""
     if isinstance(error, BaseExceptionGroup):
         return all(is_refusal(child) for child in _children(cast("Group", error)))
     if isinstance(error, HTTPException):

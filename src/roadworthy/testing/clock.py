@@ -1,4 +1,4 @@
-"""`Clock`: the time that jobs are told by, in a test."""
+"""`Clock`: the time of jobs in a test."""
 
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
@@ -11,7 +11,7 @@ __all__ = ["Clock"]
 
 
 class Clock:
-    """Stand still until moved.
+    """A clock that stands still until it is moved.
 
         with Clock() as clock:
             ...
@@ -44,11 +44,11 @@ class Clock:
         self._entered.close()
 
     def now(self) -> datetime:
-        """Return its time, in UTC."""
+        """Return the time of the clock, in UTC."""
         return self._now
 
     def advance(self, by: timedelta) -> None:
-        """Move it on.
+        """Move the clock on.
 
         Raises:
             ValueError: `by` goes back.

@@ -1,4 +1,4 @@
-"""`enqueued` and `assert_enqueued`: what a piece of code has left for later."""
+"""`enqueued` and `assert_enqueued`: the jobs that a piece of code has enqueued."""
 
 import json
 from collections.abc import AsyncGenerator, Mapping

@@ -1,4 +1,4 @@
-"""`roadworthy audit --fix`: mend what can be mended, or show how."""
+"""`roadworthy audit --fix`: fix findings, or show how to."""
 
 import sys
 from argparse import Namespace

@@ -1,4 +1,4 @@
-"""What `roadworthy audit` does when it has been understood."""
+"""Run the audit as the command line says, and write its reports."""
 
 import os
 import sys
@@ -31,7 +31,7 @@ Outputs: TypeAlias = Sequence[tuple[str, Path | None]]
 
 
 def wish(chosen: Namespace, paths: Sequence[Path]) -> Options:
-    """Return what is asked for."""
+    """Return the options of the audit."""
     said = _configuration(chosen, paths)
     return replace(
         options_of(said, paths=paths, root=Path.cwd()),

@@ -1,4 +1,4 @@
-"""`roadworthy audit --stdin`: judge what an editor holds."""
+"""`roadworthy audit --stdin`: audit a file as an editor holds it, unsaved."""
 
 import sys
 from argparse import Namespace

@@ -1,4 +1,4 @@
-"""Files that were named and could not be read: no success, whatever is found."""
+"""Files that could not be read: the audit is no success then."""
 
 # pyright: reportGeneralTypeIssues=false
 

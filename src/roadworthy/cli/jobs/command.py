@@ -1,4 +1,4 @@
-"""`roadworthy jobs`: what an operator does with background jobs."""
+"""`roadworthy jobs`: the commands of an operator for background jobs."""
 
 import json
 from argparse import ArgumentParser, Namespace

@@ -1,4 +1,4 @@
-"""Tell whether a worker process lives, by probes over HTTP or by a file."""
+"""Return whether a worker process lives, by probes over HTTP or by a file."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable

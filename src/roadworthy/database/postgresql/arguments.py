@@ -1,4 +1,4 @@
-"""What a driver of PostgreSQL is given to connect with: the URL, and our terms.
+"""The connection arguments of a PostgreSQL driver, made of the URL and our settings.
 
 | the URL says                          | asyncpg                   | psycopg         |
 |---------------------------------------|---------------------------|-----------------|
@@ -50,7 +50,7 @@ _OURS: Final = ("pgbouncer", "connection_limit", "schema")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """On which terms sessions of one database begin, whatever the driver."""
+    """The settings with which sessions of one database begin, whatever the driver."""
 
     address: Address
     settings: Mapping[str, str]
@@ -67,7 +67,7 @@ class Terms:
 
     @property
     def read_only(self) -> bool:
-        """Whether the program wants sessions that refuse writes."""
+        """Return whether the sessions refuse writes."""
         given: Any = self.connect_args.get("server_settings") or {}
         value = given.get("default_transaction_read_only") or self.settings.get(
             "default_transaction_read_only", "off"
@@ -84,7 +84,7 @@ def terms_of(
     behind_pooler: bool,
     replica: bool = False,
 ) -> Terms:
-    """Return the terms, where the URL's word stands above that of the arguments.
+    """Return the settings of a database; options of the URL win over arguments.
 
     Of several hosts, the primary is wanted, or a replica, where the URL does not say.
 
@@ -113,7 +113,7 @@ def terms_of(
 
 
 def arguments_for(terms: Terms) -> dict[str, Any]:
-    """Return everything that the driver is given to connect with."""
+    """Return the connection arguments of the driver."""
     make = _for_asyncpg if terms.address.driver == "asyncpg" else _for_psycopg
     return make(terms)
 
@@ -148,7 +148,7 @@ def _for_asyncpg(terms: Terms) -> dict[str, Any]:
 
 
 def _first_message(terms: Terms) -> dict[str, str]:
-    """Return what asyncpg's first message to the server has beside user and database."""
+    """Return the settings of asyncpg's startup message, beside user and database."""
     options = terms.address.options
     name = options.get("application_name") or options.get("fallback_application_name")
     # A pooler takes no settings with a connection, which is none of the server's.
@@ -211,7 +211,7 @@ def _target(address: Address, *, replica: bool) -> str | None:
 
 
 def _check_names(connect_args: Mapping[str, Any], driver: str) -> None:
-    """Refuse what the driver would refuse with its first connection."""
+    """Check the arguments' names, which the driver would check much later."""
     module: Any = import_module(driver)
     made = module.connect if driver == "asyncpg" else module.AsyncConnection.connect
     known = {*inspect.signature(made).parameters, "async_creator_fn"}

@@ -1,4 +1,4 @@
-"""How a failure to connect to PostgreSQL is told: in one form on every driver.
+"""Failed connections to PostgreSQL: one exception and one log line on every driver.
 
 Whatever fails before a session has begun says that nobody can log in, and that no code is
 wrong. It becomes the driver's `OperationalError`, whose text says where and why, and never
@@ -40,22 +40,22 @@ def reason(error: BaseException) -> str:
 
 
 class WaitingPool(metrics.Pool):
-    """The pool of an engine that says why there is no connection."""
+    """A pool that logs why there is no connection."""
 
     __module__ = metrics.Pool.__module__
 
     def connect(self) -> Any:
-        """Return a connection, when there is one."""
+        """Return a connection, when one is free."""
         return _connected(self, super().connect)
 
 
 class LonePool(NullPool):
-    """A pool that keeps nothing, and says why there is no connection."""
+    """A pool that keeps no connection, and logs why there is none."""
 
     __module__ = NullPool.__module__
 
     def connect(self) -> Any:
-        """Return a new connection."""
+        """Open and return a new connection."""
         return _connected(self, super().connect)
 
 
@@ -74,7 +74,7 @@ def _connected(pool: Any, connect: Callable[[], _T]) -> _T:
 
 
 def _failures(dialect: Any) -> tuple[type[BaseException], ...]:
-    """Return what can be raised while connecting and is no mistake of the program.
+    """Return the exceptions of a failed connection that are no mistake of the program.
 
     SQLAlchemy sets each connection up on the driver's own, whose errors it does not translate.
     """

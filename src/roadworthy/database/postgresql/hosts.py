@@ -1,4 +1,4 @@
-"""Connect with asyncpg to one of several hosts, each with time of its own.
+"""Connect with asyncpg to one of several hosts, each with a deadline of its own.
 
 asyncpg has one deadline for all hosts: the first one that is silent would use it up, and the
 next one, which may be the new primary, would never be asked.
@@ -18,7 +18,7 @@ _PREFER_STANDBY: Final = "prefer-standby"
 
 
 class CannotConnect(OSError):
-    """No host would do: the text says for each of them why."""
+    """No host could be used; the text gives the reason for each."""
 
 
 async def connect(
@@ -30,7 +30,7 @@ async def connect(
     target_session_attrs: str | None = None,
     **given: Any,
 ) -> Any:
-    """Return a connection of asyncpg to the first host that will do.
+    """Return a connection of asyncpg to the first host that can be used.
 
     Raises:
         CannotConnect: None of them will.
@@ -98,7 +98,7 @@ def _why(error: Exception, seconds: float | None) -> str:
 
 
 def _keep_alive(connection: Any, options: Mapping[str, int]) -> None:
-    """Have the kernel notice that the server's machine is gone, as libpq has it."""
+    """Switch TCP keepalive on, as libpq does, so that a dead server is noticed."""
     transport: asyncio.BaseTransport | None = getattr(connection, "_transport", None)
     raw: Any = transport.get_extra_info("socket") if transport is not None else None
     if raw is None or raw.family not in {socket.AF_INET, socket.AF_INET6}:

@@ -1,4 +1,4 @@
-"""What the options in a URL of PostgreSQL may be, and what a driver makes of them.
+"""libpq's options in a URL of PostgreSQL, and those that a driver supports.
 
 The names are libpq's, whose documentation says what each does:
 https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS
@@ -88,7 +88,7 @@ _ELSEWHERE: Final[Mapping[str, str]] = {
 
 
 def checked(options: Mapping[str, str], *, driver: str) -> dict[str, str]:
-    """Return the options of a URL by libpq's names, if the driver can do them.
+    """Return the options of a URL by libpq's names, if the driver supports them.
 
     Raises:
         ValueError: One is unknown, has a value that it does not take, or asks for what this
@@ -111,7 +111,7 @@ def checked(options: Mapping[str, str], *, driver: str) -> dict[str, str]:
 
 
 def _renamed(options: Mapping[str, str]) -> dict[str, str]:
-    """Return the options with what other worlds call `ssl` and `database` under libpq's names."""
+    """Return the options with `ssl` and `database` of other libraries under libpq's names."""
     found = dict(options)
     if "database" in found:
         found.setdefault("dbname", found.pop("database"))
@@ -161,7 +161,7 @@ def _check_value(name: str, value: str, *, written: str = "") -> None:
 
 
 def _check_system_roots(found: dict[str, str]) -> None:
-    """Check as libpq does: the roots of the system vouch for names, so names are checked."""
+    """Check that host names are verified with the system's roots, as libpq does."""
     if found.get("sslrootcert") == "system" and found.setdefault("sslmode", "verify-full") != (
         "verify-full"
     ):

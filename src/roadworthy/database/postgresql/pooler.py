@@ -1,4 +1,4 @@
-"""Connections through a pooler of transactions, such as PgBouncer.
+"""Connections through a pooler of transactions, such as PgBouncer: no session state.
 
 Nothing may be kept from one transaction to the next: no prepared statement, and no
 setting. A name that is empty is a statement that lasts until the next one, and the
@@ -20,7 +20,7 @@ _LISTS: Final = {"search_path", "temp_tablespaces"}
 
 
 def asyncpg_arguments(settings: Mapping[str, str]) -> dict[str, Any]:
-    """Return what asyncpg is given beside its timeouts."""
+    """Return the arguments of asyncpg for a pooler, beside its timeouts."""
     return {
         "statement_cache_size": 0,
         "prepared_statement_cache_size": 0,
@@ -30,12 +30,12 @@ def asyncpg_arguments(settings: Mapping[str, str]) -> dict[str, Any]:
 
 
 def psycopg_arguments() -> dict[str, Any]:
-    """Return what psycopg is given beside its timeout."""
+    """Return the arguments of psycopg for a pooler, beside its timeout."""
     return {"prepare_threshold": None}
 
 
 def set_for_each_transaction(engine: AsyncEngine, settings: Mapping[str, str]) -> None:
-    """Give the settings when a transaction begins, where the driver cannot."""
+    """Send the settings at the beginning of each transaction, where the driver cannot."""
     statements = _statements(settings)
 
     def begin(connection: Connection) -> None:
@@ -68,7 +68,7 @@ def _connection_class(settings: Mapping[str, str]) -> Any:
     statements = _statements(settings)
 
     class Pooled(asyncpg.Connection):  # type: ignore[misc]
-        """A connection of which each transaction is on its own."""
+        """A connection that keeps nothing from one transaction to the next."""
 
         async def execute(self, query: str, *args: Any, **options: Any) -> Any:
             # What asyncpg's transactions begin with: no round trip more than without.

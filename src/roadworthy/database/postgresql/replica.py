@@ -1,4 +1,4 @@
-"""`Replica`: where reads go that need not see the last commit.
+"""`Replica`: a server for reads that need not see the last commit.
 
 Where it takes no connection, the primary is asked in its place, and the replica is left
 alone for a while: then one reader tries it again, and all follow once that has worked.
@@ -30,7 +30,7 @@ _LAG: Final = text(
 
 
 class Replica:
-    """The engines of a replica; the primary, by its arguments, is asked in its place."""
+    """The engines of a replica; where it cannot be reached, the primary is used."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class Replica:
         event.listen(engine.sync_engine, "handle_error", self._note)
 
     def may_be_asked(self) -> bool:
-        """Tell whether to read here now; one reader at a time tries it again."""
+        """Return whether to read here now; after a failure one reader at a time tries again."""
         now = monotonic()
         if now < self._away_until:
             return False
@@ -92,7 +92,7 @@ class Replica:
 
 
 async def lag(engine: AsyncEngine) -> float | None:
-    """Return by how many seconds a replica is behind; None where it is none."""
+    """Return the seconds that a replica is behind; None where the server is no replica."""
     async with engine.connect() as connection:
         replica, seconds = (await connection.execute(_LAG)).one()
     return float(seconds or 0.0) if replica else None

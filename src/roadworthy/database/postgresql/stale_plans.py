@@ -1,4 +1,4 @@
-"""Run a statement again whose plan is out of date, where nothing was done before.
+"""Run the first statement of a transaction again where its plan is out of date.
 
 A driver keeps statements prepared. When a migration changes what one of them returns, the
 server refuses it, once on each connection. What was the first statement of its transaction
@@ -21,7 +21,7 @@ _SINCE: Final = "roadworthy.since"
 
 
 def run_stale_again(engine: Engine) -> None:
-    """Run each first statement of a transaction again whose plan is out of date."""
+    """Run first statements again on this engine where their plan is out of date."""
     again = _Again()
     event.listen(engine, "connect", again.note)
     event.listen(engine, "checkout", again.refuse_older)
@@ -38,7 +38,7 @@ class _Again:
         record.info[_SINCE] = monotonic()
 
     def refuse_older(self, _: object, record: Any, __: object) -> None:
-        """Take no connection whose statements are as old as one that was out of date."""
+        """Refuse connections whose prepared statements are as old as one that was out of date."""
         if record.info.get(_SINCE, 0.0) < self._stale_at:
             raise exc.DisconnectionError
 

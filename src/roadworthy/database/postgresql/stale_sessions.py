@@ -1,4 +1,4 @@
-"""Which errors say that a session cannot do what is asked, where another one may.
+"""Stale sessions: errors that concern one connection, and not the statement.
 
 | the server says                                        | e.g.                              |
 |--------------------------------------------------------|-----------------------------------|
@@ -40,7 +40,7 @@ _ON: Final = "on"
 
 
 def watch_sessions(engine: Engine, *, read_only: bool, replica: bool) -> None:
-    """Throw connections away whose sessions cannot do what was asked.
+    """Close connections whose sessions are stale, when a statement fails for that.
 
     `read_only` says that the program itself wants sessions that refuse writes, `replica`
     that they lead to a server which follows another one.
@@ -108,7 +108,7 @@ def _is_unfit(context: ExceptionContext, *, read_only: bool, replica: bool) -> b
 
 
 def _takes_writes(first: Mapping[str, str], now: Mapping[str, str]) -> bool:
-    """Return whether a session always took writes: the transaction itself declared otherwise.
+    """Return whether a session takes writes by itself, whatever its transaction says.
 
     One that began on a node which has been promoted meanwhile did not.
     """
@@ -121,7 +121,7 @@ def _note_beginning(connection: Any, record: Any) -> None:
 
 
 def _told_by(driver_connection: Any) -> Mapping[str, str]:
-    """Return what the server has told of the session; nothing before PostgreSQL 14."""
+    """Return the parameters that the server reported; none before PostgreSQL 14."""
     if hasattr(driver_connection, "get_settings"):  # asyncpg
         settings: Any = driver_connection.get_settings()
         found = {name: getattr(settings, name, None) for name in _TOLD}

@@ -68,7 +68,7 @@ def milliseconds(time: timedelta, name: str) -> int:
 
 
 def duration(value: str) -> timedelta:
-    """Return the duration that a setting of the server says.
+    """Return the duration of a setting of the server, such as `5s` or `250`.
 
     Raises:
         ValueError: It is none.

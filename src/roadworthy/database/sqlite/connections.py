@@ -1,4 +1,4 @@
-"""SQLite: one writer in a fair queue, readers beside it, syncs that are shared.
+"""`Sqlite`: one writer in a fair queue, readers beside it, and shared syncs.
 
 SQLAlchemy's aiosqlite dialect takes any driver connection of aiosqlite's shape.
 `WriteConnection` and `ReadConnection` have it. All write connections share one real
@@ -43,7 +43,7 @@ class _Result:
 
 
 class Sqlite:
-    """One SQLite file: its writer, and how its connections are set up."""
+    """One SQLite file: its writer, and the settings of its connections."""
 
     def __init__(
         self,
@@ -69,12 +69,12 @@ class Sqlite:
 
     @property
     def in_memory(self) -> bool:
-        """Tell whether there is no file: one connection then serves readers too."""
+        """Return whether there is no file: one connection then serves readers too."""
         return self.path in {"", ":memory:"} or "mode=memory" in self.path
 
     @property
     def may_write(self) -> bool:
-        """Tell whether this process still writes: not once a sync has failed."""
+        """Return whether this process still writes: not once a sync has failed."""
         return self.durable is None or not self.durable.failed
 
     async def open(self) -> None:
@@ -92,7 +92,7 @@ class Sqlite:
         await self.writer.run(lambda db: db.execute("PRAGMA synchronous=NORMAL"))
 
     async def close(self) -> None:
-        """Let the last sync end, and close everything."""
+        """Wait for the last sync, and close the writer and the files."""
         if self.durable is not None:
             await self.durable.close()
         self.durable = None
@@ -113,7 +113,7 @@ class Sqlite:
         return ReadConnection(self, lane)
 
     def turns(self) -> metrics.PoolState:
-        """Return who writes and who waits for that, as the state of a pool of one."""
+        """Return the state of the writer's queue, as that of a pool of one connection."""
         used = int(self.turn.locked())
         return metrics.PoolState(_WRITERS, used, 1 - used, 1, self.waiting)
 
@@ -155,7 +155,7 @@ class Sqlite:
 
 
 class _Connection:
-    """What SQLAlchemy asks of a connection: the shape of `aiosqlite.Connection`."""
+    """A connection of the shape of `aiosqlite.Connection`, which SQLAlchemy takes."""
 
     begin: str
 
@@ -195,7 +195,7 @@ class _Connection:
         raise NotImplementedError
 
     async def _before(self) -> None:
-        """Do what a statement needs first."""
+        """Prepare for a statement: a writer takes its turn."""
 
 
 class ReadConnection(_Connection):
@@ -204,7 +204,7 @@ class ReadConnection(_Connection):
     begin = "BEGIN"
 
     async def commit(self) -> None:
-        """End the snapshot."""
+        """End the snapshot, as `rollback` does."""
         await self.rollback()
 
     async def rollback(self) -> None:
@@ -218,7 +218,7 @@ class ReadConnection(_Connection):
             await durable.wait()
 
     async def close(self) -> None:
-        """Close the connection."""
+        """Close the connection and its thread."""
         self._connection = None
         await self.lane.close()
 
@@ -316,7 +316,7 @@ class WriteConnection(_Connection):
 
 
 class _Cursor:
-    """What SQLAlchemy asks of a driver cursor: the shape of `aiosqlite.Cursor`."""
+    """A cursor of the shape of `aiosqlite.Cursor`, which SQLAlchemy takes."""
 
     def __init__(self, connection: _Connection) -> None:
         self.arraysize = 1

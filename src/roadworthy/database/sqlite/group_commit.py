@@ -21,7 +21,7 @@ sync_file: Callable[[int], None] = getattr(os, "fdatasync", os.fsync)
 
 
 class GroupCommit:
-    """Let callers wait until what they committed is on the disk."""
+    """Wait until a commit is on the disk; commits that wait together share one sync."""
 
     def __init__(self, sync: Callable[[], Awaitable[None]]) -> None:
         self._sync = sync
@@ -33,12 +33,12 @@ class GroupCommit:
 
     @property
     def busy(self) -> bool:
-        """Tell whether a sync is under way that others wait for."""
+        """Return whether a sync is under way that others wait for."""
         return self._task is not None
 
     @property
     def failed(self) -> bool:
-        """Tell whether a sync has failed: what the disk has kept is unknown since then."""
+        """Return whether a sync has failed: what the disk has kept is unknown since then."""
         return self._failure is not None
 
     @contextmanager
@@ -51,7 +51,7 @@ class GroupCommit:
             self.pending -= 1
 
     def fail(self, error: OSError) -> None:
-        """Note that a sync failed."""
+        """Record that a sync failed: nothing is written any more."""
         self._failure = error
 
     def check(self) -> None:

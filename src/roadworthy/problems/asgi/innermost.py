@@ -1,4 +1,4 @@
-"""Stand inside of all middleware: what passes here is no middleware's doing."""
+"""`Innermost`: the ASGI layer inside of all middleware."""
 
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
@@ -32,7 +32,7 @@ class Innermost:
         self.known = -1
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve, and let `Outermost` know before any middleware that this failed."""
+        """Serve a request, and note an exception before any middleware hides it."""
         context, owner = context_of(scope), self.owner
         if context is None:
             return await self.app(scope, receive, send)
@@ -54,7 +54,7 @@ class Innermost:
 
 
 def _note_own(context: RequestContext, scope: Scope, status: int, here: Starlette) -> None:
-    """Note an answer as the application's own, unless a layer of it gave that."""
+    """Note that an answer is the application's own, and not of its middleware."""
     if scope.get("app") is not here or _leads_elsewhere(scope.get("endpoint"), here):
         return  # a mounted application: what it says itself, its own innermost layer has noted
     if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE and _fastapi.is_over_limit(scope):
@@ -63,7 +63,7 @@ def _note_own(context: RequestContext, scope: Scope, status: int, here: Starlett
 
 
 def _leads_elsewhere(endpoint: Any, here: Starlette) -> bool:
-    """Tell whether a layer around another application may have answered in its stead."""
+    """Return whether a layer around another application may have answered in its stead."""
     for _ in range(_LAYERS):
         if isinstance(endpoint, Starlette):
             return endpoint is not here

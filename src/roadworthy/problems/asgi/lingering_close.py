@@ -1,4 +1,4 @@
-"""Let clients see a refusal that comes before their body was read.
+"""`LingeringClose`: let clients see a refusal that comes before their body was read.
 
 A server that closes at once resets the connection under a client that is still sending,
 and its answer is lost. One that reads on serves a body that nobody wants, for as long
@@ -34,7 +34,7 @@ _CLOSE: Final = (b"connection", b"close")
 
 @dataclass(frozen=True, slots=True)
 class Linger:
-    """How much to read of a body that nobody wants, for its client's sake."""
+    """The limits of reading on after a refusal, so that the client sees that answer."""
 
     max_bytes: int = 64 * 1024 * 1024
     max_time: timedelta = timedelta(seconds=10)
@@ -42,14 +42,14 @@ class Linger:
     """How long the client may send nothing."""
 
     def __post_init__(self) -> None:
-        """Refuse what is no size or no duration."""
+        """Check that each limit is a size or a duration."""
         check_size("max_bytes", self.max_bytes)
         check_duration("max_time", self.max_time)
         check_duration("max_pause", self.max_pause)
 
 
 class LingeringClose:
-    """ASGI middleware: answer refusals at once, read a little more, then close.
+    """ASGI middleware that answers refusals at once, reads a little more, and then closes.
 
     `problems.install` includes it. Without the contract, wrap the whole application,
     so that nothing answers outside of it:
@@ -78,7 +78,7 @@ class LingeringClose:
 
 
 def has_more_body(scope: Scope) -> bool:
-    """Tell whether something of the request's body may still come, as far as is known."""
+    """Return whether something of the request's body may still come, as far as is known."""
     exchange: _Exchange | None = scope.get(_MARK)
     if exchange is not None:
         return not exchange.whole
@@ -114,7 +114,7 @@ class _Exchange:
         self.answered = False
 
     async def receive(self) -> Message:
-        """Read on, and note how far that has come."""
+        """Receive a message, and count the bytes of the body."""
         self.asked = True
         message = await self.source()
         self.read += len(message.get("body", b""))
@@ -123,13 +123,13 @@ class _Exchange:
         return message
 
     def send(self, message: Message) -> Awaitable[None]:
-        """Pass on what answers a body that was read: most of the time, so it costs little."""
+        """Send a message on; once the body was read, which is usual, that costs little."""
         if self.whole and not self.lingers:
             return self.forward(message)
         return self._send(message)
 
     async def _send(self, message: Message) -> None:
-        """Let the answer be whole for the client, and not yet for the server."""
+        """Send a message of an answer so that the client has all of it, and the server waits."""
         kind = message["type"]
         if kind == "http.response.start":
             if not self.whole and message["status"] >= FIRST_REFUSAL:
@@ -155,7 +155,7 @@ class _Exchange:
         return not length.isdigit() or int(length) - self.read <= SMALL
 
     async def end(self, linger: Linger) -> None:
-        """Read what may still come within the bounds, then let the server close."""
+        """Read the rest of the body within the limits, then let the server close."""
         if self.answered:
             await self._discard(linger.max_bytes, linger.max_time, linger.max_pause)
             await self.forward({"type": "http.response.body", "body": b""})

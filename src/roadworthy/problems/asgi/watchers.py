@@ -1,4 +1,4 @@
-"""Hear how requests begin and end, as only the outermost layer knows it.
+"""`watch`: be called when a request begins, and with its outcome when it is over.
 
 An observer of responses has their status. Here is what it leaves out: the code of the
 error, what failed after the response had begun, and whether anybody was there to read it.
@@ -20,7 +20,7 @@ _KEY: Final = "roadworthy_watchers"
 
 
 class Outcome(NamedTuple):
-    """How a request ended, when nothing of it runs any more."""
+    """The outcome of a request, when nothing of it runs any more."""
 
     status: int | None
     """None where there was no response."""
@@ -35,19 +35,19 @@ class Outcome(NamedTuple):
 
 
 class Watcher(Protocol):
-    """What hears of requests. It is called for each of them: keep it short."""
+    """An observer of requests. It is called for each of them: keep it short."""
 
     def began(self, scope: Scope) -> None:
-        """Hear that a request begins."""
+        """Be called when a request begins."""
         ...
 
     def ended(self, scope: Scope, outcome: Outcome) -> None:
-        """Hear that it is over, what runs after its response included."""
+        """Be called when a request is over, and all that runs after its response, too."""
         ...
 
 
 def watch(app: Starlette, watcher: Watcher) -> None:
-    """Let `watcher` hear of each request of `app`, once that is under the contract.
+    """Call `watcher` for each request of `app`, once that is under the contract.
 
     It may be called before or after `install`, until the application starts.
     """
@@ -57,7 +57,7 @@ def watch(app: Starlette, watcher: Watcher) -> None:
 
 
 def watchers_of(app: Starlette) -> Iterator[Watcher]:
-    """Yield what watches an application."""
+    """Yield the watchers of an application."""
     yield from _list_of(app)
 
 

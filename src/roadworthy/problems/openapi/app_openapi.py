@@ -1,4 +1,4 @@
-"""Hold `app.openapi` to the contract, whoever makes the document, and whenever.
+"""Amend `app.openapi()`, whoever makes the document, and whenever.
 
 FastAPI lets a user replace `app.openapi` by assignment: after `install`, in a lifespan, in
 a subclass. A wrapper around the method of that day would miss all of these, so the
@@ -31,7 +31,7 @@ def document(app: FastAPI) -> None:
 
 
 def _documented(kind: type[FastAPI]) -> type[FastAPI]:
-    """Return a class that differs in this alone, and is called the same."""
+    """Return a subclass of the same name, which differs in `openapi` alone."""
     same = {
         "__module__": kind.__module__,
         "__qualname__": kind.__qualname__,

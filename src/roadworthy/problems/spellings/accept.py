@@ -1,4 +1,4 @@
-"""Read `Accept` as RFC 9110 §12.5.1 says: what a client prefers."""
+"""The media type that a client prefers, by its `Accept` header (RFC 9110 §12.5.1)."""
 
 import re
 from collections.abc import Iterator
