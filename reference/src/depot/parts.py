@@ -44,7 +44,7 @@ def files(settings: Settings) -> Files:
 def _store(settings: Settings) -> Store:
     if settings.bucket is None:
         return Disk(settings.files_dir)
-    from roadworthy.uploads.stores.objects import Objects  # noqa: PLC0415 - a slow import that few settings need
+    from roadworthy.uploads.stores.objects import Objects  # noqa: PLC0415 - slow, and few need it
 
     # An operator who writes http:// means it: a store on the same machine or network.
     return Objects(settings.bucket, allow_http=settings.endpoint.startswith("http://"))
@@ -61,11 +61,11 @@ def mailer(settings: Settings) -> Mailer:
 def engine(settings: Settings, grace: Grace, *, queues: Sequence[str] | None = None) -> Engine:
     """Return the engine that runs jobs of all queues or of some, or hands them to a broker."""
     if settings.jobs.engine == "celery":
-        from depot.engines import celery  # noqa: PLC0415 - a slow import that few settings need
+        from depot.engines import celery  # noqa: PLC0415 - slow, and few need it
 
         return celery.engine(celery.app(settings), grace, queue_limits=LIMITS)
     if settings.jobs.engine == "rq":
-        from depot.engines import rq  # noqa: PLC0415 - a slow import that few settings need
+        from depot.engines import rq  # noqa: PLC0415 - slow, and few need it
 
         return rq.engine(settings, grace, queue_limits=LIMITS)
     return Embedded(grace=grace.jobs, queues=queues, queue_limits=LIMITS)

@@ -13,6 +13,7 @@ from roadworthy.problems.spellings.object_schema import Schema, object_schema
 __all__ = ["MEDIA_TYPE", "document", "schema"]
 
 MEDIA_TYPE: Final = "application/json"
+"""The media type of the envelope."""
 
 
 def document(report: Report, *, path: str, request_id: str) -> bytes:

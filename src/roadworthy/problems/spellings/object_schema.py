@@ -5,6 +5,7 @@ from typing import Any, TypeAlias
 __all__ = ["Schema", "object_schema"]
 
 Schema: TypeAlias = dict[str, Any]
+"""A JSON Schema, or an object of an OpenAPI document."""
 
 
 def object_schema(**properties: Schema) -> Schema:

@@ -10,6 +10,7 @@ from roadworthy.problems.spellings.object_schema import Schema, object_schema
 __all__ = ["MEDIA_TYPE", "document", "schema"]
 
 MEDIA_TYPE: Final = "application/problem+json"
+"""The media type of problem details (RFC 9457 §3)."""
 
 
 def document(report: Report, *, path: str, request_id: str, types: str) -> bytes:
