@@ -1,11 +1,15 @@
 """Functions that no request waits for: consumers of queues, timers and tasks lead to them."""
 
 import ast
+import re
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
 from roadworthy.audit.dataflow.started_tasks import left_behind
+from roadworthy.audit.dataflow.starters import Runs, may_start
+from roadworthy.audit.source.memory import remembered
 from roadworthy.audit.source.module import Function, Module
 from roadworthy.audit.source.nodes import last_name
 
@@ -19,7 +23,7 @@ _TAKERS: Final = frozenset({"add_task", "add_job", "Thread", "Timer", "Process",
 """What is given a function, and calls it when nobody waits."""
 _PLAIN: Final = frozenset({"staticmethod", "classmethod", "override"})
 _MOST: Final = 40
-"""As many functions are looked at; more are of all kinds."""
+"""As many functions and files are looked at; more are of all kinds."""
 
 
 def is_consumer_s(function: Function) -> bool:
@@ -50,6 +54,24 @@ class _Uses:
     from_outside: bool = False
     """Whether code outside of functions uses it."""
 
+    def note(self, around: Function | None, *, is_started: bool) -> None:
+        """Add one use, in a function or outside of any."""
+        if is_started:
+            self.is_started = True
+        elif around is None:
+            self.from_outside = True
+        elif around not in self.functions:
+            self.functions.append(around)
+
+    def add(self, other: "_Uses") -> None:
+        """Add the uses that another module has."""
+        self.functions += other.functions
+        self.is_started |= other.is_started
+        self.from_outside |= other.from_outside
+
+
+_NOWHERE: Final = _Uses()
+
 
 def _decorators(function: Function) -> set[str]:
     found = function.node.decorator_list
@@ -65,27 +87,41 @@ def _may_be_called_from_outside(function: Function) -> bool:
     return not _decorators(function) <= _PLAIN or function.name.startswith("__")
 
 
-def _uses(function: Function) -> _Uses:
+def _uses(function: Function) -> _Uses | None:
+    """Return where the service uses a function's name; None where it is in too many files."""
+    name, codebase = function.name, function.module.codebase
+    own = _uses_in(function.module).get(name, _NOWHERE)
+    if own.from_outside:
+        return own
+    word = name.encode()
+    paths = codebase.mentioning(word, rb"\b" + re.escape(word) + rb"\b")
+    if len(paths) > _MOST:
+        return None
     found = _Uses()
-    codebase = function.module.codebase
-    for path in codebase.mentioning(function.name.encode()):
-        module = codebase.module(path)
+    for module in map(codebase.module, paths):
         if module is not None:
-            _note_uses(function.name, module, found)
+            found.add(_uses_in(module).get(name, _NOWHERE))
+        if found.from_outside:
+            break
     return found
 
 
-def _note_uses(name: str, module: Module, found: _Uses) -> None:
+@remembered
+def _uses_in(module: Module) -> dict[str, _Uses]:
+    """Return where a module uses each name, by one walk through its tree."""
     started = {id(node) for node in _started(module)}
-    for node in ast.walk(module.tree):
-        if not isinstance(node, ast.Name | ast.Attribute) or last_name(node) != name:
-            continue
-        if id(node) in started:
-            found.is_started = True
-        elif (around := _around(node, module)) is not None:
-            found.functions.append(around)
-        else:
-            found.from_outside = True
+    functions = {id(one.node): one for one in module.functions}
+    found: dict[str, _Uses] = defaultdict(_Uses)
+    waiting: list[tuple[ast.AST, Function | None]] = [(module.tree, None)]
+    for node, around in waiting:  # grows while it is read
+        if isinstance(node, ast.Name | ast.Attribute):
+            found[last_name(node)].note(around, is_started=id(node) in started)
+        inside = functions.get(id(node), around)
+        outside: list[ast.expr] = getattr(node, "decorator_list", [])
+        waiting += [
+            (child, around if child in outside else inside) for child in ast.iter_child_nodes(node)
+        ]
+    return dict(found)
 
 
 def _started(module: Module) -> Iterator[ast.expr]:
@@ -93,15 +129,6 @@ def _started(module: Module) -> Iterator[ast.expr]:
     for node in ast.walk(module.tree):
         if isinstance(node, ast.Call) and last_name(node.func) in _TAKERS:
             yield from (*node.args[:1], *(one.value for one in node.keywords))
-    for function in module.functions:
-        yield from (call.func for call in left_behind(function))
-
-
-def _around(node: ast.expr, module: Module) -> Function | None:
-    """Return the innermost function that a node stands in."""
-    found = [
-        one
-        for one in module.functions
-        if one.node.lineno <= node.lineno <= (one.node.end_lineno or one.node.lineno)
-    ]
-    return max(found, key=lambda one: one.node.lineno, default=None)
+    if may_start(module.source, Runs.TASK):
+        for function in module.functions:
+            yield from (call.func for call in left_behind(function))
