@@ -17,7 +17,7 @@ from sqlmodel import Session as SQLModelSyncSession
 from sqlmodel.ext.asyncio.session import AsyncSession as SQLModelSession
 
 from roadworthy import jobs
-from roadworthy.database import Database, Tx
+from roadworthy.database import Database, SyncTx, Tx
 from roadworthy.jobs import (
     Backoff,
     Call,
@@ -74,6 +74,18 @@ async def with_our_tx(tx: Tx, order_id: str) -> None: ...
 
 @task
 async def with_sqlmodel(tx: SQLModelSession, order_id: str) -> None: ...
+
+
+@task
+def in_a_thread(tx: Session, order_id: str) -> None: ...
+
+
+@task
+def in_a_thread_with_our_tx(tx: SyncTx, order_id: str) -> None: ...
+
+
+@task
+def in_a_thread_with_sqlmodel(job: Job, tx: SQLModelSyncSession, order_id: str) -> None: ...
 
 
 @task
@@ -179,6 +191,10 @@ def enqueues_on_a_thread(
     assert_type(plain.enqueue_sync(session, order_id="1"), Enqueued)
     plain.options(priority=5).enqueue_sync(sqlmodel, "1")
     with_tx.enqueue_sync(connection, order_id="1")
+    in_a_thread.enqueue_sync(session, order_id="1")
+    in_a_thread_with_our_tx.enqueue_sync(session, "1")
+    in_a_thread_with_sqlmodel.enqueue_sync(sqlmodel, "1")
+    in_a_thread.enqueue_sync(session, order_id=1)  # type: ignore[arg-type]
     plain.after_commit(session, order_id="1")
 
 

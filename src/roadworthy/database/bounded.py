@@ -29,7 +29,8 @@ def connecting_within(seconds: float | None) -> Callable[..., Awaitable[Any]]:
         """A connection that does not wait for ever; it is closed where it gives up."""
 
         def __init__(self, *args: Any, **options: Any) -> None:
-            super().__init__(*args, **options)
+            theirs: Any = super()
+            theirs.__init__(*args, **options)
             self.server_cursor_factory = Part
 
         async def wait(self, *args: Any, **options: Any) -> Any:

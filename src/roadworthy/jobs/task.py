@@ -45,7 +45,7 @@ from roadworthy.jobs.terms import Function, RunsOn, Terms, Unique, Upgrade, chec
 __all__ = ["Function", "RunsOn", "Sending", "Task", "Terms", "Upgrade", "task"]
 
 P = ParamSpec("P")
-S = TypeVar("S", bound=AsyncSession)
+S = TypeVar("S", bound=AsyncSession | Session)
 
 F = TypeVar("F", bound=Function)
 
