@@ -13,7 +13,7 @@ from sqlalchemy import text
 
 from roadworthy import problems
 from roadworthy.database import Database
-from roadworthy.database.sqlite import connections
+from roadworthy.database.sqlite import file as sqlite_file
 
 CREATE = text("CREATE TABLE item (id INTEGER PRIMARY KEY)")
 ADD = text("INSERT INTO item VALUES (:id)")
@@ -51,7 +51,7 @@ async def test_what_was_acknowledged_was_on_the_disk_before(
     async with Database(sqlite_url) as db:
         await prepare(db)
         shutil.copy(file, kept)
-        monkeypatch.setattr(connections, "sync_file", sync_and_keep)
+        monkeypatch.setattr(sqlite_file, "sync_file", sync_and_keep)
         syncs_lost: list[int] = []
 
         async def add_and_look(item_id: int) -> None:
@@ -84,7 +84,7 @@ async def test_many_commits_share_a_sync(sqlite_url: str, monkeypatch: pytest.Mo
 
     async with Database(sqlite_url) as db:
         await prepare(db)
-        monkeypatch.setattr(connections, "sync_file", slow_sync)
+        monkeypatch.setattr(sqlite_file, "sync_file", slow_sync)
         await asyncio.gather(*(add(db, number) for number in range(50)))
     assert 1 <= len(syncs) <= 10
 
@@ -99,7 +99,7 @@ async def test_a_sync_that_fails_acknowledges_nothing_and_stops_writing(
 
     async with Database(sqlite_url) as db:
         await prepare(db)
-        monkeypatch.setattr(connections, "sync_file", fail)
+        monkeypatch.setattr(sqlite_file, "sync_file", fail)
         together = (add(db, number) for number in range(8))
         results = await asyncio.gather(*together, return_exceptions=True)
         assert {type(result) for result in results} == {problems.ServiceUnavailable}

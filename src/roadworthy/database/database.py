@@ -28,11 +28,11 @@ from sqlalchemy.orm import Session
 from roadworthy._internal.durations import check_duration, check_size
 from roadworthy.database.admission import Admission
 from roadworthy.database.crossing import Crossing
-from roadworthy.database.engines import Engines, Options
+from roadworthy.database.engines import EngineOptions, Engines
 from roadworthy.database.outer_transaction import within_outer
 from roadworthy.database.postgresql.arguments import terms_of
 from roadworthy.database.postgresql.replica import lag
-from roadworthy.database.sqlite.connections import Synchronous
+from roadworthy.database.sqlite.file import Synchronous
 from roadworthy.database.terms import check_unit
 from roadworthy.database.unit import Unit, raise_for, unit_of
 from roadworthy.database.urls import Address, address_of
@@ -98,7 +98,7 @@ class Database:
         """With the driver's name, and without options; as text it hides the password."""
         self.name = name
         """What tells it from other databases of the application, where there are any."""
-        self._options = Options(
+        self._options = EngineOptions(
             pool_size=min(pool_size, int(primary.options.get("connection_limit", pool_size))),
             max_wait=max_wait,
             statement_timeout=statement_timeout,

@@ -2,11 +2,11 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import Engine, NullPool, event, exc
 from sqlalchemy.engine import URL, Connection, ExceptionContext
@@ -23,9 +23,12 @@ from roadworthy.database.postgresql.connecting import LonePool, WaitingPool
 from roadworthy.database.postgresql.replica import Replica
 from roadworthy.database.postgresql.stale_plans import run_stale_again
 from roadworthy.database.postgresql.stale_sessions import watch_sessions
-from roadworthy.database.sqlite.connections import Sqlite, Synchronous
+from roadworthy.database.sqlite.connections import connect_reader, connect_writer
+from roadworthy.database.sqlite.file import Sqlite, Synchronous
 
-__all__ = ["Engines", "Options", "watch_transactions"]
+__all__ = ["EngineOptions", "Engines", "watch_transactions"]
+
+T = TypeVar("T")
 
 _FAILED: Final = "roadworthy.failed"
 _MAX_WRITERS: Final = 256
@@ -38,7 +41,7 @@ _CLOSING: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class EngineOptions:
     """How connections are made; the arguments of `Database`."""
 
     pool_size: int
@@ -59,7 +62,7 @@ class Engines:
     read: AsyncEngine
     lone: AsyncEngine
 
-    def __init__(self, url: URL, options: Options, *, name: str | None = None) -> None:
+    def __init__(self, url: URL, options: EngineOptions, *, name: str | None = None) -> None:
         self.url, self.options, self._name = url, options, name
         self.sqlite: Sqlite | None = None
         self.replica: Replica | None = None
@@ -103,14 +106,13 @@ class Engines:
         await sqlite.open()
         size = self.options.pool_size
         writers = max(size, _MAX_WRITERS)
-        self.write = self._engine(pool_size=writers, async_creator=sqlite.connect_writer)
+        self.write = self._engine(pool_size=writers, async_creator=_creator(connect_writer, sqlite))
         if sqlite.in_memory:
             self.read = self.lone = self.write
             return
-        self.read = self._engine(pool="read", pool_size=size, async_creator=sqlite.connect_reader)
-        self.lone = create_async_engine(
-            self.url, poolclass=NullPool, async_creator=sqlite.connect_reader
-        )
+        reader = _creator(connect_reader, sqlite)
+        self.read = self._engine(pool="read", pool_size=size, async_creator=reader)
+        self.lone = create_async_engine(self.url, poolclass=NullPool, async_creator=reader)
 
     def _open_postgresql(self, terms: Terms) -> None:
         arguments = arguments_for(terms)
@@ -186,7 +188,7 @@ def _idle(engine: AsyncEngine) -> int:
     return engine.pool.checkedin() if isinstance(engine.pool, AsyncAdaptedQueuePool) else 0
 
 
-def _sqlite(url: URL, options: Options) -> Sqlite:
+def _sqlite(url: URL, options: EngineOptions) -> Sqlite:
     path = url.database or ":memory:"
     return Sqlite(
         path,
@@ -196,6 +198,17 @@ def _sqlite(url: URL, options: Options) -> Sqlite:
         statement_timeout=options.statement_timeout,
         options=options.connect_args,
     )
+
+
+def _creator(
+    connect: Callable[[Sqlite], Awaitable[T]], sqlite: Sqlite
+) -> Callable[..., Awaitable[T]]:
+    """Return SQLAlchemy's `async_creator`, which gets arguments of the URL."""
+
+    def create(*_: Any, **__: Any) -> Awaitable[T]:
+        return connect(sqlite)
+
+    return create
 
 
 def _lone(url: URL, arguments: dict[str, Any]) -> AsyncEngine:
