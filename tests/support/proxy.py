@@ -84,6 +84,7 @@ class Proxy:
         others = asyncio.all_tasks() - {asyncio.current_task()}
         if others:  # connections that were being accepted: they find that we are closed
             await asyncio.wait(others, timeout=5)
+        await asyncio.sleep(0)  # transports that were aborted are closed in the next turn
 
     async def _hang(self) -> None:
         assert self._flowing is not None
@@ -112,7 +113,7 @@ class Proxy:
     async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         assert self._flowing is not None
         await self._flowing.wait()
-        there, back = await asyncio.open_connection("127.0.0.1", self._target)
+        there, back = await self._open()
         try:
             both = [
                 asyncio.ensure_future(self._pump(reader, back)),
@@ -126,6 +127,15 @@ class Proxy:
                 await asyncio.gather(*both, return_exceptions=True)
         finally:
             back.transport.abort()
+
+    async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        opening = asyncio.ensure_future(asyncio.open_connection("127.0.0.1", self._target))
+        try:
+            return await asyncio.shield(opening)
+        except asyncio.CancelledError:  # it may be open already: the collector would find it
+            with suppress(OSError):
+                (await opening)[1].transport.abort()
+            raise
 
     async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
         assert self._flowing is not None
