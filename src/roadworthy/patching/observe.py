@@ -6,11 +6,11 @@ from roadworthy._instruments import counter
 
 __all__ = ["read"]
 
-_NAME: Final = "roadworthy.patching"
+_METER: Final = "roadworthy.patching"
 
 
 def read(media_type: str) -> None:
     """Count a patch that was read, by the media type of its body."""
-    counter(_NAME, f"{_NAME}.patches", "{patch}", "Patches that could be read.").add(
+    counter(_METER, "roadworthy.patching.patches", "{patch}", "Patches that could be read.").add(
         1, {"patch.media_type": media_type}
     )

@@ -7,7 +7,7 @@ from typing_extensions import TypedDict  # Pydantic needs this one before Python
 
 from roadworthy.problems import Problem, UnsupportedMediaType
 from roadworthy.uploads.types.inspecting.filetype import FileType
-from roadworthy.uploads.types.inspecting.likely_type import seems
+from roadworthy.uploads.types.likely_type import likely_type
 
 __all__ = [
     "EMPTY",
@@ -58,7 +58,7 @@ class FileTypeRefused(UnsupportedMediaType):
     @classmethod
     def none_of(cls, accept: Sequence[FileType], head: bytes = b"") -> Self:
         """Make the refusal of a file that begins so, and is of none of these types."""
-        found = seems(head)
+        found = likely_type(head)
         do = f"It seems to be {found}: save it as one of these." if found else _DO
         message = f"The file is of none of the types that are taken here: {_named(accept)}. {do}"
         return cls(reason="not_taken", message=message)

@@ -32,6 +32,8 @@ from roadworthy.problems import ServiceUnavailable
 from roadworthy.uploads.arguments import check_number
 from roadworthy.uploads.checks import Converted
 from roadworthy.uploads.stored import MiB
+from roadworthy.uploads.types.images import formats
+from roadworthy.uploads.types.images.formats import ImageFormat
 from roadworthy.uploads.types.inspecting.filetype import Rejected
 
 try:
@@ -48,7 +50,6 @@ log = logging.getLogger("roadworthy.uploads")
 MAX_PIXELS: Final = pixels.MAX_PIXELS
 """What cameras make, and 200 MB in memory."""
 
-_EXTENSIONS: Final = {"PNG": ".png", "JPEG": ".jpg", "WEBP": ".webp"}
 _PIECE: Final = 256 * 1024
 # What the interpreter and Pillow need to be found; no secret of the service among it.
 _PASSED_ON: Final = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT", "LANG")
@@ -64,7 +65,14 @@ def thumbnail(data: bytes, *, max_side: int = 256, max_pixels: int = MAX_PIXELS)
         Rejected: The image cannot be decoded, or has more than `max_pixels`.
     """
     try:
-        return pixels.thumbnail(data, max_side=max_side, max_pixels=max_pixels)
+        return pixels.reencode(
+            data,
+            opened=[one.pillow for one in formats.SHOWN],
+            saved_as=formats.PNG.pillow,
+            save_options=formats.PNG.save_options,
+            max_side=max_side,
+            max_pixels=max_pixels,
+        )
     except pixels.Unfit as unfit:
         raise Rejected(unfit.reason, unfit.message) from unfit
 
@@ -80,11 +88,9 @@ def reencode(
     Raises:
         Rejected: The image cannot be decoded, or has more than `max_pixels`.
     """
-    _require(media_type)
+    options = _options(_format_of(media_type), max_side=max_side, max_pixels=max_pixels)
     try:
-        return pixels.reencode(
-            data, media_type=media_type, max_side=max_side, max_pixels=max_pixels
-        )
+        return pixels.reencode(data, **options)
     except pixels.Unfit as unfit:
         raise Rejected(unfit.reason, unfit.message) from unfit
 
@@ -115,7 +121,7 @@ class Reencode:
         check_number("max_bytes", max_bytes, example="64 * MiB")
         check_duration("timeout", timeout, above_zero=True)
         check_number("at_once", at_once, example="2")
-        self._options = {"max_side": max_side, "max_pixels": max_pixels}
+        self._max_side, self._max_pixels = max_side, max_pixels
         self._max_memory, self._max_bytes = max_memory, max_bytes
         self._seconds = timeout.total_seconds()
         self._places = asyncio.Semaphore(at_once)
@@ -127,10 +133,11 @@ class Reencode:
             Rejected: It cannot be decoded with what it may use.
             ServiceUnavailable: 503. There was no place in time, or no process.
         """
-        kept = _require(media_type)
+        image = _format_of(media_type)
         async with self._place():
-            made = await self._decoded(data, media_type)
-        return Converted(made, f"image/{kept.lower()}", _EXTENSIONS[kept])
+            made = await self._decoded(data, image)
+        saved = _saved_as(image)
+        return Converted(made, saved.media_type, saved.extension)
 
     @asynccontextmanager
     async def _place(self) -> AsyncGenerator[None]:
@@ -145,9 +152,10 @@ class Reencode:
         finally:
             self._places.release()
 
-    async def _decoded(self, data: bytes, media_type: str) -> bytes:
+    async def _decoded(self, data: bytes, image: ImageFormat) -> bytes:
         process = await _start(
-            options={"media_type": media_type, **self._options},
+            options=_options(image, max_side=self._max_side, max_pixels=self._max_pixels),
+            plugins=image.plugins,
             max_memory=self._max_memory,
             seconds=ceil(self._seconds) + 1,
         )
@@ -167,11 +175,27 @@ class Reencode:
         return made
 
 
-def _require(media_type: str) -> str:
-    if media_type not in pixels.KEPT:
-        known = ", ".join(pixels.KEPT)
+def _format_of(media_type: str) -> ImageFormat:
+    found = formats.by_media_type(media_type)
+    if found is None:
+        known = ", ".join(one.media_type for one in formats.ACCEPTED)
         raise ValueError(f"{media_type} cannot be made anew. These can: {known}.")
-    return pixels.KEPT[media_type]
+    return found
+
+
+def _saved_as(image: ImageFormat) -> ImageFormat:
+    return next((one for one in formats.ACCEPTED if one.pillow == image.saved_as), image)
+
+
+def _options(image: ImageFormat, *, max_side: int | None, max_pixels: int) -> dict[str, Any]:
+    saved = _saved_as(image)
+    return {
+        "opened": [image.pillow],
+        "saved_as": saved.pillow,
+        "save_options": dict(saved.save_options),
+        "max_side": max_side,
+        "max_pixels": max_pixels,
+    }
 
 
 async def _start(**task: Any) -> Process:

@@ -9,25 +9,18 @@ import importlib
 import io
 import json
 import sys
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, cast
 
 from PIL import Image, ImageCms
 
-__all__ = ["KEPT", "MAX_PIXELS", "Unfit", "main", "reencode", "thumbnail"]
+__all__ = ["MAX_PIXELS", "Unfit", "main", "reencode"]
 
 MAX_PIXELS: Final = 50_000_000
 """What cameras make, and 200 MB in memory."""
-KEPT: Final = {
-    "image/png": "PNG",
-    "image/jpeg": "JPEG",
-    "image/webp": "WEBP",
-    "image/gif": "PNG",
-}
-"""What images of a type are written as."""
 UNFIT: Final = 3
 """How the process ends where the image is to blame; its output says why."""
 
-_OPENED: Final = ("PNG", "JPEG", "GIF", "WEBP", "AVIF")
 _LARGEST_SIDE: Final = 65_535
 _SIXTEEN_BITS: Final = ("I;16", "I;16L", "I;16B", "I;16N")
 _TURNS: Final = {
@@ -40,11 +33,6 @@ _TURNS: Final = {
     8: Image.Transpose.ROTATE_90,
 }
 """What makes an image upright, by its EXIF orientation."""
-_SAVED: Final[dict[str, dict[str, Any]]] = {
-    "PNG": {"optimize": False},
-    "JPEG": {"quality": 90},
-    "WEBP": {"quality": 90},
-}
 
 
 class Unfit(Exception):
@@ -55,24 +43,32 @@ class Unfit(Exception):
         self.reason, self.message = reason, message
 
 
-def thumbnail(data: bytes, *, max_side: int, max_pixels: int) -> bytes:
-    """Return a PNG that fits into a square."""
-    return _remade(data, _OPENED, "PNG", max_side=max_side, max_pixels=max_pixels)
-
-
-def reencode(data: bytes, *, media_type: str, max_side: int | None, max_pixels: int) -> bytes:
-    """Return the same image, written anew."""
-    opened = (media_type.removeprefix("image/").upper(),)
-    return _remade(data, opened, KEPT[media_type], max_side=max_side, max_pixels=max_pixels)
-
-
-def _remade(
-    data: bytes, opened: tuple[str, ...], saved: str, *, max_side: int | None, max_pixels: int
+def reencode(
+    data: bytes,
+    *,
+    opened: list[str],
+    saved_as: str,
+    save_options: Mapping[str, Any],
+    max_side: int | None,
+    max_pixels: int,
 ) -> bytes:
+    """Return the first frame of an image, written anew.
+
+    Args:
+        data: The image.
+        opened: The formats that may be decoded, by Pillow's names.
+        saved_as: The format that is written, by Pillow's name.
+        save_options: Pillow's options for writing it.
+        max_side: Pixels of the longer side; larger images are made smaller.
+        max_pixels: Pixels that the image may have before that.
+
+    Raises:
+        Unfit: The image cannot be decoded, or has more pixels.
+    """
     try:
         with Image.open(io.BytesIO(data), formats=opened) as image:
             _refuse_large(image, max_pixels)
-            return _saved(_drawn(image, max_side), saved)
+            return _saved(_drawn(image, max_side), saved_as, save_options)
     except (Unfit, MemoryError):
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -146,16 +142,16 @@ def _in_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
     return made or image
 
 
-def _saved(image: Image.Image, name: str) -> bytes:
+def _saved(image: Image.Image, name: str, options: Mapping[str, Any]) -> bytes:
     file = io.BytesIO()
-    image.save(file, name, **_SAVED[name])
+    image.save(file, name, **options)
     return file.getvalue()
 
 
 def main() -> int:
     """Do what the first argument says to what comes in, with as little as it allows."""
     task = json.loads(sys.argv[1])
-    _import_what_comes_late()
+    _import_late_modules(task["plugins"])
     _limit(task["max_memory"], task["seconds"])
     try:
         made = reencode(sys.stdin.buffer.read(), **task["options"])
@@ -168,10 +164,10 @@ def main() -> int:
     return 0
 
 
-def _import_what_comes_late() -> None:
+def _import_late_modules(plugins: Sequence[str]) -> None:
     # Pillow imports on demand; soon nothing can be opened any more.
     Image.preinit()
-    for name in ("copy", "PIL.WebPImagePlugin", "PIL.MpoImagePlugin", "PIL.TiffImagePlugin"):
+    for name in ("copy", *plugins):
         importlib.import_module(name)
 
 

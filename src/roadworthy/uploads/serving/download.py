@@ -33,14 +33,14 @@ from roadworthy.uploads.serving.ranges import (
 )
 from roadworthy.uploads.store import FileMissing, Reading, Store
 from roadworthy.uploads.stored import KiB, Stored
+from roadworthy.uploads.types.images import formats
 
 __all__ = ["INLINE", "Broken", "download"]
 
 log = logging.getLogger("roadworthy.uploads")
 
 INLINE: Final = frozenset(
-    {"image/png", "image/jpeg", "image/gif", "image/webp", "image/avif", "application/pdf"}
-    | {"text/plain"}
+    {*(one.media_type for one in formats.SHOWN), "application/pdf", "text/plain"}
 )
 """What a browser may show in place: it runs nothing of it as a page of this site."""
 _TYPED: Final = {kind: f"{kind}; charset=utf-8" for kind in ("text/plain", "text/csv", "text/html")}

@@ -8,14 +8,15 @@ they are in the file, and with their pieces joined.
 from typing import Final
 
 from roadworthy.uploads.arguments import limited
-from roadworthy.uploads.types.images.budgets import (
+from roadworthy.uploads.types.images import formats
+from roadworthy.uploads.types.images.pixel_budget import (
     MAX_FRAMES,
     MAX_PIXELS,
     MAX_SIDE,
-    PartBudget,
     PixelBudget,
 )
 from roadworthy.uploads.types.inspecting.filetype import FileType, Rejected
+from roadworthy.uploads.types.inspecting.part_budget import PartBudget
 from roadworthy.uploads.types.inspecting.polyglot import (
     ANYWHERE,
     IN_METADATA,
@@ -55,7 +56,13 @@ def gif(
         canvas = PixelBudget(max_pixels=max_pixels, max_side=max_side, max_frames=max_frames)
         return SingleFormat(PushParser(lambda source: _Gif(source, canvas).read()))
 
-    return FileType("image/gif", ".gif", lambda head: head.startswith(_SIGNATURES), inspector)
+    return FileType(
+        formats.GIF.media_type,
+        formats.GIF.extension,
+        lambda head: head.startswith(_SIGNATURES),
+        inspector,
+        aliases=formats.GIF.aliases,
+    )
 
 
 class _Gif:

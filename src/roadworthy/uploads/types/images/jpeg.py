@@ -11,8 +11,10 @@ from typing import Final
 
 from roadworthy.uploads.arguments import limited
 from roadworthy.uploads.stored import KiB
-from roadworthy.uploads.types.images.budgets import MAX_PIXELS, MAX_SIDE, PartBudget, PixelBudget
+from roadworthy.uploads.types.images import formats
+from roadworthy.uploads.types.images.pixel_budget import MAX_PIXELS, MAX_SIDE, PixelBudget
 from roadworthy.uploads.types.inspecting.filetype import FileType, Rejected
+from roadworthy.uploads.types.inspecting.part_budget import PartBudget
 from roadworthy.uploads.types.inspecting.polyglot import SingleFormat
 from roadworthy.uploads.types.inspecting.push_parser import PushedBytes, PushParser, Step
 from roadworthy.uploads.types.inspecting.reasons import MALFORMED, TRAILING_DATA
@@ -43,11 +45,11 @@ def jpeg(*, max_pixels: int = MAX_PIXELS, max_side: int = MAX_SIDE) -> FileType:
         return SingleFormat(PushParser(lambda source: _Jpeg(source, canvas).read()))
 
     return FileType(
-        "image/jpeg",
-        ".jpg",
+        formats.JPEG.media_type,
+        formats.JPEG.extension,
         lambda head: head.startswith(b"\xff\xd8\xff"),
         inspector,
-        aliases=("image/jpg", "image/pjpeg"),
+        aliases=formats.JPEG.aliases,
     )
 
 

@@ -11,15 +11,16 @@ from typing import Final
 
 from roadworthy.uploads.arguments import limited
 from roadworthy.uploads.stored import MiB
-from roadworthy.uploads.types.images.budgets import (
+from roadworthy.uploads.types.images import formats
+from roadworthy.uploads.types.images.pixel_budget import (
     MAX_FRAMES,
     MAX_PIXELS,
     MAX_SIDE,
-    PartBudget,
     PixelBudget,
 )
 from roadworthy.uploads.types.images.png_pixels import Pixels, Work, row_bytes
 from roadworthy.uploads.types.inspecting.filetype import Data, FileType, Rejected
+from roadworthy.uploads.types.inspecting.part_budget import PartBudget
 from roadworthy.uploads.types.inspecting.polyglot import (
     ANYWHERE,
     IN_METADATA,
@@ -61,11 +62,11 @@ def png(
         return SingleFormat(PushParser(lambda source: _Png(source, canvas, work).read()))
 
     return FileType(
-        "image/png",
-        ".png",
+        formats.PNG.media_type,
+        formats.PNG.extension,
         lambda head: head.startswith(_SIGNATURE),
         inspector,
-        aliases=("image/apng", "image/vnd.mozilla.apng", "image/x-png"),
+        aliases=formats.PNG.aliases,
     )
 
 

@@ -7,14 +7,15 @@ around it: all have to agree, for readers differ on which of them they make room
 from typing import Final
 
 from roadworthy.uploads.arguments import limited
-from roadworthy.uploads.types.images.budgets import (
+from roadworthy.uploads.types.images import formats
+from roadworthy.uploads.types.images.pixel_budget import (
     MAX_FRAMES,
     MAX_PIXELS,
     MAX_SIDE,
-    PartBudget,
     PixelBudget,
 )
 from roadworthy.uploads.types.inspecting.filetype import FileType, Rejected
+from roadworthy.uploads.types.inspecting.part_budget import PartBudget
 from roadworthy.uploads.types.inspecting.polyglot import (
     IN_METADATA,
     PolyglotScan,
@@ -56,7 +57,13 @@ def webp(
         canvas = PixelBudget(max_pixels=max_pixels, max_side=max_side, max_frames=max_frames)
         return SingleFormat(PushParser(lambda source: _Webp(source, canvas).read()))
 
-    return FileType("image/webp", ".webp", _matches, inspector)
+    return FileType(
+        formats.WEBP.media_type,
+        formats.WEBP.extension,
+        _matches,
+        inspector,
+        aliases=formats.WEBP.aliases,
+    )
 
 
 def _matches(head: bytes) -> bool:

@@ -7,6 +7,7 @@ one: if there are control characters in it, it is told so, wherever they are.
 import re
 from typing import Final
 
+from roadworthy.uploads.types.images import formats
 from roadworthy.uploads.types.inspecting.filetype import Data, Rejected
 from roadworthy.uploads.types.inspecting.reasons import HIDDEN_FORMAT
 
@@ -15,7 +16,8 @@ __all__ = ["HiddenPdf", "claims_another_type"]
 _SIGNATURES: Final = (
     rb"(?:\xef\xbb\xbf)?\s*(?:<[A-Za-z!?/]|%PDF-)",  # markup, and what readers of PDF take
     rb"#!|%!|\{\\rtf",
-    rb"GIF8|\x89PNG|\x8aMNG|\xff\xd8\xff|RIFF....(?:WEBP|WAVE|AVI )",
+    *(one.begins for one in formats.SHOWN),
+    rb"GIF8|\x89PNG|\x8aMNG|RIFF....(?:WAVE|AVI )",
     rb"BM....\0\0\0\0|\0\0[\x01\x02]\0",
     rb"II\*\0|MM\0\*|8BPS\0|\0\0\0.ftyp|\0\0\0\x0cJXL |\xff\x0a.\0|IC3\0",
     rb"PK(?:\x03\x04|\x05\x06|\x07\x08)|\x1f[\x8b\x9d\xa0]|BZh|\xfd7zXZ\0|7z\xbc\xaf|Rar!\x1a",

@@ -13,6 +13,7 @@ from typing import Final
 
 from roadworthy.uploads.arguments import limited
 from roadworthy.uploads.stored import MiB
+from roadworthy.uploads.types.images import formats
 from roadworthy.uploads.types.inspecting.filetype import Data, FileType, Rejected
 from roadworthy.uploads.types.inspecting.reasons import ACTIVE_CONTENT, MALFORMED, TOO_LONG
 from roadworthy.uploads.types.texts.svg_references import DrawnElements
@@ -46,7 +47,7 @@ _HANDLER: Final = re.compile(r"on[a-z]+", re.IGNORECASE)
 _REFERENCES: Final = frozenset({"href", "src"})
 _ANIMATED: Final = re.compile(r"\s*(?:[\w.-]+:)?(?:href|src|on\w+)\s*", re.IGNORECASE)
 _BASE: Final = "http://www.w3.org/XML/1998/namespace base"
-_PICTURE: Final = r"data:image/(?:png|jpe?g|gif|webp)[;,]"
+_PICTURE: Final = "data:(?:" + "|".join(map(re.escape, formats.DATA_URL_TYPES)) + ")[;,]"
 _FONT: Final = (
     r"data:(?:font/[\w.+-]+|application/(?:x-)?font-[\w.+-]+|application/octet-stream"
     r"|application/vnd\.ms-(?:fontobject|opentype))?[;,]"

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Final, Protocol, TypeAlias
 
 from roadworthy.uploads.stored import KiB, MiB
-from roadworthy.uploads.types.images.budgets import PartBudget
 from roadworthy.uploads.types.inspecting.archive_paths import MAX_TARGET, leads_out
 from roadworthy.uploads.types.inspecting.decompression import (
     MAX_EXPANDED,
@@ -15,6 +14,7 @@ from roadworthy.uploads.types.inspecting.decompression import (
     Inflating,
 )
 from roadworthy.uploads.types.inspecting.filetype import Rejected
+from roadworthy.uploads.types.inspecting.part_budget import PartBudget
 from roadworthy.uploads.types.inspecting.polyglot import look_at
 from roadworthy.uploads.types.inspecting.push_parser import PushedBytes, Step
 from roadworthy.uploads.types.inspecting.reasons import AMBIGUOUS, MALFORMED, UNSUPPORTED

@@ -1,16 +1,15 @@
-"""`PixelBudget` and `PartBudget`: what an image may make those do who look at it."""
+"""`PixelBudget`: limits of pixels and frames, by what the headers of an image say."""
 
 from typing import Final
 
 from roadworthy.uploads.types.inspecting.filetype import Rejected
 from roadworthy.uploads.types.inspecting.reasons import (
     MALFORMED,
-    TOO_MANY_ENTRIES,
     TOO_MANY_FRAMES,
     TOO_MANY_PIXELS,
 )
 
-__all__ = ["MAX_FRAMES", "MAX_PIXELS", "MAX_SIDE", "PartBudget", "PixelBudget"]
+__all__ = ["MAX_FRAMES", "MAX_PIXELS", "MAX_SIDE", "PixelBudget"]
 
 MAX_PIXELS: Final = 8192 * 6144
 """What telephones call 50 megapixels: 200 MB in memory."""
@@ -21,7 +20,6 @@ MAX_FRAMES: Final = 2_000
 
 _ANIMATED: Final = 20
 """How many times `max_pixels` all frames may have together."""
-_FREE_PARTS: Final = 10_000
 
 
 class PixelBudget:
@@ -55,21 +53,3 @@ class PixelBudget:
             raise Rejected(TOO_MANY_FRAMES, "The image has too many frames.")
         if self._drawn > _ANIMATED * self._max_pixels:
             raise Rejected(TOO_MANY_PIXELS, "The frames of the image have too many pixels.")
-
-
-class PartBudget:
-    """Count what a file is made of: parts of no size would cost time without end."""
-
-    def __init__(self, *, mean_bytes: int, free: int = _FREE_PARTS) -> None:
-        self._mean_bytes, self._free = mean_bytes, free
-        self._count = 0
-
-    def one_more(self, offset: int) -> None:
-        """Take note of a part that ends here.
-
-        Raises:
-            Rejected: There are many, and they are smaller than `mean_bytes` on average.
-        """
-        self._count += 1
-        if self._count > self._free + offset // self._mean_bytes:
-            raise Rejected(TOO_MANY_ENTRIES, "The file has too many parts.")
