@@ -87,6 +87,15 @@ def test_each_call_is_judged_by_its_own_constants(lines):
     assert lines(body, off, on, on) == 2
 
 
+def test_each_call_is_judged_by_its_own_texts(lines):
+    body = "if how == 'long': exists(key)"
+    off, on = "store.address(key, how='short')", "store.address(key, how='long')"
+
+    assert lines(body, off, on) == 1
+    assert lines(body, on, off, on) == 2
+    assert lines(body, *(f"store.address(key, how='{number}')" for number in range(40))) == 0
+
+
 @pytest.mark.parametrize(
     "body",
     [

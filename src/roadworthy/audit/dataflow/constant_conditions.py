@@ -13,8 +13,8 @@ from roadworthy.audit.source.module import Function
 
 __all__ = ["is_taken", "never_holds", "switches"]
 
-_SWITCHES: Final = (bool, type(None))
-"""Types of constants that a condition asks for as such."""
+_SWITCHES: Final = (bool, type(None), str, int)
+"""Types of constants that conditions ask for."""
 
 
 def is_taken(reached: Reached) -> bool:

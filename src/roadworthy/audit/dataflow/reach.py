@@ -1,8 +1,9 @@
 """What a function does by calling others: its calls, and those of what it calls."""
 
 import ast
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final, TypeGuard
 
 from roadworthy.audit.model.finding import Step
@@ -90,6 +91,10 @@ def _is_waited_for(reached: Reached) -> bool:
     return any(one.node is outer and one.awaited for one in reached.scope.flow.calls)
 
 
+_MOST_WAYS: Final = 12
+"""As often is a function followed at most, each time with other constants or functions."""
+
+
 def _always(_: Reached) -> bool:
     return True
 
@@ -120,6 +125,7 @@ class _Way:
     counts: Callable[[Reached], bool]
     differs: Callable[[Reached, Function], Hashable]
     seen: set[tuple[int, tuple[int, int] | None, Hashable]]
+    times: Counter[int] = field(default_factory=Counter[int])
 
     def is_new(self, reached: Reached, called: Function) -> bool:
         """Return whether a function has not been followed yet, and note that it is now."""
@@ -129,7 +135,8 @@ class _Way:
         if key in self.seen or (id(called), None, None) in self.seen:
             return False
         self.seen.add(key)
-        return True
+        self.times[id(called)] += 1
+        return self.times[id(called)] <= _MOST_WAYS
 
 
 def _reach(
