@@ -43,6 +43,7 @@ MODULES = (
     "limits",
     "testing",
     "observability",
+    "problem_log",
     "settings",
 )
 

@@ -8,10 +8,10 @@ import pytest
 import sqlalchemy as sa
 
 from roadworthy import jobs
+from roadworthy._internal.traces import MAX_TRACE, trace_of
 from roadworthy.database import Database
 from roadworthy.jobs import Backoff, GiveUp, Jobs, TryAgain, task
 from roadworthy.jobs.table import history
-from roadworthy.jobs.table.traces import MAX_TRACE, trace_of
 from roadworthy.jobs.worker.housekeeping import Housekeeping
 from roadworthy.testing import Clock, Worker
 

@@ -25,9 +25,9 @@ from starlette.testclient import TestClient
 
 from jobs.opened import PLAIN, SYNC, Woken, database, rows, running, url_for
 from roadworthy import jobs, problems
+from roadworthy._internal.ids import new_id
 from roadworthy.database import Database, Tx
 from roadworthy.jobs import Enqueued, Job, Jobs, enqueue_many, enqueue_many_sync, task
-from roadworthy.jobs.table.insert import new_id
 from roadworthy.lifespan import lifespan
 from support.polling import until as wait_until
 from support.polling import until_async as until

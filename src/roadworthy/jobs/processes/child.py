@@ -27,6 +27,7 @@ from threading import Event, Lock, Thread
 from types import FrameType, TracebackType
 from typing import Any, Final
 
+from roadworthy._internal.traces import trace_of
 from roadworthy.jobs.processes.wire import (
     CannotPickle,
     Kind,
@@ -37,7 +38,6 @@ from roadworthy.jobs.processes.wire import (
     unpack,
     write_frame,
 )
-from roadworthy.jobs.table.traces import trace_of
 
 __all__ = ["kill_group", "main", "may_start_processes", "report"]
 

@@ -15,6 +15,8 @@ from queue import SimpleQueue
 from threading import Lock, Thread
 from typing import Any, Final, TypeVar, cast
 
+from roadworthy._internal import traces
+from roadworthy._internal.traces import ToldElsewhere
 from roadworthy.jobs.processes import child, wire
 from roadworthy.jobs.processes.child import kill_group
 from roadworthy.jobs.processes.wire import (
@@ -27,8 +29,6 @@ from roadworthy.jobs.processes.wire import (
     unpack,
     write_frame,
 )
-from roadworthy.jobs.table import traces
-from roadworthy.jobs.table.traces import ToldElsewhere
 
 __all__ = [
     "Boot",

@@ -14,8 +14,8 @@ from typing import Any, Final
 from sqlalchemy import bindparam, delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
+from roadworthy._internal.ids import new_id
 from roadworthy.jobs.table import tables
-from roadworthy.jobs.table.insert import new_id
 from roadworthy.jobs.table.states import State
 from roadworthy.jobs.table.tables import utc, utc_or_none
 from roadworthy.jobs.table.transactions import connection_of

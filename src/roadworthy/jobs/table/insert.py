@@ -1,12 +1,9 @@
 """Write jobs in the caller's transaction: one INSERT, with any kind of session."""
 
-import os
-import time
 from collections.abc import Callable, Coroutine, Iterable
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any, Final, TypeAlias
-from uuid import UUID
 
 from sqlalchemy import Connection, Insert, bindparam, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
@@ -14,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_scoped_s
 from sqlalchemy.orm import Session, scoped_session
 
 from roadworthy._internal.calendar import earlier, later
+from roadworthy._internal.ids import new_id
 from roadworthy.jobs import observe
 from roadworthy.jobs.table import clock
 from roadworthy.jobs.table.call import Call, Enqueued
@@ -30,7 +28,6 @@ __all__ = [
     "add_sync",
     "enqueue_many",
     "enqueue_many_sync",
-    "new_id",
     "turn_at",
 ]
 
@@ -109,21 +106,6 @@ def add_all(tx: Session | Connection, calls: list[Call]) -> list[Enqueued]:
     for row, one in zip(rows, added, strict=True):
         observe.enqueued(row["task"], row["queue"], int(one.created))
     return added
-
-
-def new_id(moment: float | None = None) -> str:
-    """Return a UUID of version 7 (RFC 9562 §5.7).
-
-    It sorts by time, so what is inserted together is stored together.
-    """
-    nanoseconds = time.time_ns() if moment is None else int(moment * 10**9)
-    milliseconds, rest = divmod(nanoseconds, 10**6)
-    # §6.2, method 3: jobs of one process keep their order within a millisecond, too.
-    fraction = (rest << 12) // 10**6
-    random = int.from_bytes(os.urandom(8))
-    value = (milliseconds & (2**48 - 1)) << 80 | fraction << 64 | random
-    value = value & ~(0xF << 76) | 0x7 << 76
-    return str(UUID(int=value & ~(0x3 << 62) | 0x2 << 62))
 
 
 def turn_at(run_at: datetime, priority: int) -> datetime:

@@ -35,13 +35,13 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from roadworthy._internal.calendar import earlier, later
+from roadworthy._internal.traces import MAX_TRACE
 from roadworthy.jobs.table import history
 from roadworthy.jobs.table.history import storable
 from roadworthy.jobs.table.moves import in_state, kept_key, moved, target_of
 from roadworthy.jobs.table.paused import is_paused
 from roadworthy.jobs.table.states import TRANSITIONS, State
 from roadworthy.jobs.table.tables import attempts, table, utc, utc_or_none
-from roadworthy.jobs.table.traces import MAX_TRACE
 
 __all__ = [
     "EXPIRED",

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import Final, cast
 from weakref import WeakSet
 
+from roadworthy._internal.traces import trace_of
 from roadworthy.jobs.job import GiveUp
 from roadworthy.jobs.processes.pool import FailedInProcess
 from roadworthy.jobs.table.ledger import Failure
-from roadworthy.jobs.table.traces import trace_of
 from roadworthy.jobs.worker.tiers import TimedOut
 from roadworthy.problems import Problem
 

@@ -7,8 +7,8 @@ from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from roadworthy._internal.ids import new_id
 from roadworthy.jobs.table.call import Call
-from roadworthy.jobs.table.insert import new_id
 from roadworthy.jobs.table.ledger import Claimed
 from roadworthy.jobs.worker import logs
 from roadworthy.jobs.worker.attempt import Attempt

@@ -32,6 +32,8 @@ class Outcome(NamedTuple):
     """What failed after the response had begun: a late commit, a background task, a stream."""
     client_left: bool
     """Whether the client had gone before it had all of the response."""
+    crash: BaseException | None = None
+    """The first exception that no client was told the cause of: a crash, or a late failure."""
 
 
 class Watcher(Protocol):

@@ -1,4 +1,4 @@
-"""Keep pauses, workers, what operators do, and when each schedule ran last."""
+"""Keep pauses, workers, actions of operators, last runs of schedules, and problems."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -49,14 +49,35 @@ def upgrade() -> None:
         sa.Column("request_id", sa.String(128), nullable=True),
         sa.PrimaryKeyConstraint("id"),
     )
+    _create_problems()
     op.create_index("ix_roadworthy_operator_actions_at", "roadworthy_operator_actions", ["at"])
     op.create_index("ix_roadworthy_jobs_request", "roadworthy_jobs", ["request_id"])
+
+
+def _create_problems() -> None:
+    op.create_table(
+        "roadworthy_problems",
+        sa.Column("id", sa.String(36), nullable=False),
+        sa.Column("at", _time, nullable=False),
+        sa.Column("status", sa.Integer(), nullable=False),
+        sa.Column("code", sa.String(100), nullable=False),
+        sa.Column("method", sa.String(16), nullable=False),
+        sa.Column("route", sa.String(200), nullable=False),
+        sa.Column("request_id", sa.String(128), nullable=False),
+        sa.Column("caller", sa.String(16), nullable=True),
+        sa.Column("exception", sa.String(200), nullable=True),
+        sa.Column("traceback", sa.Text(), nullable=True),
+        sa.Column("stands_for", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("ix_roadworthy_problems_request", "roadworthy_problems", ["request_id"])
+    op.create_index("ix_roadworthy_problems_at", "roadworthy_problems", ["at", "code", "route"])
 
 
 def downgrade() -> None:
     """Remove them; what was paused goes on."""
     op.drop_index("ix_roadworthy_jobs_request", table_name="roadworthy_jobs")
-    for table in ("operator_actions", "workers", "job_pauses"):
+    for table in ("problems", "operator_actions", "workers", "job_pauses"):
         op.drop_table(f"roadworthy_{table}")
     for column in ("asked_at", "last_at"):
         op.drop_column("roadworthy_job_schedules", column)

@@ -1,8 +1,7 @@
-"""`trace_of`: tell where an exception came from, in types and frames only.
+"""`trace_of`: where an exception came from, in types and frames only.
 
-As in the log events that leave the process (`roadworthy.observability`), messages and lines
-of source are left out: both may hold what users have sent. Worker processes load this file
-by itself: it needs the standard library only.
+Messages and lines of source are left out: both may hold what users have sent. Worker
+processes of jobs load this file by itself: it needs the standard library only.
 """
 
 from collections.abc import Iterator

@@ -1,0 +1,28 @@
+"""Keep what clients were told went wrong: a bounded table, asked by request id or by code.
+
+    db = Database("sqlite:///shop.db")
+    problem_log = ProblemLog(db)
+    app = FastAPI(lifespan=lifespan(db, problem_log))
+    problems.install(app)
+    problem_log.watch(app)
+
+A row has the code, the status, the route, the request id and a hash of the caller, and for a
+crash the class of the exception and its frames; no path, body, header or text that somebody
+sent. Rows are written behind the responses, in batches; where the database is away or too
+much goes wrong at once, rows are lost, and never a response.
+"""
+
+from roadworthy.problem_log.problem_log import ProblemLog
+from roadworthy.problem_log.reading import Counted, KeptProblem, counted, of_request, recent
+from roadworthy.problem_log.table import metadata, table
+
+__all__ = [
+    "Counted",
+    "KeptProblem",
+    "ProblemLog",
+    "counted",
+    "metadata",
+    "of_request",
+    "recent",
+    "table",
+]

@@ -1,0 +1,216 @@
+"""`ProblemLog`: the part that hears of problems and writes them behind the responses."""
+
+import asyncio
+import hmac
+import logging
+import os
+from collections import deque
+from collections.abc import Callable
+from datetime import UTC, datetime
+from hashlib import sha256
+from time import monotonic
+from types import TracebackType
+from typing import Any, Final, Protocol, Self, TypeAlias
+
+from sqlalchemy import Delete, bindparam, delete, insert, select
+from sqlalchemy.ext.asyncio import AsyncEngine
+from starlette.applications import Starlette
+from starlette.types import Scope
+
+from roadworthy import _fastapi, problems
+from roadworthy._internal.ids import new_id
+from roadworthy._internal.traces import trace_of
+from roadworthy.problem_log.sampling import Sampler
+from roadworthy.problem_log.table import table
+from roadworthy.problems import Outcome, request_id
+
+__all__ = ["CallerOf", "HasEngine", "ProblemLog"]
+
+_log = logging.getLogger("roadworthy.problem_log")
+
+CallerOf: TypeAlias = Callable[[Scope], str | None]
+"""Return who sent a request; only a keyed hash of it is kept."""
+
+_PAUSE: Final = 0.5
+"""Seconds between two batches."""
+_DEADLINE: Final = 5.0
+"""Seconds that one batch may take."""
+_WAITING: Final = 2000
+"""Problems that wait to be written; older ones give way."""
+_TRIM_SECONDS: Final = 60.0
+_TRIMMED: Final = 5000
+"""Rows that one statement takes out of the ring."""
+_SILENCE: Final = 60.0
+"""Seconds between two log lines that say problems are lost."""
+
+
+class HasEngine(Protocol):
+    """A `Database`, or whatever else has an asynchronous engine for writing."""
+
+    @property
+    def engine(self) -> AsyncEngine:
+        """The engine that rows are written with."""
+        ...
+
+
+class ProblemLog:
+    """Keep the last problems in a table: a part, opened after the database.
+
+    It costs a response below 400 one comparison. Where the writer falls behind, the oldest
+    that wait are lost; where the database fails, the batch is. A line of the logger
+    `roadworthy.problem_log` says so, once a minute at most.
+
+    Args:
+        database: A `Database`, or what else has an `engine`.
+        keep: How many problems the table holds, at most; the oldest go first.
+        per_second: How many are written in a second by this process; the others are counted
+            in `stands_for` of the next of their code and route.
+        caller: Returns who sent a request, from its ASGI scope; the address of the client,
+            if it is not given.
+        secret: The key of the callers' hashes, so that processes and restarts agree; without
+            one, each process has its own.
+
+    Raises:
+        ValueError: `keep` or `per_second` is less than 1.
+    """
+
+    def __init__(
+        self,
+        database: HasEngine,
+        *,
+        keep: int = 100_000,
+        per_second: int = 50,
+        caller: CallerOf | None = None,
+        secret: str | None = None,
+    ) -> None:
+        for name, value in (("keep", keep), ("per_second", per_second)):
+            if value < 1:
+                raise ValueError(f"{name} is {value}, and has to be at least 1.")
+        self._database, self._keep = database, keep
+        self._caller = caller or _address
+        self._key = os.urandom(32) if secret is None else secret.encode()
+        self._sampler = Sampler(per_second)
+        self._waiting: deque[dict[str, Any]] = deque(maxlen=_WAITING)
+        self._writer: asyncio.Task[None] | None = None
+        self._trim_at = 0.0
+        self._silent_until = 0.0
+
+    def watch(self, app: Starlette) -> None:
+        """Keep the problems of an application; call it where `problems.install(app)` stands."""
+        problems.watch(app, self)
+
+    async def __aenter__(self) -> Self:
+        """Begin to write."""
+        self._writer = asyncio.create_task(self._write_forever())
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Write what waits, for five seconds at most."""
+        if self._writer is not None:
+            self._writer.cancel()
+            await asyncio.gather(self._writer, return_exceptions=True)
+            self._writer = None
+        await self._write()
+
+    def began(self, scope: Scope) -> None:
+        """Do nothing: problems are known at the end."""
+
+    def ended(self, scope: Scope, outcome: Outcome) -> None:
+        """Keep a problem, if the request had one."""
+        status = outcome.status
+        if status is None or (status < _FIRST_ERROR and outcome.crash is None):
+            return
+        code = outcome.error_code or ("LATE_FAILURE" if status < _FIRST_ERROR else str(status))
+        route = getattr(_fastapi.route_of(scope), "path_format", None) or "-"
+        stands_for = self._sampler.take((code, route))
+        if stands_for:
+            self._waiting.append(self._row(scope, outcome, code, route, stands_for))
+
+    def _row(
+        self, scope: Scope, outcome: Outcome, code: str, route: str, stands_for: int
+    ) -> dict[str, Any]:
+        crash = outcome.crash
+        return {
+            "id": new_id(),
+            "at": datetime.now(UTC),
+            "status": outcome.status,
+            "code": code[:100],
+            "method": str(scope.get("method", "-"))[:16],
+            "route": route[:200],
+            "request_id": (request_id() or "-")[:128],
+            "caller": self._hash(scope),
+            "exception": None if crash is None else _name_of(crash),
+            "traceback": None if crash is None else trace_of(crash),
+            "stands_for": stands_for,
+        }
+
+    def _hash(self, scope: Scope) -> str | None:
+        caller = self._caller(scope)
+        if caller is None:
+            return None
+        return hmac.new(self._key, caller.encode("utf-8", "replace"), sha256).hexdigest()[:16]
+
+    async def _write_forever(self) -> None:
+        while True:
+            await asyncio.sleep(_PAUSE)
+            await self._write()
+
+    async def _write(self) -> None:
+        rows, lost = list(self._waiting), 0
+        self._waiting.clear()
+        try:
+            async with asyncio.timeout(_DEADLINE):
+                await self._insert(rows)
+                await self._trim()
+        except Exception as error:  # whatever a driver raises: rows are lost, and nothing else
+            lost = len(rows)
+            self._say_lost(lost, error)
+
+    async def _insert(self, rows: list[dict[str, Any]]) -> None:
+        if rows:
+            async with self._database.engine.begin() as connection:
+                await connection.execute(insert(table), rows)
+
+    async def _trim(self) -> None:
+        """Take the oldest out of the ring, a bounded number at a time."""
+        if monotonic() < self._trim_at:
+            return
+        self._trim_at = monotonic() + _TRIM_SECONDS
+        async with self._database.engine.begin() as connection:
+            removed = await connection.execute(_too_many, {"keep": self._keep})
+        if removed.rowcount == _TRIMMED:
+            self._trim_at = 0.0
+
+    def _say_lost(self, lost: int, error: Exception) -> None:
+        if lost and monotonic() >= self._silent_until:
+            self._silent_until = monotonic() + _SILENCE
+            _log.warning("%d problems are not kept, as the database fails: %r", lost, error)
+
+
+_FIRST_ERROR: Final = 400
+
+
+def _oldest() -> Delete:
+    newest_to_go = (
+        select(table.c.id).order_by(table.c.id.desc()).offset(bindparam("keep")).limit(1)
+    ).scalar_subquery()
+    old = select(table.c.id).where(table.c.id <= newest_to_go).order_by(table.c.id).limit(_TRIMMED)
+    return delete(table).where(table.c.id.in_(old))
+
+
+_too_many: Final = _oldest()
+
+
+def _address(scope: Scope) -> str | None:
+    client = scope.get("client")
+    return None if client is None else str(client[0])
+
+
+def _name_of(error: BaseException) -> str:
+    kind = type(error)
+    return f"{kind.__module__}.{kind.__qualname__}"[:200]

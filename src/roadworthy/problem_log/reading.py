@@ -1,0 +1,102 @@
+"""Ask the kept problems: the last ones, those of one request, and how many of each kind."""
+
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, TypeAlias
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+
+from roadworthy.problem_log.table import table
+
+__all__ = ["Counted", "KeptProblem", "counted", "of_request", "recent"]
+
+Here: TypeAlias = AsyncSession | AsyncConnection
+
+
+@dataclass(frozen=True, slots=True)
+class KeptProblem:
+    """One problem that a client was told; the time is in UTC."""
+
+    id: str
+    at: datetime
+    status: int
+    code: str
+    """The `X-Error-Code`; `LATE_FAILURE` where the answer had gone out as a success."""
+    method: str
+    route: str
+    """The template, such as `/orders/{id}`; `-` where no route was met."""
+    request_id: str
+    caller: str | None
+    """A hash by which two requests of one caller are known."""
+    exception: str | None
+    """The class of the exception, of a crash."""
+    traceback: str | None
+    """Types and frames, without messages and lines of source."""
+    stands_for: int
+    """How many problems of this code and route it stands for, itself included."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """How many problems there were of one code, status and route."""
+
+    code: str
+    status: int
+    route: str
+    problems: int
+    last_at: datetime
+
+
+async def recent(
+    session: Here,
+    *,
+    code: str | None = None,
+    route: str | None = None,
+    status_from: int = 400,
+    limit: int = 50,
+    before: str | None = None,
+) -> list[KeptProblem]:
+    """Return the last problems, the newest first; `before` is the id to go on from."""
+    query = select(table).where(table.c.status >= status_from).order_by(table.c.id.desc())
+    for column, wanted in ((table.c.code, code), (table.c.route, route)):
+        if wanted is not None:
+            query = query.where(column == wanted)
+    if before is not None:
+        query = query.where(table.c.id < before)
+    return [_problem(row) for row in await session.execute(query.limit(limit))]
+
+
+async def of_request(session: Here, request_id: str) -> list[KeptProblem]:
+    """Return the problems of one request id, the newest first: a client may reuse its own."""
+    query = select(table).where(table.c.request_id == request_id).order_by(table.c.id.desc())
+    return [_problem(row) for row in await session.execute(query.limit(_OF_REQUEST))]
+
+
+async def counted(session: Here, *, since: timedelta = timedelta(hours=1)) -> list[Counted]:
+    """Count the problems since then by code, status and route, the most frequent first."""
+    number = func.sum(table.c.stands_for)
+    query = (
+        select(table.c.code, table.c.status, table.c.route, number, func.max(table.c.at))
+        .where(table.c.at >= datetime.now(UTC) - since)
+        .group_by(table.c.code, table.c.status, table.c.route)
+        .order_by(number.desc(), table.c.code, table.c.route)
+    )
+    return [
+        Counted(code, status, route, int(problems), _utc(last))
+        for code, status, route, problems, last in await session.execute(query)
+    ]
+
+
+_OF_REQUEST: Final = 100
+_NAMES: Final = tuple(field.name for field in fields(KeptProblem))
+
+
+def _problem(row: Any) -> KeptProblem:
+    values = {name: getattr(row, name) for name in _NAMES}
+    return KeptProblem(**{**values, "at": _utc(row.at)})
+
+
+def _utc(moment: datetime) -> datetime:
+    """Return a time as it was written: SQLite keeps no zone, and we write only UTC."""
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
