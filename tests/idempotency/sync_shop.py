@@ -4,60 +4,23 @@ import logging
 import os
 import signal
 import time
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Annotated, Any
 
 import sqlalchemy as sa
 from fastapi import APIRouter, FastAPI, Response
-from pydantic import BaseModel
+from shop_tables import GO, NewOrder, database, lines, orders, tables_made
 from sqlalchemy.orm import Session
 
-from roadworthy import idempotency, problems, tables
-from roadworthy.database import Database, sync_transaction
+from roadworthy import idempotency, problems
+from roadworthy.database import sync_transaction
 from roadworthy.idempotency import Idempotency
 from roadworthy.lifespan import lifespan
 
-GO = Path(os.environ["SHOP_FILES"]) / "go"
-
-orders = sa.Table(
-    "orders",
-    sa.MetaData(),
-    sa.Column("id", sa.Integer, primary_key=True),
-    sa.Column("sku", sa.String, nullable=False),
-)
-lines = sa.Table(
-    "lines",
-    orders.metadata,
-    sa.Column("id", sa.Integer, primary_key=True),
-    sa.Column(
-        "order_id",
-        sa.ForeignKey("orders.id", deferrable=True, initially="DEFERRED"),
-        nullable=False,
-    ),
-)
-"""What the database judges in the commit."""
-database = Database(os.environ["SHOP_URL"])
 Tx = Annotated[Session, sync_transaction(isolation=os.environ.get("SHOP_ISOLATION"))]
 once = Idempotency(Tx)
 
 
-@asynccontextmanager
-async def tables_made() -> AsyncGenerator[None]:
-    async with database.begin() as tx:
-        connection = await tx.connection()
-        await connection.run_sync(orders.metadata.create_all)
-        await connection.run_sync(tables.metadata.create_all)
-    yield
-
-
 router = APIRouter(prefix="/orders")
-
-
-class NewOrder(BaseModel):
-    sku: str
-    outcome: str = "made"
 
 
 @router.post("", status_code=201, dependencies=[once.key])
