@@ -28,7 +28,7 @@ SMALL: Final = 64 * 1024
 GRACE: Final = timedelta(milliseconds=100)
 """How long an answer waits for a small rest: mostly it has come with the headers."""
 
-_MARK: Final = "roadworthy.leftover"
+_SCOPE_KEY: Final = "roadworthy.lingering_close"
 _CLOSE: Final = (b"connection", b"close")
 
 
@@ -67,21 +67,21 @@ class LingeringClose:
             await self.app(scope, receive, send)
             return
         # We are around a mounted application, too: it finds the mark, and leaves this to us.
-        exchange = scope[_MARK] = _Exchange(receive, send, headers)
+        request = scope[_SCOPE_KEY] = _RequestWithBody(receive, send, headers)
         try:
-            await self.app(scope, exchange.receive, exchange.send)
+            await self.app(scope, request.receive, request.send)
         except Exception:  # the server would close as soon as it hears of it
-            await exchange.end(self.linger)
+            await request.end(self.linger)
             raise
-        if exchange.answered:
-            await exchange.end(self.linger)
+        if request.answered:
+            await request.end(self.linger)
 
 
 def has_more_body(scope: Scope) -> bool:
     """Return whether something of the request's body may still come, as far as is known."""
-    exchange: _Exchange | None = scope.get(_MARK)
-    if exchange is not None:
-        return not exchange.whole
+    request: _RequestWithBody | None = scope.get(_SCOPE_KEY)
+    if request is not None:
+        return not request.whole
     return not scope.get("http_version", "1.1").startswith("1")
 
 
@@ -91,12 +91,12 @@ def _framing(scope: Scope) -> dict[bytes, bytes] | None:
     if headers.get(b"content-length", b"0") == b"0" and b"transfer-encoding" not in headers:
         return None
     # HTTP/2 and later end one stream, not the connection, and hold senders back themselves.
-    if _MARK in scope or not scope.get("http_version", "1.1").startswith("1"):
+    if _SCOPE_KEY in scope or not scope.get("http_version", "1.1").startswith("1"):
         return None
     return headers
 
 
-class _Exchange:
+class _RequestWithBody:
     """A request with a body, and the answer to it. All pay for this: keep it lean."""
 
     __slots__ = ("answered", "asked", "forward", "headers", "lingers", "read", "source", "whole")

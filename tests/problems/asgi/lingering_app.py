@@ -1,4 +1,4 @@
-"""An application that refuses before it has read the body: served to test_leftover.py.
+"""An application that refuses before it has read the body: served to test_lingering_close.py.
 
 BOUNDS is what lingers ("bytes seconds pause"); INSTALL is "on", "off", or "wrapped" for
 an application without the contract.

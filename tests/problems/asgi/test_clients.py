@@ -10,7 +10,7 @@ from support.nginx import Nginx, proxy_to
 from support.server import Server, uvicorn_command
 from support.uploaders import UPLOADERS, Seen, Upload, chromium_uploader
 
-APP = Path(__file__).parent / "leftover_app.py"
+APP = Path(__file__).parent / "lingering_app.py"
 SIZE = 30 * 1024 * 1024
 BROWSER = "Chromium"
 

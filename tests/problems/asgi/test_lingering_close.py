@@ -19,7 +19,7 @@ from support.http import RawClient
 from support.pace import Pace
 from support.server import Server, uvicorn_command
 
-APP = Path(__file__).parent / "leftover_app.py"
+APP = Path(__file__).parent / "lingering_app.py"
 MiB = 1024 * 1024
 PIECE = 10_000
 LARGE = 30 * MiB
@@ -47,7 +47,7 @@ EARLY_REFUSALS = [
 
 @pytest.fixture(scope="module", params=HTTP)
 def server(request, tmp_path_factory) -> Iterator[Server]:
-    log = tmp_path_factory.mktemp("leftover") / "server.log"
+    log = tmp_path_factory.mktemp("lingering") / "server.log"
     server = Server(uvicorn_command(APP, "--http", request.param), log=log)
     yield server
     server.stop()
@@ -56,7 +56,7 @@ def server(request, tmp_path_factory) -> Iterator[Server]:
 @pytest.fixture(scope="module", params=HTTP)
 def brief(request, tmp_path_factory) -> Iterator[Server]:
     """A server that lingers for 1 MiB, 1.2 seconds, and pauses of 0.4 seconds."""
-    log = tmp_path_factory.mktemp("leftover") / "server.log"
+    log = tmp_path_factory.mktemp("lingering") / "server.log"
     command = uvicorn_command(APP, "--http", request.param)
     server = Server(command, log=log, env={"BOUNDS": f"{MiB} 1.2 0.4"})
     yield server
