@@ -28,10 +28,10 @@ __all__ = ["application", "create_app"]
 REQUEST_TIME = timedelta(seconds=60)
 """How long a request may take until its response begins; the body's time does not count."""
 REQUESTS_AT_ONCE = 1000
-"""Who comes when as many are running is answered 503."""
+"""Requests that run at once; one more is answered 503."""
 
 _UNTOLD = ("/metrics", "/livez", "/startupz", "/readyz")
-"""What machines ask every few seconds, and nobody wants to see counted."""
+"""Paths that machines ask every few seconds, which are not counted."""
 
 _EXPOSED = (
     "Accept-Ranges",
@@ -47,7 +47,7 @@ _EXPOSED = (
     "X-Request-ID",
     *TUS_HEADERS,
 )
-"""What a browser lets scripts of other origins read."""
+"""Headers that a browser lets scripts of other origins read."""
 
 
 def create_app(chosen: Settings) -> FastAPI:

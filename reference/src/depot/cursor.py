@@ -20,7 +20,7 @@ __all__ = ["Cursor", "Position"]
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
-"""What every id that is paged by is made of."""
+"""The characters of every id in a cursor."""
 
 
 @dataclass(frozen=True, slots=True)

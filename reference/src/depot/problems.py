@@ -1,4 +1,4 @@
-"""What can go wrong in more than one domain."""
+"""The problems of more than one domain."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Say that it is ready: to whoever reads the output, and to systemd where that asks for it."""
+"""Announce that Depot is ready: on its output, and to systemd where that asks for it."""
 
 import os
 import socket

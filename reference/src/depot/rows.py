@@ -1,4 +1,4 @@
-"""What the tables of every domain share."""
+"""The base class of all tables."""
 
 from sqlalchemy import MetaData
 from sqlalchemy.orm import DeclarativeBase

@@ -16,7 +16,7 @@ from roadworthy.database import Database
 __all__ = ["SchemaMismatch", "alembic_config", "check", "migrate", "prepare"]
 
 _LOCK: Final = 0x6465706F74
-"""Whoever migrates holds this lock of PostgreSQL: "depot" in ASCII."""
+"""The advisory lock of PostgreSQL that a migration holds: "depot" in ASCII."""
 
 
 class SchemaMismatch(Exception):

@@ -14,7 +14,7 @@ from depot.stopping import Grace
 __all__ = ["CannotListen", "bind", "exit_in_order", "serve"]
 
 STARTUP_SECONDS = 60
-"""How long a worker may take to start before that is logged as a failure."""
+"""Seconds that a worker may take to start before that is logged as a failure."""
 
 
 class CannotListen(Exception):

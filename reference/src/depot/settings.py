@@ -1,4 +1,4 @@
-"""Everything that can be set about Depot, and what each variable takes.
+"""The settings of Depot, one environment variable each.
 
 The variable of a setting is its name in capitals after `DEPOT_`; a group and its
 member are joined by two underscores: `DEPOT_BODY__MAX_BYTES`.
@@ -171,7 +171,7 @@ class _Log(BaseModel):
 
 
 class Settings(BaseSettings):
-    """Everything that can be set; read it from the environment with `read()`."""
+    """All settings; `read()` reads them from the environment."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
@@ -226,7 +226,7 @@ class Settings(BaseSettings):
 
     @property
     def drain_seconds(self) -> float:
-        """How long to serve on after SIGTERM: never so long that nothing is left to close in."""
+        """Return the seconds to serve on after SIGTERM, within the grace seconds."""
         return min(self.shutdown.drain_seconds, self.shutdown.grace_seconds * 0.5)
 
 

@@ -9,14 +9,14 @@ from depot.settings import Settings
 __all__ = ["Grace"]
 
 CLOSING_SECONDS = 2
-"""What is kept at most for closing connections and files."""
+"""Seconds kept at most for closing connections and files."""
 
 _REQUESTS, _JOBS, _DATABASE = 0.5, 0.35, 0.15
 
 
 @dataclass(frozen=True, slots=True)
 class Grace:
-    """How long each may take to end; together they stay within the grace seconds."""
+    """The time that each thing has to end; together they stay within the grace seconds."""
 
     requests: timedelta
     """Requests that are running; who is not done by then is cut off."""

@@ -24,7 +24,7 @@ __all__ = ["adding", "guarded", "resuming", "router"]
 
 router = APIRouter(prefix="/archives", tags=["archives"])
 guarded = APIRouter(prefix="/archives", tags=["archives"])
-"""What changes an archive that is there: the service may want If-Match for it."""
+"""The routes that change an archive: settings may want If-Match for them."""
 
 _TYPES: Final = tuple(kind.media_type for kind in ARCHIVES)
 

@@ -1,4 +1,4 @@
-"""What a download says of itself, for OpenAPI: the library sends it, and cannot know the types."""
+"""The responses of downloads for OpenAPI: the library cannot know their media types."""
 
 from typing import Any, Final
 

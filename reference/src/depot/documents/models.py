@@ -1,4 +1,4 @@
-"""What a document or an archive is, for clients."""
+"""A document or an archive, as clients read it."""
 
 from typing import Literal, TypeAlias
 

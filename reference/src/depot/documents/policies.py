@@ -1,4 +1,4 @@
-"""What files may be: the terms of documents and archives, as the settings have them."""
+"""The upload policies of documents and archives, built from the settings."""
 
 from typing import Final
 
@@ -17,9 +17,9 @@ DOCUMENTS: Final = (PNG, JPEG, PDF)
 ARCHIVES: Final = (ZIP, GZIP)
 
 PREFIX: Final[dict[Kind, str]] = {"document": "documents/", "archive": "archives/"}
-"""What their keys start with."""
+"""The prefix of their keys."""
 PREFIXES: Final = (*PREFIX.values(), THUMBNAILS)
-"""What the keys of all our files start with: a bucket may hold other files, too."""
+"""The prefix of the keys of all our files: a bucket may hold other files, too."""
 
 
 def documents(*, max_bytes: int) -> Upload:

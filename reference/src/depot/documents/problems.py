@@ -1,4 +1,4 @@
-"""What can go wrong with documents and archives."""
+"""The problems of documents and archives."""
 
 from roadworthy.problems import Problem
 

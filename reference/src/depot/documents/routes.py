@@ -22,7 +22,7 @@ __all__ = ["adding", "guarded", "router"]
 
 router = APIRouter(prefix="/documents", tags=["documents"])
 guarded = APIRouter(prefix="/documents", tags=["documents"])
-"""What changes a document that is there: the service may want If-Match for it."""
+"""The routes that change a document: settings may want If-Match for them."""
 
 _TYPES: Final = tuple(kind.media_type for kind in (*DOCUMENTS, *ARCHIVES))
 

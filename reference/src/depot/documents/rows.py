@@ -32,7 +32,7 @@ class DocumentRow(Row):
 
     @property
     def version(self) -> str:
-        """What its ETag is made from: all that can change of it."""
+        """Return the version for its ETag, made of all that can change."""
         return f"{self.id}.{self.thumbnail}"
 
     def stored(self) -> Stored:

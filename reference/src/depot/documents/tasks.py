@@ -1,4 +1,4 @@
-"""What documents start in the background: their thumbnails, and the end of their files."""
+"""The background tasks of documents: thumbnails, and the removal of files."""
 
 import logging
 from datetime import timedelta

@@ -1,1 +1,1 @@
-"""Items and how much of them there is."""
+"""The inventory: items and their quantities."""

@@ -1,4 +1,4 @@
-"""What an item is, for clients."""
+"""An item, as clients send and read it."""
 
 import json
 import re
@@ -25,13 +25,13 @@ __all__ = ["Item", "ItemId", "ItemPage", "NewItem", "is_item_id"]
 
 MAX_QUANTITY: Final = 2**31 - 1
 MAX_ATTRIBUTES_BYTES: Final = 2**20
-"""What patches may grow the attributes to: no more than one body can bring."""
+"""The size that patches may grow the attributes to: no more than one body can bring."""
 
 _ID: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 
 
 def is_item_id(text: str) -> bool:
-    """Tell whether an item could have this id."""
+    """Return whether an item could have this id."""
     return re.fullmatch(_ID, text) is not None and not text.endswith("\n")
 
 

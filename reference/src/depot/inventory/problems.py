@@ -1,4 +1,4 @@
-"""What can go wrong with items."""
+"""The problems of items."""
 
 from roadworthy.problems import Problem
 

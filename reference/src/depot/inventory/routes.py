@@ -26,7 +26,7 @@ __all__ = ["guarded", "require_if_match", "router"]
 
 router = APIRouter(prefix="/inventory", tags=["inventory"])
 guarded = APIRouter(prefix="/inventory", tags=["inventory"])
-"""What changes an item that is there: the service may want If-Match for it.
+"""The routes that change an item: settings may want If-Match for them.
 
 Its document tells of 428 either way: clients are made of one, and meet each configuration.
 """

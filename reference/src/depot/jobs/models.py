@@ -1,4 +1,4 @@
-"""What a job is, for clients."""
+"""A job, as clients read it."""
 
 from datetime import datetime
 from typing import Literal
@@ -11,7 +11,7 @@ __all__ = ["JobStatus"]
 
 
 class JobStatus(BaseModel):
-    """What became of a job; its arguments and its errors' texts are not for clients."""
+    """The state of a job; its arguments and the texts of its errors are not for clients."""
 
     model_config = ConfigDict(from_attributes=True)
 

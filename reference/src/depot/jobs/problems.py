@@ -1,4 +1,4 @@
-"""What can go wrong with jobs."""
+"""The problems of jobs."""
 
 from roadworthy.problems import Problem
 

@@ -20,7 +20,7 @@ class Refused(Exception):
 
 
 class Carrier(Protocol):
-    """What takes messages further: a directory, or a mail server."""
+    """The transport of messages: a directory, or a mail server."""
 
     async def open(self) -> None:
         """Get ready; a mail server that is away is no reason to fail."""

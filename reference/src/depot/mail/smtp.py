@@ -22,16 +22,16 @@ from depot.mail.mailer import Refused
 __all__ = ["SENDER", "Server", "Smtp"]
 
 STEP_SECONDS: Final = 10.0
-"""How long the server may take for one answer."""
+"""Seconds that the server may take for one answer."""
 
 WHOLE_SECONDS: Final = 30.0
-"""How long one message may take in all: a server that answers slowly enough never ends."""
+"""Seconds that one message may take in all: a slow server would never end otherwise."""
 
 CONNECTIONS: Final = 5
-"""How many messages are on their way at once: mail servers turn away who opens too many."""
+"""Messages that are sent at once: mail servers refuse clients with many connections."""
 
 SENDER: Final = "depot@localhost"
-"""Whom mail is from, where the URL says nothing else."""
+"""The sender of mail, where the URL names no other."""
 
 _PORTS: Final = {"smtp": 25, "smtps": 465}
 _FOR_GOOD: Final = range(500, 600)
@@ -48,7 +48,7 @@ class Server:
     tls: bool
     """True for TLS from the first byte; else it begins where the server offers STARTTLS."""
     sender: str
-    """Whom mail is from."""
+    """The sender of mail."""
 
     @classmethod
     def of(cls, url: str) -> Self:

@@ -1,1 +1,1 @@
-"""What the machinery around the service asks."""
+"""Probes, and the sweep of what is no longer needed."""

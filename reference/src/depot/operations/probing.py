@@ -1,4 +1,4 @@
-"""What probes are told of: the checks of Depot."""
+"""The health checks of Depot."""
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""What the mail that confirms an order says."""
+"""The text of the mail that confirms an order."""
 
 from collections.abc import Iterator
 

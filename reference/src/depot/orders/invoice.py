@@ -1,4 +1,4 @@
-"""What the invoice of an order says."""
+"""The content of the invoice of an order."""
 
 from depot import money
 from depot.orders.pdf import Invoice, Line

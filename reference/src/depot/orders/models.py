@@ -1,4 +1,4 @@
-"""What an order is, for clients."""
+"""An order, as clients send and read it."""
 
 from datetime import datetime
 from typing import Annotated, Final, Literal, TypeAlias
@@ -36,7 +36,7 @@ Email: TypeAlias = Annotated[
 
 
 class NewLine(BaseModel):
-    """How much of one item is wanted."""
+    """A line of a new order: an item and its quantity."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
@@ -54,7 +54,7 @@ class NewOrder(BaseModel):
 
 
 class OrderLine(BaseModel):
-    """What was sold of one item, at the price of that moment."""
+    """A line of an order, at the price of the moment of the order."""
 
     model_config = ConfigDict(from_attributes=True)
 

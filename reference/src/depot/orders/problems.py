@@ -1,4 +1,4 @@
-"""What can go wrong with orders."""
+"""The problems of orders."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

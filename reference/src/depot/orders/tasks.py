@@ -1,4 +1,4 @@
-"""What an order starts in the background: its confirmation and its invoice."""
+"""The background tasks of an order: its confirmation and its invoice."""
 
 import logging
 from datetime import timedelta

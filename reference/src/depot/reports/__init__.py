@@ -1,1 +1,1 @@
-"""What the ledger adds up to."""
+"""Reports: sums of the ledger."""

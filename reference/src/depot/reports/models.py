@@ -1,4 +1,4 @@
-"""What a financial report is, for clients."""
+"""A financial report, as clients read it."""
 
 from datetime import date
 from typing import Annotated
@@ -11,7 +11,7 @@ __all__ = ["Day", "FinancialReport"]
 
 
 class Day(BaseModel):
-    """What was sold on one day, in UTC."""
+    """The sales of one day, in UTC."""
 
     date: date
     orders: int
@@ -19,7 +19,7 @@ class Day(BaseModel):
 
 
 class FinancialReport(BaseModel):
-    """What was sold in a number of days, today included."""
+    """The sales of a number of days, today included."""
 
     model_config = ConfigDict(serialize_by_alias=True, validate_by_name=True)
 

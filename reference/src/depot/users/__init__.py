@@ -1,1 +1,1 @@
-"""What users did: the audit log."""
+"""The audit log: the actions of users."""

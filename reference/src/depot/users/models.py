@@ -1,4 +1,4 @@
-"""What an action of a user is, for clients."""
+"""An action of a user, as clients read it."""
 
 from datetime import datetime
 from typing import Annotated, Final, Literal, TypeAlias

@@ -1,4 +1,4 @@
-"""What is done about users in the background."""
+"""The background tasks of users."""
 
 from datetime import datetime, timedelta
 
