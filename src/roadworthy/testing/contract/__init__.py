@@ -29,6 +29,7 @@ from roadworthy.testing.contract.history import History
 from roadworthy.testing.contract.limits import Limits
 from roadworthy.testing.contract.order import Order
 from roadworthy.testing.contract.outcomes import Outcomes
+from roadworthy.testing.contract.pauses import Pauses
 from roadworthy.testing.contract.schedules import Schedules
 from roadworthy.testing.contract.tiers import Tiers
 
@@ -42,13 +43,14 @@ __all__ = [
     "Limits",
     "Order",
     "Outcomes",
+    "Pauses",
     "Schedules",
     "StoreContract",
     "Tiers",
 ]
 
 
-class EngineContract(Outcomes, Crashes, Order, Schedules, Tiers, History, Limits):
+class EngineContract(Outcomes, Crashes, Order, Schedules, Tiers, History, Limits, Pauses):
     """Every test that an engine has to pass."""
 
 
