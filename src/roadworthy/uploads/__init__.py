@@ -1,4 +1,4 @@
-"""Files from strangers: judged while they stream, kept whole or not at all.
+"""File uploads: judged while they stream, and stored whole or not at all.
 
     documents = Upload(max_bytes=5 * MiB, accept=(PNG, JPEG, PDF))
 

@@ -1,4 +1,4 @@
-"""Refuse what is written wrong where it is written, by the name of the argument."""
+"""Check arguments when an object is made; errors name the argument to change."""
 
 from collections.abc import Callable, Iterable
 from functools import wraps
@@ -28,7 +28,7 @@ def check_number(name: str, value: object, *, least: int = 1, example: str = "10
 
 
 def check_text(name: str, value: object, *, example: str, empty: bool = False) -> None:
-    """Refuse an argument that is no text, or has no letter where it needs one.
+    """Refuse an argument that is no text, or is empty.
 
     Raises:
         TypeError: It is no `str`.
@@ -51,7 +51,7 @@ def check_type(name: str, value: object, kind: Any, what: str, example: str) -> 
 
 
 def check_limits(limits: Iterable[tuple[str, object]]) -> None:
-    """Refuse limits of a type of files that are no numbers, or bound nothing.
+    """Refuse limits of a file type that are no numbers, or limit nothing.
 
     Raises:
         TypeError: One is no number.
@@ -66,7 +66,7 @@ def check_limits(limits: Iterable[tuple[str, object]]) -> None:
 
 
 def limited(make: Callable[P, R]) -> Callable[P, R]:
-    """Check the arguments of a function that makes a type of files: they are limits."""
+    """Check the `max_...` arguments of a function that makes a file type."""
 
     @wraps(make)
     def checked(*args: P.args, **kwargs: P.kwargs) -> R:

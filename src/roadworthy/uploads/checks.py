@@ -1,4 +1,4 @@
-"""`Check` and `Conversion`: what else happens to a file before it is kept.
+"""`Check` and `Conversion`: what else is done with a file before it is stored.
 
 An inspector judges by itself, in memory. A check asks somebody else while the bytes pass:
 a scanner, as `roadworthy.uploads.scan` does. A conversion makes another file of it, as
@@ -20,10 +20,10 @@ __all__ = ["Check", "Conversion", "Converted", "Scan"]
 
 
 class Scan(Protocol):
-    """The look of one check at one file. Every `await` in it has a deadline."""
+    """One check of one file. Every `await` in it has a deadline."""
 
     async def feed(self, batch: Batch, /) -> None:
-        """Take the next bytes; their memory is the caller's again once this returns.
+        """Check the next bytes; their memory is the caller's again once this returns.
 
         Raises:
             Rejected: The file is dangerous (422).
@@ -32,7 +32,7 @@ class Scan(Protocol):
         ...
 
     async def finish(self) -> None:
-        """Take note that there are no more bytes, and return where the file may be kept.
+        """Return where the whole file may be stored.
 
         Raises:
             Rejected: The file is dangerous (422).
@@ -42,16 +42,16 @@ class Scan(Protocol):
 
 
 class Check(Protocol):
-    """Look at files while they pass: what `Upload(checks=...)` lists."""
+    """A check of files while they stream: what `Upload(checks=...)` lists."""
 
     def open(self, *, media_type: str) -> AbstractAsyncContextManager[Scan]:
-        """Begin with one file, of this type by its bytes; leaving lets go of everything."""
+        """Begin to check one file, of this type by its bytes."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Converted:
-    """A file that a conversion made: it is stored in the place of what was sent."""
+    """The file that a conversion made: it is stored in place of the sent one."""
 
     data: bytes
     media_type: str
@@ -60,10 +60,10 @@ class Converted:
 
 
 class Conversion(Protocol):
-    """Make another file of one: what `Upload(conversions=...)` has for some types."""
+    """Makes another file of a sent one: what `Upload(conversions=...)` has by type."""
 
     async def convert(self, data: bytes, *, media_type: str) -> Converted:
-        """Return what is stored instead of a file, which is in memory as a whole.
+        """Return the file to store instead of one that is whole in memory.
 
         Raises:
             Rejected: It cannot be converted (422): its fault, not ours.

@@ -1,4 +1,4 @@
-"""`Direct`: let a client write to the store by itself, then take the file in.
+"""`Direct`: let clients write files to the object store, and judge them later.
 
     direct = Direct(archives, secret=settings.secret)
 
@@ -50,7 +50,7 @@ _MAX_TICKET: Final = 8192
 
 
 class TicketInvalid(Problem):
-    """The ticket is none of ours, is somebody else's, or has expired."""
+    """The ticket is not valid, belongs to somebody else, or has expired."""
 
     status = 422
     title = "Ticket invalid"
@@ -58,7 +58,7 @@ class TicketInvalid(Problem):
 
 
 class NotUploaded(Problem):
-    """Nothing has been written with this ticket, or it was confirmed already."""
+    """No file was written with this ticket, or it was confirmed already."""
 
     status = 409
     title = "Not uploaded"
@@ -67,7 +67,7 @@ class NotUploaded(Problem):
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """How to send a file to the store, and what to confirm it with."""
+    """Where to send a file to the store, and the ticket to confirm it with."""
 
     method: str
     url: str
@@ -78,7 +78,7 @@ class Offer:
 
 
 class Direct:
-    """Offer and confirm files that clients write to an object store by themselves.
+    """Offer and confirm files that clients write to an object store themselves.
 
     `upload` is the policy that they have to meet, `secret` (32 bytes or more, the same in
     all processes) signs tickets, `expires` is how long one is good for sending. A ticket
@@ -118,7 +118,7 @@ class Direct:
         )
 
     async def confirm(self, request: Request, ticket: str, *, owner: str = "") -> Stored:
-        """Judge what was written, and return it as a file of its own.
+        """Judge the file that was written, and return it as a stored one.
 
         What the request is refused for later leaves the file in the store, so that it may
         be confirmed again until the ticket expires.
@@ -171,7 +171,7 @@ class Direct:
 
 def _forgetting(files: Files, key: str) -> _fastapi.Settle:
     async def settle(response: Response | None, error: BaseException | None) -> None:
-        """Remove what the client wrote, once a row names what was made of it."""
+        """Remove the client's file, once a row names the stored one."""
         if error is None and response is not None and response.status_code < 400:  # noqa: PLR2004
             await to_its_end(files.delete(key))
 

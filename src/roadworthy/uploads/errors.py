@@ -1,4 +1,4 @@
-"""What an upload can be refused for, beside 413, 415 and 422 `VALIDATION_FAILED`."""
+"""The problems of uploads, beside 413, 415 and 422 `VALIDATION_FAILED`."""
 
 from collections.abc import Sequence
 from typing import Any, Final, Self
@@ -25,13 +25,13 @@ EMPTY: Final = "The file is empty. Send one that has content."
 
 
 class RejectedJson(TypedDict):
-    """Why a file was rejected, as it is sent."""
+    """The reason of a refusal, as JSON."""
 
     reason: str
 
 
 class FileRejected(Problem):
-    """The file is of a type that is taken, but its content is broken or dangerous."""
+    """The file is of an accepted type, but its content is broken or dangerous."""
 
     status = 422
     title = "File rejected"
@@ -41,12 +41,12 @@ class FileRejected(Problem):
     message: str
 
     def details(self) -> list[Any]:
-        """Carry the reason, for programs."""
+        """Return the reason of the refusal, for programs."""
         return [RejectedJson(reason=self.reason)]
 
 
 class FileTypeRefused(UnsupportedMediaType):
-    """The bytes are of no type that this route takes, or of another than was declared."""
+    """The bytes are of no accepted type, or of another type than was declared."""
 
     code = "UNSUPPORTED_MEDIA_TYPE"
     title = "Unsupported media type"
@@ -57,7 +57,7 @@ class FileTypeRefused(UnsupportedMediaType):
 
     @classmethod
     def none_of(cls, accept: Sequence[FileType], head: bytes = b"") -> Self:
-        """Make the refusal of a file that begins so, and is of none of these types."""
+        """Return the refusal of a file that is of none of these types."""
         found = likely_type(head)
         do = f"It seems to be {found}: save it as one of these." if found else _DO
         message = f"The file is of none of the types that are taken here: {_named(accept)}. {do}"
@@ -65,7 +65,7 @@ class FileTypeRefused(UnsupportedMediaType):
 
     @classmethod
     def contradicted(cls, found: Sequence[FileType]) -> Self:
-        """Make the refusal of bytes that are of these types, and were declared as another."""
+        """Return the refusal of a file declared as another type than it is."""
         message = (
             f"The file is declared to be of another type than it is: {_named(found)}. "
             "Declare that, or application/octet-stream."
@@ -73,7 +73,7 @@ class FileTypeRefused(UnsupportedMediaType):
         return cls(reason="contradicts", message=message)
 
     def details(self) -> list[Any]:
-        """Carry the reason, for programs."""
+        """Return the reason of the refusal, for programs."""
         return [RejectedJson(reason=self.reason)]
 
 
@@ -85,7 +85,7 @@ def _named(kinds: Sequence[FileType]) -> str:
 
 
 class BodyEncoded(UnsupportedMediaType):
-    """The body is compressed for the way (`Content-Encoding`), which no upload may be."""
+    """The body is compressed (`Content-Encoding`), which no upload may be."""
 
     code = "UNSUPPORTED_MEDIA_TYPE"
     title = "Unsupported media type"
@@ -99,12 +99,12 @@ class BodyEncoded(UnsupportedMediaType):
     coding: str
 
     def details(self) -> list[Any]:
-        """Carry the reason, for programs."""
+        """Return the reason of the refusal, for programs."""
         return [RejectedJson(reason="content_encoding")]
 
 
 class PartEncoded(UnsupportedMediaType):
-    """A part is written in letters (`Content-Transfer-Encoding`): send its bytes."""
+    """A part has a `Content-Transfer-Encoding`, such as base64: send its bytes."""
 
     code = "UNSUPPORTED_MEDIA_TYPE"
     title = "Unsupported media type"
@@ -116,12 +116,12 @@ class PartEncoded(UnsupportedMediaType):
     encoding: str
 
     def details(self) -> list[Any]:
-        """Carry the reason, for programs."""
+        """Return the reason of the refusal, for programs."""
         return [RejectedJson(reason="content_transfer_encoding")]
 
 
 class DigestMismatch(Problem):
-    """The content is not what its `Content-Digest` or `Repr-Digest` says (RFC 9530)."""
+    """The content does not match its `Content-Digest` or `Repr-Digest` (RFC 9530)."""
 
     status = 400
     title = "Digest mismatch"

@@ -1,4 +1,4 @@
-"""What clients call their files: for display, never for finding a file.
+"""File names of clients: for display, never for finding a file.
 
 Whoever names a file may be hostile. Everything here takes any input, in linear time.
 """
@@ -63,7 +63,7 @@ _ATTR_CHAR: Final = "!#$&+-.^_`|~"
 
 @dataclass(frozen=True, slots=True)
 class Disposition:
-    """What a Content-Disposition says, decoded, and as hostile as it was sent."""
+    """The values of a Content-Disposition header, decoded but not made safe."""
 
     kind: str
     """`form-data`, `attachment` or whatever else, in lower case."""
@@ -74,7 +74,7 @@ class Disposition:
 
 
 def disposition(header: bytes) -> Disposition | None:
-    """Read a Content-Disposition (RFC 7578 §4.2, RFC 6266), None if that fails.
+    """Parse a Content-Disposition (RFC 7578 §4.2, RFC 6266), None if it is invalid.
 
     As clients send it: browsers percent-encode quotes and line ends and leave backslashes
     alone, curl escapes by backslash, some send UTF-8 and some Latin-1. aiohttp and others
@@ -92,7 +92,7 @@ def disposition(header: bytes) -> Disposition | None:
 
 
 def display_name(raw: str | None, *, extension: str) -> str:
-    """Return what to call a file on a page or in a download.
+    """Return the name of a file for a page or a download.
 
     It is the last segment of a path, in NFC, without what is invisible or turns the
     direction of text, and can be saved everywhere: at most 255 bytes, nothing that
@@ -109,7 +109,7 @@ def display_name(raw: str | None, *, extension: str) -> str:
 
 
 def content_disposition(name: str, *, inline: bool = False) -> str:
-    """Write the header of a download (RFC 6266): ASCII, and UTF-8 if that differs.
+    """Return the header of a download (RFC 6266), in ASCII and UTF-8.
 
     The name passes through `display_name`, so that it may be anything.
     """
@@ -148,7 +148,7 @@ def _value(given: dict[str, bytes], key: str) -> str | None:
 
 
 def _extended(value: bytes) -> str | None:
-    """Decode RFC 8187: `UTF-8''na%C3%AFve`."""
+    """Decode an extended value (RFC 8187): `UTF-8''na%C3%AFve`."""
     found = _EXTENDED.fullmatch(value.decode("latin-1"))
     if found is None or not found[2].isascii() or _STRAY_PERCENT.search(found[2]):
         return None
@@ -166,7 +166,7 @@ def _decoded(value: bytes) -> str:
 
 
 def _percent_decoded(value: str) -> str | None:
-    """Decode a name of which everything is percent-encoded that could be (RFC 7578 §2).
+    """Decode a name that is percent-encoded throughout (RFC 7578 §2).
 
     Browsers encode no percent signs, so that a name with nothing but `%25` may be theirs.
     """
@@ -206,7 +206,7 @@ def _capped(name: str) -> str:
 
 
 def _cut(text: str, room: int) -> str:
-    """Return what fits into `room` bytes, and no letter without its accents."""
+    """Return a name cut to `room` bytes, never between a letter and its accents."""
     if len(text.encode()) <= room:
         return text
     at = len(text.encode()[:room].decode(errors="ignore"))
@@ -216,7 +216,7 @@ def _cut(text: str, room: int) -> str:
 
 
 def _ascii(letter: str) -> str:
-    """Return what stands for a letter where only ASCII is understood."""
+    """Return the ASCII replacement of a letter."""
     plain = next(_of_same_kind(letter), "_")
     # Chrome decodes percent signs here, and nobody agrees on backslashes (RFC 6266 §D).
     return "_" if plain in '"\\%/' or not " " <= plain <= "~" else plain

@@ -1,4 +1,4 @@
-"""`Files`: the part that uploads go into, and downloads come from."""
+"""`Files`: the part that uploads are stored with, and downloads come from."""
 
 import asyncio
 import hashlib
@@ -42,7 +42,7 @@ _LAST_SECONDS: Final = 5.0
 
 
 class Files:
-    """Keep files in a store.
+    """Store files, and serve them.
 
         files = Files(Disk("var/files"))
         app = FastAPI(lifespan=lifespan(db, files))
@@ -94,7 +94,7 @@ class Files:
             await asyncio.sleep(0.02)
 
     async def ping(self) -> None:
-        """Return if the store answers; for a check of health.
+        """Ask the store whether it answers, for a health check.
 
         Raises:
             OSError: It does not.
@@ -102,12 +102,12 @@ class Files:
         await anext(self.store.entries(UNFINISHED), None)
 
     def new_key(self, prefix: str = "") -> str:
-        """Return a key that nobody can guess: 128 random bits, in folders of 256."""
+        """Return a new key that nobody can guess: 128 random bits, in folders of 256."""
         name = secrets.token_hex(16)
         return f"{prefix}{name[:2]}/{name}"
 
     def reserve(self, count: int) -> None:
-        """Count bytes that are in flight.
+        """Count bytes of uploads that are being received.
 
         Raises:
             ServiceUnavailable: 503. There are too many.
@@ -118,11 +118,11 @@ class Files:
         self.in_flight += count
 
     def release(self, count: int) -> None:
-        """Count them as arrived, or given up."""
+        """Stop counting bytes that were received, or given up."""
         self.in_flight -= count
 
     def open(self, file: Stored | str) -> Reading:
-        """Read a file: `async with files.open(stored) as reading: reading.chunks()`.
+        """Open a file: `async with files.open(stored) as reading: reading.chunks()`.
 
         Raises:
             FileMissing: On entering: there is none.
@@ -144,7 +144,7 @@ class Files:
     async def add(
         self, data: bytes, *, media_type: str, filename: str, key: str | None = None
     ) -> Stored:
-        """Keep a file that the service made itself, such as a thumbnail; it is not judged.
+        """Store a file that the service made itself, such as a thumbnail, unjudged.
 
         Raises:
             FileExistsError: There is a file under `key` already.
@@ -165,11 +165,11 @@ class Files:
         return stored
 
     async def delete(self, file: Stored | str) -> None:
-        """Remove a file, when its row is gone for good; that there is none is no error."""
+        """Delete a file; a missing one is no error."""
         await self.store.delete(file if isinstance(file, str) else file.key)
 
     async def download(self, request: Request, stored: Stored, *, inline: bool = False) -> Response:
-        """Serve a file, with ranges and conditions.
+        """Return the response with a file, for ranges and conditions too.
 
         Raises:
             RangeNotSatisfiable: 416.
@@ -177,7 +177,7 @@ class Files:
         return await _download.download(self.store, stored, request, inline=inline)
 
     async def sweep(self, known: Known, *, older_than: timedelta = _OLD, prefix: str = "") -> int:
-        """Remove files that no row names, and return how many there were.
+        """Delete files that no row names, and return how many there were.
 
         `known(keys)` returns those that a row names. Only files older than `older_than`
         are looked at: younger ones may belong to a request that has not committed yet.
@@ -202,7 +202,7 @@ class Files:
         return {mark.rpartition(".")[0] for mark in marks}
 
     async def _now(self) -> datetime:
-        """Return the time by the clock that dates the files of the store."""
+        """Return the time by the clock that dates the store's files."""
         key = self.new_key(_NOW)
         try:
             return await self._time_of_new_file(key)
@@ -239,4 +239,4 @@ class Files:
 
 
 def _accept(_: Batch) -> None:
-    """Judge nothing."""
+    """Judge nothing: the file is the service's own."""

@@ -1,4 +1,4 @@
-"""`Form`: what came with a multipart body: its files, and its fields of text."""
+"""`Form`: the files and text fields of a multipart body."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class Form:
     """Each field's values: a name may come more than once."""
 
     def read(self, model: type[M]) -> M:
-        """Return the fields as a model; of names that come more than once it gets a list.
+        """Return the fields as a model; names that come more than once give a list.
 
         Raises:
             ValidationFailed: 422. They do not fit.

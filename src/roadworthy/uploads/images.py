@@ -1,4 +1,4 @@
-"""Make images anew, so that nothing is left in them but what is seen.
+"""Re-encode images, so that only their pixels are left.
 
     avatars = Upload(
         max_bytes=5 * MiB, accept=(PNG, JPEG),
@@ -80,7 +80,7 @@ def thumbnail(data: bytes, *, max_side: int = 256, max_pixels: int = MAX_PIXELS)
 def reencode(
     data: bytes, *, media_type: str, max_side: int | None = None, max_pixels: int = MAX_PIXELS
 ) -> bytes:
-    """Return the same image, written anew: upright, 8-bit sRGB, without metadata.
+    """Return an image, re-encoded: upright, 8-bit sRGB, without metadata.
 
     A GIF becomes a PNG of its first frame; the others keep their type, and animations
     their first frame. Call it as `thumbnail`, or let `Reencode` do so.
@@ -96,7 +96,7 @@ def reencode(
 
 
 class Reencode:
-    """Make images anew before they are stored: a `Conversion`, in a process each.
+    """A `Conversion` that re-encodes images, each in a process of its own.
 
     `max_side` makes larger ones smaller. The process may use `max_memory` bytes (on
     Linux), opens no file and no socket, and is killed after `timeout`; what it made may
@@ -127,7 +127,7 @@ class Reencode:
         self._places = asyncio.Semaphore(at_once)
 
     async def convert(self, data: bytes, *, media_type: str) -> Converted:
-        """Return the image, written anew.
+        """Return the image, re-encoded.
 
         Raises:
             Rejected: It cannot be decoded with what it may use.
@@ -213,7 +213,7 @@ async def _start(**task: Any) -> Process:
 
 
 async def _exchange(process: Process, data: bytes, max_bytes: int) -> bytes:
-    """Send all, and return what comes back: all is read before anything is written."""
+    """Send an image to the process, and return its whole output."""
     to, of = cast("StreamWriter", process.stdin), cast("StreamReader", process.stdout)
     with suppress(ConnectionError):  # it has ended: its status says why
         to.write(data)

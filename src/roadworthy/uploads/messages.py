@@ -1,4 +1,4 @@
-"""`messages=` of an `Upload`: refusals in the words of the application.
+"""`messages=` of an `Upload`: the application's own texts for refusals.
 
 Texts for everybody are a mapping. Texts that depend on who asks are a function of the request,
 and `by_language` makes one of texts in several languages:
@@ -36,7 +36,7 @@ _FIRST_FAILURE: Final = 500
 
 
 def by_language(texts: Mapping[str, Mapping[str, str]]) -> Callable[[Request, str], str | None]:
-    """Choose texts by `Accept-Language`: what `Upload(messages=...)` takes.
+    """Return texts chosen by `Accept-Language`, for `Upload(messages=...)`.
 
     Languages are BCP 47 tags (`de`, `pt-BR`). Of those that the client takes, the one that it
     prefers and that has a text is taken, less exact where need be: `de` for `de-AT` (RFC 9110
@@ -65,7 +65,7 @@ def by_language(texts: Mapping[str, Mapping[str, str]]) -> Callable[[Request, st
 
 @contextmanager
 def in_own_words(request: Request, messages: Messages) -> Generator[None]:
-    """Give a refusal the text that the application has for it."""
+    """Put the application's own text into a refusal."""
     try:
         yield
     except Problem as refused:
@@ -93,7 +93,7 @@ def _keys(refused: Problem) -> list[str]:
 
 
 def _preferred(accepted: str) -> list[str]:
-    """Return the languages of a header, the most wanted first, each followed by less exact ones."""
+    """Return the languages of a header, the most wanted first, with less exact ones."""
     weighted = [_weighed(one) for one in accepted.split(",")]
     wanted = [tag for weight, tag in sorted(weighted, key=lambda one: -one[0]) if weight > 0]
     return [tag for one in wanted for tag in _wider(one)]

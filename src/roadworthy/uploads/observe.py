@@ -20,7 +20,7 @@ def kept(media_type: str, size_bytes: int) -> None:
 
 
 def refused(code: str) -> None:
-    """Count a body that was refused, by the code of its answer, or whose client left."""
+    """Count a body that was not stored, by the code of its answer."""
     counter(_METER, "roadworthy.uploads.refused", "{body}", "Bodies not kept").add(
         1, {"error.type": code}
     )

@@ -1,4 +1,4 @@
-"""Decode an image and write it anew: what `images` does, and a process of its own for it.
+"""Decode and re-encode an image; run as a file, it is a process of its own.
 
 It is run as a file, so that a process has started in a tenth of a second: it imports
 Pillow and the standard library, and nothing of this package.
@@ -36,7 +36,7 @@ _TURNS: Final = {
 
 
 class Unfit(Exception):
-    """The image cannot be decoded, or not with what it may use."""
+    """The image cannot be decoded within its limits."""
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(reason, message)
@@ -78,7 +78,7 @@ def reencode(
 
 
 def _refuse_large(image: Image.Image, max_pixels: int) -> None:
-    """Judge by the header, before anything is decoded: Pillow only warns."""
+    """Check the pixels by the header, before decoding: Pillow only warns."""
     width, height = image.size
     if width * height > max_pixels or max(width, height) > _LARGEST_SIDE:
         raise _too_large()
@@ -89,7 +89,7 @@ def _too_large() -> Unfit:
 
 
 def _drawn(image: Image.Image, max_side: int | None) -> Image.Image:
-    """Return the first frame upright, in 8-bit sRGB, and nothing but its pixels."""
+    """Return the first frame upright, in 8-bit sRGB, without metadata."""
     if max_side is not None:  # lets JPEG decode fewer pixels than it has
         image.draft(None, (2 * max_side, 2 * max_side))
     image.load()
@@ -129,7 +129,7 @@ def _darker(value: Any) -> Any:
 
 
 def _in_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
-    """Show the colours that the profile means; one that is broken means nothing."""
+    """Convert colours by the image's profile; a broken profile is ignored."""
     mode = "RGBA" if image.mode == "RGBA" else "RGB"
     made = None
     if profile:
@@ -149,7 +149,7 @@ def _saved(image: Image.Image, name: str, options: Mapping[str, Any]) -> bytes:
 
 
 def main() -> int:
-    """Do what the first argument says to what comes in, with as little as it allows."""
+    """Re-encode the image on stdin as the first argument says, within its limits."""
     task = json.loads(sys.argv[1])
     _import_late_modules(task["plugins"])
     _limit(task["max_memory"], task["seconds"])

@@ -1,4 +1,4 @@
-"""`ClamAV`: let a virus scanner see files while they pass.
+"""`ClamAV`: have a virus scanner check files while they stream.
 
     clamav = ClamAV("unix:///run/clamav/clamd.ctl")
     documents = Upload(max_bytes=25 * MiB, accept=(PDF,), checks=[clamav])
@@ -68,7 +68,7 @@ class ClamAV:
         self._required = required
 
     def open(self, *, media_type: str) -> AbstractAsyncContextManager[Scan]:
-        """Begin with one file, of whatever type.
+        """Begin to scan one file, of any type.
 
         Raises:
             ServiceUnavailable: 503, on entering. clamd is away.
@@ -76,7 +76,7 @@ class ClamAV:
         return self._scanning()
 
     async def ping(self) -> None:
-        """Ask whether clamd is there.
+        """Ask clamd whether it answers.
 
         Raises:
             OSError: It is not, or does not answer.
@@ -115,27 +115,27 @@ class ClamAV:
 
 
 class _Scan:
-    """One file; without a wire, nobody looks at it."""
+    """The scan of one file; without a connection nothing is scanned."""
 
     def __init__(self, *, required: bool) -> None:
         self._required = required
         self.wire: _Wire | None = None
 
     async def feed(self, batch: Batch, /) -> None:
-        """Pass the bytes on; clamd judges the whole."""
+        """Send the next bytes; clamd judges the whole file."""
         if self.wire is not None:
             with self.failures():
                 await self.wire.send(batch)
 
     async def finish(self) -> None:
-        """Ask for the verdict."""
+        """Ask clamd for its verdict."""
         if self.wire is not None:
             with self.failures():
                 _judge(await self.wire.end())
 
     @contextmanager
     def failures(self) -> Generator[None]:
-        """Answer 503 for what clamd cannot do, or go on without it where that is allowed."""
+        """Turn failures of clamd into 503, or go on without it where that is allowed."""
         try:
             yield
         except (OSError, EOFError, asyncio.LimitOverrunError, _NoVerdict) as error:
@@ -147,7 +147,7 @@ class _Scan:
 
 
 class _NoVerdict(Exception):
-    """What clamd says is not whether the file is clean."""
+    """The answer of clamd has no verdict."""
 
 
 class _Wire:
@@ -157,12 +157,12 @@ class _Wire:
         self._reader, self._writer, self._seconds = reader, writer, seconds
 
     async def command(self, command: bytes) -> None:
-        """Say what is wanted."""
+        """Send a command."""
         self._writer.write(command)
         await self._drain()
 
     async def send(self, batch: Batch) -> None:
-        """Send the bytes of a file, as fast as they are taken."""
+        """Send bytes of a file, as fast as clamd takes them."""
         for data in batch:
             if data:  # an empty chunk would be the end
                 self._writer.write(len(data).to_bytes(4, "big"))
@@ -173,7 +173,7 @@ class _Wire:
             raise _NoVerdict(await self._last_words()) from error
 
     async def end(self) -> bytes:
-        """Send the end, and return the verdict."""
+        """Send the end of the file, and return the verdict."""
         try:
             await self.command(bytes(4))
         except ConnectionError as error:
@@ -181,7 +181,7 @@ class _Wire:
         return await self.answer()
 
     async def answer(self) -> bytes:
-        """Return what clamd says next."""
+        """Return the next answer of clamd."""
         async with asyncio.timeout(self._seconds):
             return (await self._reader.readuntil(b"\0"))[:-1]
 
@@ -190,7 +190,7 @@ class _Wire:
             await self._writer.drain()
 
     async def _last_words(self) -> bytes:
-        """Return why it hung up, if it said so."""
+        """Return the reason why clamd closed the connection, if it sent one."""
         with suppress(OSError, EOFError, asyncio.LimitOverrunError):
             return await self.answer()
         return b"it closed the connection"

@@ -1,4 +1,4 @@
-"""`Store`: what keeps files. Implement it for a place that is not among ours.
+"""`Store`: the protocol of file stores. Implement it for a store of your own.
 
 `roadworthy.testing.contract.StoreContract` has the tests that a store has to pass.
 A key is 1 to 200 characters of `[a-z0-9/._-]`, made by the server, with no `.` or `..` segment.
@@ -35,7 +35,7 @@ class Entry:
 
 
 class Writing(Protocol):
-    """A file on its way into the store: its key has nothing before `commit`."""
+    """A file being written: its key has nothing before `commit`."""
 
     async def __aenter__(self) -> "Writing": ...
 
@@ -45,7 +45,7 @@ class Writing(Protocol):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Leave nothing behind unless it was committed, cancellation included."""
+        """Discard the file unless it was committed, also when cancelled."""
         ...
 
     async def write(self, batch: Batch, judge: Judge, /) -> None:
@@ -68,7 +68,7 @@ class Writing(Protocol):
 
 
 class Reading(Protocol):
-    """A file that is read; deleted meanwhile, it stays readable or fails loudly."""
+    """An open file; deleted meanwhile, it stays readable or fails loudly."""
 
     size_bytes: int
     modified_at: datetime
@@ -88,7 +88,7 @@ class Reading(Protocol):
 
 
 class Store(Protocol):
-    """Keep files under keys. It is entered once, and used by many tasks at a time."""
+    """Store files under keys. It is entered once, and used by many tasks at a time."""
 
     async def __aenter__(self) -> "Store": ...
 
@@ -100,18 +100,18 @@ class Store(Protocol):
     ) -> None: ...
 
     def writing(self, key: str, *, media_type: str, content_disposition: str) -> Writing:
-        """Begin a file; nothing happens before it is entered.
+        """Return a new file to write; nothing happens before it is entered.
 
         A store that serves files by itself serves it under these two headers.
         """
         ...
 
     def reading(self, key: str) -> Reading:
-        """Read a file; entering raises `FileMissing` where there is none."""
+        """Return a file to read; entering raises `FileMissing` where there is none."""
         ...
 
     async def delete(self, key: str) -> None:
-        """Remove a file; that there is none is no error."""
+        """Delete a file; a missing one is no error."""
         ...
 
     def entries(self, prefix: str = "") -> AsyncIterator[Entry]:
@@ -119,7 +119,7 @@ class Store(Protocol):
         ...
 
     async def sweep_unfinished(self, *, older_than: timedelta) -> int:
-        """Remove what writings of killed processes left, and return how many there were.
+        """Delete unfinished files of killed processes, and return their number.
 
         What a living process is writing stays, however old it is, where the store can
         tell; where it cannot, `older_than` decides.
@@ -129,7 +129,7 @@ class Store(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Presigned:
-    """A request that somebody else may make of the store, until it expires."""
+    """A request that somebody else may send to the store, until it expires."""
 
     method: str
     url: str
@@ -138,12 +138,12 @@ class Presigned:
 
 
 class Presigning(Store, Protocol):
-    """A store that lets clients read and write by themselves for a while."""
+    """A store that makes presigned requests, which clients send to it themselves."""
 
     async def presign_put(self, key: str, *, media_type: str, expires: timedelta) -> Presigned:
-        """Let whoever has the answer write this key."""
+        """Return a request that writes this key."""
         ...
 
     async def presign_get(self, key: str, *, expires: timedelta) -> Presigned:
-        """Let whoever has the answer read this key."""
+        """Return a request that reads this key."""
         ...

@@ -1,4 +1,4 @@
-"""`Stored`: a file that was received, judged and written, as a value."""
+"""`Stored`: a file that was received, judged and stored, as a value."""
 
 from dataclasses import dataclass
 from typing import Final

@@ -1,3 +1,3 @@
-"""A request body on its way into the store: parts, fields, files and limits."""
+"""Receive a request's body into the store: parts, fields, files and limits."""
 
 __all__: list[str] = []

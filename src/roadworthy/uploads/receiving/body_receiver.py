@@ -28,7 +28,7 @@ log = logging.getLogger("roadworthy.uploads")
 
 
 async def receive(policy: Policy, files: Files, body: RequestBody, reader: PartReader) -> Form:
-    """Read a whole body, and return what was kept of it.
+    """Read a whole body, and return its stored files and fields.
 
     Raises:
         Problem: What the policy refuses; then nothing is kept.
@@ -44,7 +44,7 @@ async def receive(policy: Policy, files: Files, body: RequestBody, reader: PartR
 
 
 async def take_in(policy: Policy, files: Files, part: Part, pieces: AsyncIterator[bytes]) -> Stored:
-    """Judge and keep a file whose bytes come from elsewhere than a request's body.
+    """Judge and store a file whose bytes do not come from a request's body.
 
     Raises:
         Problem: What the policy refuses; then nothing is kept.
@@ -100,7 +100,7 @@ class _Reception:
         return Form(tuple(self._kept), decoded(self._texts))
 
     async def undo(self) -> None:
-        """Leave nothing of this body behind."""
+        """Delete the files of this body."""
         if self._intake is not None:
             await _undo(self._intake, self._files)
         for stored in self._kept:
@@ -147,7 +147,7 @@ class _Reception:
         self._intake = FileReceiver(self._policy, self._files, part, key=key)
 
     def _name_is_missing(self, part: Part) -> None:
-        """Begin a file that has bytes after all, and no name."""
+        """Begin a file that has bytes, but no file name."""
         self._nameless = None
         if part.name != self._policy.field:
             raise _unexpected()

@@ -1,4 +1,4 @@
-"""`BufferedWriting`: a file that stays in memory until something else has been made of it."""
+"""`BufferedWriting`: a file held in memory until it is converted."""
 
 import asyncio
 from pathlib import PurePosixPath
@@ -15,7 +15,7 @@ __all__ = ["BufferedWriting"]
 
 
 class BufferedWriting:
-    """Take a file as a store's `Writing` does; `convert` keeps what is made of it."""
+    """Buffer a file like a store's `Writing`; `convert` stores the converted one."""
 
     def __init__(self, conversion: Conversion, *, media_type: str) -> None:
         self._conversion, self._media_type = conversion, media_type
@@ -33,13 +33,13 @@ class BufferedWriting:
         self._data.clear()
 
     async def write(self, batch: Batch, judge: Judge, /) -> None:
-        """Judge a batch in a thread, and hold it."""
+        """Judge a batch in a thread, and buffer it."""
         await asyncio.to_thread(judge, batch)
         for data in batch:
             self._data += data
 
     async def convert(self, files: Files, *, key: str, filename: str | None) -> Stored:
-        """Convert what is held, and keep the outcome.
+        """Convert the buffered file, and store the outcome.
 
         Raises:
             Rejected: It cannot be converted.

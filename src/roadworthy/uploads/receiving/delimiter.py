@@ -16,7 +16,7 @@ MAX_PREAMBLE: Final = 8192
 
 
 class FirstDelimiter:
-    """Give a parser the body from its first delimiter on, which has no padding then."""
+    """Cut a body down to its first delimiter, without padding."""
 
     def __init__(self, boundary: bytes) -> None:
         self._delimiter = b"--" + boundary
@@ -24,7 +24,7 @@ class FirstDelimiter:
         self._waiting: bytes | None = b""
 
     def take(self, piece: bytes) -> bytes:
-        """Return what the parser is to read of the next bytes.
+        """Return the bytes of a piece that the parser is to read.
 
         Raises:
             MalformedBody: 400. There is no delimiter where one has to be.

@@ -1,4 +1,4 @@
-"""What clients promise of content: `Content-Digest`, `Repr-Digest` (RFC 9530)."""
+"""Check `Content-Digest` and `Repr-Digest` of the content (RFC 9530)."""
 
 import base64
 import binascii
@@ -18,7 +18,7 @@ _HASHES: Final = {"sha-256": hashlib.sha256, "sha-512": hashlib.sha512}
 
 
 class Digests:
-    """Compare content with what its headers promise; without any this costs nothing.
+    """Compare content with the digests in its headers; without any it does nothing.
 
     Algorithms other than sha-256 and sha-512 are passed over (RFC 9530 §5).
     """
@@ -29,12 +29,12 @@ class Digests:
         self._hashes = {name: _HASHES[name]() for name, _ in self._promised}
 
     def feed(self, data: Data) -> None:
-        """Take the next bytes."""
+        """Add the next bytes to the digests."""
         for running in self._hashes.values():
             running.update(data)
 
     def check(self) -> None:
-        """Return if the content is what was promised.
+        """Check that the digests match.
 
         Raises:
             DigestMismatch: 400.

@@ -1,4 +1,4 @@
-"""What a body or a part is wrapped in: refused by name, never kept as it came.
+"""Refuse compressed bodies and encoded parts, by the name of the encoding.
 
 A body may be compressed for the way (`Content-Encoding`), a part written in letters
 (`Content-Transfer-Encoding`, which RFC 7578 §4.7 deprecates and some senders still use).
@@ -21,7 +21,7 @@ _CODINGS: Final = frozenset(
 
 
 def refuse_transfer_encoding(headers: Mapping[str, str]) -> None:
-    """Return if a part, or a whole body, is written as it is.
+    """Refuse a part, or a whole body, with a Content-Transfer-Encoding.
 
     Raises:
         PartEncoded: 415. It names the encoding, where that is one of the known ones.
@@ -32,7 +32,7 @@ def refuse_transfer_encoding(headers: Mapping[str, str]) -> None:
 
 
 def refuse_content_encoding(headers: Mapping[str, str]) -> None:
-    """Return if a body is not compressed (RFC 9110 §8.4).
+    """Refuse a compressed body (RFC 9110 §8.4).
 
     Raises:
         BodyEncoded: 415. It names the coding, where that is one of the known ones.

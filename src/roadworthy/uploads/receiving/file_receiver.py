@@ -1,4 +1,4 @@
-"""`FileReceiver`: one file on its way into the store, judged while it passes.
+"""`FileReceiver`: write one file into the store, and judge it as it streams.
 
 Its bytes are gathered into batches. A batch makes one hop into a thread, where it is
 inspected, hashed and written; while it does, nothing is read from the client.
@@ -44,7 +44,7 @@ _FULL: Final = {errno.ENOSPC, errno.EDQUOT}
 
 
 class FileReceiver:
-    """Take one file: `feed` its bytes, then `finish`, and always `close`."""
+    """Receive one file: `feed` its bytes, then `finish`, and always `close`."""
 
     def __init__(self, policy: Policy, files: Files, part: Part, *, key: str) -> None:
         self.key = key
@@ -55,7 +55,7 @@ class FileReceiver:
         self._stack = AsyncExitStack()
 
     async def feed(self, data: memoryview) -> None:
-        """Take the next bytes; they are kept until their batch is full.
+        """Buffer the next bytes until their batch is full.
 
         Raises:
             Problem: 413, 415 or 422, as soon as it is known; 503 where the store is away.
@@ -72,12 +72,12 @@ class FileReceiver:
             await self.flush()
 
     async def flush(self) -> None:
-        """Write what has been gathered, if its type is known."""
+        """Write the buffered bytes, if the type is known."""
         if self._judging is not None and self._pending:
             await self._write(self._judging, self._judging.feed)
 
     async def finish(self) -> Stored:
-        """Put the file into the store, whole and durable.
+        """Commit the file to the store, whole and durable.
 
         Raises:
             Problem: As `feed`; 400 where the content is not what its digest says.
@@ -100,7 +100,7 @@ class FileReceiver:
         )
 
     async def close(self) -> None:
-        """Let go of everything; a file that was not finished is gone."""
+        """Release all resources; a file that was not finished is gone."""
         self._pending.clear()
         try:
             await self._stack.aclose()
@@ -145,7 +145,7 @@ class FileReceiver:
 
 
 class _Judging:
-    """What is known of a file once its first bytes have told its type."""
+    """The inspector, checks and digests of a file whose type is known."""
 
     def __init__(
         self,
@@ -174,7 +174,7 @@ class _Judging:
 
 @contextmanager
 def rejections() -> Generator[None]:
-    """Answer 422 for what an inspector or a check rejects."""
+    """Turn what an inspector or a check rejects into 422."""
     try:
         yield
     except Rejected as rejected:
@@ -184,7 +184,7 @@ def rejections() -> Generator[None]:
 
 @contextmanager
 def store_failures() -> Generator[None]:
-    """Answer 503 where the store is away; one that is full passes (507)."""
+    """Turn failures of the store into 503; a full store passes (507)."""
     try:
         yield
     except OSError as error:
@@ -196,7 +196,7 @@ def store_failures() -> Generator[None]:
 
 @contextmanager
 def left_to_the_sweep() -> Generator[None]:
-    """Go on where the store fails to remove what was refused.
+    """Ignore failures of deleting a refused file: the sweep deletes it.
 
     The client is told why that was so, and not that the store failed as well.
     """

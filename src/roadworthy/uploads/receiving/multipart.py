@@ -1,4 +1,4 @@
-"""`Part`: what a body consists of, told one after the other as the bytes come.
+"""Read the parts of a body, multipart or raw, one event after another.
 
 A multipart body (RFC 7578) has fields and files in an order of the client's choosing;
 a raw body is one file. Both are read by an object with `feed` and `finish`.
@@ -55,10 +55,10 @@ Event: TypeAlias = Part | memoryview | End
 
 
 class PartReader(Protocol):
-    """Turn bytes into parts."""
+    """Turn the bytes of a body into events."""
 
     def feed(self, piece: bytes, /) -> Iterator[Event]:
-        """Yield what the next bytes of the body tell.
+        """Yield the events of the next bytes.
 
         Raises:
             MalformedBody: 400.
@@ -66,7 +66,7 @@ class PartReader(Protocol):
         ...
 
     def finish(self) -> Iterator[Event]:
-        """Yield what the end of the body tells.
+        """Yield the events at the end of the body.
 
         Raises:
             MalformedBody: 400. It is not whole.
@@ -75,7 +75,7 @@ class PartReader(Protocol):
 
 
 class RawReader:
-    """A body that is one file."""
+    """Read a body that is one file."""
 
     def __init__(self, part: Part) -> None:
         self._part = part
@@ -96,7 +96,7 @@ class RawReader:
 
 
 class MultipartReader:
-    """A body of `multipart/form-data`, parsed by python-multipart's low-level parser."""
+    """Read `multipart/form-data`, with python-multipart's low-level parser."""
 
     def __init__(self, content_type: str, headers: Mapping[str, str]) -> None:
         self._digests = Digests(headers)
@@ -124,7 +124,7 @@ class MultipartReader:
         )
 
     def feed(self, piece: bytes, /) -> Iterator[Event]:
-        """Yield what the next bytes tell."""
+        """Yield the events of the next bytes."""
         self._begun = True
         self._digests.feed(piece)
         try:
@@ -135,7 +135,7 @@ class MultipartReader:
         yield from events
 
     def finish(self) -> Iterator[Event]:
-        """Yield nothing: the parser has seen the last boundary, or the body is broken."""
+        """Yield nothing, after a check that the last boundary has come."""
         if not self._begun:
             raise MalformedBody(reason="A body is needed.")
         if not self._ended:

@@ -1,4 +1,4 @@
-"""`Pace`: how slowly a body may come before it is given up (HTTP 408)."""
+"""`Pace`: limits of how slowly a body may come (HTTP 408)."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,7 +12,7 @@ _GRACE: Final = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """The terms of a policy."""
+    """Time limits of a body, and its least rate."""
 
     timeout: timedelta
     """For the whole body, counting only the time in which the client is waited for."""
@@ -23,7 +23,7 @@ class Pace:
 
 
 class PaceClock:
-    """Watch one body: the time that the server takes does not count."""
+    """Measure how slowly one body comes, without the time that the server takes."""
 
     def __init__(self, pace: Pace) -> None:
         self._timeout = pace.timeout.total_seconds()
@@ -33,13 +33,13 @@ class PaceClock:
         self._received = 0
 
     def note(self, count: int, seconds: float) -> None:
-        """Note that so many bytes came after waiting so long; 0 where none did."""
+        """Add bytes that came, and the seconds of waiting for them."""
         self._waited += seconds
         self._received += count
         self._quiet = 0.0 if count else self._quiet + seconds
 
     def is_late(self) -> bool:
-        """Tell whether the client has used up its time."""
+        """Return whether the client has used up its time."""
         if self._quiet >= self._idle or self._waited >= self._timeout:
             return True
         return self._waited > _GRACE and self._received < self._min_rate * self._waited

@@ -1,4 +1,4 @@
-"""`Policy`: what a body may consist of, and each file of it be."""
+"""`Policy`: the limits of a body and of each file in it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ __all__ = ["Policy"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """The terms of an `Upload`, which says what each of them means."""
+    """The arguments of an `Upload`, which says what each of them means."""
 
     max_bytes: int
     accept: tuple[FileType, ...]

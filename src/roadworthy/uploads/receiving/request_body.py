@@ -1,4 +1,4 @@
-"""`RequestBody`: the bytes of one request, as long as the client is in time."""
+"""`RequestBody`: the bytes of one request, within the limits of its pace."""
 
 import asyncio
 from typing import Final
@@ -32,7 +32,7 @@ class RequestBody:
         """Bytes so far."""
 
     async def read(self) -> bytes | None:
-        """Return the next bytes, `b""` at the end, and None after a second without any.
+        """Return the next bytes, `b""` at the end, None after a second of silence.
 
         Raises:
             RequestTimeout: 408. It stopped, or comes too slowly.
@@ -70,6 +70,6 @@ class RequestBody:
 
 
 def declared_length(request: Request) -> int | None:
-    """Return the `Content-Length`, None where the length is not known beforehand."""
+    """Return the `Content-Length`, None where there is none."""
     text = request.headers.get("content-length", "")
     return int(text) if text.isdecimal() and text.isascii() else None

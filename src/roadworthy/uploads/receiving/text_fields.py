@@ -1,4 +1,4 @@
-"""Fields of text: held in memory, bounded, and decoded as their sender says.
+"""Text fields of a form: held in memory, limited in size, and decoded.
 
 A part may name its encoding, and a form may name that of all its parts in a field
 `_charset_` (RFC 7578 §4.5 and §4.6); otherwise text is UTF-8.
@@ -26,7 +26,7 @@ _UTF8: Final = "utf-8"
 
 
 class FieldText:
-    """Take the bytes of one field."""
+    """Collect the bytes of one text field."""
 
     def __init__(self, part: Part, max_bytes: int) -> None:
         self.name, self.charset = part.name, part.charset
@@ -34,7 +34,7 @@ class FieldText:
         self._data = bytearray()
 
     def feed(self, data: memoryview) -> None:
-        """Take the next bytes.
+        """Add the next bytes of the field.
 
         Raises:
             PayloadTooLarge: 413.
@@ -45,7 +45,7 @@ class FieldText:
         self._data += data
 
     def text(self, charset: str) -> str:
-        """Return the text, from the part's own encoding or the one of the form.
+        """Return the text, decoded by the part's own charset or that of the form.
 
         Raises:
             MalformedBody: 400. It is not in that encoding, or the encoding is not known.
@@ -63,7 +63,7 @@ class FieldText:
 
 
 def decoded(fields: Sequence[FieldText]) -> Mapping[str, tuple[str, ...]]:
-    """Return the values of fields by their names, in the order in which they came.
+    """Return the values of text fields by name, in the order of the body.
 
     Raises:
         MalformedBody: 400.
@@ -77,7 +77,7 @@ def decoded(fields: Sequence[FieldText]) -> Mapping[str, tuple[str, ...]]:
 
 
 def _encoding(label: str) -> str:
-    """Return what Python calls an encoding; UTF-8 instead of ASCII, which is a part of it."""
+    """Return Python's name of an encoding; UTF-8 for ASCII, which is a part of it."""
     name = ""
     if _LABEL.fullmatch(label):
         with suppress(LookupError):

@@ -1,4 +1,4 @@
-"""Check the terms of an `Upload` where it is written."""
+"""Check the arguments of an `Upload` when it is made."""
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -13,7 +13,7 @@ __all__ = ["check_extras", "check_pace", "check_sizes", "check_types"]
 
 
 def check_types(accept: Any) -> None:
-    """Refuse types that are none, such as the names of some.
+    """Check that `accept` is a sequence of file types.
 
     Raises:
         TypeError: It is no sequence of `FileType`.
@@ -35,7 +35,7 @@ def check_types(accept: Any) -> None:
 def check_sizes(
     *, max_bytes: Any, max_files: Any, max_total_bytes: Any, max_fields: Any, max_field_bytes: Any
 ) -> None:
-    """Refuse bounds that are no numbers.
+    """Check that size limits are numbers.
 
     Raises:
         TypeError: One is no whole number.
@@ -50,7 +50,7 @@ def check_sizes(
 
 
 def check_pace(*, timeout: timedelta, idle: timedelta, min_rate: Any) -> None:
-    """Refuse what is no duration, and no rate.
+    """Check that durations and the least rate are such.
 
     Raises:
         TypeError: One is of another type.
@@ -64,7 +64,7 @@ def check_pace(*, timeout: timedelta, idle: timedelta, min_rate: Any) -> None:
 def check_extras(
     *, field: Any, prefix: Any, checks: Any, conversions: Any, messages: Any, files: Any
 ) -> None:
-    """Refuse names, checks, conversions and texts that are none.
+    """Check names, checks, conversions and messages.
 
     Raises:
         TypeError: One is of another type.

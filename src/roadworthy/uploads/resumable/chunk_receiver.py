@@ -1,4 +1,4 @@
-"""`ChunkReceiver`: the body of one request, on its way into an unfinished upload."""
+"""`ChunkReceiver`: append the body of one request to an unfinished upload."""
 
 from contextlib import suppress
 from typing import Final
@@ -33,11 +33,11 @@ _UNWANTED: Final = (
 
 
 class _Wanted(Exception):
-    """Another request is to go on with the upload."""
+    """Another request waits to go on with the upload."""
 
 
 class ChunkReceiver:
-    """Take bytes from an upload's offset on: `read`, then see `offset` and `last`.
+    """Append bytes to an upload: `read`, then see `offset` and `last`.
 
     Whatever ends the body, what has come of it is kept. With a checksum it is all or
     nothing: what nobody has compared is not kept.
@@ -70,7 +70,7 @@ class ChunkReceiver:
 
     @property
     def offset(self) -> int:
-        """Up to here all bytes are in the store, durably."""
+        """The offset up to which all bytes are in the store, durably."""
         return self._landing.offset
 
     async def read(self, body: RequestBody) -> None:
@@ -140,7 +140,7 @@ class ChunkReceiver:
                 await to_its_end(self._landing.settle())
 
     async def _known_head(self) -> bytearray | None:
-        """Return what came before, where that and what comes now tell the type."""
+        """Return the head of the file, where it is needed to tell its type."""
         if self._state.offset >= HEAD_BYTES or self._state.info.length <= HEAD_BYTES:
             return None
         chunks = [chunk async for chunk in self._upload.content(self._state, b"")]

@@ -1,4 +1,4 @@
-"""`complete`: make one file of an upload's pieces, once."""
+"""`complete`: make one file of the pieces of an upload, once."""
 
 from contextlib import aclosing
 from typing import Final
@@ -24,13 +24,13 @@ _FIRST_FAILURE: Final = 500
 
 
 class Completed(Exception):
-    """Another request has completed the upload meanwhile, and kept its file."""
+    """Another request has completed the upload, and its file is the one."""
 
 
 async def complete(
     policy: Policy, files: Files, upload: UnfinishedUpload, state: UploadState, last: bytes
 ) -> tuple[Stored, CompletionAttempt]:
-    """Return the file, the same each time, and the attempt to keep it.
+    """Return the upload's file, always the same, and the attempt to keep it.
 
     Raises:
         Completed: There is nothing left to do.
@@ -88,7 +88,7 @@ async def _begun(files: Files, stored: Stored) -> CompletionAttempt:
 def settling(
     upload: UnfinishedUpload, attempt: CompletionAttempt, turn: LockHolder, *, length: int
 ) -> _fastapi.Settle:
-    """Return what notes how the request ended that was to keep the file."""
+    """Return the callback that ends an attempt as its request ended."""
 
     async def settle(response: Response | None, error: BaseException | None) -> None:
         with turn:

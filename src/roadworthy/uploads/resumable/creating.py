@@ -1,4 +1,4 @@
-"""`info_of`: what a client says of a file that it wants to send."""
+"""`info_of`: read from headers what a client says of a new upload."""
 
 import hashlib
 from datetime import UTC, datetime, timedelta
@@ -23,7 +23,7 @@ __all__ = ["has_body", "hashed", "info_of", "location_of", "max_bytes", "require
 
 
 def info_of(request: Request, policy: Policy, *, owner: str, lifetime: timedelta) -> UploadInfo:
-    """Return what the headers of a creation say.
+    """Return the upload info in the headers of a creation.
 
     Raises:
         TusHeaderInvalid: 400.
@@ -49,22 +49,22 @@ def info_of(request: Request, policy: Policy, *, owner: str, lifetime: timedelta
 
 
 def max_bytes(policy: Policy) -> int:
-    """Return how long a file may be."""
+    """Return the most bytes that a file may have."""
     return min(policy.max_bytes, policy.max_total_bytes)
 
 
 def hashed(owner: str) -> str:
-    """Return what is stored of an owner."""
+    """Return the hash of an owner, as it is stored."""
     return hashlib.sha256(owner.encode()).hexdigest()
 
 
 def has_body(request: Request) -> bool:
-    """Tell whether a request brings bytes."""
+    """Return whether a request has a body."""
     return bool(declared_length(request)) or "transfer-encoding" in request.headers
 
 
 def require_content_type(request: Request) -> None:
-    """Refuse a body that is not what the protocol sends.
+    """Refuse a body of another type than the protocol has.
 
     Raises:
         UnsupportedMediaType: 415.
@@ -74,7 +74,7 @@ def require_content_type(request: Request) -> None:
 
 
 def location_of(request: Request, upload_id: str) -> str:
-    """Return the address of an upload, as a relative one (RFC 9110 §10.2.2).
+    """Return the relative address of an upload (RFC 9110 §10.2.2).
 
     A proxy may have changed what stands before it.
     """

@@ -1,4 +1,4 @@
-"""What a resumable upload can be answered with, beside what its policy refuses."""
+"""The problems of resumable uploads, beside those of their policy."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ __all__ = [
 
 
 class TusHeaderInvalid(Problem):
-    """A header of the tus protocol is missing, or cannot be read."""
+    """A header of the tus protocol is missing or invalid."""
 
     status = 400
     title = "Header invalid"
@@ -26,12 +26,12 @@ class TusHeaderInvalid(Problem):
     reason: str
 
     def details(self) -> list[Any]:
-        """Carry nothing: the reason is the message."""
+        """Return nothing: the message has the reason."""
         return []
 
 
 class UploadNotFound(Problem):
-    """There is no such upload, or it is somebody else's."""
+    """The upload does not exist, or belongs to somebody else."""
 
     status = 404
     title = "Upload not found"
@@ -39,7 +39,7 @@ class UploadNotFound(Problem):
 
 
 class OffsetConflict(Problem):
-    """The bytes do not begin where those end that have arrived: see `Upload-Offset`."""
+    """The body does not begin at the upload's offset: see `Upload-Offset`."""
 
     status = 409
     title = "Offset conflict"
@@ -49,7 +49,7 @@ class OffsetConflict(Problem):
 
 
 class UploadInterrupted(Problem):
-    """The body stopped, came too slowly, or another request went on with the upload.
+    """The body stopped, was too slow, or another request went on with the upload.
 
     What had arrived is kept. It is 409 because clients of tus go on after that, and give
     up after 408.
@@ -71,7 +71,7 @@ class UploadGone(Problem):
 
 
 class TusVersionUnsupported(Problem):
-    """`Tus-Resumable` names no version that is spoken here; `Tus-Version` lists those."""
+    """`Tus-Resumable` names an unsupported version; see `Tus-Version`."""
 
     status = 412
     title = "Version not supported"
@@ -80,7 +80,7 @@ class TusVersionUnsupported(Problem):
 
 
 class TooManyPieces(Problem):
-    """The upload came in so many small requests that it cannot be kept track of."""
+    """The upload came in too many small requests."""
 
     status = 422
     title = "Too many pieces"
@@ -88,7 +88,7 @@ class TooManyPieces(Problem):
 
 
 class UploadBusy(Problem):
-    """The file is just being put together for another request; try again soon."""
+    """Another request is completing the file; try again soon."""
 
     status = 423
     title = "Upload busy"
@@ -97,7 +97,7 @@ class UploadBusy(Problem):
 
 
 class ChecksumMismatch(Problem):
-    """The body is not what its `Upload-Checksum` says; nothing of it was kept."""
+    """The body does not match its `Upload-Checksum`; nothing of it was kept."""
 
     status = 460
     title = "Checksum mismatch"

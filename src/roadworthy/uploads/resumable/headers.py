@@ -1,4 +1,4 @@
-"""The headers of tus 1.0.0, as strangers write them, and as we do."""
+"""The headers of tus 1.0.0: parsed from requests, and written to answers."""
 
 import base64
 import binascii
@@ -87,7 +87,7 @@ def number_of(request: Request, name: str) -> int:
 
 
 def refuse_extensions(request: Request) -> None:
-    """Return if a creation asks for no extension that is not in `Tus-Extension`.
+    """Refuse a creation with extensions that are not in `Tus-Extension`.
 
     Raises:
         TusHeaderInvalid: 400. What would be made of it is not what was meant.
@@ -98,7 +98,7 @@ def refuse_extensions(request: Request) -> None:
 
 
 def metadata_of(request: Request) -> tuple[str, dict[str, str]]:
-    """Return `Upload-Metadata` as it can be sent back, and what it says.
+    """Return `Upload-Metadata` in the form to send back, and its values.
 
     Raises:
         TusHeaderInvalid: 400. It is not of the form that the protocol gives it.
@@ -137,12 +137,12 @@ class Checksum:
         self._promised = promised
 
     def feed(self, batch: Batch) -> None:
-        """Take the next bytes."""
+        """Add the next bytes to the checksum."""
         for data in batch:
             self._hash.update(data)
 
     def check(self) -> None:
-        """Return if the bytes are those that were promised.
+        """Check that the checksum matches.
 
         Raises:
             ChecksumMismatch: 460.
@@ -152,7 +152,7 @@ class Checksum:
 
 
 def checksum_of(request: Request) -> Checksum | None:
-    """Return what compares the body with its `Upload-Checksum`, None without one.
+    """Return the checksum of a request's body, None without one.
 
     Raises:
         TusHeaderInvalid: 400. It cannot be read, or its algorithm is not known here.
@@ -169,5 +169,5 @@ def checksum_of(request: Request) -> Checksum | None:
 
 
 def http_date(timestamp: float) -> str:
-    """Write a time as headers do (RFC 9110 §5.6.7)."""
+    """Return a time in the form of headers (RFC 9110 §5.6.7)."""
     return format_datetime(datetime.fromtimestamp(timestamp, UTC), usegmt=True)

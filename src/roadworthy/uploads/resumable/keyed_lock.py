@@ -14,7 +14,7 @@ _PATIENCE: Final = 10.0
 
 
 class LockHolder:
-    """The right to work on one upload, until it is `done` or its context is left."""
+    """The lock of one upload, held until `done` or the end of its context."""
 
     def __init__(self, turns: "KeyedLock", upload_id: str) -> None:
         self._wanted_at: float | None = None
@@ -33,23 +33,23 @@ class LockHolder:
         self.done()
 
     def want(self) -> None:
-        """Ask whoever has it to leave."""
+        """Ask the holder to let go of the lock."""
         if self._wanted_at is None:
             self._wanted_at = time.monotonic()
 
     def is_wanted(self, *, for_seconds: float = 0) -> bool:
-        """Tell whether another request has waited so long: keep what has come, and leave."""
+        """Return whether another request has waited so long for the lock."""
         return self._wanted_at is not None and time.monotonic() - self._wanted_at >= for_seconds
 
     def done(self) -> None:
-        """Let the next one in; it may be called again."""
+        """Release the lock; a second call does nothing."""
         if not self.over.is_set():
             self.over.set()
             self._turns.end(self._upload_id)
 
 
 class KeyedLock:
-    """Who is at work on which upload, in this process.
+    """A lock for each upload, in this process.
 
     A client that reconnects asks to go on while the server may still wait for more on
     the connection that has died: the request there stops as soon as it is asked to.
@@ -60,11 +60,11 @@ class KeyedLock:
         self._current: dict[str, LockHolder] = {}
 
     def busy(self, upload_id: str) -> bool:
-        """Tell whether a request is at work on this upload."""
+        """Return whether a request holds the lock of an upload."""
         return upload_id in self._current
 
     async def take(self, upload_id: str) -> LockHolder:
-        """Wait until it is this request's turn.
+        """Wait for the lock of an upload, and return its holder.
 
         Raises:
             UploadBusy: 423. The one before does not come to its end.
@@ -80,5 +80,5 @@ class KeyedLock:
         return turn
 
     def end(self, upload_id: str) -> None:
-        """Forget whose turn it was."""
+        """Remove the holder of an upload's lock."""
         del self._current[upload_id]

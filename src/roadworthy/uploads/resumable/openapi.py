@@ -1,4 +1,4 @@
-"""What OpenAPI is told of the protocol's headers."""
+"""Describe the headers of tus in OpenAPI."""
 
 from collections.abc import Callable
 from typing import Any, Final
@@ -40,7 +40,7 @@ _BODY: Final[Schema] = {CONTENT_TYPE: {"schema": {"type": "string", "format": "b
 def documents(
     *, request: tuple[str, ...] = (), answer: tuple[str, ...] = (), body: bool | None = None
 ) -> Callable[[Schema, Schema], None]:
-    """Return what adds headers and a body to an operation."""
+    """Return a function that adds headers and a body to an operation."""
 
     def amend(operation: Schema, _schemas: Schema) -> None:
         operation.setdefault("parameters", []).extend(map(_parameter, request))

@@ -1,4 +1,4 @@
-"""`PieceWriter`: bytes of an unfinished upload on their way into the store."""
+"""`PieceWriter`: write the bytes of an unfinished upload, in pieces."""
 
 from contextlib import AsyncExitStack
 from types import TracebackType
@@ -21,16 +21,16 @@ PIECE_BYTES: Final = 16 * MiB
 
 
 class Overtaken(Exception):
-    """Another process has put a piece where this one was to go."""
+    """Another process has written a piece at the same offset."""
 
 
 def piece_name(offset: int) -> str:
-    """Return what a piece is called that begins at this offset."""
+    """Return the name of the piece that begins at an offset."""
     return f"{offset:016d}"
 
 
 class PieceWriter:
-    """Write what comes: `feed`, then `settle`; what was not settled is gone.
+    """Write bytes: `feed`, then `settle`; what was not settled is gone.
 
     A piece is put under the offset where it begins, and there only once: whoever is second
     has been overtaken. With `whole`, nothing counts before the end.
@@ -60,7 +60,7 @@ class PieceWriter:
         await to_its_end(self._drop())
 
     async def feed(self, data: memoryview) -> None:
-        """Take the next bytes.
+        """Buffer the next bytes until their batch is full.
 
         Raises:
             Overtaken: Another process is at work on the same upload.
@@ -77,7 +77,7 @@ class PieceWriter:
                 await self.settle()
 
     async def flush(self) -> None:
-        """Hand over what is held in memory."""
+        """Write the bytes that are buffered."""
         batch, self._pending = self._pending, []
         count, self._pending_bytes = self._pending_bytes, 0
         if count and not self._torn:
@@ -85,7 +85,7 @@ class PieceWriter:
             await to_its_end(self._write(batch, count))
 
     async def settle(self) -> None:
-        """Let all that has come count.
+        """Commit all bytes so far.
 
         Raises:
             Overtaken: Another process was faster: nothing of this piece counts.

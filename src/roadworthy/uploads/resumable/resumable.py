@@ -1,4 +1,4 @@
-"""`Resumable`: the routes of tus 1.0.0 over an `Upload` and its store."""
+"""`Resumable`: the routes of tus 1.0.0, for an `Upload` and its store."""
 
 from collections.abc import Callable
 from typing import Annotated, Any, Final
@@ -54,12 +54,12 @@ _OURS: Final[dict[str, Any]] = {"generate_unique_id_function": generate_unique_i
 
 
 def _nobody() -> str:
-    """Bind uploads to nobody: who knows an address may go on with it."""
+    """Return the owner of uploads that belong to nobody."""
     return ""
 
 
 class Resumable:
-    """Receive files that clients of tus 1.0.0 send in as many requests as it takes.
+    """Receive files that clients of tus 1.0.0 send in several requests.
 
         archives = Upload(max_bytes=2 * GiB, accept=(ZIP, GZIP))
         resumable = Resumable(archives, path="/archives/resumable", owner=caller)
@@ -157,7 +157,7 @@ class Resumable:
 
         @self.router.post("", status_code=201, response_class=Response, **_OURS)
         async def create_upload(answer: Annotated[Response, Depends(created)]) -> Response:
-            """Begin an upload (tus: creation, creation-with-upload)."""
+            """Create an upload (tus: creation, creation-with-upload)."""
             return answer
 
     def _add_offset(self) -> None:
@@ -182,7 +182,7 @@ class Resumable:
 
         @self.router.head("/{upload_id}", response_class=Response, **_OURS)
         async def upload_offset(state: Annotated[UploadState, Depends(known)]) -> Response:
-            """Tell how much of an upload has arrived."""
+            """Return the offset of an upload."""
             info = state.info
             said = {"Upload-Metadata": info.metadata} if info.metadata else {}
             lengths = {"Upload-Offset": str(state.offset), "Upload-Length": str(info.length)}
@@ -202,7 +202,7 @@ class Resumable:
 
         @self.router.delete("/{upload_id}", status_code=204, dependencies=ends, **_OURS)
         async def terminate_upload() -> None:
-            """Give up an upload; a file that has been kept stays (tus: termination)."""
+            """Delete an upload; a file that was kept stays (tus: termination)."""
 
     def _add_options(self) -> None:
         headers = {
@@ -220,10 +220,10 @@ class Resumable:
 
         @self.router.options("", **told)
         async def tus_options() -> Response:
-            """Tell which version and extensions of tus are spoken."""
+            """Return the supported version and extensions of tus."""
             return Response(status_code=204, headers=headers)
 
         @self.router.options("/{upload_id}", **told)
         async def tus_options_of_upload(upload_id: str) -> Response:
-            """Tell the same for an upload."""
+            """Return the supported version and extensions of tus."""
             return Response(status_code=204, headers=headers)

@@ -1,4 +1,4 @@
-"""`TusRoute`: what is the same for every request and answer of the protocol."""
+"""`TusRoute`: check and send the protocol's version with every request."""
 
 from typing import Final
 
@@ -18,14 +18,14 @@ _OVERRIDES: Final = frozenset({"PATCH", "DELETE", "HEAD"})
 
 
 class TusRoute(APIRoute):
-    """A route that says which version it speaks, in refusals too.
+    """A route that sends `Tus-Resumable` with every answer, refusals too.
 
     `X-HTTP-Method-Override` is for clients that can only POST. It is heeded on POST alone:
     elsewhere it would let a request do what nobody in front of us could see from its method.
     """
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """Tell whether this route serves the request, by the method that it means."""
+        """Return whether this route serves a request, by `X-HTTP-Method-Override` too."""
         method = _overridden(scope)
         if method is None:
             return super().matches(scope)
@@ -33,7 +33,7 @@ class TusRoute(APIRoute):
         return match, {**child_scope, "method": method}
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve, and name the version in the answer."""
+        """Serve a request, and send the version with the answer."""
 
         async def send_with_version(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -45,7 +45,7 @@ class TusRoute(APIRoute):
 
 @raises(TusVersionUnsupported)
 async def require_version(request: Request) -> None:
-    """Refuse a request that speaks another version; OPTIONS need not say."""
+    """Refuse a request of another version; OPTIONS need not name one."""
     if request.method != "OPTIONS" and request.headers.get("Tus-Resumable") != VERSION:
         raise TusVersionUnsupported
 

@@ -1,4 +1,4 @@
-"""`Serving`: what the protocol's requests do, from a request to an answer."""
+"""`Serving`: answer the requests of the protocol."""
 
 import logging
 import re
@@ -56,7 +56,7 @@ class Serving:
         self._turns = KeyedLock()
 
     async def create(self, request: Request, owner: str) -> Response:
-        """Begin an upload, with the first of its bytes where the request brings some.
+        """Create an upload, with its first bytes where the request has some.
 
         The last byte of a file is not among them: the route that keeps the file has it sent.
         """
@@ -79,7 +79,7 @@ class Serving:
         return Response(status_code=201, headers=headers)
 
     async def receive(self, request: Request, upload_id: str, owner: str) -> Stored:
-        """Append what a request brings, and return the file when it is whole.
+        """Append a request's body, and return the file when it is whole.
 
         Raises:
             Answer: It is not whole, and nothing is left to do.
@@ -99,13 +99,13 @@ class Serving:
         return stored
 
     async def state(self, request: Request, upload_id: str, owner: str) -> UploadState:
-        """Return how far an upload has come; who is at work on it is asked to stop first."""
+        """Return an upload's state, after its running request was asked to stop."""
         upload, turn = await self._turn(request, upload_id, owner)
         with turn, store_failures():
             return await upload.load(owner=hashed(owner))
 
     async def terminate(self, request: Request, upload_id: str, owner: str) -> None:
-        """Remove an upload; a file that has been kept stays."""
+        """Delete an upload; a file that was kept stays."""
         upload, turn = await self._turn(request, upload_id, owner)
         with turn, store_failures():
             state = await upload.load(owner=hashed(owner))

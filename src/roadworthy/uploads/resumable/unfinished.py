@@ -1,4 +1,4 @@
-"""`UnfinishedUpload`: what the store knows of one upload, which is all there is.
+"""`UnfinishedUpload`: one upload, whose whole state is in the store.
 
     unfinished/tus/<id>/info              what was said when it was created
     unfinished/tus/<id>/<16 digits>       a piece, under the offset where it begins
@@ -34,7 +34,7 @@ _SMALL: Final = 64 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UploadInfo:
-    """What was said of an upload when it was created."""
+    """What the client said of an upload when it created it."""
 
     length: int
     metadata: str
@@ -49,7 +49,7 @@ class UploadInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UploadState:
-    """How far an upload has come."""
+    """The pieces and offset of an upload."""
 
     info: UploadInfo
     offset: int = 0
@@ -68,11 +68,11 @@ class UnfinishedUpload:
         self._files = files
 
     async def create(self, info: UploadInfo) -> None:
-        """Note that there is such an upload."""
+        """Store the info of a new upload."""
         await self._put("info", json.dumps(asdict(info)).encode())
 
     async def load(self, *, owner: str) -> UploadState:
-        """Return how far it has come.
+        """Return the state of the upload.
 
         Raises:
             UploadNotFound: 404. It does not exist, or is not this caller's.
@@ -98,7 +98,7 @@ class UnfinishedUpload:
         )
 
     async def content(self, state: UploadState, last: bytes) -> AsyncGenerator[bytes]:
-        """Yield the whole file: its pieces, and what has never been in one.
+        """Yield the bytes of the whole file.
 
         Raises:
             UploadGone: 410. A piece has been removed meanwhile.
@@ -113,7 +113,7 @@ class UnfinishedUpload:
         yield last
 
     async def keep(self, stored: Stored) -> Stored:
-        """Note which file was made; return it, or the one that another process made."""
+        """Store which file was made; return it, or that of another process."""
         try:
             await self._put("stored", json.dumps(asdict(stored)).encode())
         except FileExistsError:
@@ -132,17 +132,17 @@ class UnfinishedUpload:
             raise UploadGone from missing
 
     async def finish(self) -> None:
-        """Note that a request has kept the file: only now it is told to be complete."""
+        """Mark the upload as complete, once a request has kept the file."""
         await self._mark("done")
         await self._remove(but=("info", "done"))
 
     async def refuse(self) -> None:
-        """Remove what has come; who asks is told for a while that it is gone."""
+        """Delete the pieces, and keep for a while that the upload is gone."""
         await self._mark("gone")
         await self._remove(but=("info", "gone", "done"))
 
     async def forget(self) -> None:
-        """Remove all of it."""
+        """Delete everything of the upload."""
         await self._files.delete(self.folder + "info")
         await self._remove(but=())
 
@@ -150,7 +150,7 @@ class UnfinishedUpload:
         return self._files.store.entries(self.folder)
 
     def _chain(self, sizes: dict[str, int]) -> tuple[tuple[str, ...], int]:
-        """Return the pieces that follow each other, and where the last one ends."""
+        """Return the pieces that follow each other, and the offset of their end."""
         pieces, offset = list[str](), 0
         while size := sizes.get(key := self.folder + piece_name(offset)):
             pieces.append(key)
@@ -183,7 +183,7 @@ class UnfinishedUpload:
 
 
 class CompletionAttempt:
-    """A request that may keep a file: a mark holds it from sweeps and others."""
+    """One request that may keep a file: a mark holds it from sweeps and others."""
 
     def __init__(self, files: Files, key: str) -> None:
         self.key = key
@@ -191,22 +191,22 @@ class CompletionAttempt:
         self._mark = f"{HELD}{key}.{secrets.token_hex(8)}"
 
     async def begin(self) -> None:
-        """Hold the file: until this attempt or another succeeds, or for `unfinished_for`."""
+        """Mark the file as held, until an attempt succeeds, or for `unfinished_for`."""
         await self._files.add(b"{}", media_type="application/json", filename="", key=self._mark)
 
     async def succeeded(self) -> None:
-        """Let go of it for all attempts: a row names it."""
+        """Remove the marks of all attempts: a row names the file."""
         for mark in await self._marks():
             await self._files.delete(mark)
 
     async def refused(self) -> None:
-        """Remove the file, unless another attempt may have kept it."""
+        """Delete the file, unless another attempt may have kept it."""
         if await self._marks() == [self._mark]:
             await self._files.delete(self.key)
         await self.leave()
 
     async def leave(self) -> None:
-        """Let go of it for this attempt alone."""
+        """Remove the mark of this attempt alone."""
         await self._files.delete(self._mark)
 
     async def _marks(self) -> list[str]:

@@ -1,3 +1,3 @@
-"""Stored files on their way to clients: headers, ranges and disposition."""
+"""Send stored files to clients: headers, ranges and disposition."""
 
 __all__: list[str] = []

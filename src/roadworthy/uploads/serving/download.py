@@ -1,4 +1,4 @@
-"""Serve a stored file: whole or in part, and harmless to a browser.
+"""Serve a stored file, whole or in part, so that no browser runs it.
 
 @router.get("/documents/{document_id}/content")
 async def content(document_id: str, request: Request, read: Read) -> Response:
@@ -55,7 +55,7 @@ images, text and PDF under it all the same."""
 
 
 class Broken(RuntimeError):
-    """A file in the store is not there, cannot be read, or is not what its row says."""
+    """A file in the store is missing, unreadable, or not what its row says."""
 
 
 class _OutOfRange(RangeNotSatisfiable):
@@ -66,7 +66,7 @@ class _OutOfRange(RangeNotSatisfiable):
     size: int
 
     def details(self) -> list[Any]:
-        """Carry nothing: the size is in the header."""
+        """Return nothing: the size is in the header."""
         return []
 
 
@@ -123,7 +123,7 @@ def _short(status: int, headers: dict[str, str]) -> Response:
 
 
 class _Download(StreamingResponse):
-    """A response that opens its file when it is sent: unsent, it holds nothing."""
+    """A response that opens its file only when it is sent."""
 
     def __init__(
         self,
@@ -138,7 +138,7 @@ class _Download(StreamingResponse):
         self._stalled = stalled.total_seconds()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Open the file, find out what is wanted of it, and send that."""
+        """Open the file, choose what the request asks for, and send it."""
         async with _opened(self._store, self._stored) as reading:
             answer = self._prepare(reading)
             if answer is None:
@@ -147,7 +147,7 @@ class _Download(StreamingResponse):
                 await answer(scope, receive, send)
 
     def _prepare(self, reading: Reading) -> Response | None:
-        """Set what depends on the file's date; return another answer where there is one."""
+        """Set the headers that need the file's date; return another answer if any."""
         size = self._stored.size_bytes
         modified_at = min(reading.modified_at, datetime.now(UTC)).astimezone(UTC)
         validators = Validators(self.headers["ETag"], modified_at.replace(microsecond=0))
@@ -169,7 +169,7 @@ class _Download(StreamingResponse):
         return None
 
     async def stream_response(self, send: Send) -> None:
-        """Send what `send` takes in time, and close what is read from."""
+        """Send the file within the time that `send` may take, then close it."""
         pieces = self.body_iterator
         start = {"status": self.status_code, "headers": self.raw_headers}
         await send({"type": "http.response.start", **start})
@@ -221,7 +221,7 @@ async def _leave(reading: Reading) -> None:
 
 
 async def _exactly(reading: Reading, start: int, end: int, key: str) -> AsyncIterator[bytes]:
-    """Yield the bytes of a part in small pieces, no less of them and no more."""
+    """Yield exactly the bytes of a part, in small pieces."""
     chunks, left = reading.chunks(start, end), end - start
     try:
         async for chunk in chunks:

@@ -1,4 +1,4 @@
-"""What a request asks of a file: all, a part, or nothing (RFC 9110 §13, §14)."""
+"""Conditional and range requests of a file (RFC 9110 §13, §14)."""
 
 import re
 from dataclasses import dataclass
@@ -17,12 +17,12 @@ _MAX_DATE: Final = 64
 
 
 class OutOfRange(Exception):
-    """The wanted part lies outside of the file."""
+    """The wanted range lies outside of the file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Validators:
-    """What tells one state of a file from another."""
+    """The tag and date of one state of a file."""
 
     tag: str
     """The entity tag, quotes included, strong."""
@@ -31,7 +31,7 @@ class Validators:
 
 
 def status_by_tag(request: Request, tag: str) -> int | None:
-    """Return 412 or 304 where the tags that the request names say so.
+    """Return 412 or 304 by the entity tags of the request, else None.
 
     If-Match comes first; each makes the dates that would do its work be ignored.
     """
@@ -43,7 +43,7 @@ def status_by_tag(request: Request, tag: str) -> int | None:
 
 
 def status_by_date(request: Request, modified_at: datetime) -> int | None:
-    """Return 412 or 304 where dates of the request say so, and no tags do."""
+    """Return 412 or 304 by the dates of the request, where it has no tags."""
     unmodified, modified = (_date(request, f"if-{n}-since") for n in ("unmodified", "modified"))
     if unmodified and "if-match" not in request.headers and modified_at > unmodified:
         return HTTPStatus.PRECONDITION_FAILED
@@ -53,7 +53,7 @@ def status_by_date(request: Request, modified_at: datetime) -> int | None:
 
 
 def part_wanted(request: Request, validators: Validators, size: int) -> tuple[int, int] | None:
-    """Return where the wanted part starts and ends, None for the whole file.
+    """Return the start and end of the wanted range, None for the whole file.
 
     The whole is the answer to several ranges at once, too, and to what is malformed
     (RFC 9110 §14.2 allows it): many small ranges cost more than they bring.
@@ -78,7 +78,7 @@ def part_wanted(request: Request, validators: Validators, size: int) -> tuple[in
 
 
 def _is_still(request: Request, validators: Validators) -> bool:
-    """Tell whether the client's other parts belong to this file: If-Range, §13.1.5."""
+    """Return whether If-Range matches this state of the file (§13.1.5)."""
     text = request.headers.get("if-range")
     if text is None or text.strip() == validators.tag:
         return True
@@ -91,7 +91,7 @@ def _field(request: Request, name: str) -> str | None:
 
 
 def _names(text: str, tag: str, *, weak: bool) -> bool:
-    """Tell whether `*` or a list of entity tags has this one."""
+    """Return whether `*` or a list of entity tags has this one."""
     if text.strip() == "*":
         return True
     opaque = tag.strip('"')

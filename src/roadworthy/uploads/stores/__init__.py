@@ -1,3 +1,3 @@
-"""Where files are kept: each store in a file of its own."""
+"""The stores of files: on disk, and in object stores."""
 
 __all__: list[str] = []

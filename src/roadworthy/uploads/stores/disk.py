@@ -29,7 +29,7 @@ _ENTRIES: Final = 500
 
 
 class Disk:
-    """Keep files in a directory, which several processes may share.
+    """Store files in a directory, which several processes may share.
 
         files = Files(Disk("var/files"))
 
@@ -70,15 +70,15 @@ class Disk:
         await self._directory.close()
 
     def writing(self, key: str, *, media_type: str, content_disposition: str) -> DiskWriting:
-        """Begin a file. Nothing of it is on the disk before its first batch is judged."""
+        """Return a new file to write: nothing is on the disk before its first batch."""
         return DiskWriting(self._directory, key)
 
     def reading(self, key: str) -> DiskReading:
-        """Read a file; it stays readable when it is deleted meanwhile."""
+        """Return a file to read; it stays readable when it is deleted meanwhile."""
         return DiskReading(self._directory, key)
 
     async def delete(self, key: str) -> None:
-        """Remove a file; that there is none is no error."""
+        """Delete a file; a missing one is no error."""
         segments = segments_of(key)
         await self._directory.run(lambda: disk_folders.remove(self._directory.root, segments))
 
@@ -93,7 +93,7 @@ class Disk:
             await self._directory.finish(found.close)
 
     async def sweep_unfinished(self, *, older_than: timedelta) -> int:
-        """Remove what killed processes left, and return how many files that was.
+        """Delete unfinished files of killed processes, and return their number.
 
         Locks tell what a living process is writing, however old; `older_than` does nothing.
         """

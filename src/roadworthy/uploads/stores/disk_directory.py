@@ -1,4 +1,4 @@
-"""`DiskDirectory`: an open directory, the threads that work in it, and the room that it has."""
+"""`DiskDirectory`: an open directory, its threads, and its free space."""
 
 import errno
 import os
@@ -19,15 +19,15 @@ _MIN_FREE_PART: Final = 20
 
 
 class UnfinishedWriting(Protocol):
-    """What is discarded when the directory is closed before it has ended."""
+    """A file that is discarded when its directory is closed."""
 
     def discard(self) -> None:
-        """Leave nothing."""
+        """Delete the unfinished file."""
         ...
 
 
 class DiskDirectory:
-    """What all files of a `Disk` share."""
+    """The directory that all files of a `Disk` share."""
 
     def __init__(self, path: Path, *, min_free: int | None, threads: int) -> None:
         self.root = -1
@@ -38,7 +38,7 @@ class DiskDirectory:
         self._threads = Threads(threads, owner="Disk")
 
     async def open(self) -> None:
-        """Make the directory where it is missing, and start."""
+        """Open the directory, made where it is missing, and start its threads."""
         await self._threads.__aenter__()
         try:
             await self.run(self._open)
@@ -47,7 +47,7 @@ class DiskDirectory:
             raise
 
     async def close(self) -> None:
-        """Wait for what the threads have begun, and discard what is unfinished."""
+        """Wait for running calls, and discard unfinished files."""
         try:
             await self._threads.__aexit__(None, None, None)
         finally:
@@ -66,7 +66,7 @@ class DiskDirectory:
         await self._threads.finish(call)
 
     def check_room(self, file: int, count: int) -> None:
-        """Refuse to write `count` bytes where they would leave too little room.
+        """Refuse to write `count` bytes where too little space would be left.
 
         Raises:
             OSError: ENOSPC.

@@ -1,4 +1,4 @@
-"""`Writing` and `Reading` of a `Disk`: all but the waiting happens in its threads."""
+"""`Writing` and `Reading` of a `Disk`: their blocking calls run in its threads."""
 
 import errno
 import os
@@ -52,7 +52,7 @@ class DiskWriting:
             self._directory.unfinished.discard(self)
 
     async def write(self, batch: Batch, judge: Judge, /) -> None:
-        """Judge a batch and append it, in one hop into a thread."""
+        """Judge a batch and append it, in one call of a thread."""
         with self._stages.writing():
             await self._directory.run(partial(self._write, batch, judge))
 
@@ -63,7 +63,7 @@ class DiskWriting:
         self._linked = False
 
     def discard(self) -> None:
-        """Leave nothing of what was not committed."""
+        """Delete the file unless it was committed."""
         self._stages.leave()
         try:
             if self._linked:  # cancelled at the commit, nobody knows that it came to that
@@ -101,7 +101,7 @@ class DiskWriting:
 
 
 class DiskReading:
-    """An open file: a piece is read when it is asked for, and not before."""
+    """An open file; each piece is read when it is asked for."""
 
     def __init__(self, directory: DiskDirectory, key: str) -> None:
         self.size_bytes = 0

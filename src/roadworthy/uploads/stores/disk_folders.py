@@ -1,4 +1,4 @@
-"""Folders below a root, named by the segments of keys; no symbolic link is followed."""
+"""Folders below a root, opened by the segments of keys, never through links."""
 
 import errno
 import os
@@ -32,7 +32,7 @@ _IN_USE: Final = {errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT}
 
 
 def make_root(path: Path) -> int:
-    """Open the root, and make it where it is missing, durably."""
+    """Open the root directory, made durably where it is missing."""
     missing = [folder for folder in (path, *path.parents) if not folder.exists()]
     for folder in reversed(missing):
         folder.mkdir(mode=0o700, exist_ok=True)
@@ -46,7 +46,7 @@ def make_root(path: Path) -> int:
 
 @contextmanager
 def opened(root: int, names: Sequence[str], *, make: bool = False) -> Generator[list[int]]:
-    """Open folders inside of each other, and yield all of them, the root first.
+    """Open nested folders, and yield their descriptors, the root first.
 
     Raises:
         FileNotFoundError: One is missing, and none was to be made.
@@ -63,7 +63,7 @@ def opened(root: int, names: Sequence[str], *, make: bool = False) -> Generator[
 
 
 def new_file(root: int) -> tuple[int, str]:
-    """Make an unfinished file that a lock tells from what killed processes left."""
+    """Open a new unfinished file, locked so that no sweep deletes it."""
     with opened(root, UNFINISHED, make=True) as (*_, folder):
         while True:
             name = secrets.token_hex(16)
@@ -80,13 +80,13 @@ def new_file(root: int) -> tuple[int, str]:
 
 
 def forget(root: int, name: str) -> None:
-    """Remove the name of an unfinished file; that it is gone already is no error."""
+    """Remove the name of an unfinished file; a missing one is no error."""
     with suppress(FileNotFoundError), opened(root, UNFINISHED) as (*_, folder):
         os.unlink(name, dir_fd=folder)
 
 
 def publish(root: int, name: str, segments: Sequence[str]) -> None:
-    """Put an unfinished file under its key, durably.
+    """Link an unfinished file to its key, durably.
 
     Raises:
         FileExistsError: There is something already.
@@ -120,7 +120,7 @@ def old_file(root: int, segments: Sequence[str]) -> int:
 
 
 def remove(root: int, segments: Sequence[str]) -> None:
-    """Remove a file, if there is one, and its folders where they become empty."""
+    """Delete a file, if there is one, and folders that become empty."""
     *folders, name = segments
     with suppress(FileNotFoundError, NotADirectoryError), opened(root, folders) as chain:
         if S_ISREG(os.stat(name, dir_fd=chain[-1], follow_symlinks=False).st_mode):
@@ -129,7 +129,7 @@ def remove(root: int, segments: Sequence[str]) -> None:
 
 
 def children(root: int, names: Sequence[str]) -> Generator[tuple[str, os.stat_result]]:
-    """Yield what is in a folder while it is there; what is removed meanwhile is left out."""
+    """Yield the entries of a folder that still exist."""
     with suppress(FileNotFoundError, NotADirectoryError), _scanned(root, names) as (_, found):
         for entry in found:
             with suppress(FileNotFoundError):
@@ -137,7 +137,7 @@ def children(root: int, names: Sequence[str]) -> Generator[tuple[str, os.stat_re
 
 
 def sweep(root: int) -> int:
-    """Remove unfinished files that nobody is writing; return how many there were."""
+    """Delete unfinished files that nobody writes; return their number."""
     with suppress(FileNotFoundError), _scanned(root, UNFINISHED) as (folder, found):
         return sum(_swept(folder, entry.name) for entry in found)
     return 0

@@ -1,4 +1,4 @@
-"""`Threads`: threads of one's own, so that what hangs in them keeps nobody else waiting."""
+"""`Threads`: a thread pool for one store, so that a slow disk delays nothing else."""
 
 import asyncio
 from collections.abc import Callable
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 class Threads:
-    """Run calls in at most `count` threads; they start with the first call."""
+    """Run calls in at most `count` threads, which start with the first call."""
 
     def __init__(self, count: int, *, owner: str) -> None:
         self._count, self._owner = count, owner
@@ -40,14 +40,14 @@ class Threads:
             await to_its_end(asyncio.to_thread(pool.shutdown))
 
     async def run(self, call: Callable[[], T]) -> T:
-        """Run a call. Cancelled, it never begins, or is waited for to its end.
+        """Run a call. When cancelled, wait for its end, or never begin it.
 
         So what it uses belongs to the caller again when this is left, however it is left.
         """
         return await self._run(call, abandon=True)
 
     async def finish(self, call: Callable[[], object]) -> None:
-        """Run clean-up, cancelled or not; where the threads have ended, run it here."""
+        """Run clean-up, cancelled or not; here where the threads have ended."""
         if self._pool is None:
             call()
         else:

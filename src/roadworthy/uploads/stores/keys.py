@@ -1,4 +1,4 @@
-"""What a key may look like, so that no store is led astray by one."""
+"""The form of keys, which every store can keep."""
 
 import re
 from typing import Final
@@ -9,13 +9,13 @@ _KEY: Final = re.compile(r"[a-z0-9/._-]{1,200}")
 
 
 def is_key(text: str) -> bool:
-    """Tell whether every store takes this key."""
+    """Return whether every store takes this key."""
     segments = text.split("/")
     return bool(_KEY.fullmatch(text)) and {"", ".", ".."}.isdisjoint(segments)
 
 
 def segments_of(key: str) -> list[str]:
-    """Return what stands between the slashes of a key.
+    """Return the segments of a key, between its slashes.
 
     Raises:
         ValueError: It is no key.

@@ -1,4 +1,4 @@
-"""Files that are written to an object store, and read from one."""
+"""`Writing` and `Reading` of an object store."""
 
 import asyncio
 import errno
@@ -24,7 +24,7 @@ _PARTS_AT_ONCE: Final = 2
 
 @contextmanager
 def failures() -> Generator[None]:
-    """Raise `OSError` for whatever obstore raises of its own."""
+    """Turn obstore's own exceptions into `OSError`."""
     try:
         yield
     except (FileNotFoundError, FileExistsError):
@@ -34,11 +34,11 @@ def failures() -> Generator[None]:
 
 
 class _Abandoned(Exception):
-    """The source of an upload ends early: obstore then aborts it."""
+    """The upload was abandoned: obstore then aborts it."""
 
 
 class ObjectWriting:
-    """A file on its way into an object store."""
+    """A file being written into an object store."""
 
     def __init__(self, store: Any, key: str, attributes: Any, part_bytes: int) -> None:
         self._store, self._key, self._attributes = store, key, attributes
@@ -59,14 +59,14 @@ class ObjectWriting:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Abort what was not committed, and wait until that is done."""
+        """Abort what was not committed, and wait for the abort."""
         self._stages.leave()
         self._buffer.clear()
         if not self._committed:
             await to_its_end(self._abandon())
 
     async def write(self, batch: Batch, judge: Judge, /) -> None:
-        """Judge a batch in a thread, and send it on when a part is full."""
+        """Judge a batch in a thread, and send it when a part is full."""
         with self._stages.writing():
             await to_its_end(_judge(judge, batch))
             for data in batch:
@@ -140,7 +140,7 @@ class ObjectWriting:
             raise _Abandoned
 
     async def _give(self, piece: bytes | None) -> None:
-        """Hand a piece over, or raise what has ended the upload meanwhile."""
+        """Hand a piece to the upload, or raise what has ended it."""
         assert self._upload is not None  # noqa: S101 - `_send` made it
         giving = asyncio.ensure_future(self._pieces.put(piece))
         try:
@@ -169,7 +169,7 @@ class ObjectWriting:
 
 
 class ObjectReading:
-    """A file that is read from an object store."""
+    """A file being read from an object store."""
 
     size_bytes: int
     modified_at: datetime

@@ -1,4 +1,4 @@
-"""`Objects`: files in S3 and what speaks like it, through obstore.
+"""`Objects`: files in S3 and compatible object stores, through obstore.
 
     files = Files(Objects("s3://bucket/prefix"))
 
@@ -38,7 +38,7 @@ _LETTING_GO: Final = 0.05
 
 
 class Objects:
-    """Keep files in an object store, `s3://bucket/prefix` or what else obstore knows.
+    """Store files in an object store, `s3://bucket/prefix` or others of obstore.
 
     Credentials, region and endpoint are obstore's to find: in `config`, such as
     `{"endpoint": ..., "access_key_id": ...}`, else in the `AWS_*` variables, else in what the
@@ -81,22 +81,22 @@ class Objects:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Let obstore's threads finish: a process that ends under them is aborted."""
+        """Wait for obstore's threads: a process that ends under them aborts."""
         await asyncio.sleep(_LETTING_GO)
 
     def writing(self, key: str, *, media_type: str, content_disposition: str) -> ObjectWriting:
-        """Begin a file; nothing of it is in the store before its first part is full."""
+        """Return a new file to write: nothing is stored before its first part is full."""
         segments_of(key)
         attributes = {"Content-Type": media_type, "Content-Disposition": content_disposition}
         return ObjectWriting(self._store, key, attributes, self._part_bytes)
 
     def reading(self, key: str) -> ObjectReading:
-        """Read a file; deleted meanwhile, it fails with `OSError`."""
+        """Return a file to read; deleted meanwhile, it fails with `OSError`."""
         segments_of(key)
         return ObjectReading(self._store, key)
 
     async def delete(self, key: str) -> None:
-        """Remove a file; that there is none is no error."""
+        """Delete a file; a missing one is no error."""
         segments_of(key)
         with failures():
             try:
@@ -120,15 +120,15 @@ class Objects:
                     yield Entry(found["path"], found["size"], found["last_modified"])
 
     async def sweep_unfinished(self, *, older_than: timedelta) -> int:
-        """Do nothing: a lifecycle rule has to abort what killed processes left."""
+        """Do nothing: a lifecycle rule of the store aborts unfinished uploads."""
         return 0
 
     async def presign_put(self, key: str, *, media_type: str, expires: timedelta) -> Presigned:
-        """Let whoever has the answer write this key."""
+        """Return a request that writes this key."""
         return await self._presign("PUT", key, expires, {"Content-Type": media_type})
 
     async def presign_get(self, key: str, *, expires: timedelta) -> Presigned:
-        """Let whoever has the answer read this key, with the headers it was given."""
+        """Return a request that reads this key, answered with given headers."""
         return await self._presign("GET", key, expires, {})
 
     async def _presign(

@@ -1,4 +1,4 @@
-"""`WritingState`: what a writing may do next. What has failed half-way is good for nothing."""
+"""`WritingState`: which call of a writing may come next."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -13,25 +13,25 @@ class WritingState:
         self._stage = "new"
 
     def enter(self) -> None:
-        """Open it, once."""
+        """Enter the writing, once."""
         self._go("new", "open")
 
     @contextmanager
     def writing(self) -> Generator[None]:
-        """Write within; what does not get through this is torn."""
+        """Write inside this context; an exception makes the writing unusable."""
         self._go("open", "torn")
         yield
         self._go("torn", "open")
 
     @contextmanager
     def committing(self) -> Generator[None]:
-        """Commit within; what does not get through this is torn."""
+        """Commit inside this context; an exception makes the writing unusable."""
         self._go("open", "torn")
         yield
         self._go("torn", "committed")
 
     def leave(self) -> None:
-        """End it, whatever it was."""
+        """End the writing, whatever its state."""
         self._stage = "over"
 
     def _go(self, before: str, after: str) -> None:

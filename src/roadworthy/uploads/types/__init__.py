@@ -1,4 +1,4 @@
-"""What files may be: values for `Upload(accept=...)`, and types of your own.
+"""File types for `Upload(accept=...)`, and what types of your own are made of.
 
 Each is judged in one pass, by its structure: whole, nothing after its end, no second format
 inside, nothing that acts, no bomb. Nothing is decoded. The functions make the same types with

@@ -1,4 +1,4 @@
-"""`identify`: what a file is by its first bytes, and whether its client agrees."""
+"""`identify`: the type of a file by its first bytes and its declared media type."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ __all__ = ["TypeDetector", "identify"]
 
 
 def identify(head: bytes, declared: str, accept: Sequence[FileType]) -> FileType:
-    """Return what the first bytes say, unless the client says otherwise.
+    """Return the accepted type of a file by its first bytes.
 
     Of several types it is the one that the client names, else the narrowest, and of these
     the first in `accept`.
@@ -33,7 +33,7 @@ def identify(head: bytes, declared: str, accept: Sequence[FileType]) -> FileType
 
 
 class TypeDetector:
-    """What the first bytes of a file tell, and what judges it from there."""
+    """The type of a file by its first bytes, and the inspector that judges it."""
 
     def __init__(self, head: bytes, declared: str, accept: Sequence[FileType]) -> None:
         self._declared = declared
@@ -49,7 +49,7 @@ class TypeDetector:
         )
 
     def told(self) -> FileType:
-        """Return what the file is, now that it is whole.
+        """Return the type of the file, now that it is whole.
 
         Raises:
             FileTypeRefused: 415. It was declared to be of another type.
@@ -61,7 +61,7 @@ class TypeDetector:
 
 
 def _undecided_archives(head: bytes, accept: Sequence[FileType]) -> list[FileType]:
-    """Return the types of archives that are taken, none where the head tells which it is."""
+    """Return the archive types, none where the head decides between them."""
     if not head.startswith((LOCAL, END)):
         return []
     if any(kind.together is None and not kind.breadth for kind in accept if kind.matches(head)):
@@ -70,7 +70,7 @@ def _undecided_archives(head: bytes, accept: Sequence[FileType]) -> list[FileTyp
 
 
 def _rivals(kind: FileType, head: bytes, accept: Sequence[FileType]) -> list[FileType]:
-    """Return the types that a file may turn out to be of, none where that is one alone."""
+    """Return the types that a file may turn out to be, none where it is decided."""
     found = [one for one in accept if one.together is kind.together and one.matches(head)]
     return found if kind.together and len(found) > 1 else []
 

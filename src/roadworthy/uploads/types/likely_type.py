@@ -1,4 +1,4 @@
-"""`likely_type`: a guess at a file that is of no accepted type, for the message alone.
+"""`likely_type`: guess the type of a refused file, for the message alone.
 
 The first bytes of what people send most often. Nothing is decided by this.
 """

@@ -1,4 +1,4 @@
-"""`TarScan`: see whether a stream of bytes is a tar archive, and judge it if it is.
+"""`TarScan`: detect a tar archive in decompressed bytes, and judge it.
 
 POSIX ustar and pax (IEEE 1003.1), and GNU's long names. Contents are passed over.
 """
@@ -34,7 +34,7 @@ _FOLDER: Final = ord("5")
 
 
 class TarScan:
-    """Take what comes out of a compressed file."""
+    """Read what comes out of a compressed file."""
 
     def __init__(self, max_entries: int = MAX_ENTRIES) -> None:
         self._max_entries = max_entries
@@ -50,7 +50,7 @@ class TarScan:
         self._tree = ArchiveTree()
 
     def feed(self, data: bytes) -> None:
-        """Take the next bytes.
+        """Judge the next bytes of the file.
 
         Raises:
             Rejected: It is a tar, and something in it leads out, or is no file.
@@ -60,13 +60,13 @@ class TarScan:
             at += self._step(data, at)
 
     def finish(self) -> None:
-        """Take note that there are no more bytes."""
+        """End the file, and judge it as a whole."""
         if self._is_tar and not self._ended and (self._skip or self._wanted or self._head):
             raise Rejected(TRUNCATED, "The archive in the file ends too early.")
         self._tree.judge()
 
     def _step(self, data: bytes, at: int) -> int:
-        """Use some of the bytes, and return how many."""
+        """Read some of the bytes, and return how many."""
         if self._wanted:
             used = min(self._wanted, len(data) - at)
             self._meta += data[at : at + used]

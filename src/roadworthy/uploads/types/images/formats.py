@@ -1,4 +1,4 @@
-"""The image formats, each as one row: its names, its first bytes, and how it is made anew.
+"""The image formats, one row each: names, first bytes, and re-encoding.
 
 To take a new format: write its row here and add it to `ACCEPTED`, write its inspector beside
 `png.py`, and export that in `roadworthy/uploads/types/__init__.py`. Downloads, conversions,
@@ -25,7 +25,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class ImageFormat:
-    """An image format: everything that the library knows of it but its structure."""
+    """An image format: all that the library knows of it but its structure."""
 
     media_type: str
     extension: str

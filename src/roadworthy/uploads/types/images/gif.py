@@ -1,4 +1,4 @@
-"""GIF87a and GIF89a, walked block by block to the trailer; nothing follows it.
+"""GIF87a and GIF89a, read block by block to the trailer; nothing follows it.
 
 Pixels are not unpacked: a frame may have as many bytes as the least thrifty of encoders would
 need for its pixels, and no more. Comments and what applications add are searched twice: as
@@ -129,14 +129,14 @@ class _Gif:
             size = yield from self._piece()
 
     def _look(self, count: int) -> Step[None]:
-        """Search a piece, with the size in front of it and without."""
+        """Search a sub-block, with its size byte and without."""
         self._written.look(bytes((count,)))
         piece = yield from self._source.take(count)
         self._written.look(piece)
         self._joined.look(piece)
 
     def _piece(self) -> Step[int]:
-        """Return how many bytes the next piece has, 0 after the last one (§15-16)."""
+        """Return the size of the next sub-block, 0 after the last one (§15-16)."""
         self._parts.one_more(self._source.offset)
         return (yield from self._byte())
 

@@ -101,7 +101,7 @@ class _Jpeg:
             raise _trailing()
 
     def _notes(self) -> Step[None]:
-        """Read what Samsung's telephones write behind their pictures, such as the time zone."""
+        """Read the notes of Samsung's telephones behind the image."""
         notes = b""
         while len(notes) <= _MAX_NOTES and not (yield from self._source.at_end()):
             piece = bytes(self._source.here[:_MAX_NOTES])
@@ -166,7 +166,7 @@ class _Jpeg:
         return code
 
     def _fill(self) -> Step[None]:
-        """Pass over more of what begins a marker: there may be any number (B.1.1.2)."""
+        """Skip fill bytes in front of a marker: there may be any number (B.1.1.2)."""
         code = b""
         while not code:
             yield from self._source.more()
@@ -175,7 +175,7 @@ class _Jpeg:
             self._source.use(len(piece) - len(code))
 
     def _scan(self) -> Step[int]:
-        """Pass over coded data, and return the marker that ends it."""
+        """Skip coded data, and return the marker that ends it."""
         last = b""
         while True:
             yield from self._source.more()
@@ -194,7 +194,7 @@ class _Jpeg:
 
 
 def _further_images(index: bytes, start: int) -> list[int]:
-    """Return where the images of an MPF index begin, the first left out."""
+    """Return the offsets of an MPF index, without that of the first image."""
     order = {b"II": "little", b"MM": "big"}.get(index[:2])
     if order is None:
         return []
@@ -213,7 +213,7 @@ def _further_images(index: bytes, start: int) -> list[int]:
 
 
 def _are_notes(data: bytes) -> bool:
-    """Tell whether these are named notes, one after another, and an index of all of them."""
+    """Return whether bytes are named notes with an index of all of them."""
     data = b"\0\0" + data  # what each begins with, and the first has been taken for filling
     index = data[-8 - int.from_bytes(data[-8:-4], "little") : -8]
     if data[-4:] != b"SEFT" or index[:4] != b"SEFH" or len(index) % _NOTE.size:

@@ -23,14 +23,14 @@ _ANIMATED: Final = 20
 
 
 class PixelBudget:
-    """Count what is to be drawn, by what the headers say."""
+    """Count pixels and frames by what headers say, before anything is decoded."""
 
     def __init__(self, *, max_pixels: int, max_side: int, max_frames: int = MAX_FRAMES) -> None:
         self._max_pixels, self._max_side, self._max_frames = max_pixels, max_side, max_frames
         self._frames = self._drawn = 0
 
     def image(self, width: int, height: int) -> None:
-        """Take note of the size of an image.
+        """Check the size of an image.
 
         Raises:
             Rejected: It is too large, or has no pixels.
@@ -41,7 +41,7 @@ class PixelBudget:
             raise Rejected(TOO_MANY_PIXELS, "The image has too many pixels.")
 
     def frame(self, width: int, height: int) -> None:
-        """Take note of one frame of many.
+        """Count one frame of an animation.
 
         Raises:
             Rejected: It is one too many, or all together are too large.

@@ -1,4 +1,4 @@
-"""PNG and APNG, walked chunk by chunk (PNG, third edition, §5).
+"""PNG and APNG, read chunk by chunk (PNG, third edition, §5).
 
 The header says how many pixels there are; they are inflated to see that there are no more.
 So are text and colour profiles, for nothing but their own checksum bounds them.
@@ -124,7 +124,7 @@ class _Png:
         return _Chunk(name, length, zlib.crc32(name))
 
     def _check_order(self, chunk: _Chunk) -> None:
-        """Refuse what is out of place: decoders would differ on it."""
+        """Refuse a chunk that is out of place: decoders would differ on it."""
         name, seen = chunk.name, self._seen
         wrong = (
             (name in {b"IHDR", b"PLTE", b"acTL"} and name in seen)
@@ -177,7 +177,7 @@ class _Png:
         return lambda data: pixels.feed(data, offset=self._source.offset)
 
     def _text(self, chunk: _Chunk) -> Step[None]:
-        """Inflate what comes after the keyword, and look into it."""
+        """Inflate the text behind a keyword, and search it."""
         head = yield from self._take(chunk, min(chunk.left, _MAX_KEYWORD + 3))
         self._metadata.look(head)
         plain = yield from self._before_text(chunk, head)
@@ -195,7 +195,7 @@ class _Png:
         self._inflated += text.size
 
     def _before_text(self, chunk: _Chunk, head: bytes) -> Step[bytes | None]:
-        """Return the first of the compressed bytes, None where there are none."""
+        """Return the offset of the compressed bytes, None where there are none."""
         _, found, rest = head.partition(b"\0")
         if not found:
             return _no_text(chunk)
@@ -237,7 +237,7 @@ def _no_text(chunk: _Chunk) -> bytes:
 
 
 class _Text:
-    """Inflate with a limit. What is no zlib stream is nobody's text, and does no harm."""
+    """Inflate a text up to a limit; what is no zlib stream is ignored."""
 
     def __init__(self, limit: int) -> None:
         self.size = 0

@@ -37,7 +37,7 @@ _RATIO: Final = 100
 
 
 def row_bytes(width: int, height: int, *, depth: int, colour: int, interlaced: bool) -> int:
-    """Return how many bytes an image inflates to, with a filter for each row."""
+    """Return the inflated bytes of an image, with a filter byte for each row."""
     bits = depth * _SAMPLES[colour]
     passes = _passes(width, height) if interlaced else [(width, height)]
     return sum(high * (1 + (wide * bits + 7) // 8) for wide, high in passes if wide)
@@ -49,7 +49,7 @@ def _passes(width: int, height: int) -> Iterator[tuple[int, int]]:
 
 
 class Work:
-    """Bound the work that all frames of a file make together.
+    """A limit of the bytes that all frames of a file inflate to.
 
     Args:
         max_pixels: What one frame may have: the largest single image is always allowed.
@@ -60,7 +60,7 @@ class Work:
         self._done = 0
 
     def add(self, count: int, *, offset: int) -> None:
-        """Take note of inflated bytes, so many bytes of the file having been read.
+        """Add inflated bytes, at an offset of the file.
 
         Raises:
             Rejected: They are too many for so small a file: a bomb.
@@ -83,7 +83,7 @@ class Pixels:
         self._inflate = zlib.decompressobj()
 
     def feed(self, data: Data, *, offset: int) -> None:
-        """Take the next packed bytes.
+        """Inflate the next compressed bytes.
 
         Raises:
             Rejected: There is more than the image has room for, or what is packed is broken.

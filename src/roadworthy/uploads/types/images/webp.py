@@ -71,7 +71,7 @@ def _matches(head: bytes) -> bool:
 
 
 class _Area:
-    """What holds chunks: where it ends, which may come, how large an image has to be."""
+    """A container of chunks: its end, the order of its chunks, and its size."""
 
     def __init__(self, end: int, order: tuple[frozenset[bytes], ...], size: tuple[int, int]):
         self.end, self.size = end, size
@@ -79,7 +79,7 @@ class _Area:
         self._seen: set[bytes] = set()
 
     def place(self, name: bytes) -> None:
-        """Take note of a chunk, or raise where it is out of place."""
+        """Check that a chunk may come here."""
         if name not in _ORDERED:
             return
         after = [at for at, names in enumerate(self._order) if name in names and at >= self._at]
@@ -89,7 +89,7 @@ class _Area:
         self._seen.add(name)
 
     def judge(self) -> None:
-        """Return if all is there that has to be."""
+        """Check that all required chunks have come."""
         if self._seen.isdisjoint(self._order[-1]):
             raise _malformed("It has no image.")
         if self._order is _ANIMATED and self._seen.isdisjoint(_CONTROL):
@@ -172,7 +172,7 @@ class _Webp:
         yield from self._chunks(_Area(end, _FRAME, (width, height)))
 
     def _bitstream(self, name: bytes, length: int) -> Step[tuple[int, int]]:
-        """Pass over an image, and return the size that it says it has."""
+        """Skip an image, and return the size in its bitstream."""
         if name == b"VP8 ":
             head = yield from self._take(length, 10)
             valid = head[3:6] == _VP8_START and not head[0] & _NO_KEY_FRAME

@@ -1,3 +1,3 @@
-"""What all inspectors share: file types, steps, reasons and polyglot scans."""
+"""What all inspectors share: file types, push parsers, reasons, polyglot scans."""
 
 __all__: list[str] = []

@@ -1,4 +1,4 @@
-"""Names and links in archives: none may lead out of its folder."""
+"""Names and links of archive entries: none may lead out of its folder."""
 
 import re
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ _MAC_ICON: Final = re.compile(rb"(?:\A|(?<=/)|(?<=/\._))Icon\r\Z")
 
 
 def judge_path(name: bytes, *, utf8: bool = False) -> None:
-    """Return if an entry of an archive may be called this.
+    """Check the name of an archive entry.
 
     Raises:
         Rejected: It is absolute, climbs, has a control character, or is not UTF-8 where it
@@ -46,7 +46,7 @@ def judge_path(name: bytes, *, utf8: bool = False) -> None:
 
 
 def leads_out(name: bytes, target: bytes) -> bool:
-    """Tell whether a link of this name could lead out of the archive's folder.
+    """Return whether a link of this name could lead out of the archive's folder.
 
     Up first, by no more than the folders that it is in, then down: such a link stays
     inside, whatever other links it passes on its way, if they are all like that.
@@ -71,7 +71,7 @@ class ArchiveTree:
         self._links: set[int] = set()
 
     def add(self, name: bytes) -> None:
-        """Take note of the folders that an entry is in."""
+        """Add the folders that an entry is in."""
         folder = name.rstrip(b"/\\").replace(b"\\", b"/").rpartition(b"/")[0]
         if folder == self._last:  # mostly
             return
@@ -81,20 +81,20 @@ class ArchiveTree:
             raise Rejected(TOO_MANY_ENTRIES, "The archive has too many folders.")
 
     def add_link(self, name: bytes) -> None:
-        """Take note that an entry is a link."""
+        """Add an entry that is a link."""
         *_, number = _numbers(name)
         self._links.add(number)
         if len(self._links) > MAX_LINKS:
             raise Rejected(TOO_MANY_ENTRIES, "The archive has too many links.")
 
     def judge(self) -> None:
-        """Return if no entry is in a folder that is a link."""
+        """Check that no entry is in a folder that is a link."""
         if not self._folders.isdisjoint(self._links):
             raise Rejected(PATH_CLIMBS_OUT, "A name in the archive passes through a link.")
 
 
 def _numbers(path: bytes) -> Iterator[int]:
-    """Yield one for each folder on the way, and one for what the path leads to."""
+    """Yield a hash for each folder of a path, and one for the path itself."""
     number = 0
     yield number
     for segment in _segments(path.lower()):

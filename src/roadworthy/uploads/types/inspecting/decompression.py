@@ -1,4 +1,4 @@
-"""What comes out of compressed data, counted and never kept."""
+"""Decompress data to count and search it; nothing is kept."""
 
 import zlib
 from collections.abc import Callable
@@ -23,37 +23,37 @@ _OUT: Final = 256 * KiB
 
 
 class Inflater(Protocol):
-    """What `zlib.decompressobj` returns."""
+    """The decompressor that `zlib.decompressobj` returns."""
 
     @property
     def eof(self) -> bool:
-        """Whether its stream has ended."""
+        """Whether the stream has ended."""
         ...
 
     @property
     def unconsumed_tail(self) -> bytes:
-        """What it was given and has not read yet."""
+        """The given bytes that are not read yet."""
         ...
 
     @property
     def unused_data(self) -> bytes:
-        """What it was given after the end of its stream."""
+        """The given bytes after the end of the stream."""
         ...
 
     def decompress(self, data: Data, max_length: int = ..., /) -> bytes:
-        """Return what comes out, so many bytes at most."""
+        """Return at most so many decompressed bytes."""
         ...
 
 
 class Expansion:
-    """How much has come out of how much, within limits."""
+    """The sum of decompressed bytes, within limits."""
 
     def __init__(self, max_expanded: int, max_ratio: float) -> None:
         self._max_expanded, self._max_ratio = max_expanded, max_ratio
         self.total = 0
 
     def add(self, count: int, *, packed: int) -> None:
-        """Count what came out, when `packed` bytes of the file have been read.
+        """Add decompressed bytes, when `packed` bytes of the file have been read.
 
         Raises:
             Rejected: It is too much, or too much for so little.
@@ -66,14 +66,14 @@ class Expansion:
 
 
 class Inflating:
-    """One stream of deflated data (RFC 1951): its size and CRC, known at its end."""
+    """One deflated stream (RFC 1951), its size and CRC."""
 
     def __init__(self, expansion: Expansion, write: Callable[[bytes], object] | None) -> None:
         self._expansion, self._write = expansion, write
         self.crc = self.size = self.packed = 0
 
     def read(self, source: PushedBytes, *, at_most: int | None = None) -> Step[None]:
-        """Read up to the end of the stream, through at most so many bytes."""
+        """Read to the end of the stream, at most so many bytes."""
         machine = zlib.decompressobj(-zlib.MAX_WBITS)
         while not machine.eof:
             left = _IN if at_most is None else min(_IN, at_most - self.packed)
@@ -83,7 +83,7 @@ class Inflating:
             self._inflate(machine, source, left)
 
     def copy(self, source: PushedBytes, count: int) -> Step[None]:
-        """Read so many bytes that are stored as they are."""
+        """Read so many bytes that are stored without compression."""
         while self.packed < count:
             yield from source.more()
             piece = source.here[: min(_OUT, count - self.packed)]
@@ -91,7 +91,7 @@ class Inflating:
             del piece  # nothing of the source is kept while this waits
 
     def count_stored(self, source: PushedBytes, count: int) -> None:
-        """Read `count` of the bytes that are here, stored as they are."""
+        """Read `count` of the available bytes, stored without compression."""
         piece = source.here[:count]
         source.use(count)
         self.packed += count

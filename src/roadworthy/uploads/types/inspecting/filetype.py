@@ -1,4 +1,4 @@
-"""`FileType`: how a kind of file is told by its bytes, and judged while they pass.
+"""`FileType`: how a type of file is told by its bytes, and judged as they stream.
 
     class Hello:
         def __init__(self) -> None:
@@ -48,10 +48,10 @@ class Rejected(Exception):
 
 
 class Inspector(Protocol):
-    """Judge one file in one pass, in a thread, with memory that does not grow with it."""
+    """Judges one file in one pass, in a thread, with memory that does not grow."""
 
     def feed(self, data: Data, /) -> None:
-        """Take the next bytes, cut anywhere; they may not be kept without a copy.
+        """Judge the next bytes, cut anywhere; keep no reference to them.
 
         Raises:
             Rejected: The file is broken or dangerous.
@@ -59,7 +59,7 @@ class Inspector(Protocol):
         ...
 
     def finish(self) -> None:
-        """Take note that there are no more bytes.
+        """End the file, and judge it as a whole.
 
         Raises:
             Rejected: The file is not whole, or is dangerous.
@@ -68,7 +68,7 @@ class Inspector(Protocol):
 
 
 class ResolvingInspector(Inspector, Protocol):
-    """Judge a file that may be of several types, and tell which it is."""
+    """Judges a file that may be of several types, and tells which it is."""
 
     kind: "FileType"
     """Once the file is whole."""
@@ -76,7 +76,7 @@ class ResolvingInspector(Inspector, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class FileType:
-    """A kind of file: a value to list in `Upload(accept=...)`.
+    """A type of file: a value to list in `Upload(accept=...)`.
 
     Make one of your own for what is not among ours.
     """
@@ -100,7 +100,7 @@ class FileType:
     """
 
     def __post_init__(self) -> None:
-        """Refuse what no type of files can have.
+        """Check the arguments of a file type.
 
         Raises:
             TypeError: A member is of another type.
@@ -121,7 +121,7 @@ class FileType:
             check_text("aliases", alias, example="image/x-png")
 
     def is_called(self, media_type: str) -> bool:
-        """Tell whether a declared media type, or range (`image/*`), means this type."""
+        """Return whether a declared media type, or range (`image/*`), means this type."""
         return is_among(essence(media_type), self.media_type, self.aliases)
 
     def called(self, *aliases: str) -> "FileType":

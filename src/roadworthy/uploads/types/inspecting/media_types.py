@@ -1,4 +1,4 @@
-"""What clients declare a file to be, and whether that contradicts what it is.
+"""Compare the media type that a client declares with the type of the file.
 
 Browsers ask their system, which asks a table, which knows a file by its suffix. So one
 type has many names, and much is declared that means "unknown".
@@ -30,12 +30,12 @@ def essence(content_type: str) -> str:
 
 
 def is_unknown(media_type: str) -> bool:
-    """Tell whether a declared media type says nothing of what the file is."""
+    """Return whether a declared media type says nothing about the file."""
     return media_type in _UNKNOWN or not _MEDIA_TYPE.fullmatch(media_type)
 
 
 def is_among(declared: str, media_type: str, aliases: tuple[str, ...]) -> bool:
-    """Tell whether a declared media type names a type, or is a range around it.
+    """Return whether a declared media type or range includes a type.
 
     In the aliases, `*` stands for anything: `text/*`, `*/*+json`.
     """

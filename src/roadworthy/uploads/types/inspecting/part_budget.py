@@ -11,14 +11,14 @@ _FREE_PARTS: Final = 10_000
 
 
 class PartBudget:
-    """Count what a file is made of: parts of no size would cost time without end."""
+    """Count the parts of a file: too many small ones would cost too much time."""
 
     def __init__(self, *, mean_bytes: int, free: int = _FREE_PARTS) -> None:
         self._mean_bytes, self._free = mean_bytes, free
         self._count = 0
 
     def one_more(self, offset: int) -> None:
-        """Take note of a part that ends here.
+        """Count a part that ends at an offset.
 
         Raises:
             Rejected: There are many, and they are smaller than `mean_bytes` on average.

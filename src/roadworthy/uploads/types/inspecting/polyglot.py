@@ -1,4 +1,4 @@
-"""`PolyglotScan` and `SingleFormat`: see that a file is not one of another format, too.
+"""`PolyglotScan` and `SingleFormat`: refuse files that are of a second format too.
 
 A format can be hidden in another where its readers look for it at any offset (ZIP, 7z,
 RAR, ARJ, PDF, and whatever a browser or PHP takes for theirs), or at a fixed one (DICOM,
@@ -79,7 +79,7 @@ class PolyglotScan:
 
 
 class SingleFormat:
-    """An inspector that first sees that there is no second format in the file."""
+    """An inspector that refuses a second format, around another inspector."""
 
     def __init__(
         self, inspector: Inspector, patterns: tuple[re.Pattern[bytes], ...] = ANYWHERE
@@ -88,14 +88,14 @@ class SingleFormat:
         self._head: bytearray | None = bytearray()
 
     def feed(self, data: Data) -> None:
-        """Look, and hand on."""
+        """Search the next bytes, and pass them on."""
         if self._head is not None:
             self._look_at_fixed(self._head, data)
         self._foreign.look(data)
         self._inspector.feed(data)
 
     def finish(self) -> None:
-        """Hand on."""
+        """End the file for the inspector inside."""
         self._inspector.finish()
 
     def _look_at_fixed(self, head: bytearray, data: Data) -> None:
@@ -112,7 +112,7 @@ class SingleFormat:
 
 
 def look_at(metadata: bytes) -> None:
-    """Return if a few bytes, all that there are of their kind, hide nothing.
+    """Search a few bytes, such as metadata, for other formats.
 
     Raises:
         Rejected: Here begins something else.
@@ -122,7 +122,7 @@ def look_at(metadata: bytes) -> None:
 
 
 def look_through(source: PushedBytes, count: int, foreign: PolyglotScan) -> Step[None]:
-    """Pass over so many bytes that could hold anything."""
+    """Read and search so many bytes."""
     while count:
         yield from source.more()
         seen = source.here[:count]

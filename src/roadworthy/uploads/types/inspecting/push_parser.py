@@ -1,4 +1,4 @@
-"""`PushParser`: write an inspector as if it read a file, though it is given the bytes.
+"""`PushParser`: write an inspector as a generator that reads a file.
 
     def lines(source: Pushed) -> Step[None]:
         magic = yield from source.take(4)
@@ -32,7 +32,7 @@ _MAX_FILLING: Final = 32 * KiB
 
 
 class PushedBytes:
-    """Bytes that come in pieces, to be read once and in order."""
+    """The bytes of a file as they are pushed, to be read once and in order."""
 
     __slots__ = ("_at", "_piece", "_start", "ended")
 
@@ -44,25 +44,25 @@ class PushedBytes:
 
     @property
     def offset(self) -> int:
-        """How many bytes of the file have been read."""
+        """The number of bytes that have been read."""
         return self._start + self._at
 
     @property
     def here(self) -> memoryview:
-        """The bytes that can be read now. Keep no reference to them."""
+        """The bytes that are available now. Keep no reference to them."""
         return self._piece[self._at :]
 
     def use(self, count: int) -> None:
-        """Read some of the bytes that are here."""
+        """Read so many of the available bytes."""
         self._at += count
 
     def more(self) -> Step[None]:
-        """Return when there are bytes, or raise `Rejected` where the file is at its end."""
+        """Wait until bytes are available; raise `Rejected` at the end of the file."""
         if (yield from self.at_end()):
             raise Rejected(TRUNCATED, "The file ends too early.")
 
     def at_end(self) -> Step[bool]:
-        """Return whether there are no more bytes, waiting until that is known."""
+        """Return whether the file has ended; wait until that is known."""
         while self._at == len(self._piece):
             if self.ended:
                 return True
@@ -70,7 +70,7 @@ class PushedBytes:
         return False
 
     def take(self, count: int) -> Step[bytes]:
-        """Read so many bytes, which should be few: they are copied."""
+        """Return so many bytes, which should be few: they are copied."""
         end = self._at + count
         if end <= len(self._piece):
             taken = self._piece[self._at : end].tobytes()
@@ -84,7 +84,7 @@ class PushedBytes:
         return bytes(gathered)
 
     def peek(self, count: int) -> Step[bytes]:
-        """Return the next bytes, few of them, without reading them; fewer at the end."""
+        """Return the next bytes without reading them; fewer at the end of the file."""
         while self._at + count > len(self._piece) and not self.ended:
             kept = self.here.tobytes()
             self._at = len(self._piece)
@@ -94,7 +94,7 @@ class PushedBytes:
         return self.here[:count].tobytes()
 
     def skip(self, count: int) -> Step[None]:
-        """Pass over so many bytes."""
+        """Read so many bytes, and ignore them."""
         while count:
             yield from self.more()
             passed = min(count, len(self._piece) - self._at)
@@ -102,12 +102,12 @@ class PushedBytes:
             count -= passed
 
     def push(self, data: Data) -> None:
-        """Take the next piece, the last one having been read."""
+        """Make the next piece available; the last one has been read."""
         self._start += self._at
         self._piece, self._at = memoryview(data), 0
 
     def release(self) -> None:
-        """Forget the piece: its memory is somebody else's."""
+        """Let go of the piece, whose memory is the caller's."""
         self.push(_NOTHING)
 
 
@@ -126,7 +126,7 @@ class PushParser:
         self._run()
 
     def feed(self, data: Data) -> None:
-        """Take the next bytes."""
+        """Judge the next bytes of the file."""
         self._source.push(data)
         try:
             self._run()
@@ -136,7 +136,7 @@ class PushParser:
             self._source.release()
 
     def finish(self) -> None:
-        """Let it come to its end."""
+        """End the file, and run the generator to its end."""
         self._source.ended = True
         self._run()
 

@@ -1,4 +1,4 @@
-"""What `Rejected.reason` says of files that our own inspectors reject."""
+"""The reasons for which the library's inspectors reject files."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""The names of what the main part of a document says that it is."""
+"""The media types of office documents, and their names for people."""
 
 from collections.abc import Iterable
 from typing import Final
@@ -56,17 +56,17 @@ _NAMES: Final = {
 
 
 def macros_in(content_type: str) -> str | None:
-    """Return the extension of files with macros of this type, None for others."""
+    """Return the file extension of a type with macros, None for other types."""
     kind, _, rest = content_type.removeprefix("application/vnd.").partition(_MACROS)
     return _WITH_MACROS.get(kind) if rest.startswith("main") else None
 
 
 def of_another_kind(found: str, taken: Iterable[str]) -> Rejected:
-    """Make the rejection of a document that does not end in any of what is taken."""
+    """Return the rejection of a document that is of no accepted type."""
     name = _NAMES.get(found, "a document of another kind")
     return Rejected(OTHER_TYPE, f"The file is {name}. Taken here: {', '.join(taken)}.")
 
 
 def extension_of(media_type: str) -> str:
-    """Return what documents of this type end in, with the dot."""
+    """Return the file extension of a document type, with the dot."""
     return _NAMES[media_type].partition("(")[2].rstrip(")")

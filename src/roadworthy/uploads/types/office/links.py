@@ -1,4 +1,4 @@
-r"""Where the links of a document may lead.
+r"""Check the links of a document.
 
 A link acts when somebody clicks on it. Those to the web and to people are taken, so is one to
 nowhere (`about:blank`), to a neighbour of the file, and to a file on the reader's own machine
@@ -40,25 +40,25 @@ _PARTS: Final = {
 
 
 def is_plain_link(target: str) -> bool:
-    """Tell whether a link leads to the web, a person, or a file of the reader's."""
+    """Return whether a link leads to the web, a person, or a local file."""
     scheme = _SCHEME.match(target)
     is_known = scheme is not None and scheme[1].lower() in _WEB | _PEOPLE
     return is_known or _NOWHERE.fullmatch(target) is not None or is_local(target)
 
 
 def is_local(target: str) -> bool:
-    """Tell whether a reference names a neighbour, or a file on this machine."""
+    """Return whether a reference names a neighbour, or a file on this machine."""
     path = unquote(target).replace("\\", "/")
     return not is_elsewhere(target) or bool(_DRIVE.match(path) or _FILE.match(path))
 
 
 def is_elsewhere(target: str) -> bool:
-    """Tell whether a reference has a scheme, or names another machine."""
+    """Return whether a reference has a scheme, or names another machine."""
     return bool(_SCHEME.match(target)) or _is_machine(target)
 
 
 def leads_away(target: str) -> Rejected:
-    """Make the rejection of a link that is not plain."""
+    """Return the rejection of a link that may not be in a document."""
     scheme = _SCHEME.match(target)
     if _is_machine(target) or (scheme is not None and scheme[1].lower() == "file"):
         what = r"to a file on another machine (file://server/... or \\server\...)"
@@ -70,7 +70,7 @@ def leads_away(target: str) -> Rejected:
 
 
 def fetches(kind: str) -> Rejected:
-    """Make the rejection of what is fetched, by the last word of its relation."""
+    """Return the rejection of content that is fetched, by its relation type."""
     part = _PARTS.get(kind, "a part")
     message = f"The document takes {part} from another file or place when it is opened."
     return Rejected(ACTIVE_CONTENT, message)

@@ -1,4 +1,4 @@
-"""`MainPart`: find the main part of an OOXML file and its type, wherever they are.
+"""`MainPart`: find the main part of an OOXML file and its media type.
 
 What an OpenDocument file says that it is is found as well, where its first bytes do not tell.
 Nothing is judged here: what cannot be read is no package.
@@ -25,7 +25,7 @@ _MAX_XML: Final = 32 * MiB
 
 
 class MainPart:
-    """Read two parts of an archive, where it has them."""
+    """Read the content types and relations of an archive, where it has them."""
 
     def __init__(self) -> None:
         self._types: dict[str, str] = {}
@@ -43,7 +43,7 @@ class MainPart:
 
     @property
     def is_begun(self) -> bool:
-        """Whether there is anything of a package."""
+        """Whether a part of an OOXML package was found."""
         return self._is_begun
 
     @property
@@ -53,13 +53,13 @@ class MainPart:
 
     @property
     def main_type(self) -> str | None:
-        """What type the main part is said to be of, in lower case."""
+        """The media type of the main part, in lower case."""
         if self._main is None:
             return None
         return self._types.get("/" + self._main) or self._types.get(self._main.rpartition(".")[2])
 
     def begin(self, entry: ZipEntry) -> Take | None:
-        """Return what takes the content of an entry that tells of the others."""
+        """Return the reader of an entry that describes the package."""
         name = normal(entry.name)
         self._xml = None
         if entry.method not in {STORED, DEFLATED} or name not in self._tell:
@@ -69,7 +69,7 @@ class MainPart:
         return self._feed
 
     def end(self) -> None:
-        """Take note that an entry is complete."""
+        """End an entry."""
         if self._xml is not None:
             try:
                 self._xml.finish()
@@ -102,5 +102,5 @@ class MainPart:
 
 
 def normal(name: bytes) -> str:
-    """Return the name of a part as packages compare them."""
+    """Return the name of a part in the form that packages compare."""
     return unquote(name.decode("utf-8", "replace")).replace("\\", "/").lower()

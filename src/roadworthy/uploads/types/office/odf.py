@@ -1,4 +1,4 @@
-"""The parts of an OpenDocument file (OpenDocument 1.3, part 2)."""
+"""Inspect the parts of an OpenDocument file (OpenDocument 1.3, part 2)."""
 
 import re
 from typing import Final
@@ -35,7 +35,7 @@ _OLE: Final = "application/vnd.sun.star.oleobject"
 
 
 class Odf(PartsInspector):
-    """Look into the parts of one document."""
+    """Inspect the parts of one OpenDocument file."""
 
     def __init__(self, media_type: str) -> None:
         super().__init__()
@@ -43,7 +43,7 @@ class Odf(PartsInspector):
         self._listed_type = ""
 
     def part(self, name: str, entry: ZipEntry) -> PartInspector | None:
-        """Judge a part by its name, and return what looks into it."""
+        """Judge a part by its name, and return its inspector."""
         if (name == "mimetype") != (len(self.names) == 1):
             raise Rejected(MALFORMED, "The document does not begin with its type.")
         if _ACTIVE_NAMES.search(name):
@@ -59,7 +59,7 @@ class Odf(PartsInspector):
         return Xml(_judge_element, self.budget) if is_judged else None
 
     def finish(self) -> None:
-        """Judge what the whole is."""
+        """Judge the document as a whole."""
         if not self.names.issuperset({_MANIFEST, _CONTENT}):
             raise Rejected(MALFORMED, "The document lacks a part that it needs.")
         if self._listed_type != self._media_type:
@@ -107,5 +107,5 @@ def _judge_element(name: str, attributes: Attributes) -> None:
 
 
 def _is_outside(target: str) -> bool:
-    """Tell whether a reference leads out of the archive."""
+    """Return whether a reference leads out of the archive."""
     return is_elsewhere(target) or target.startswith("/") or ".." in target.split("/")

@@ -1,4 +1,4 @@
-"""The parts of an OOXML file, which is a package (ECMA-376, part 2)."""
+"""Inspect the parts of an OOXML file, a package (ECMA-376, part 2)."""
 
 import posixpath
 import re
@@ -62,7 +62,7 @@ _MAX_TYPES: Final = 20_000
 
 @dataclass(frozen=True, slots=True)
 class DocumentFamily:
-    """One of the three kinds of documents."""
+    """Documents of one program: Word, Excel or PowerPoint."""
 
     folder: str
     """Where its parts mostly are."""
@@ -73,7 +73,7 @@ class DocumentFamily:
 
 
 class Opc(PartsInspector):
-    """Look into the parts of one document."""
+    """Inspect the parts of one OOXML file."""
 
     def __init__(self, families: tuple[DocumentFamily, ...]) -> None:
         super().__init__()
@@ -83,7 +83,7 @@ class Opc(PartsInspector):
         self._types: dict[str, str] = {}
 
     def part(self, name: str, entry: ZipEntry) -> PartInspector | None:
-        """Judge a part by its name, and return what looks into it."""
+        """Judge a part by its name, and return its inspector."""
         if _ACTIVE_NAMES.search(name):
             raise acts("macros, controls or embedded programs")
         if name.endswith(".piece") or (name == _TYPES and entry.name != b"[Content_Types].xml"):
@@ -98,7 +98,7 @@ class Opc(PartsInspector):
         return PlainXml() if name.startswith(self._tables) else self._elements()
 
     def finish(self) -> None:
-        """Judge what the whole is."""
+        """Judge the document as a whole."""
         if not self.names.issuperset({_TYPES, _RELATIONS, self._main}):
             raise Rejected(MALFORMED, "The document lacks a part that it needs.")
         extension = self._main.rpartition(".")[2]
@@ -180,7 +180,7 @@ def _judge_external(kind: str, target: str) -> None:
 
 
 def _is_relations(key: str) -> bool:
-    """Tell whether a part is the relations of another, which LibreOffice lists as well."""
+    """Return whether a part holds relations, which LibreOffice lists as well."""
     return key.endswith(".rels") and "/_rels/" in key
 
 

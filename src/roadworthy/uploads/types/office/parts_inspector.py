@@ -1,4 +1,4 @@
-"""What the parts of OOXML and OpenDocument files have in common."""
+"""`PartsInspector`: what inspectors of OOXML and OpenDocument have in common."""
 
 import re
 from typing import Final, Protocol
@@ -26,19 +26,19 @@ _DOCTYPE: Final = b"<!DOCTYPE"
 
 
 class PartInspector(Protocol):
-    """Look at one part."""
+    """Inspect one part of a document."""
 
     def feed(self, data: Data, /) -> None:
-        """Take the next bytes."""
+        """Judge the next bytes of the file."""
         ...
 
     def finish(self) -> None:
-        """Take note that there are no more."""
+        """End the part, and judge it as a whole."""
         ...
 
 
 class PartsInspector:
-    """Look into the parts of an archive: the `Contents` of its walk."""
+    """Inspect the parts of an archive: the `Contents` of its walk."""
 
     def __init__(self) -> None:
         self.names: set[str] = set()
@@ -47,7 +47,7 @@ class PartsInspector:
         self._part: PartInspector | None = None
 
     def begin(self, entry: ZipEntry, /) -> Take | None:
-        """Judge the name of an entry."""
+        """Judge the name of an entry, and return what takes its content."""
         if entry.unicode_name is not None:
             raise Rejected(AMBIGUOUS, "A part of the document has two names.")
         if entry.method not in {STORED, DEFLATED}:
@@ -60,21 +60,21 @@ class PartsInspector:
         return self._part.feed if self._part is not None else None
 
     def end(self) -> None:
-        """Take note that a part is complete."""
+        """End a part."""
         if self._part is not None:
             self._part.finish()
 
     def finish(self) -> None:
-        """Take note that there are no more."""
+        """End the document, and judge it as a whole."""
         raise NotImplementedError
 
     def part(self, name: str, entry: ZipEntry) -> PartInspector | None:
-        """Judge a part by its name, in lower case, and return what looks into it."""
+        """Judge a part by its lower-case name, and return its inspector."""
         raise NotImplementedError
 
 
 class PlainXml:
-    """See that a table is UTF-8 without a document type: it is large."""
+    """Check that a large table is UTF-8 and has no document type."""
 
     def __init__(self) -> None:
         self._head = b""
@@ -90,7 +90,7 @@ class PlainXml:
         self._tail = (self._tail + bytes(data[-len(_DOCTYPE) :]))[-len(_DOCTYPE) + 1 :]
 
     def finish(self) -> None:
-        """Judge the encoding."""
+        """Check the encoding."""
         declared = _DECLARED.match(self._head)
         is_other = declared and declared[1].lower() not in {b"utf-8", b"us-ascii"}
         if is_other or self._head[:2] in {b"\xff\xfe", b"\xfe\xff"} or b"\0" in self._head[:4]:
@@ -98,5 +98,5 @@ class PlainXml:
 
 
 def acts(what: str) -> Rejected:
-    """Make the rejection of what runs or fetches something."""
+    """Return the rejection of content that runs or fetches something."""
     return Rejected(ACTIVE_CONTENT, f"The document has {what}, which may act when it is opened.")

@@ -1,4 +1,4 @@
-"""The fields of Word: what they do is text, in pieces (ECMA-376, part 1, §17.16)."""
+"""`WordFields`: find DDE in the fields of Word (ECMA-376, part 1, §17.16)."""
 
 import re
 from typing import Final
@@ -19,14 +19,14 @@ _KEPT: Final = 64
 
 
 class WordFields:
-    """Gather the beginning of each field's instruction, and reject DDE."""
+    """Collect the beginning of each field's instruction, and reject DDE."""
 
     def __init__(self, xml: Xml) -> None:
         self._xml = xml
         self._open = [""]
 
     def start(self, name: str, attributes: Attributes) -> None:
-        """Take the start of one of `FIELD_ELEMENTS`."""
+        """Begin one of the elements in `FIELD_ELEMENTS`."""
         if name == "fldChar":
             self._bound(_attribute(attributes, "fldCharType"))
         elif name == "fldSimple":

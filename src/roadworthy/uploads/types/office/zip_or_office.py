@@ -1,4 +1,4 @@
-"""Tell which archive a ZIP is: plain, or an office document, by its main part.
+"""`ZipOrOffice`: tell a plain ZIP from office documents, by the main part.
 
 What comes first in an archive says little, and its parts come in any order. So a file that
 could be several is walked once, looked into as a document would be, and told at its end. A
@@ -31,18 +31,18 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class ArchiveKind:
-    """The limits of one kind of archive, and its family where it is a document."""
+    """The limits of one archive type, and its family if it is a document."""
 
     limits: ZipLimits
     family: DocumentFamily | None = None
 
     def __call__(self) -> PushParser:
-        """Make what judges a file that is of this kind or none."""
+        """Return the inspector of a file that can be of this type alone."""
         contents = Opc((self.family,)) if self.family else None
         return PushParser(Walk(self.limits, contents).read)
 
     def judge(self, walk: Walk) -> None:
-        """Judge an archive that was walked with wider limits.
+        """Check an archive that was read with wider limits.
 
         Raises:
             Rejected: It is larger than this kind may be.
@@ -54,7 +54,7 @@ class ArchiveKind:
 
 
 class ZipOrOffice:
-    """Judge a file that may be of several kinds, and tell which it is in the end."""
+    """Judge a file that may be of several archive types, and tell which it is."""
 
     def __init__(self, accept: Sequence[FileType], guess: FileType) -> None:
         self._accept = accept
@@ -69,11 +69,11 @@ class ZipOrOffice:
         self._steps = PushParser(self._walk.read)
 
     def feed(self, data: Data) -> None:
-        """Take the next bytes."""
+        """Judge the next bytes of the file."""
         self._steps.feed(data)
 
     def finish(self) -> None:
-        """Tell what the file is, and judge it as that.
+        """Tell the type of the file, and judge it as that.
 
         Raises:
             FileTypeRefused: 415. It is an archive, and only documents are taken.
@@ -116,7 +116,7 @@ class ZipOrOffice:
 
 
 class _Unsure:
-    """Look into the parts as those of a document, and keep what is found for the end."""
+    """Inspect parts as those of a document, and hold back what is found."""
 
     def __init__(self, families: tuple[DocumentFamily, ...]) -> None:
         self.package = MainPart()
@@ -124,7 +124,7 @@ class _Unsure:
         self._found: Rejected | None = None
 
     def begin(self, entry: ZipEntry, /) -> Take | None:
-        """Look into an entry, until something is found."""
+        """Inspect an entry, until something is found."""
         named = self.package.begin(entry)
         looked = self._until_found(lambda: self._opc.begin(entry))
         if named is None and looked is None:
@@ -138,16 +138,16 @@ class _Unsure:
         return take
 
     def end(self) -> None:
-        """Take note that an entry is complete."""
+        """End an entry."""
         self.package.end()
         self._until_found(self._opc.end)
 
     def finish(self) -> None:
-        """Take note that there are no more."""
+        """End the archive."""
         self._until_found(self._opc.finish)
 
     def judge(self) -> None:
-        """Tell what was found, where it is a document.
+        """Raise what was found, now that the file is a document.
 
         Raises:
             Rejected: It may not be taken.
@@ -165,7 +165,7 @@ class _Unsure:
 
 
 def _opendocuments(accept: Sequence[FileType]) -> Iterator[str]:
-    """Yield the types of OpenDocument that are taken: their first bytes tell them."""
+    """Yield the accepted OpenDocument types, which their first bytes tell."""
     return (kind.media_type for kind in accept if kind.media_type.startswith(ODF))
 
 

@@ -1,4 +1,4 @@
-"""Files attached to a PDF (ISO 32000-2, 7.11.4): each says which type it is.
+"""Files attached to a PDF (ISO 32000-2, 7.11.4): each names its media type.
 
 An attached file is a stream that a file specification names under `/EF`. Its dictionary says
 its type in `/Subtype`. What is named has to be there with a type that is taken, each time
@@ -33,7 +33,7 @@ _MAX_FILES: Final = 1_000
 
 
 class Attachments:
-    """See that all attached files are of types that are taken."""
+    """Check that all attached files are of accepted types."""
 
     def __init__(self, media_types: tuple[str, ...]) -> None:
         self._taken = {media_type.lower().encode() for media_type in media_types}
@@ -43,7 +43,7 @@ class Attachments:
         self._tail = b"\n"
 
     def feed(self, data: bytes) -> None:
-        """Take the next bytes."""
+        """Judge the next bytes of the file."""
         whole = self._tail + data
         end = len(whole) - _AHEAD
         if end > 1:
@@ -52,7 +52,7 @@ class Attachments:
         self._tail = whole
 
     def finish(self) -> None:
-        """Judge the files.
+        """Judge the attached files.
 
         Raises:
             Rejected: One of them is of another type, or is not there.

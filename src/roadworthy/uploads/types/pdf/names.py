@@ -1,4 +1,4 @@
-"""Where a name makes a PDF act, and where it is only spoken of.
+"""`PdfNames`: find names that make a PDF act, and pass those that only look so.
 
 Titles, links, bookmarks and pages may say `/JavaScript` as they like. A name acts where it
 is one: as the value of `/S`, `/Type` or `/Subtype`, as a key with a dictionary, an array or
@@ -63,17 +63,17 @@ _MAX_COMMENTS: Final = 10_000
 
 
 def decoded(name: bytes) -> bytes:
-    """Return a name as it is meant, without its slash (ISO 32000-2, 7.3.5)."""
+    """Return a name without its slash and escapes (ISO 32000-2, 7.3.5)."""
     return _ESCAPE.sub(lambda found: bytes([int(found[1], 16)]), name[1:])
 
 
 def is_empty_tree(data: bytes, at: int) -> bool:
-    """Tell whether an empty tree of names begins here."""
+    """Return whether an empty name tree begins here."""
     return _EMPTY_TREE.match(data, at) is not None
 
 
 class PdfNames:
-    """Judge the names of some bytes by what stands next to them."""
+    """Judge names in bytes of a PDF by what stands next to them."""
 
     def __init__(self, *, takes_files: bool = False) -> None:
         self._takes_files = takes_files
@@ -101,7 +101,7 @@ class PdfNames:
                 self._note_empty(data, found.start())
 
     def judge_object(self, data: bytes, at: int, number: int) -> None:
-        """Judge an object of a stream: a name may be the value of a key elsewhere.
+        """Judge an object of a stream: it may be the value of a key elsewhere.
 
         Raises:
             Rejected: It is one that makes the document act.
@@ -113,7 +113,7 @@ class PdfNames:
             self.empty_trees.add(number)
 
     def finish(self) -> None:
-        """Judge the trees that other objects are.
+        """Judge the name trees that other objects are.
 
         Raises:
             Rejected: One is not empty.
@@ -122,7 +122,7 @@ class PdfNames:
             raise _acting()
 
     def is_value_of(self, data: bytes, at: int, keys: frozenset[bytes]) -> bool:
-        """Tell whether one of these keys, or the beginning of an object, stands before."""
+        """Return whether one of these keys, or an object's beginning, stands before."""
         return any(
             decoded(token) in keys if token[:1] == b"/" else _BEGINS_OBJECT.search(token)
             for token in self._before(data, at)
@@ -164,7 +164,7 @@ class PdfNames:
             self.empty_trees.add(int(number[1]))
 
     def _before(self, data: bytes, at: int) -> Iterator[bytes]:
-        """Yield what stands before: more than one thing, where there may be comments."""
+        """Yield the bytes that may stand before, without comments."""
         ends = [at]
         first = max(0, at - BEHIND)
         while ends:
@@ -179,7 +179,7 @@ class PdfNames:
                 ends += self._comments_of_line(data, first, stop)
 
     def _comments_of_line(self, data: bytes, first: int, end: int) -> list[int]:
-        """Return where comments may begin that end a line, which ends here."""
+        """Return the offsets where a comment of the line that ends here may begin."""
         begins = max(data.rfind(b"\n", first, end), data.rfind(b"\r", first, end))
         if begins < 0 and first:
             raise _hides()
@@ -191,7 +191,7 @@ class PdfNames:
 
 
 def _end_of_text(data: bytes, first: int, end: int) -> int:
-    """Return where the white space begins that ends here."""
+    """Return the offset of the white space that ends here."""
     for start in (max(first, end - _FEW), first):  # mostly there is little of it
         text = data[start:end].rstrip(_WHITE)
         if text:

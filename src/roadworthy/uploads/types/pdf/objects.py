@@ -1,4 +1,4 @@
-"""Unpack the streams of a PDF that hold objects (ISO 32000-2, 7.5.7)."""
+"""Decompress the object streams of a PDF (ISO 32000-2, 7.5.7)."""
 
 import re
 import zlib
@@ -39,7 +39,7 @@ _DIGITS: Final = 10
 
 
 class ObjectStreams:
-    """Find and unpack them, wherever the document is cut."""
+    """Find and decompress object streams, wherever the document is cut."""
 
     def __init__(self, max_unpacked: int, names: PdfNames) -> None:
         self._max, self._unpacked = max_unpacked, 0
@@ -52,7 +52,7 @@ class ObjectStreams:
         self._text = bytearray()
 
     def feed(self, data: bytes) -> None:
-        """Take the next bytes of the document.
+        """Search the next bytes of the document.
 
         Raises:
             Rejected: An object acts, or cannot be judged.
@@ -66,12 +66,12 @@ class ObjectStreams:
                 data = self._find(data)
 
     def finish(self) -> None:
-        """See that none has been left half-way."""
+        """Check that no stream is unfinished."""
         if self._inflater is not None or self._waiting or self._is_plain:
             raise Rejected(TRUNCATED, "The document ends too early.")
 
     def _find(self, data: bytes) -> bytes:
-        """Look for the next object stream; return what comes after where it begins."""
+        """Find the next object stream, and return the bytes behind its beginning."""
         buffer = self._buffer + data
         named = self._named(buffer)
         if named is None:
@@ -89,7 +89,7 @@ class ObjectStreams:
         return self._open(dictionary, buffer[begins.end() :])
 
     def _named(self, buffer: bytes) -> re.Match[bytes] | None:
-        """Find the next name of their type: a title may have the same letters in it."""
+        """Find the next name of the stream type: a title may have its letters."""
         for found in _OBJECTS.finditer(buffer):
             if self._names.is_value_of(buffer, found.start(), _TYPE):
                 return found
@@ -123,7 +123,7 @@ class ObjectStreams:
         return inflater.unconsumed_tail
 
     def _copy(self, data: bytes) -> bytes:
-        """Read one that is not packed, up to its end."""
+        """Read a stream without compression, up to its end."""
         before = len(self._text)
         self._hold(data)
         at = self._text.find(_END, max(0, before - len(_END)))
@@ -146,7 +146,7 @@ class ObjectStreams:
         self._text.clear()
 
     def _objects(self, text: bytes) -> Iterator[tuple[int, int]]:
-        """Yield the number of each object, and where it begins."""
+        """Yield the number and offset of each object."""
         numbers = _COMMENT.sub(b"", text[: self._first]).split()  # qpdf explains there what follows
         if not all(number.isdigit() and len(number) <= _DIGITS for number in numbers):
             raise Rejected(MALFORMED, "An object stream does not say where its objects begin.")

@@ -1,4 +1,4 @@
-"""PDF (ISO 32000-2): whole, nothing after its end, and nothing in it that acts.
+"""PDF (ISO 32000-2): whole, nothing after its end, and no active content.
 
 A reader finds objects by their offsets, so that what looks like a comment, a string or the
 content of a stream may be an object, too. Therefore names that make a file act are looked for
@@ -57,7 +57,7 @@ _ALIASES: Final = (
 
 @limited
 def pdf_within(*, max_unpacked: int = 64 * MiB, attachments: Sequence[str] = ()) -> FileType:
-    """Make a `PDF` with limits of your own, or one that may have files attached.
+    """Make a `PDF` with limits of your own, or one that may have attachments.
 
     `max_unpacked` is what object streams may unpack to together, in bytes. `attachments` are
     the media types that attached files may say they are: `["text/xml", "application/xml"]`
@@ -91,7 +91,7 @@ class _Pdf:
         self._attachments = Attachments(attachments) if attachments else None
 
     def feed(self, data: Data) -> None:
-        """Take the next bytes."""
+        """Judge the next bytes of the file."""
         bytes_ = bytes(data)
         whole = self._tail + bytes_
         if not self._begun and len(whole) >= _FIRST:
@@ -110,7 +110,7 @@ class _Pdf:
         self._judged = max(0, self._judged - (len(whole) - len(self._tail)))
 
     def finish(self) -> None:
-        """Take note that there are no more bytes."""
+        """End the file, and judge it as a whole."""
         if not self._begun:
             self._begin(self._tail)
         self._judge_names(self._tail, len(self._tail))
@@ -130,13 +130,13 @@ class _Pdf:
             raise Rejected(HIDDEN_FORMAT, "The document can be read as a page, too.")
 
     def _judge_names(self, whole: bytes, end: int) -> None:
-        """Judge the names around which enough is known by now."""
+        """Judge the names around which enough bytes are known."""
         if end > self._judged:
             self._names.judge(whole, self._judged, end)
             self._judged = end
 
     def _look_after_ends(self, whole: bytes) -> None:
-        """See that an end is followed by another revision, or by nothing (7.5.6)."""
+        """Check that an end is followed by a revision or by nothing (7.5.6)."""
         at = whole.find(b"%%EOF", max(0, len(self._tail) - 64))
         while at >= 0:
             self._ended = True

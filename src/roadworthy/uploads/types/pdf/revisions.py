@@ -24,7 +24,7 @@ _MAX_HEADERS: Final = 64
 
 
 class Revisions:
-    """Note where tables and further headers are, and judge by where the last table is."""
+    """Collect cross-reference tables and headers, to compare with the last table."""
 
     def __init__(self) -> None:
         self._tail = b""
@@ -36,7 +36,7 @@ class Revisions:
         self._streams: list[int] = []
 
     def feed(self, data: bytes) -> None:
-        """Take the next bytes."""
+        """Judge the next bytes of the file."""
         whole = self._tail + data
         end = len(whole) - _LONGEST + 1  # what begins later may go on in the next bytes
         for mark in _MARKS.finditer(whole, self._from):
@@ -48,7 +48,7 @@ class Revisions:
         self._tail = whole[kept:]
 
     def finish(self, last: int) -> None:
-        """Judge the whole, of which `startxref` says that its last table is there.
+        """Judge the file by the offset of its last table, which `startxref` names.
 
         Raises:
             Rejected: There are two documents.

@@ -1,4 +1,4 @@
-"""CSV: rows of fields, quoted as RFC 4180 says.
+"""CSV: rows of fields, quoted by RFC 4180.
 
 Fields are divided by commas, or by the semicolons, tabs and bars that some programs write
 instead; rows may differ in length. A quote stands around a whole field, or doubled inside
@@ -68,7 +68,7 @@ def csv_within(*, max_columns: int = MAX_COLUMNS, max_row: int = MAX_ROW) -> Fil
 
 
 class _Csv:
-    """A file of which only what is outside of quotes is looked at.
+    """A CSV file, of which the bytes outside of quotes are judged.
 
     There, what is quoted is one `"`; a doubled quote is two next to each other.
     """
@@ -130,7 +130,7 @@ class _Csv:
 
 
 def _before_end(parts: list[bytes], first: int) -> int | None:
-    """Return how many bytes are in front of the first row's end, None where there is none."""
+    """Return the bytes in front of the first row's end, None where none ends."""
     before = 0
     for number, part in enumerate(parts):
         if number % 2 == first and (end := _END.search(part)):
@@ -140,7 +140,7 @@ def _before_end(parts: list[bytes], first: int) -> int | None:
 
 
 def _after_end(parts: list[bytes], first: int) -> int:
-    """Return how many bytes follow the last row's end."""
+    """Return the bytes behind the last row's end."""
     after = 0
     for number in reversed(range(len(parts))):
         part = parts[number]

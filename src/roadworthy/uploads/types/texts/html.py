@@ -1,4 +1,4 @@
-"""HTML, for those who have to keep pages: there is no page that is safe.
+"""HTML, for services that have to store pages: no page is safe.
 
 What is judged is that it is text, as `TEXT` is, and begins as a page does. Whatever else it
 holds runs in the browser that shows it. `Files.download` sends it as an attachment, with

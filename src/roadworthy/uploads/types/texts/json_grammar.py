@@ -1,4 +1,4 @@
-"""`Grammar`: the regular expressions of JSON (RFC 8259), which take many values at once.
+"""`Grammar`: regular expressions of JSON (RFC 8259), for many values at once.
 
 A pattern never matches half a token: what is cut at the end of a piece stays for the next one.
 """
@@ -81,7 +81,7 @@ def grammar(space: bytes) -> Grammar:
 
 
 def _run(item: bytes, s: bytes) -> bytes:
-    """Return a pattern of items that are followed by a comma and more, or by their end."""
+    """Return a pattern of items, each followed by a comma and more, or by the end."""
     return b"(?:" + s + item + s + b"(?:,(?!" + s + rb"[\]}])|(?=[\]}])))*"
 
 

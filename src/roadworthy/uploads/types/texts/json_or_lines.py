@@ -1,4 +1,4 @@
-"""Tell JSON from lines of it, where a route takes both.
+"""`JsonOrLines`: tell JSON from lines of JSON, where a route accepts both.
 
 Only the whole file tells. One value on one line is either; where its client does not say, it is
 JSON. More values, each on a line of its own, are lines. So both readers are given the file,
@@ -25,7 +25,7 @@ class JsonOrLines:
         self._rejected: dict[FileType, Rejected] = {}
 
     def feed(self, data: Data) -> None:
-        """Take the next bytes.
+        """Judge the next bytes of the file.
 
         Raises:
             Rejected: They are of none of the types.
@@ -33,7 +33,7 @@ class JsonOrLines:
         self._each(lambda reader: reader.feed(data))
 
     def finish(self) -> None:
-        """Tell what the file is.
+        """Tell the type of the file.
 
         Raises:
             Rejected: It is of none of the types.
@@ -52,7 +52,7 @@ class JsonOrLines:
             raise self._reason()
 
     def _reason(self) -> Rejected:
-        """Return why the likeliest reader gave up, or the next where that saw a whole value."""
+        """Return why the likeliest reader rejected the file, or the other one."""
         first = self._rejected[self._guess]
         others = [each for kind, each in self._rejected.items() if kind != self._guess]
         is_lines = first.reason == TRAILING_DATA and not self._guess.breadth

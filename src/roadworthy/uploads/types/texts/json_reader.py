@@ -1,4 +1,4 @@
-"""`JsonReader`: check the grammar of JSON (RFC 8259) as bytes come, and build nothing.
+"""`JsonReader`: check the grammar of JSON (RFC 8259) while bytes stream.
 
 The reader is in one of these states; brackets that are open are on a stack beside it:
 
@@ -52,7 +52,7 @@ _OBJECT: Final = CLOSERS[b"{"]
 
 
 class State(Enum):
-    """What comes next: see the diagram at the top of this file."""
+    """The next thing to read: see the diagram at the top of this file."""
 
     VALUE = auto()
     FIRST_VALUE = auto()
@@ -165,7 +165,7 @@ class JsonReader:
         return self._read_run(data, at)
 
     def _read_run(self, data: bytes, at: int) -> int:
-        """Take as many items of the innermost array or object as one pattern can."""
+        """Read as many items of the innermost array or object as one pattern can."""
         closer = self._open[-1]
         is_shallow = len(self._open) + LEVELS <= self._max_depth
         pattern = self._grammar.runs[closer][0 if is_shallow else 1]

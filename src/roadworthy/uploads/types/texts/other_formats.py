@@ -1,4 +1,4 @@
-"""What the first bytes of a file claim to be, where a text was expected.
+"""Refuse texts that begin as a file of another format, or can be read as a PDF.
 
 Markup, scripts, and whatever has a signature of its own is no text. Everything else may be
 one: if there are control characters in it, it is told so, wherever they are.
@@ -38,19 +38,19 @@ _OVERLAP: Final = 4
 
 
 def claims_another_type(head: bytes) -> bool:
-    """Tell whether a file begins as something else than text."""
+    """Return whether a file begins as something else than text."""
     return _CLAIMED.match(head) is not None
 
 
 class HiddenPdf:
-    """See that a text which names PDF's beginning early on has no object of one in it."""
+    """Refuse a text that names PDF's beginning and has a PDF object in it."""
 
     def __init__(self) -> None:
         self._is_named: bool | None = None
         self._seen = b""
 
     def feed(self, data: Data) -> None:
-        """Take the next bytes.
+        """Judge the next bytes of the file.
 
         Raises:
             Rejected: Readers of PDF would open the text.
@@ -66,7 +66,7 @@ class HiddenPdf:
 
 
 def _is_named(head: bytes) -> bool | None:
-    """Tell whether the beginning names PDF, None where that is not known yet."""
+    """Return whether the beginning names PDF, None where that is not known yet."""
     if head.find(_PDF, 0, _PDF_BYTES + len(_PDF)) >= 0:
         return True
     return False if len(head) >= _PDF_BYTES + len(_PDF) else None

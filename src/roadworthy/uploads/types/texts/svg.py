@@ -1,4 +1,4 @@
-"""SVG that draws, and nothing else (SVG 2): images are programs otherwise.
+"""SVG that draws and does nothing else (SVG 2).
 
 Scripts, event handlers, foreign content, references to anything but a part of the image or
 a picture in it, style sheets that import or are named in an instruction, and entities are
@@ -161,7 +161,7 @@ def _judge_use(attributes: Attributes) -> None:
 
 
 def _judge_attribute(name: str, text: str) -> list[str]:
-    """Return the ids that an attribute refers to."""
+    """Check an attribute, and return the ids that it refers to."""
     local = local_name(name).lower()
     if (" " not in name and _HANDLER.fullmatch(local)) or name == _BASE:
         raise _acts("event handlers")

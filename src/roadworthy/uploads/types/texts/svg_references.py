@@ -1,4 +1,4 @@
-"""How much an SVG draws: elements that refer to others draw these, too.
+"""`DrawnElements`: count the elements that an SVG draws, through references too.
 
 Ten elements that each draw the next ten times are some billions.
 """
@@ -13,7 +13,7 @@ __all__ = ["DrawnElements"]
 
 @dataclass(slots=True, eq=False)
 class _Group:
-    """An element with an id: what others can refer to."""
+    """An element with an id, which others can refer to."""
 
     elements: int = 0
     groups: "list[_Group]" = field(default_factory=list["_Group"])
@@ -23,7 +23,7 @@ class _Group:
 
 
 class DrawnElements:
-    """Take note of elements, and add up what they draw."""
+    """Collect elements and references, and add up what they draw."""
 
     def __init__(self, max_drawn: int) -> None:
         self._max_drawn = max_drawn
@@ -33,7 +33,7 @@ class DrawnElements:
         self._named: dict[str, _Group] = {}
 
     def start(self, name: str | None, references: list[str]) -> None:
-        """Take an element with its id, and the ids that it refers to."""
+        """Begin an element with its id, and the ids that it refers to."""
         group = self._path[-1]
         if name is not None:
             group, parent = _Group(), group
@@ -44,11 +44,11 @@ class DrawnElements:
         self._path.append(group)
 
     def end(self) -> None:
-        """Take the end of an element."""
+        """End an element."""
         self._path.pop()
 
     def finish(self) -> None:
-        """Judge the whole.
+        """Check the number of drawn elements.
 
         Raises:
             Rejected: It draws too much, or an element itself.

@@ -1,4 +1,4 @@
-"""Plain text: UTF-8 without control characters, whatever it says.
+"""Plain text: UTF-8 without control characters, with any content.
 
 What would make it something else in another place is content here: markup, formulas, the
 marks that turn the direction of writing. Tab, line feed, form feed, carriage return and
@@ -55,7 +55,7 @@ def text_within(*, max_line: int = MAX_LINE) -> FileType:
 
 
 def looks_like_text(head: bytes) -> bool:
-    """Tell by its first bytes whether a file may be text.
+    """Return whether a file may be text, by its first bytes.
 
     One with control characters, or in another encoding, may be: its client is told what is
     wrong with it.
@@ -64,7 +64,7 @@ def looks_like_text(head: bytes) -> bool:
 
 
 class Text:
-    """Judge one text: what `PushParser` runs, or by hand with `take` and `end`."""
+    """Judge one text: run by `PushParser`, or by hand with `take` and `end`."""
 
     def __init__(self, max_line: int) -> None:
         self._utf8 = Utf8()
@@ -73,7 +73,7 @@ class Text:
         self._line = 0
 
     def read(self, source: PushedBytes) -> Step[None]:
-        """Read it to its end."""
+        """Read the text to its end."""
         most = min(SLICE_BYTES, self._max_line)
         while not (yield from source.at_end()):
             piece = source.here[:most].tobytes()
@@ -90,7 +90,7 @@ class Text:
         self._measure(piece)
 
     def end(self) -> None:
-        """Take note that there are no more bytes."""
+        """End the file, and judge it as a whole."""
         self._utf8.end()
 
     def _measure(self, piece: bytes) -> None:
@@ -109,13 +109,13 @@ class Text:
 
 
 class Utf8:
-    """See that bytes are UTF-8 (RFC 3629), wherever they are cut."""
+    """Check that bytes are UTF-8 (RFC 3629), cut anywhere."""
 
     def __init__(self) -> None:
         self._rest = b""
 
     def take(self, piece: bytes) -> bytes:
-        """Return the characters that are whole now, with what was cut before."""
+        """Return the whole characters so far, with those cut before."""
         data = self._rest + piece if self._rest else piece
         try:
             _, used = codecs.utf_8_decode(data, "strict", False)  # not the end
@@ -125,7 +125,7 @@ class Utf8:
         return data[:used]
 
     def end(self) -> None:
-        """Take note that there are no more bytes."""
+        """End the file, and judge it as a whole."""
         if self._rest:
             raise Rejected(TRUNCATED, "The text ends within a character.")
 

@@ -1,4 +1,4 @@
-"""`Xml`: XML 1.0 in UTF-8, read with expat for what elements it has.
+"""`Xml`: read XML 1.0 in UTF-8 with expat, and report its elements.
 
 Without a document type there are no entities but the five, so that nothing expands and
 nothing is fetched.
@@ -51,7 +51,7 @@ Attributes: TypeAlias = dict[str, str]
 
 @dataclass(slots=True)
 class Budget:
-    """How much XML may be read, in one document or several: a microsecond an element."""
+    """A limit of elements and bytes, for one XML document or several."""
 
     elements: int
     size: int
@@ -59,7 +59,7 @@ class Budget:
 
 
 class Xml:
-    """Read one document, and tell of its elements."""
+    """Read one document, and report its elements."""
 
     def __init__(
         self,
@@ -84,14 +84,14 @@ class Xml:
         self.parser.StartDoctypeDeclHandler = _refuse_doctype
 
     def feed(self, data: Data) -> None:
-        """Take the next bytes."""
+        """Judge the next bytes of the file."""
         self._gathered.append(bytes(data))
         self._gathered_bytes += len(data)
         if self._gathered_bytes >= _GATHERED:
             self._parse(last=False)
 
     def finish(self) -> None:
-        """Take note that there are no more bytes."""
+        """End the file, and judge it as a whole."""
         self._parse(last=True)
 
     def _parse(self, *, last: bool) -> None:

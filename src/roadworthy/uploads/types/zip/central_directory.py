@@ -1,4 +1,4 @@
-"""The central directory of a ZIP file, compared with what was seen before it came."""
+"""`CentralDirectory`: compare a ZIP's central directory with the entries read."""
 
 from array import array
 from hashlib import blake2b
@@ -25,7 +25,7 @@ _PLAIN: Final = frozenset({0, 0o040000, 0o100000, _KIND})
 
 
 class CentralDirectory:
-    """All entries of an archive, as sums and hashes: some 24 bytes of memory for each."""
+    """All entries of an archive, as sums and hashes of some 24 bytes each."""
 
     def __init__(self, max_entries: int) -> None:
         self._max_entries = max_entries
@@ -39,7 +39,7 @@ class CentralDirectory:
         self._links: set[int] = set()
 
     def begin(self, entry: ZipEntry) -> None:
-        """Judge the name of an entry that begins."""
+        """Judge the name of an entry."""
         self.count += 1
         if self.count > self._max_entries:
             raise Rejected(TOO_MANY_ENTRIES, "The archive has too many entries.")
@@ -49,14 +49,14 @@ class CentralDirectory:
             self._tree.add(name)
 
     def end(self, entry: ZipEntry, *, may_be_link: bool) -> None:
-        """Take note of an entry whose sizes are known."""
+        """Add an entry whose sizes are known."""
         self._seen.add(entry.packed())
         self._wrapped.add(entry.packed(wrapped=True))
         if not may_be_link:
             self._no_targets.append(entry.offset)
 
     def list(self, entry: ZipEntry) -> None:
-        """Take what the central directory says of an entry."""
+        """Add an entry of the central directory."""
         self._listed_count += 1
         self._listed.add(entry.packed())
         self._judge_names(entry)
@@ -72,7 +72,7 @@ class CentralDirectory:
             raise Rejected(SPECIAL_FILE, "The archive holds a device or a pipe.")
 
     def judge(self, *, wide: bool) -> None:
-        """Return if the directory lists what was seen, and each name once.
+        """Check that the directory lists what was read, and each name once.
 
         Where it has no 64-bit fields, it may have the low half of sizes above 4 GiB.
         """
@@ -92,24 +92,24 @@ class CentralDirectory:
 
 
 class _Names:
-    """Tell whether two names are the same: 8 bytes of memory for each."""
+    """A set of names as hashes, which finds names that come twice."""
 
     def __init__(self) -> None:
         self._numbers = [array("q") for _ in range(_BUCKETS)]
 
     def add(self, name: bytes) -> None:
-        """Take one name."""
+        """Add one name."""
         number = hash(name)
         self._numbers[number % _BUCKETS].append(number)
 
     @property
     def has_twins(self) -> bool:
-        """Whether one came twice."""
+        """Whether a name came twice."""
         return any(len(set(numbers)) < len(numbers) for numbers in self._numbers)
 
 
 class _Sum:
-    """Tell whether two sets are the same, in whatever order they come.
+    """A sum of records, equal for equal sets in any order.
 
     The hashes are keyed with a secret, so that nobody can find records whose sums agree.
     """
@@ -119,10 +119,10 @@ class _Sum:
         self.total = 0
 
     def add(self, record: bytes) -> None:
-        """Take one record."""
+        """Add one record."""
         digest = blake2b(record, digest_size=16, key=self._secret).digest()
         self.total += int.from_bytes(digest)
 
     def equals(self, *others: "_Sum") -> bool:
-        """Tell whether it is the same as one of others."""
+        """Return whether two sums are equal."""
         return any(self.total == other.total for other in others)

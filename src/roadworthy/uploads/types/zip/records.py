@@ -1,4 +1,4 @@
-"""The records of a ZIP file, as PKWARE's APPNOTE 6.3 lays them out."""
+"""Read the records of a ZIP file (PKWARE's APPNOTE 6.3)."""
 
 import re
 import struct
@@ -53,7 +53,7 @@ _REPLACED: Final = re.compile(rb"\?|#[UL]|[\x80-\xff]")
 
 @dataclass(slots=True)
 class ZipEntry:
-    """What one record says of one entry."""
+    """The header of one entry."""
 
     offset: int
     name: bytes
@@ -69,7 +69,7 @@ class ZipEntry:
 
     @property
     def is_utf8(self) -> bool:
-        """Whether the name says that it is UTF-8."""
+        """Whether the name is marked as UTF-8."""
         return bool(self.flags & _UTF8)
 
     @property
@@ -78,7 +78,7 @@ class ZipEntry:
         return bool(self.flags & _STREAMED)
 
     def packed(self, *, wrapped: bool = False) -> bytes:
-        """Return all that two records of one entry have to agree about, as bytes."""
+        """Return the values that both headers of an entry share, as bytes."""
         wrap = WRAP if wrapped else 2**64
         return self.name + _AGREED.pack(
             self.flags & _UTF8,
@@ -125,7 +125,7 @@ def read_central(source: PushedBytes) -> Step[ZipEntry]:
 
 
 def descriptors(crc: int, compressed: int, expanded: int) -> list[bytes]:
-    """Return all spellings of a data descriptor, the longest first.
+    """Return all forms of a data descriptor, the longest first.
 
     Its signature is optional, and its sizes have 4 or 8 bytes, which nothing tells
     beforehand; Apple's Archive Utility keeps the low half of sizes above 4 GiB.

@@ -1,4 +1,4 @@
-"""The walk through a ZIP file, record after record."""
+"""`Walk`: read a ZIP file record after record."""
 
 import struct
 from collections.abc import Callable
@@ -58,24 +58,24 @@ Take: TypeAlias = Callable[[bytes], object]
 
 
 class Contents(Protocol):
-    """Look into the entries of an archive while they pass."""
+    """Inspect the entries of an archive while they stream."""
 
     def begin(self, entry: ZipEntry, /) -> Take | None:
-        """Judge an entry, and return what takes its content where that is wanted."""
+        """Judge an entry, and return what takes its content, if anything does."""
         ...
 
     def end(self) -> None:
-        """Take note that the wanted content is complete."""
+        """End the content of an entry."""
         ...
 
     def finish(self) -> None:
-        """Take note that there are no more entries."""
+        """End the archive."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ZipLimits:
-    """How much an archive may hold."""
+    """The limits of an archive."""
 
     max_entries: int = MAX_ENTRIES
     max_expanded: int = MAX_EXPANDED
@@ -87,7 +87,7 @@ class ZipLimits:
 
 
 class Walk:
-    """Read one archive from its first byte to its last: what `Steps` runs."""
+    """Read one archive from its first byte to its last: run by `PushParser`."""
 
     def __init__(self, limits: ZipLimits, contents: Contents | None = None) -> None:
         self._contents = contents
@@ -98,12 +98,12 @@ class Walk:
 
     @property
     def entries(self) -> int:
-        """How many entries there are."""
+        """The number of entries."""
         return self._directory.count
 
     @property
     def expanded(self) -> int:
-        """How many bytes they unpack to."""
+        """The bytes that all entries unpack to."""
         return self._expansion.total
 
     def read(self, source: PushedBytes) -> Step[None]:
@@ -159,7 +159,7 @@ class Walk:
 
 
 class _Target:
-    """The content of an entry, as long as it could be the target of a link."""
+    """The content of an entry, while it is short enough for a link's target."""
 
     def __init__(self, name: bytes) -> None:
         self._name = name
@@ -173,7 +173,7 @@ class _Target:
 
     @property
     def is_safe(self) -> bool:
-        """Whether the entry may be a link: what was not read may not."""
+        """Whether the entry may be a link: an unread one may not."""
         return 0 < self._size <= MAX_TARGET and not leads_out(self._name, self._content)
 
 
@@ -191,7 +191,7 @@ def _both(first: Take, second: Take | None) -> Take:
 def _read_streamed(
     source: PushedBytes, entry: ZipEntry, inflating: Inflating, false: PartBudget
 ) -> Step[None]:
-    """Find the end of an entry whose sizes come after it."""
+    """Read the content of an entry whose sizes come after it."""
     if entry.method == DEFLATED:
         yield from inflating.read(source)
         yield from _read_descriptor(source, inflating)
@@ -207,7 +207,7 @@ def _read_streamed(
 
 
 def _read_descriptor(source: PushedBytes, inflating: Inflating) -> Step[None]:
-    """Read a data descriptor: the spelling after which another record begins."""
+    """Read the form of a data descriptor behind which another record begins."""
     spellings = descriptors(inflating.crc, inflating.packed, inflating.size)
     read = b""
     for length in sorted({len(spelling) for spelling in spellings}):
@@ -222,7 +222,7 @@ def _record_follows(source: PushedBytes) -> Step[bool]:
 
 
 def _read_stored(source: PushedBytes, inflating: Inflating, false: PartBudget) -> Step[None]:
-    """Read up to the first data descriptor that tells what has just been read."""
+    """Read up to the first data descriptor that fits the content before it."""
     while True:
         while not (head := (yield from source.peek(_LONGEST_DESCRIPTOR))).startswith(DESCRIPTOR):
             yield from source.more()
@@ -235,14 +235,14 @@ def _read_stored(source: PushedBytes, inflating: Inflating, false: PartBudget) -
 
 
 def _before_descriptor(here: memoryview) -> int:
-    """Return how many bytes are surely in front of the next signature, one at least."""
+    """Return the bytes in front of a possible signature, one at least."""
     found = bytes(here[:_SEARCHED]).find(DESCRIPTOR, 1)
     return found if found > 0 else max(1, min(len(here), _SEARCHED) - len(DESCRIPTOR) + 1)
 
 
 @dataclass(frozen=True, slots=True)
 class _End:
-    """What the end of an archive says of its directory."""
+    """The record at the end of an archive, about its directory."""
 
     offset: int
     narrow: tuple[int, int, int]
@@ -251,7 +251,7 @@ class _End:
     """The same, from the Zip64 record."""
 
     def judge(self, count: int, start: int) -> None:
-        """Return if the directory is as it says."""
+        """Check that the directory is as this record says."""
         found = count, self.offset - start, start
         # Without Zip64, Apple's Archive Utility writes the low half of what is too large.
         wrapped = count % _WRAP_COUNT, found[1] % WRAP, start % WRAP

@@ -1,4 +1,4 @@
-"""ZIP: walked from its first byte to its last, so that all readers see the same.
+"""ZIP, read from its first byte to its last, so that all readers see the same.
 
 A reader that starts at the end trusts the central directory, one that streams trusts the
 local headers. Here both have to say the same, with no gap before, between or after; so
