@@ -87,6 +87,39 @@ def test_each_call_is_judged_by_its_own_constants(lines):
     assert lines(body, off, on, on) == 2
 
 
+DEEP = """
+from fastapi import FastAPI
+import requests
+
+app = FastAPI()
+
+def find(name: str):
+    return requests.get(f"https://x/{name}", timeout=3)
+
+def bucket(name: str, quick: bool = False):
+    return None if quick else find(name)
+
+def put(name: str, prefix: str = "", quick: bool = False):
+    return bucket(prefix + name, quick)
+
+@app.get("/files/{key}")
+async def file(key: str):
+    put(key)
+    put(key, prefix="a")
+    put(key, prefix=f"{key}/")
+    put(key, "b", True)
+    put(key, quick=True)
+    return {}
+"""
+
+
+def test_a_helper_further_down_is_judged_for_each_call(write):
+    folder = write(DEEP)
+    found = audit([folder], root=folder, rules=RULE, processes=1).findings
+
+    assert [one.line for one in found] == [17, 18, 19]
+
+
 def test_each_call_is_judged_by_its_own_texts(lines):
     body = "if how == 'long': exists(key)"
     off, on = "store.address(key, how='short')", "store.address(key, how='long')"

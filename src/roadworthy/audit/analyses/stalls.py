@@ -1,7 +1,8 @@
 """What stops the event loop: calls that wait, in code that runs on it."""
 
 import ast
-from collections.abc import Hashable, Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -87,21 +88,26 @@ def _stalls(function: Function) -> Iterator[Stall]:
 
 def _again(function: Function, found: list[Stall]) -> Iterator[Stall]:
     """Yield the stalls behind further calls of helpers, each of which was followed once."""
-    behind: dict[Hashable, Stall] = {}
+    behind: dict[int, list[Stall]] = defaultdict(list)
     for stall in found:
-        behind.setdefault(_way_in(stall.first), stall)
+        behind[id(callee(stall.first))].append(stall)
     known = {id(stall.first.call.node) for stall in found}
     for call in calls(function) if behind else ():
-        again = behind.get(_way_in(call)) if callee(call) is not None else None
-        if again is not None and id(call.call.node) not in known and _runs_here(call):
-            chain = (call, *again.reached.chain[1:])
-            yield Stall(function, replace(again.reached, chain=chain), again.effect)
+        if id(call.call.node) in known or callee(call) is None or not _runs_here(call):
+            continue
+        ways = (_from(call, stall) for stall in behind.get(id(callee(call)), ()))
+        yield from (one for one in ways if one is not None)
 
 
-def _way_in(call: Reached) -> Hashable:
-    """Return the function that a call leads to, and what it turns on and off there."""
-    called = callee(call)
-    return None if called is None else (id(called), switches(call, called))
+def _from(call: Reached, stall: Stall) -> Stall | None:
+    """Return what stalls behind another call of the same helper, where its constants let it."""
+    chain: tuple[Reached, ...] = (call,)
+    for one in (*stall.reached.chain[1:], stall.reached):
+        here = replace(one, chain=chain)
+        if not _runs_here(here):
+            return None
+        chain = (*chain, here)
+    return Stall(stall.function, replace(stall.reached, chain=chain[:-1]), stall.effect)
 
 
 def _runs_here(reached: Reached) -> bool:
