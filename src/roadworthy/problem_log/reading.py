@@ -93,8 +93,9 @@ _NAMES: Final = tuple(field.name for field in fields(KeptProblem))
 
 
 def _problem(row: Any) -> KeptProblem:
-    values = {name: getattr(row, name) for name in _NAMES}
-    return KeptProblem(**{**values, "at": _utc(row.at)})
+    values: dict[str, Any] = {name: getattr(row, name) for name in _NAMES}
+    values["at"] = _utc(row.at)
+    return KeptProblem(**values)
 
 
 def _utc(moment: datetime) -> datetime:
