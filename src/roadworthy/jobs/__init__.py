@@ -51,16 +51,20 @@ from roadworthy.jobs.table.records import (
 from roadworthy.jobs.table.states import State
 from roadworthy.jobs.table.tables import metadata, table
 from roadworthy.jobs.task import Sending, Task, task
+from roadworthy.jobs.terms import TaskOptions
 from roadworthy.jobs.worker.context import FailedAttempt, JobsContext
+from roadworthy.jobs.worker.options import BrokerOptions, EmbeddedOptions, WorkerOptions
 from roadworthy.jobs.worker.worker import run_worker
 
 __all__ = [
     "ArgumentsMistaken",
     "AttemptRecord",
     "Backoff",
+    "BrokerOptions",
     "Call",
     "Cron",
     "Embedded",
+    "EmbeddedOptions",
     "Engine",
     "Enqueued",
     "Every",
@@ -76,7 +80,9 @@ __all__ = [
     "State",
     "Stats",
     "Task",
+    "TaskOptions",
     "TryAgain",
+    "WorkerOptions",
     "attempts",
     "browse",
     "cancel",

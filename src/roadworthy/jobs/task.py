@@ -10,7 +10,6 @@ import inspect
 import re
 import sys
 from collections.abc import Callable, Coroutine, Iterable
-from dataclasses import fields
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import (
@@ -20,6 +19,7 @@ from typing import (
     Generic,
     ParamSpec,
     TypeVar,
+    Unpack,
     overload,
 )
 
@@ -29,18 +29,17 @@ from sqlalchemy.orm import Session, scoped_session
 
 from roadworthy._internal import calendar
 from roadworthy._internal.durations import duration
+from roadworthy._internal.keywords import defaults_of, refuse_unknown, shows_keywords
 from roadworthy.jobs.arguments.callables import is_async, unrun
 from roadworthy.jobs.arguments.task_arguments import Signature, signature_of
-from roadworthy.jobs.backoff import Backoff
 from roadworthy.jobs.durations import moment
 from roadworthy.jobs.job import Job
 from roadworthy.jobs.limits import Limit
-from roadworthy.jobs.schedule import Schedule
 from roadworthy.jobs.table import clock, insert
 from roadworthy.jobs.table.call import Call, Enqueued, Options
 from roadworthy.jobs.table.signals import expect, run_after_commit
 from roadworthy.jobs.table.transactions import session_of, to_await, to_call
-from roadworthy.jobs.terms import Function, RunsOn, Terms, Unique, Upgrade, check, check_turn
+from roadworthy.jobs.terms import Function, RunsOn, TaskOptions, Terms, Upgrade, check, check_turn
 
 __all__ = ["Function", "RunsOn", "Sending", "Task", "Terms", "Upgrade", "task"]
 
@@ -281,55 +280,43 @@ def task(function: Callable[P, object], /) -> Task[P]: ...
 def task(
     *,
     name: str | None = None,
-    attempts: int = 5,
-    backoff: Backoff = ...,
-    timeout: timedelta | None = ...,
     runs_on: RunsOn | None = None,
-    priority: int = 0,
-    queue: str = "default",
-    unique: Unique | None = None,
-    version: int = 1,
-    upgrade: Upgrade | None = None,
-    schedule: Schedule | None = None,
-    max_memory: int | None = ...,
-    expires: timedelta | None = None,
-    limit: Limit | None = None,
+    **options: Unpack[TaskOptions],
 ) -> _Declare: ...
+@shows_keywords(defaults_of(Terms, without=["runs_on"]))
 def task(
     function: Function | None = None,
     /,
     *,
     name: str | None = None,
     runs_on: RunsOn | None = None,
-    **terms: Any,
+    **options: Any,
 ) -> Any:
     """Declare a function as a task.
 
-    `name` is what its jobs are stored under: module and function, unless given; keep
-    it when the function moves. `attempts` is how often it is tried in all, `backoff` how
-    long it waits in between. An attempt longer than `timeout` has failed. `runs_on` is
-    `"loop"` for coroutines, `"thread"` for functions that wait, `"cpu"` for functions that
-    compute: in a process of its own, with at most `max_memory` bytes. `priority` is a
-    head start in minutes: 60 goes before whatever was enqueued in the last hour, and
-    nothing ever waits more than that hour longer for it. `queue` is served by the workers
-    that ask for it. `unique="unfinished"` keeps one unfinished job for equal arguments,
-    `"queued"` one that has not begun. `version` is raised when the parameters change in a
-    way that old jobs do not fit; `upgrade(version, arguments)` then turns theirs into
-    today's. `schedule` enqueues it by the clock. A job that nobody has begun `expires` after
-    it was due is not run. `limit` bounds how many of a key run at a time, or begin in a time.
+        @task
+        async def remind(order_id: str) -> None: ...
+
+        @task(attempts=3, timeout=timedelta(seconds=30))
+        async def send(job: Job, order_id: str) -> None: ...
+
+    Args:
+        function: The function, where `@task` is written without keywords.
+        name: What the jobs are stored under: module and function unless given. Keep it when
+            the function moves.
+        runs_on: `"loop"` for coroutines, `"thread"` for functions that wait, `"cpu"` for
+            functions that compute: these run in a process of their own. `"loop"` for an
+            `async def` and `"thread"` for a `def` unless given.
+        options: Those of `TaskOptions`.
 
     Raises:
-        ValueError: A term is out of its range; the text names it.
-        TypeError: The function cannot run there.
+        ValueError: An option is out of its range; the text names it.
+        TypeError: There is no such option, or the function cannot run there.
     """
-    if unknown := terms.keys() - {known.name for known in fields(Terms)}:
-        raise TypeError(
-            f"task() has no {', '.join(sorted(unknown))}. It takes name, "
-            f"{', '.join(known.name for known in fields(Terms))}."
-        )
+    refuse_unknown("task()", options, ["name", *defaults_of(Terms)])
 
     def resolve(declared: Function) -> Terms:
-        return Terms(runs_on=runs_on or _natural(declared), **terms)
+        return Terms(runs_on=runs_on or _natural(declared), **options)
 
     declare = _Declare(name, resolve)
     if function is None:

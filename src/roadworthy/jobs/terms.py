@@ -1,17 +1,30 @@
-"""`Terms`: how a task is run, and what each of these terms may be."""
+"""`TaskOptions`: the options of `@task`, their defaults, and what each of them may be.
+
+This is the one place to add another: name its type and say what it does in `TaskOptions`, give
+its default in `Terms`, and say which values fit in `_KINDS`.
+"""
 
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Final, Literal, TypeAlias, get_args
+from typing import Any, Final, Literal, TypeAlias, TypedDict, get_args
 
 from roadworthy.jobs.arguments.callables import is_async
 from roadworthy.jobs.backoff import Backoff
 from roadworthy.jobs.limits import Limit
 from roadworthy.jobs.schedule import Schedule, is_schedule
 
-__all__ = ["Function", "RunsOn", "Terms", "Unique", "Upgrade", "check", "check_turn"]
+__all__ = [
+    "Function",
+    "RunsOn",
+    "TaskOptions",
+    "Terms",
+    "Unique",
+    "Upgrade",
+    "check",
+    "check_turn",
+]
 
 RunsOn: TypeAlias = Literal["loop", "thread", "cpu"]
 """Where a task runs: the event loop, a thread, or a worker process."""
@@ -29,9 +42,46 @@ _MAX_PRIORITY: Final = 1440
 """A day's head start, in minutes."""
 
 
+class TaskOptions(TypedDict, total=False):
+    """The options of `@task`, beside `name` and `runs_on`.
+
+    - `attempts`: how often a job is tried in all; 5 unless given.
+    - `backoff`: how long a failed job waits before the next attempt; `Backoff()` unless given.
+    - `timeout`: an attempt that takes longer has failed. 15 minutes unless given; None is no
+      limit.
+    - `priority`: a head start in minutes. 60 goes before whatever was enqueued in the last hour,
+      and nothing ever waits more than that hour longer for it.
+    - `queue`: the queue of its jobs, `"default"` unless given; workers may serve some queues only.
+    - `unique`: `"unfinished"` keeps one unfinished job for equal arguments, `"queued"` one that
+      has not begun.
+    - `version`: raised when the parameters change in a way that old jobs do not fit; 1 unless
+      given.
+    - `upgrade`: a function `(version, arguments)` that turns the arguments of an older version
+      into those of today.
+    - `schedule`: a `Cron` or an `Every`, which enqueue jobs by the clock.
+    - `max_memory`: the most bytes that an attempt with `runs_on="cpu"` may take; 1 GiB unless
+      given, None is no limit.
+    - `expires`: a job that nobody has begun so long after it was due is not run.
+    - `limit`: a `Limit` of how many jobs of a key run at a time, or begin in a time.
+    """
+
+    attempts: int
+    backoff: Backoff
+    timeout: timedelta | None
+    priority: int
+    queue: str
+    unique: Unique | None
+    version: int
+    upgrade: Upgrade | None
+    schedule: Schedule | None
+    max_memory: int | None
+    expires: timedelta | None
+    limit: Limit | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """How a task is run; the keywords of `task`."""
+    """How a task is run: its options and their defaults."""
 
     attempts: int = 5
     backoff: Backoff = field(default_factory=Backoff)

@@ -7,15 +7,16 @@ they tell of; wherever else it is started, in a server say, it rings them.
 import logging
 import time
 from datetime import timedelta
-from typing import Final
+from typing import Final, Unpack
 
+from roadworthy._internal.keywords import defaults_of, refuse_unknown, shows_keywords
 from roadworthy.jobs.broker.broker import Broker
 from roadworthy.jobs.broker.consumer import Consumer
 from roadworthy.jobs.broker.message import Doorbell
 from roadworthy.jobs.broker.relay import BrokerAway, Relay, Ringing
 from roadworthy.jobs.worker.context import JobsContext
 from roadworthy.jobs.worker.loop_thread import NotOpen, Parts, ProcessParts
-from roadworthy.jobs.worker.options import BrokerLimits
+from roadworthy.jobs.worker.options import BrokerLimits, BrokerOptions
 
 __all__ = ["BrokerEngine"]
 
@@ -29,24 +30,59 @@ _log = logging.getLogger("roadworthy.jobs")
 
 
 class BrokerEngine:
-    """Hear doorbells in worker processes, and ring them over a broker elsewhere."""
+    """Hear doorbells in worker processes, and ring them over a broker elsewhere.
 
-    def __init__(self, limits: BrokerLimits) -> None:
-        self._limits = limits
+    To write an engine, subclass it: return a `Broker` from `broker`, and give the engine a
+    method, such as `register`, by which worker processes call `open_in_workers` when they are
+    set up and `hear` for each message. The keywords are those of `BrokerOptions`.
+
+    Raises:
+        TypeError: There is no such option, or it is of another type; the text says what to write.
+        ValueError: An option is out of its range.
+    """
+
+    @shows_keywords(defaults_of(BrokerLimits))
+    def __init__(self, **options: Unpack[BrokerOptions]) -> None:
+        refuse_unknown(type(self).__name__, options, defaults_of(BrokerLimits))
+        self._limits = BrokerLimits(**options)
         self._relay: Relay | None = None
         self._consumer: Consumer | None = None
         self._parts: ProcessParts | None = None
 
-    def _broker(self) -> Broker:
-        """Return the way to the workers; nothing is connected yet."""
+    def broker(self) -> Broker:
+        """Return the way to the workers; it connects with its first call."""
         raise NotImplementedError
 
-    def _open_in_workers(self, parts: Parts) -> ProcessParts:
-        """Have worker processes open `parts()`."""
+    def open_in_workers(self, parts: Parts) -> ProcessParts:
+        """Have worker processes open `parts()`, from left to right, and return their holder.
+
+        Call its `begin` where a worker process starts, and its `end` where that ends.
+
+        Raises:
+            RuntimeError: This engine has parts already.
+        """
         if self._parts is not None:
             raise RuntimeError("This engine is registered already. Make one for each application.")
         self._parts = ProcessParts(parts)
         return self._parts
+
+    def hear(self, bell: Doorbell) -> str | None:
+        """Claim what a doorbell tells of; return None, or why another should hear it.
+
+        Call it in a thread of a worker process: it blocks, for a second or so. Once a job is
+        claimed, its row keeps it: then the message may be acknowledged.
+        """
+        if self._parts is None:
+            return "No parts are registered."
+        try:
+            claimed = self._parts.here_or_begun().call(lambda: self._claim(bell))
+        except NotOpen as error:
+            if error.__cause__ is not None:  # it does not just end
+                _log.error("This worker process cannot run jobs", exc_info=error.__cause__)
+                self._parts.forget()
+                time.sleep(_PAUSE)
+            return str(error)
+        return None if claimed else "There is no place for another job here."
 
     async def start(self, work: JobsContext) -> None:
         """Begin to hear doorbells in a worker process, and to ring them elsewhere."""
@@ -57,7 +93,7 @@ class BrokerEngine:
             self._consumer = Consumer(work, self._limits)
             await self._consumer.start()
         else:
-            self._relay = Relay(work, self._broker(), _ringing(self._limits))
+            self._relay = Relay(work, self.broker(), _ringing(self._limits))
             await self._relay.start()
 
     async def stop(self) -> None:
@@ -93,24 +129,6 @@ class BrokerEngine:
         if self._relay is None:
             raise BrokerAway("Nothing rings here: no Jobs with this engine is open.")
         await self._relay.ping()
-
-    def _hear(self, bell: Doorbell) -> str | None:
-        """Claim what a doorbell tells of, and return None, or why another should hear it.
-
-        It is called in threads of a worker process, and blocks. Once a job is claimed, its
-        row keeps it: then the doorbell may be forgotten.
-        """
-        if self._parts is None:
-            return "No parts are registered."
-        try:
-            answered = self._parts.here_or_begun().call(lambda: self._claim(bell))
-        except NotOpen as error:
-            if error.__cause__ is not None:  # it does not just end
-                _log.error("This worker process cannot run jobs", exc_info=error.__cause__)
-                self._parts.forget()
-                time.sleep(_PAUSE)
-            return str(error)
-        return None if answered else "There is no place for another job here."
 
     async def _claim(self, bell: Doorbell) -> bool:
         if self._consumer is None:

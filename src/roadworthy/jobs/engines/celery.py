@@ -29,7 +29,7 @@ except ModuleNotFoundError as missing:
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Unpack
 
-from roadworthy._internal.keywords import defaults_of, refuse_unknown, shows_keywords
+from roadworthy._internal.keywords import defaults_of, shows_keywords
 from roadworthy.jobs.broker.broker import Broker
 from roadworthy.jobs.broker.broker_engine import BrokerEngine
 from roadworthy.jobs.broker.message import Doorbell
@@ -68,12 +68,12 @@ class CeleryEngine(BrokerEngine):
         prefix: str = "roadworthy.",
         **options: Unpack[BrokerOptions],
     ) -> None:
-        refuse_unknown("CeleryEngine", options, defaults_of(BrokerLimits))
-        super().__init__(BrokerLimits(**options))
+        super().__init__(**options)
         self._app: Any = app
         self._prefix = prefix
 
-    def _broker(self) -> Broker:
+    def broker(self) -> Broker:
+        """Return the way to the workers of Celery."""
         return CeleryBroker(self._app, self._prefix)
 
     def register(self, parts: Parts, *, queues: Iterable[str] = ("default",)) -> None:
@@ -84,7 +84,7 @@ class CeleryEngine(BrokerEngine):
         among that. A worker that is started without `-Q` serves these `queues` of jobs
         besides its own.
         """
-        parts_here = self._open_in_workers(parts)
+        parts_here = self.open_in_workers(parts)
         self._app.task(
             self._run,
             name=RUN,
@@ -117,6 +117,6 @@ class CeleryEngine(BrokerEngine):
 
     def _run(self, queue: str, runs_on: RunsOn, jobs: int) -> None:
         """Be the Celery task: return when the jobs are claimed, and their rows keep them."""
-        unheard = self._hear(Doorbell(queue, runs_on, jobs))
+        unheard = self.hear(Doorbell(queue, runs_on, jobs))
         if unheard is not None:
             raise Reject(unheard, requeue=True)

@@ -6,7 +6,7 @@
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, Unpack
 
 from celery import exceptions as celery_exceptions  # type: ignore[import-untyped]
 
@@ -15,6 +15,7 @@ from roadworthy.jobs.arguments.returned import refuse_unrun
 from roadworthy.jobs.engines.adapted import adapted
 from roadworthy.jobs.job import GiveUp, Job, TryAgain
 from roadworthy.jobs.task import Task, task
+from roadworthy.jobs.terms import TaskOptions
 
 __all__ = ["celery_task"]
 
@@ -22,16 +23,16 @@ _celery: Any = celery_exceptions
 _ATTEMPTS: Final = 5
 
 
-def celery_task(existing: Any, **terms: Any) -> Task[...]:
+def celery_task(existing: Any, **options: Unpack[TaskOptions]) -> Task[...]:
     """Return a task whose jobs run the function of a Celery task.
 
         send = celery_task(existing_task, attempts=5)
         await send.enqueue(tx, order_id=order.id)
 
     The jobs are stored under the name of the Celery task, and run on a thread of a worker
-    process. `self.retry()` means another attempt, after its `countdown` or `eta`; attempts
-    are `max_retries` and one, unless `terms` (those of `@task`) say otherwise. `Reject` is
-    a failure for good, with `requeue=True` another attempt, and `Ignore` is a success.
+    process. `self.retry()` means another attempt, after its `countdown` or `eta`. `options` are
+    those of `TaskOptions`; `attempts` are `max_retries` and one unless given. `Reject` is a
+    failure for good, with `requeue=True` another attempt, and `Ignore` is a success.
     Parameters are stored as their types say; those without one as any JSON. A task that
     returns a coroutine or a generator, which nobody would run, has failed.
 
@@ -46,7 +47,7 @@ def celery_task(existing: Any, **terms: Any) -> Task[...]:
             "a `def` that calls `asyncio.run(...)`."
         )
     most = existing.max_retries
-    given: dict[str, Any] = {"attempts": _ATTEMPTS if most is None else most + 1, **terms}
+    given: TaskOptions = {"attempts": _ATTEMPTS if most is None else most + 1, **options}
     function = _function(existing)
     declared: Task[...] = task(name=existing.name, runs_on="thread", **given)(function)
     return declared

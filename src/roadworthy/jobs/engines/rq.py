@@ -25,7 +25,7 @@ except ModuleNotFoundError as missing:
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Unpack
 
-from roadworthy._internal.keywords import defaults_of, refuse_unknown, shows_keywords
+from roadworthy._internal.keywords import defaults_of, shows_keywords
 from roadworthy.jobs.broker.broker import Broker
 from roadworthy.jobs.broker.broker_engine import BrokerEngine
 from roadworthy.jobs.engines import rq_worker
@@ -66,12 +66,12 @@ class RqEngine(BrokerEngine):
         serializer: Any = None,
         **options: Unpack[BrokerOptions],
     ) -> None:
-        refuse_unknown("RqEngine", options, defaults_of(BrokerLimits))
-        super().__init__(BrokerLimits(**options))
+        super().__init__(**options)
         self._redis, self._prefix, self._serializer = redis, prefix, serializer
         self._module = "yourmodule"
 
-    def _broker(self) -> Broker:
+    def broker(self) -> Broker:
+        """Return the way to the workers of RQ."""
         return RqBroker(
             self._redis, prefix=self._prefix, serializer=self._serializer, module=self._module
         )
@@ -87,13 +87,13 @@ class RqEngine(BrokerEngine):
         this engine is among that. A worker that is given none of this engine's queues serves
         these `queues` of jobs besides.
         """
-        parts_here = self._open_in_workers(parts)
+        parts_here = self.open_in_workers(parts)
         self._module = getattr(parts, "__module__", None) or self._module
         hears = rq_worker.Hears(
             prefix=self._prefix,
             grace=self._limits.grace,
             begin=parts_here.begin,
-            hear=self._hear,
+            hear=self.hear,
             end=parts_here.end,
         )
         served = tuple(self._prefix + queue for queue in queues)

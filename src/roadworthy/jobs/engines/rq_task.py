@@ -5,7 +5,7 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, Unpack
 
 from rq import Retry
 
@@ -14,6 +14,7 @@ from roadworthy.jobs.backoff import Backoff
 from roadworthy.jobs.engines.adapted import adapted
 from roadworthy.jobs.job import GiveUp, Job, TryAgain
 from roadworthy.jobs.task import Task, task
+from roadworthy.jobs.terms import TaskOptions
 
 __all__ = ["rq_task"]
 
@@ -30,23 +31,27 @@ class _Intervals(Backoff):
 
 
 def rq_task(
-    existing: Callable[..., Any], *, retry: "Retry | None" = None, **terms: Any
+    existing: Callable[..., Any],
+    *,
+    retry: "Retry | None" = None,
+    name: str | None = None,
+    **options: Unpack[TaskOptions],
 ) -> Task[...]:
     """Return a task whose jobs run a function that was written for RQ.
 
         send = rq_task(existing_function, retry=Retry(max=3, interval=[10, 30, 60]))
         await send.enqueue(tx, order_id=order.id)
 
-    The jobs are stored under the function's name, as RQ does it, and run on a thread of the
-    process beside a worker. `retry` is what `queue.enqueue` took; `terms` are those of
-    `@task`, with 5 attempts unless they say otherwise. A function that returns a `Retry`
+    The jobs are stored under `name`, or the function's name as RQ does it, and run on a thread
+    of the process beside a worker. `retry` is what `queue.enqueue` took; `options` are those of
+    `TaskOptions`, which go before what `retry` says. A function that returns a `Retry`
     is run again as that says. Parameters are stored as their types say; those without one
     as any JSON.
 
     Raises:
         TypeError: A parameter cannot be stored; the text names it.
     """
-    given: dict[str, Any] = {"name": f"{existing.__module__}.{existing.__qualname__}"}
+    given: TaskOptions = {}
     if retry is not None:
         given["attempts"] = retry.max + 1
         given["backoff"] = _Intervals(seconds=tuple(retry.intervals))
@@ -59,7 +64,10 @@ def rq_task(
             _ask_again(job, result)
         refuse_unrun(job.task, result)
 
-    declared: Task[...] = task(runs_on="thread", **{**given, **terms})(adapted(existing, call))
+    merged: TaskOptions = {**given, **options}
+    known = f"{existing.__module__}.{existing.__qualname__}" if name is None else name
+    declare = task(name=known, runs_on="thread", **merged)
+    declared: Task[...] = declare(adapted(existing, call))
     return declared
 
 
