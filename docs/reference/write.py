@@ -37,6 +37,7 @@ MODULES = (
     "database",
     "idempotency",
     "jobs",
+    "jobs.broker",
     "jobs.operations",
     "uploads",
     "health",
@@ -186,7 +187,8 @@ def signature(name: str, value: object, *, dot: bool = False) -> str:
         return ""  # it is for annotations, nobody calls it
     try:
         # Where a function has several shapes, the last one has the keywords.
-        shape: object = next(iter(get_overloads(value)[-1:]), value)  # type: ignore[arg-type]
+        overloads = () if hasattr(value, "__signature__") else get_overloads(value)[-1:]  # type: ignore[arg-type]
+        shape: object = next(iter(overloads), value)
         parameters = inspect.signature(shape).parameters.values()  # type: ignore[arg-type]
     except (TypeError, ValueError):
         return ""

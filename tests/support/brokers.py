@@ -12,7 +12,14 @@ from uuid import uuid4
 
 import redis
 
-__all__ = ["NoBroker", "PrivateRedis", "private_redis", "rabbitmq_vhost", "redis_database"]
+__all__ = [
+    "NoBroker",
+    "PrivateRedis",
+    "nats_server",
+    "private_redis",
+    "rabbitmq_vhost",
+    "redis_database",
+]
 
 FIRST_DATABASE, DATABASES = 8, 8
 """Of Redis's sixteen: each process of the tests has one of the upper half."""
@@ -54,6 +61,13 @@ def redis_database() -> Iterator[str]:
                 client.flushdb()
             return
     raise NoBroker(f"none of the databases from {FIRST_DATABASE} on of {server} is empty")
+
+
+def nats_server() -> str:
+    """Return the URL of a NATS server; whoever uses it has subjects of its own there."""
+    url = os.environ.get("NATS_URL", "nats://127.0.0.1:4222")
+    _knock(url, 4222)
+    return url
 
 
 class PrivateRedis:

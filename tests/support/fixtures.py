@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from support import debian, forked
-from support.brokers import NoBroker, rabbitmq_vhost, redis_database
+from support.brokers import NoBroker, nats_server, rabbitmq_vhost, redis_database
 from support.clock import FalseClock
 from support.emptied import database_on, keeping
 from support.nginx import Nginx, proxy_to
@@ -69,6 +69,13 @@ def redis_url() -> Iterator[str]:
     """The URL of a database of Redis that is empty at first: use a prefix of your own."""
     with skipped_without("Redis"), redis_database() as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def nats_url() -> str:
+    """The URL of a NATS server with JetStream: use a prefix of your own."""
+    with skipped_without("NATS"):
+        return nats_server()
 
 
 @pytest.fixture

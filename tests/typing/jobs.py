@@ -237,3 +237,12 @@ async def runs(db: Database, engine: AsyncEngine) -> None:
     Jobs(db, tasks=[mark_failed])  # type: ignore[list-item]
     Jobs(db, tasks=[plain], on_dead=wrong_hook)  # type: ignore[arg-type]
     Jobs("sqlite:///shop.db", tasks=[plain])  # type: ignore[arg-type]
+
+
+def options_are_checked() -> None:
+    Embedded(concurrency=5, queues=["default"], lease=timedelta(seconds=5))
+    Embedded(concurency=5)  # type: ignore[call-arg]
+    Embedded(lease=5)  # type: ignore[arg-type]
+    task(attempts=3, queue="mails")
+    task(atempts=3)  # type: ignore[call-overload]
+    task(attempts="3")  # type: ignore[call-overload]
