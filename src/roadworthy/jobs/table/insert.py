@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session, scoped_session
 
 from roadworthy._internal.calendar import earlier, later
 from roadworthy._internal.ids import new_id
-from roadworthy.jobs import observe
+from roadworthy.jobs import metrics, tracing
 from roadworthy.jobs.table import clock
 from roadworthy.jobs.table.call import Call, Enqueued
 from roadworthy.jobs.table.signals import announce, check_database, expect
@@ -83,7 +83,7 @@ def add_sync(tx: Session | Connection, call: Call) -> Enqueued:
     added = _insert(connection, row)
     if added.created:
         announce(tx, connection)
-        observe.enqueued(call.task.name, row["queue"], 1)
+        metrics.enqueued(call.task.name, row["queue"], 1)
     return added
 
 
@@ -104,7 +104,7 @@ def add_all(tx: Session | Connection, calls: list[Call]) -> list[Enqueued]:
     ]
     announce(tx, connection)
     for row, one in zip(rows, added, strict=True):
-        observe.enqueued(row["task"], row["queue"], int(one.created))
+        metrics.enqueued(row["task"], row["queue"], int(one.created))
     return added
 
 
@@ -151,7 +151,7 @@ def _row(call: Call) -> Row:
         "unique_until": options.unique,
         "unique_of": key,
         "request_id": request_id(),
-        "trace": observe.traceparent(),
+        "trace": tracing.traceparent(),
         "expires_at": _expires_at(call, run_at),
         "limit_key": call.limit_key,
     }

@@ -12,7 +12,7 @@ from typing import Final
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from roadworthy._internal.calendar import earlier
-from roadworthy.jobs import observe
+from roadworthy.jobs import metrics
 from roadworthy.jobs.table import records
 from roadworthy.jobs.table.ledger import Ledger
 from roadworthy.jobs.table.presence import forget_silent
@@ -72,7 +72,7 @@ class Housekeeping:
         self.queues = sorted({*self.queues, *counted})
         for queue in self.queues:
             found = counted.get(queue, _NOTHING)
-            observe.backlog(queue, depth=found.depth, oldest=found.oldest)
+            metrics.backlog(queue, depth=found.depth, oldest=found.oldest)
 
     async def _sweep(self, state: State, keep: timedelta) -> None:
         before, removed = earlier(self._ledger.now(), keep), 1

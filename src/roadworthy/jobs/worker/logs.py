@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, Final
 
-from roadworthy.jobs import observe
+from roadworthy.jobs import tracing
 from roadworthy.jobs.table.ledger import EXPIRED, WORKER_LOST, Claimed, Failure
 from roadworthy.jobs.task import Task
 from roadworthy.jobs.worker.failures import Described
@@ -191,6 +191,6 @@ def _fields(job: Claimed, failure: Failure | None = None) -> dict[str, Any]:
         "job_id": job.id,
         "attempt": job.attempts,
         "request_id": job.request_id or "-",
-        "trace_id": observe.trace_id(),
+        "trace_id": tracing.trace_id(),
     }
     return {**fields, "error_code": failure.code} if failure else fields

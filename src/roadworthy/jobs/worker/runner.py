@@ -24,7 +24,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from roadworthy._internal.durations import duration
 from roadworthy._internal.running_job import job_id
-from roadworthy.jobs import observe
+from roadworthy.jobs import metrics, tracing
 from roadworthy.jobs.arguments.returned import refuse_unrun
 from roadworthy.jobs.arguments.task_arguments import signature_of
 from roadworthy.jobs.backoff import Backoff
@@ -94,7 +94,7 @@ class Runner:
         token, id_token = current_request_id.set(claimed.request_id), job_id.set(claimed.id)
         attributes = {"job.id": claimed.id, "job.attempt": claimed.attempts}
         try:
-            with observe.attempt(claimed.task, parent=claimed.trace, attributes=attributes) as span:
+            with tracing.attempt(claimed.task, parent=claimed.trace, attributes=attributes) as span:
                 return await self._observed(claimed, span)
         except BaseException as error:  # a handler of the log may raise, or a tracer
             if passes(error):
@@ -106,10 +106,10 @@ class Runner:
 
     async def _observed(self, claimed: Claimed, span: Span) -> Outcome:
         began = monotonic()
-        observe.started(claimed.task, claimed.queue, self._ledger.now() - claimed.run_at)
+        metrics.started(claimed.task, claimed.queue, self._ledger.now() - claimed.run_at)
         outcome = await self._outcome(claimed, span)
         told = "succeeded" if outcome == "completed" else outcome
-        observe.ended(claimed.task, claimed.queue, told, monotonic() - began)
+        metrics.ended(claimed.task, claimed.queue, told, monotonic() - began)
         return outcome
 
     async def _outcome(self, claimed: Claimed, span: Span) -> Outcome:
@@ -210,7 +210,7 @@ class Runner:
             return await self._dead(claimed, task, told.failure, error, span, told=told)
         delay = await _delay(task, claimed, error)
         logs.failed(claimed, task, told, again_in=delay)
-        observe.fail(span, told.failure.code)
+        tracing.fail(span, told.failure.code)
         await self._again(claimed, told.failure, delay)
         failed = _failed_attempt(claimed, task, told.failure, error, again_in=delay)
         await self._call_hook(self._work.on_failure, failed)
@@ -235,7 +235,7 @@ class Runner:
         told: Described | None = None,
     ) -> Outcome:
         logs.dead(claimed, task, failure, error if told is None else told.error)
-        observe.fail(span, failure.code)
+        tracing.fail(span, failure.code)
         await self._bury(claimed, task, failure)
         failed = _failed_attempt(claimed, task, failure, error, again_in=None)
         for hook in (self._work.on_failure, self._work.on_dead):
@@ -247,7 +247,7 @@ class Runner:
         waiting = replace(claimed, attempts=0)
         failure = Failure(logs.EXPIRED, "Nobody began it before it expired.", attempted=False)
         logs.expired(waiting)
-        observe.fail(span, failure.code)
+        tracing.fail(span, failure.code)
         await self._bury(waiting, task, failure)
         failed = _failed_attempt(waiting, task, failure, None, again_in=None)
         await self._call_hook(self._work.on_dead, failed)

@@ -13,7 +13,7 @@ from typing import Any, Final
 from fastapi import Request, Response, params
 from pydantic import BaseModel
 
-from roadworthy.patching import observe
+from roadworthy.patching import metrics
 from roadworthy.patching.body.openapi import (
     JSON,
     JSON_PATCH_JSON,
@@ -140,7 +140,7 @@ class _Reader:
         if not media_type:
             raise self._unsupported()
         patch = self._read(body, is_json_patch=media_type == JSON_PATCH_JSON)
-        observe.read(media_type)
+        metrics.read(media_type)
         return patch
 
     def _unsupported(self) -> UnsupportedMediaType:

@@ -12,7 +12,7 @@ from roadworthy.problems import (
     Problem,
     ValidationFailed,
 )
-from roadworthy.uploads import observe
+from roadworthy.uploads import metrics
 from roadworthy.uploads.files import Files
 from roadworthy.uploads.form import Form
 from roadworthy.uploads.receiving.file_receiver import FileReceiver, left_to_the_sweep
@@ -58,7 +58,7 @@ async def take_in(policy: Policy, files: Files, part: Part, pieces: AsyncIterato
         await to_its_end(_undo(intake, files))
         raise
     await intake.close()
-    observe.kept(stored.media_type, stored.size_bytes)
+    metrics.kept(stored.media_type, stored.size_bytes)
     return stored
 
 
@@ -72,10 +72,10 @@ async def _undo(intake: FileReceiver, files: Files) -> None:
 
 def _tell(error: BaseException, received: int) -> None:
     if isinstance(error, ClientDisconnect):
-        observe.refused("CLIENT_LEFT")
+        metrics.refused("CLIENT_LEFT")
         log.info("a client left after %d bytes of an upload", received)
     elif isinstance(error, Problem):
-        observe.refused(error.code)
+        metrics.refused(error.code)
         log.info("an upload was refused after %d bytes: %s", received, error.code)
 
 
@@ -168,7 +168,7 @@ class _Reception:
         if self._intake is not None:
             stored = await self._intake.finish()
             self._kept.append(stored)
-            observe.kept(stored.media_type, stored.size_bytes)
+            metrics.kept(stored.media_type, stored.size_bytes)
             await self._intake.close()
             self._intake = None
         elif self._field is not None:

@@ -12,7 +12,7 @@ from roadworthy import _fastapi
 from roadworthy._internal.finish import to_its_end
 from roadworthy.lifespan import find
 from roadworthy.problems import PayloadTooLarge, Problem, UnsupportedMediaType
-from roadworthy.uploads import observe
+from roadworthy.uploads import metrics
 from roadworthy.uploads.files import Files
 from roadworthy.uploads.receiving.file_receiver import left_to_the_sweep, store_failures
 from roadworthy.uploads.receiving.policy import Policy
@@ -73,7 +73,7 @@ class Serving:
             with left_to_the_sweep():
                 await to_its_end(upload.forget())
             if isinstance(error, Problem):
-                observe.refused(error.code)
+                metrics.refused(error.code)
             raise
         headers = {"Location": location_of(request, upload_id), **_standing(offset, info)}
         return Response(status_code=201, headers=headers)
@@ -200,7 +200,7 @@ class Serving:
 
 async def _refuse(upload: UnfinishedUpload, refused: Problem) -> None:
     await to_its_end(upload.refuse())
-    observe.refused(refused.code)
+    metrics.refused(refused.code)
     log.info("an upload was refused: %s", refused.code)
 
 
