@@ -25,7 +25,7 @@ _LAZY: Final = frozenset({"stream", "stream_scalars", "yield_per", "partitions",
 
 
 def _check(route: Route) -> Iterator[Hit]:
-    if route.methods == {"HEAD"}:  # its answer has no body to wait for
+    if route.methods == frozenset({"HEAD"}):  # its answer has no body to wait for
         return
     held = [one for one in held_until_sent(route) if not _is_streamed(one, route)]
     if not held:
