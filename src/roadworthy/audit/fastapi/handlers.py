@@ -54,9 +54,11 @@ def registered_anywhere(module: Module) -> tuple[Registered, ...]:
     """Return the exception handlers of a module's whole codebase."""
     codebase = module.codebase
     if registered_anywhere not in codebase.facts:
-        modules = (codebase.module(path) for path in codebase.mentioning(_MARK))
-        found = (one for each in modules if each is not None for one in registered_in(each))
-        codebase.facts[registered_anywhere] = tuple(found)
+        asked = codebase.lasting.get(registered_anywhere, codebase.mentioning(_MARK))
+        modules = [one for one in map(codebase.module, asked) if one is not None]
+        found = tuple(one for each in modules for one in registered_in(each))
+        codebase.facts[registered_anywhere] = found
+        codebase.lasting[registered_anywhere] = sorted({one.scope.module.path for one in found})
     known: tuple[Registered, ...] = codebase.facts[registered_anywhere]
     return known
 

@@ -2,17 +2,20 @@
 
 import ast
 from collections.abc import Iterator
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from roadworthy.audit.source import annotations
 from roadworthy.audit.source.flow import Call
-from roadworthy.audit.source.module import Assigned, Class, Module, Project, Scope
+from roadworthy.audit.source.memory import remembered
+from roadworthy.audit.source.module import Assigned, Class, Function, Module, Project, Scope
 from roadworthy.audit.source.nodes import last_name, written
 
 __all__ = ["around", "prefix_of", "prefixes", "text_of"]
 
-_Router: TypeAlias = int
-"""What tells a router apart: the assignment that makes it."""
+_Router: TypeAlias = tuple[str, int, int, int]
+"""What tells a router apart: file, line and column of its value, and its place in a tuple."""
+_UNKNOWN: Final[_Router] = ("", 0, 0, 0)
+_INCLUDES: Final = b"include_router("
 
 _DEEPEST = 5
 """Routers in routers; more are hardly seen."""
@@ -20,32 +23,51 @@ _DEEPEST = 5
 
 def prefixes(router: ast.expr, scope: Scope) -> list[str]:
     """Return the prefixes that a router is included under; `""` if unknown."""
-    facts = scope.module.codebase.facts
-    if _mounts not in facts:
-        facts[_mounts] = _mounts(scope.module.codebase)
+    codebase = scope.module.codebase
+    if _mounts not in codebase.lasting:
+        codebase.lasting[_mounts] = _mounts(codebase)
     made = annotations.definition(router, scope)
     if made is None:
         return [""]
-    return list(dict.fromkeys(_above(facts[_mounts], id(made[0]), _DEEPEST)))
+    return list(dict.fromkeys(_above(codebase.lasting[_mounts], _router(made), _DEEPEST)))
 
 
 def around(router: ast.expr, scope: Scope) -> Iterator[tuple[ast.Call, Scope]]:
     """Return the calls that include a router, and those that made what includes it."""
     codebase = scope.module.codebase
-    if around not in codebase.facts:
-        codebase.facts[around] = tuple(_inclusions(codebase))
+    if around not in codebase.lasting:
+        codebase.lasting[around] = _including_files(codebase)
     waiting = [annotations.definition(router, scope)]
-    seen: set[int] = set()
+    seen: set[_Router] = set()
     for made in waiting:  # grows while it is read
-        if made is None or id(made[0]) in seen:
+        if made is None or _router(made) in seen:
             continue
-        seen.add(id(made[0]))
+        seen.add(_router(made))
         if isinstance(made[0].value, ast.Call):
             yield made[0].value, made[1]
-        for child, call, where in codebase.facts[around]:
-            if child is made[0]:
-                yield call, where
-                waiting.append(_includer(call, where))
+        for module in map(codebase.module, codebase.lasting[around].get(_router(made), ())):
+            for child, call, where in () if module is None else _inclusions(module):
+                if child == _router(made):
+                    yield call, where
+                    waiting.append(_includer(call, where))
+
+
+def _router(made: tuple[Assigned, Scope]) -> _Router:
+    assigned, scope = made
+    node = assigned.value or assigned.annotation
+    if node is None:
+        return _UNKNOWN
+    return scope.module.path, node.lineno, node.col_offset, assigned.at
+
+
+def _including_files(codebase: Project) -> dict[_Router, list[str]]:
+    """Return, by router, the files that include it."""
+    found: dict[_Router, list[str]] = {}
+    for path in codebase.mentioning(_INCLUDES):
+        module = codebase.module(path)
+        for child in {one for one, _, _ in (() if module is None else _inclusions(module))}:
+            found.setdefault(child, []).append(path)
+    return found
 
 
 def _includer(call: ast.Call, scope: Scope) -> tuple[Assigned, Scope] | None:
@@ -54,17 +76,20 @@ def _includer(call: ast.Call, scope: Scope) -> tuple[Assigned, Scope] | None:
     return annotations.definition(func.value, scope) if isinstance(func, ast.Attribute) else None
 
 
-def _inclusions(codebase: Project) -> Iterator[tuple[Assigned, ast.Call, Scope]]:
-    """Return each router that is included, with the call that does it."""
-    for path in codebase.mentioning(b"include_router("):
-        module = codebase.module(path)
-        scopes: list[Scope] = [] if module is None else [module, *module.functions]
-        for scope in scopes:
-            for call in () if isinstance(scope, Class) else scope.flow.calls:
-                if last_name(call.node.func) == "include_router" and call.node.args:
-                    child = annotations.definition(call.node.args[0], scope)
-                    if child is not None and isinstance(call.node.func, ast.Attribute):
-                        yield child[0], call.node, scope
+@remembered
+def _inclusions(module: Module) -> tuple[tuple[_Router, ast.Call, Scope], ...]:
+    """Return each router that a file includes, with the call that does it."""
+    return tuple(_find_inclusions(module))
+
+
+def _find_inclusions(module: Module) -> Iterator[tuple[_Router, ast.Call, Scope]]:
+    scopes: list[Module | Function] = [module, *module.functions]
+    for scope in scopes:
+        for call in scope.flow.calls:
+            if last_name(call.node.func) == "include_router" and call.node.args:
+                child = annotations.definition(call.node.args[0], scope)
+                if child is not None and isinstance(call.node.func, ast.Attribute):
+                    yield _router(child), call.node, scope
 
 
 def _above(
@@ -82,7 +107,7 @@ def _above(
 def _mounts(codebase: Project) -> dict[_Router, list[tuple[_Router, str]]]:
     """Return, by router, what includes it and under which prefix."""
     found: dict[_Router, list[tuple[_Router, str]]] = {}
-    for path in codebase.mentioning(b"include_router("):
+    for path in codebase.mentioning(_INCLUDES):
         module = codebase.module(path)
         for child, parent, prefix in () if module is None else _includes(module):
             found.setdefault(child, []).append((parent, prefix))
@@ -105,8 +130,8 @@ def _included(
     parent = annotations.definition(includer, scope)
     if child is not None:
         own = "" if parent is None else prefix_of(parent[0], parent[1])
-        above = 0 if parent is None else id(parent[0])
-        yield id(child[0]), above, f"{own}{_written(call.node, scope)}"
+        above = _UNKNOWN if parent is None else _router(parent)
+        yield _router(child), above, f"{own}{_written(call.node, scope)}"
 
 
 def prefix_of(made: Assigned, scope: Scope) -> str:

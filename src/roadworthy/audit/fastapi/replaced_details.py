@@ -67,9 +67,9 @@ def _service(scope: Scope) -> str:
 def _applications(function: Function) -> int:
     """Return how many applications the code of a service makes."""
     codebase = function.module.codebase
-    if _applications not in codebase.facts:
-        codebase.facts[_applications] = list(_made(codebase))
-    made: list[str] = codebase.facts[_applications]
+    if _applications not in codebase.lasting:
+        codebase.lasting[_applications] = list(_made(codebase))
+    made: list[str] = codebase.lasting[_applications]
     return made.count(_service(function))
 
 

@@ -49,6 +49,8 @@ class Codebase:
         """The bytes of source whose trees are kept."""
         self.facts: dict[Hashable, Any] = {}
         """What was found out once about functions, classes and modules."""
+        self.lasting: dict[Hashable, Any] = {}
+        """What was found out once, in texts and numbers: it holds when trees are let go."""
         self._made: dict[Callable[[Project], Any], Any] = {}
         self._mentioning: dict[tuple[bytes, bytes], list[str]] = {}
         self._read_before: dict[str, bytes] = {}

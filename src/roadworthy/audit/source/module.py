@@ -34,6 +34,8 @@ class Project(Protocol):
     root: Path
     facts: dict[Hashable, Any]
     """What was found out once about functions, classes and modules."""
+    lasting: dict[Hashable, Any]
+    """What was found out once, in texts and numbers: it holds when trees are let go."""
 
     def module(self, path: str) -> "Module | None":
         """Return the module in a file, or None where it cannot be parsed."""
