@@ -106,3 +106,26 @@ def test_a_value_in_a_circle_of_functions_is_followed_once(codebase):
     frames = list(follow(function_of(codebase, "f0", text), {"a"}, hops=50))
 
     assert len(frames) == len({(one.function, one.names) for one in frames}) == 6
+
+
+REPOSITORIES = """
+# file: one/pyproject.toml
+# file: one/app.py
+def work():
+    pass
+# file: two/pyproject.toml
+# file: two/app.py
+work()
+"""
+
+
+def test_a_name_in_another_project_is_no_use_of_a_function(codebase):
+    one = codebase(REPOSITORIES).module("one/app.py").functions[0]
+
+    assert is_unused(one)
+
+
+def test_packages_of_one_project_know_each_other(codebase):
+    one = codebase(f"# file: pyproject.toml\n{REPOSITORIES}").module("one/app.py").functions[0]
+
+    assert not is_unused(one)

@@ -63,8 +63,8 @@ def is_unused(function: Function) -> bool:
 
 def _is_named_elsewhere(function: Function) -> bool:
     """Return whether another file of the service names a function; few files are parsed."""
-    name, codebase = function.name.encode(), function.module.codebase
-    for path in codebase.mentioning(name, rb"\b" + re.escape(name) + rb"\b"):
+    codebase = function.module.codebase
+    for path in codebase.naming(function.name, function.module.path):
         module = codebase.module(path)
         if module is not None and function.name in _named_in(module):
             return True

@@ -24,7 +24,7 @@ def is_always_none(name: str, function: Function) -> bool:
 def _mentions(function: Function) -> Iterator[ast.AST]:
     """Return the calls of a function, or that are given it, and other uses of its name."""
     codebase = function.module.codebase
-    for path in codebase.mentioning(function.name.encode()):
+    for path in codebase.naming(function.name, function.module.path):
         module = codebase.module(path)
         nodes = [] if module is None else list(ast.walk(module.tree))
         inside: set[int] = set()

@@ -1,7 +1,6 @@
 """Functions that no request waits for: consumers of queues, timers and tasks lead to them."""
 
 import ast
-import re
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -93,8 +92,7 @@ def _uses(function: Function) -> _Uses | None:
     own = _uses_in(function.module).get(name, _NOWHERE)
     if own.from_outside:
         return own
-    word = name.encode()
-    paths = codebase.mentioning(word, rb"\b" + re.escape(word) + rb"\b")
+    paths = codebase.naming(name, function.module.path)
     if len(paths) > _MOST:
         return None
     found = _Uses()

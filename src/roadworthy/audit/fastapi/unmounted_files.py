@@ -1,6 +1,5 @@
 """Files with routes that no application of the project includes."""
 
-import re
 from pathlib import PurePosixPath
 from typing import Final
 
@@ -29,8 +28,7 @@ def is_stranded(module: Module) -> bool:
         return False
     path = PurePosixPath(module.path)
     name = path.parent.name if path.stem == "__init__" else path.stem
-    pattern = rb"\b" + re.escape(name.encode()) + rb"\b"
-    if any(one != module.path for one in codebase.mentioning(name.encode(), pattern)):
+    if any(one != module.path for one in codebase.naming(name, module.path)):
         return False
     return not any(_is_near(one, path) for word in _DYNAMIC for one in codebase.mentioning(word))
 

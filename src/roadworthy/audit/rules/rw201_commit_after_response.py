@@ -33,7 +33,10 @@ def _check(dependency: Dependency) -> Iterator[Hit]:
 def _is_needed_longer(function: Function) -> bool:
     """Return whether another dependency with `yield` needs it, and would have to end earlier."""
     codebase = function.module.codebase
-    modules = map(codebase.module, codebase.mentioning(function.name.encode(), rb"Depends\("))
+    modules = map(
+        codebase.module,
+        codebase.mentioning(function.name.encode(), rb"Depends\(", near=function.module.path),
+    )
     return any(
         need.dependency is not None and need.dependency.function is function
         for module in modules

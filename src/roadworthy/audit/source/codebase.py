@@ -16,6 +16,7 @@ from roadworthy.audit.model.result import Skipped
 from roadworthy.audit.source.discovery import is_test
 from roadworthy.audit.source.module import Module, Project
 from roadworthy.audit.source.newer import Unreadable, parse
+from roadworthy.audit.source.pins import Projects
 
 __all__ = ["Codebase"]
 
@@ -52,7 +53,8 @@ class Codebase:
         self.lasting: dict[Hashable, Any] = {}
         """What was found out once, in texts and numbers: it holds when trees are let go."""
         self._made: dict[Callable[[Project], Any], Any] = {}
-        self._mentioning: dict[tuple[bytes, bytes], list[str]] = {}
+        self._mentioning: dict[tuple[bytes, bytes, str], list[str]] = {}
+        self._projects = Projects(root)
         self._read_before: dict[str, bytes] = {}
         self._room = _MOST_KEPT
         self._defining: dict[str, list[str]] | None = None
@@ -96,16 +98,27 @@ class Codebase:
         self.facts.clear()
         self.size = 0
 
-    def mentioning(self, text: bytes, pattern: bytes = b"") -> list[str]:
-        """Return the files that hold a text, and match a pattern, without parsing them."""
-        if (text, pattern) not in self._mentioning:
+    def mentioning(self, text: bytes, pattern: bytes = b"", *, near: str = "") -> list[str]:
+        """Return the files that hold a text, and match a pattern, without parsing them.
+
+        With `near`, only those of the same project as that file.
+        """
+        project = self._projects.of(near) if near else ""
+        asked = (text, pattern, project)
+        if asked not in self._mentioning:
+            paths = self._served_in.get(project, []) if near else self._served
             search = re.compile(pattern, re.MULTILINE).search
-            self._mentioning[text, pattern] = [
+            self._mentioning[asked] = [
                 path
-                for path in self._served
+                for path in paths
                 if text in (source := self._bytes(path)) and (not pattern or search(source))
             ]
-        return self._mentioning[text, pattern]
+        return self._mentioning[asked]
+
+    def naming(self, name: str, near: str) -> list[str]:
+        """Return the files that hold a name as a word, in the project of a file."""
+        word = name.encode()
+        return self.mentioning(word, rb"\b" + re.escape(word) + rb"\b", near=near)
 
     def defining(self, name: str) -> list[str]:
         """Return the files that define functions of a name, without parsing them."""
@@ -129,6 +142,14 @@ class Codebase:
     def _served(self) -> list[str]:
         """Return the files that are no tests."""
         return sorted(path for path in self.files if not is_test(path))
+
+    @cached_property
+    def _served_in(self) -> dict[str, list[str]]:
+        """Return the files that are no tests, by their projects."""
+        found: dict[str, list[str]] = defaultdict(list)
+        for path in self._served:
+            found[self._projects.of(path)].append(path)
+        return found
 
     def _bytes(self, path: str) -> bytes:
         try:

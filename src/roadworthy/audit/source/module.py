@@ -49,8 +49,12 @@ class Project(Protocol):
         """Return the module that `from ..dotted import` means in a file."""
         ...
 
-    def mentioning(self, text: bytes, pattern: bytes = b"") -> list[str]:
-        """Return the files that hold a text, and match a pattern."""
+    def mentioning(self, text: bytes, pattern: bytes = b"", *, near: str = "") -> list[str]:
+        """Return the files that hold a text, and match a pattern; in one project, or in all."""
+        ...
+
+    def naming(self, name: str, near: str) -> list[str]:
+        """Return the files that hold a name as a word, in the project of a file."""
         ...
 
     def defining(self, name: str) -> list[str]:

@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-__all__ = ["LATEST", "Pin", "Version", "named_in", "pin_of", "service_root"]
+__all__ = ["LATEST", "Pin", "Projects", "Version", "named_in", "pin_of", "service_root"]
 
 Version: TypeAlias = tuple[int, ...]
 """Its numbers: 0.115.2 is (0, 115, 2)."""
@@ -45,6 +45,28 @@ def service_root(root: Path, path: str) -> str:
             return folder.as_posix()
         folder = folder.parent
     return "."
+
+
+class Projects:
+    """Which project each file belongs to, where several lie under one folder."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._is_one = _is_service(root) or (root / ".git").exists()
+        self._known: dict[str, str] = {}
+
+    def of(self, path: str) -> str:
+        """Return the outermost folder above a file that has a manifest; `.` for the root."""
+        folder = path.rpartition("/")[0]
+        if self._is_one or not folder:
+            return "."
+        if folder not in self._known:
+            self._known[folder] = self._outermost(folder)
+        return self._known[folder]
+
+    def _outermost(self, folder: str) -> str:
+        above = self.of(folder)
+        return folder if above == "." and _is_service(self._root / folder) else above
 
 
 @lru_cache(maxsize=4096)
