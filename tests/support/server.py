@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from support.forked import Popen
+from support.polling import PATIENCE
 
 __all__ = ["READY", "Server", "uvicorn_command"]
 
@@ -41,7 +42,7 @@ class Server:
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
         ready: str = READY,
-        timeout: float = 30,
+        timeout: float = PATIENCE,
     ) -> None:
         self.log = log
         with log.open("wb") as output:
@@ -65,7 +66,7 @@ class Server:
         """Return all that the server has printed so far."""
         return self.log.read_text(errors="replace")
 
-    def wait_for_log(self, pattern: str, *, timeout: float = 10) -> re.Match[str]:
+    def wait_for_log(self, pattern: str, *, timeout: float = PATIENCE) -> re.Match[str]:
         """Return the first match in the log, waiting for it to appear."""
         return self._wait_for(re.compile(pattern), timeout)
 
