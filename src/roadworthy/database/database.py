@@ -44,24 +44,29 @@ _log = logging.getLogger("roadworthy.database")
 
 
 class Database:
-    """Lend units of work on one SQLite file or one PostgreSQL database.
+    """One SQLite file or one PostgreSQL database, which lends units of work.
 
     It is a part: `lifespan(Database("sqlite:///app.db"))` opens and closes it, and
     so does `async with`; it can be opened again after that.
 
-    `url` is `sqlite:///file.db` or `postgresql://...`; a driver may be named
-    (`postgresql+psycopg://...`). `pool_size` is how many units may use the database
-    at a time, there is no overflow; on SQLite it is how many may read, and writers
-    take turns. Who waits longer than `max_wait` for that, or has a statement running
-    longer than `statement_timeout`, is answered 503. `drain` is how long closing waits
-    for units that are open. `session_class` is what `Tx` and `Read` are, or `SyncTx` and
-    `SyncRead`: SQLModel has classes of its own. `synchronous="normal"` lets SQLite
-    acknowledge what a power failure may still undo. `connect_args` go to the driver.
-
-    `replica` is the URL of a replica of the PostgreSQL database. `Read` goes there, and
-    does not see what was committed a moment ago; `ReadLatest` and all else stays with the
-    primary. Where the replica cannot be reached, `Read` asks the primary.
-    `behind_pooler=True` is for a URL that leads to PgBouncer with transaction pooling.
+    Args:
+        url: `sqlite:///file.db` or `postgresql://...`; a driver may be named
+            (`postgresql+psycopg://...`).
+        pool_size: How many units may use the database at once, without overflow; on SQLite how
+            many may read, while writers take turns.
+        max_wait: How long a unit waits for a connection, before it is answered 503.
+        statement_timeout: How long a statement may run, before it is answered 503.
+        drain: How long closing waits for units that are open.
+        session_class: The class of `Tx` and `Read`, or of `SyncTx` and `SyncRead`: SQLModel has
+            classes of its own.
+        synchronous: `"normal"` lets SQLite acknowledge a commit that a power failure may undo.
+        echo: Whether SQLAlchemy logs each statement.
+        connect_args: Arguments for the driver.
+        replica: The URL of a replica of the PostgreSQL database. `Read` goes there, and does not
+            see what was committed a moment ago; `ReadLatest` and all else stays with the
+            primary. Where the replica cannot be reached, `Read` goes to the primary.
+        behind_pooler: Whether the URL leads to PgBouncer with transaction pooling.
+        name: The name of this database, where an application has several.
     """
 
     def __init__(
@@ -95,9 +100,9 @@ class Database:
             behind_pooler=behind_pooler,
         )
         self.url = primary.url
-        """With the driver's name, and without options; as text it hides the password."""
+        """The URL with the driver's name, without options; as text it hides the password."""
         self.name = name
-        """What tells it from other databases of the application, where there are any."""
+        """The name of this database, where an application has several."""
         self._options = EngineOptions(
             pool_size=min(pool_size, int(primary.options.get("connection_limit", pool_size))),
             max_wait=max_wait,
@@ -148,12 +153,12 @@ class Database:
 
     @property
     def engine(self) -> AsyncEngine:
-        """The engine for writing."""
+        """Return the engine for writing."""
         return self._opened.write
 
     @property
     def read_engine(self) -> AsyncEngine:
-        """The engine for reading: it refuses writes."""
+        """Return the engine for reading, which refuses writes."""
         return self._opened.read
 
     def begin(
@@ -174,7 +179,7 @@ class Database:
 
     @property
     def can_listen(self) -> bool:
-        """Return whether a connection hears of PostgreSQL's notices: none of a pooler does."""
+        """Return whether a connection can listen for notices: through a pooler none can."""
         return self._options.primary is None or not self._options.primary.behind_pooler
 
     def read(
@@ -238,7 +243,7 @@ class Database:
         return unit_of(tx, "lend_to_threads").lend_to_threads()
 
     async def ping(self, *, writes: bool = False) -> None:
-        """Return if the database answers, on a connection of its own.
+        """Check that the database answers, on a connection of its own.
 
         `writes=True` expects a node that takes writes: after a failover, a server that reads
         only is alive, and of no use to who has to write. Of SQLite it expects that this
@@ -254,7 +259,7 @@ class Database:
                 raise ServiceUnavailable
 
     async def ping_replica(self, *, max_lag: timedelta = timedelta(seconds=10)) -> str | None:
-        """Return a reason if the replica is late or is none; a check of health.
+        """Return a reason where the replica is late, or is none: a check for `Health`.
 
         Raises:
             Problem: 503: it does not answer. Reads go to the primary then.
@@ -274,7 +279,7 @@ class Database:
 
     @asynccontextmanager
     async def apart(self) -> AsyncGenerator[AsyncConnection]:
-        """Lend a connection that is not of the pool; nothing is committed.
+        """Lend a connection from outside of the pool; nothing is committed.
 
         For checks of health: the pool may be busy, which is no failure of the database.
 
@@ -290,7 +295,7 @@ class Database:
 
     @asynccontextmanager
     async def rolled_back(self) -> AsyncGenerator["Database"]:
-        """Undo at the end all that was done within: see `roadworthy.testing`.
+        """Undo all changes at the end: see `roadworthy.testing`.
 
         Raises:
             RuntimeError: It is so already, or a unit of work is open.
@@ -316,7 +321,7 @@ class Database:
 
     @property
     def admission(self) -> Admission:
-        """The places of units that threads work on: one is taken before a thread is."""
+        """Return the places of units of threads: one is taken before a thread is."""
         return self._opened.admission
 
     def open_unit(
@@ -376,7 +381,7 @@ class Database:
             await unit.abandon(thread_may_run=True)
 
     async def _wait_for(self, units: WeakSet[Unit], seconds: float) -> None:
-        """Wait so many seconds at most until these units are closed."""
+        """Wait until these units are closed, for so many seconds at most."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 while any(unit in self._units for unit in units):
@@ -430,7 +435,7 @@ class Database:
 def _both(
     kind: type[AsyncSession] | type[Session],
 ) -> tuple[type[AsyncSession], type[Session]]:
-    """Return a session class for either kind of route, of which one was asked for."""
+    """Return the session classes of both kinds of route, made of the given one."""
     if issubclass(kind, AsyncSession):
         return kind, kind.sync_session_class
     return AsyncSession, kind
@@ -454,7 +459,7 @@ async def _takes_writes(connection: AsyncConnection, engines: Engines) -> bool:
 
 
 async def _let_others_in() -> None:
-    """Let who waits for the connection take it: a loop of units would be back first."""
+    """Let a waiting unit take the connection: a loop of units would take it again first."""
     await asyncio.sleep(0)
 
 

@@ -73,18 +73,20 @@ class _Attempt:
 class Idempotency:
     """Run a request once, however often it comes with the same key.
 
-    `session` is the annotated dependency of the transaction that the endpoint writes
-    in, such as `database.Tx`, or `database.SyncTx` in `def` routes. It must close before
-    the response is sent (`scope="function"`), and hold back other writers from its start
-    where the database has one writer (SQLite: `BEGIN IMMEDIATE`).
+    Only answers below 400 are kept. Their `Set-Cookie` is not. A key means nothing for
+    another caller, or on another route.
 
-    `ttl` is how long an answer is kept; `wait` how long a repeat waits for the first
-    before it is answered 409; `max_bytes` bounds the body that is kept: a larger one,
-    or a stream, is an error that undoes the effects (`CannotKeep`, 500), because an
-    answer that is not kept would let the effects happen twice. `caller` tells callers
-    apart: a key means nothing for another caller, or on another route.
-
-    Only answers below 400 are kept. Their `Set-Cookie` is not.
+    Args:
+        session: The annotated dependency of the transaction that the endpoint writes in, such
+            as `database.Tx`, or `database.SyncTx` in `def` routes. It must close before the
+            response is sent (`scope="function"`), and hold back other writers from its start
+            where the database has one writer (SQLite: `BEGIN IMMEDIATE`).
+        ttl: How long an answer is kept.
+        wait: How long a repeat waits for the first request before it is answered 409.
+        max_bytes: The largest body that is kept. A larger one, or a stream, is an error that
+            undoes the effects (`CannotKeep`, 500): they would happen twice otherwise.
+        caller: Return the name of the client that sent a request.
+        clock: Return the time, with its time zone; for tests.
 
     Raises:
         TypeError: `session` is no dependency that can keep the promise, or `ttl`, `wait` or
@@ -108,7 +110,7 @@ class Idempotency:
         self._source = judge(session)
         self.session, self.ttl, self.wait, self.max_bytes = session, ttl, wait, max_bytes
         self.caller, self.clock = caller, clock
-        self._turns = KeyedLock()
+        self._locks = KeyedLock()
         self.key: params.Depends = Depends(self._claiming(), scope="function")
         """Takes a key where the client sends one: `Annotated[Key | None, once.key]`."""
         self.required: params.Depends = Depends(_requiring(self))
@@ -128,7 +130,7 @@ class Idempotency:
         key_id = digest(self.caller(request), route, key.value)
         fingerprint = await fingerprint_of(request)
         attempt = _Attempt(key, key_id, route, fingerprint, until)
-        async with self._turns.take(key_id, until=until):
+        async with self._locks.take(key_id, until=until):
             yield attempt
 
     async def _seen(self, session: Any, attempt: _Attempt) -> Kept | None:

@@ -27,23 +27,25 @@ def install(
 ) -> None:
     """Hold every request of `app` to limits; call it before `problems.install(app)`.
 
-    `time` is how long a request may take until its response begins: it is then cancelled,
-    its transaction rolled back, and answered with `problem`, 503 unless that is another.
-    `at_most` is how many requests run at a time; who comes then is answered 503 with
-    `Retry-After`. The time in which a body is waited for does not count; one that stops
-    for `body_idle`, or comes with less than `body_min_rate` bytes a second after five
-    seconds, is answered 408. Uploads have terms of their own. With `cancel_on_disconnect`,
-    a request whose client leaves is cancelled, too.
+    Mounted applications may have limits of their own; the one whose time is over first
+    answers. So may an application that is given limits twice; `time_limit` on a route
+    replaces both. Probes of `Health.install` are under no limit, if that is called afterwards.
 
-    Applications that are mounted may have limits of their own: whoever's time is over first
-    answers. So may one that is given limits twice; `time_limit` on a route replaces both.
-
-    Probes that `Health.install` answers are under no limit, if that is called afterwards.
+    Args:
+        app: The application, which must not have started.
+        time: How long a request may take until its response begins, without the time in which
+            its body is waited for. It is then cancelled and its transaction rolled back.
+        problem: The answer to a request that took too long: 503 unless you give another.
+        at_most: How many requests run at once; one more is answered 503 with `Retry-After`.
+        body_idle: How long a body may stop before the request is answered 408. Uploads have
+            limits of their own.
+        body_min_rate: Bytes a second with which a body has to come after five seconds.
+        cancel_on_disconnect: Whether a request is cancelled when its client leaves.
 
     Raises:
         RuntimeError: The application has already started.
         TypeError: A time is no `timedelta`, or a number no `int`.
-        ValueError: One of them is below what means anything.
+        ValueError: One of them is too small to make sense.
     """
     _check(time=time, body_idle=body_idle, at_most=at_most)
     terms = Terms(

@@ -37,9 +37,13 @@ class _Structured(Protocol):
 class RequestLog:
     """Write a line to `stream` (standard error) after each response.
 
-    `style` is `"json"`, or `"console"` for people. A request whose client left before
-    there was an answer has status 499, as nginx has it. `log` writes the lines instead:
-    a `logging.Logger`, or structlog's, whose event is `request`.
+    A request whose client left before there was an answer has status 499, as nginx has it.
+
+    Args:
+        style: `"json"`, or `"console"` for people.
+        stream: The text stream to write to.
+        log: A `logging.Logger` that writes the lines instead, or structlog's logger, whose
+            event is `request`.
     """
 
     def __init__(

@@ -46,22 +46,26 @@ _log = logging.getLogger("roadworthy.observability")
 class Telemetry:
     """Measure, trace and log what a service does; nothing leaves unredacted.
 
-    `redact` names fields whose values are never told, beside those of passwords,
-    tokens and cookies. Query strings keep their names only, exceptions their types
-    and frames.
+    `install` makes its providers those of the process, where there are none, so that jobs
+    and databases are measured, too. It is a part for `lifespan(...)`: closing sends what is
+    left, and a worker, which has no application, writes `async with telemetry`. Query
+    strings keep their names only, exceptions their types and frames.
 
-    Spans are made where `span_processors` are given, and log events (crashes, refused
-    bodies) where `log_processors` are; `tracing` and `logs` say otherwise, as for
-    `FASTAPI_OTEL_AUTO_CONFIGURE`, whose exporters get the same redacted spans.
-    `operation_spans` adds FastAPI's spans of dependencies and endpoints.
-
-    Metrics are those of the process: where it has a `MeterProvider` already, that is
-    used, and `metric_readers` are added to it. `resource` says who is measured:
-    `{"service.name": "shop"}`. Nothing is told of requests for `untold` paths.
-
-    `install` makes its providers those of the process, where there are none, so that
-    jobs and databases are told. It is a part: closing sends what is left, and a worker,
-    which has no application, writes `async with telemetry`.
+    Args:
+        redact: Names of fields whose values are removed, beside passwords, tokens and cookies.
+        metrics: Whether anything is measured.
+        tracing: Whether spans are made: by default where `span_processors` are given. True is
+            for `FASTAPI_OTEL_AUTO_CONFIGURE`, whose exporters get the same redacted spans.
+        logs: Whether log events (crashes, refused bodies) are made: by default where
+            `log_processors` are given.
+        operation_spans: Whether to add FastAPI's spans of dependencies and endpoints.
+        span_processors: OpenTelemetry's processors of spans.
+        log_processors: OpenTelemetry's processors of log events.
+        metric_readers: OpenTelemetry's readers of metrics, added to the meter provider.
+        meter_provider: The meter provider; by default that of the process, else a new one.
+        sampler: OpenTelemetry's sampler of traces.
+        resource: Attributes of the service: `{"service.name": "shop"}`.
+        untold: Paths whose requests are neither measured nor traced.
 
     Raises:
         ModuleNotFoundError: OpenTelemetry's SDK is not installed.

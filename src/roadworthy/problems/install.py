@@ -42,18 +42,23 @@ def install(
 ) -> None:
     """Give every failure of `app` one shape, its mounted applications included.
 
-    `default` is the spelling for clients that prefer neither: the envelope, or
-    `"problem+json"` (RFC 9457). `types` is the path under which each problem type
-    has its page. `tell_5xx=True` sends the texts that you write into an `HTTPException` of
-    500 and above; those of 4xx are always sent, those of a crash never.
-    `observe(scope, status, seconds)` is called after each response:
-    `observability.RequestLog` is one. `on_failure(error)` is called once for each crash,
-    and for each failure after the response, with the exception that was raised first.
-
     Handlers that the application has registered, before or afterwards, win over ours; a
-    line in the log says which, at start. `replace=True` gives HTTP errors, validation and
-    crashes to the contract all the same, `replace=False` says that these handlers are meant.
-    `linger` bounds what is read of a body after a refusal that did not wait for it.
+    line in the log names them at start.
+
+    Args:
+        app: The application, which must not have started.
+        default: The spelling for clients that prefer neither: `"envelope"`, or
+            `"problem+json"` (RFC 9457).
+        types: The path under which each problem type has its page.
+        tell_5xx: Whether clients get the texts that you write into an `HTTPException` of 500
+            and above. Those of 4xx are always sent, those of a crash never.
+        observe: Called after each response as `observe(scope, status, seconds)`:
+            `observability.RequestLog` is one.
+        on_failure: Called once for each crash, and for each failure after the response, with
+            the exception that was raised first.
+        replace: True gives HTTP errors, validation and crashes to the contract, whatever
+            handlers the application has; False says that these are meant, and logs no warning.
+        linger: The limits of reading on after a refusal that did not wait for the body.
 
     Raises:
         RuntimeError: The application has already started.
