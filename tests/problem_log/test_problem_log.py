@@ -183,7 +183,7 @@ async def test_without_its_table_no_response_changes_and_the_log_says_so(db, cap
 
 
 async def test_a_database_that_hangs_keeps_no_stop_waiting(db, monkeypatch):
-    monkeypatch.setattr(part, "_DEADLINE", 0.05)
+    monkeypatch.setattr(part, "_LAST", 0.05)
     log = ProblemLog(db)
 
     async def hang(_: object) -> None:

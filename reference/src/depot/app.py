@@ -21,6 +21,7 @@ from depot.users import routes as users
 from roadworthy import limits, problems
 from roadworthy.lifespan import lifespan
 from roadworthy.observability import RequestLog, Telemetry
+from roadworthy.problem_log import ProblemLog
 from roadworthy.uploads.resumable import TUS_HEADERS
 
 __all__ = ["application", "create_app"]
@@ -60,6 +61,7 @@ def create_app(chosen: Settings) -> FastAPI:
     # With Celery nothing runs here anyway, and somebody has to ring.
     run = chosen.jobs.run_in_server or chosen.jobs.engine != "embedded"
     background = parts.jobs(db, files, mailer, engine, run=run)
+    problem_log = ProblemLog(db)
     telemetry = Telemetry(
         resource={"service.name": "depot", "service.version": __version__},
         untold=_UNTOLD,
@@ -71,7 +73,7 @@ def create_app(chosen: Settings) -> FastAPI:
         # Closed from right to left: jobs end before what they use.
         lifespan=lifespan(
             *(db, files, mailer, background),
-            *(Sweep(db, files), health),
+            *(Sweep(db, files), problem_log, health),
         ),
         telemetry=telemetry.options(),
         max_body_size=chosen.body.max_bytes,
@@ -81,6 +83,7 @@ def create_app(chosen: Settings) -> FastAPI:
     limits.install(app, time=REQUEST_TIME, at_most=REQUESTS_AT_ONCE)
     health.install(app)
     problems.install(app, observe=RequestLog(style=chosen.log.format))
+    problem_log.watch(app)
     telemetry.install(app)
     app.add_middleware(
         CORSMiddleware,

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
+from depot import __version__
 from depot.documents.tasks import make_thumbnail, remove_files
 from depot.mail import files as mail_files
 from depot.mail.mailer import Mailer
@@ -78,4 +79,4 @@ def queues() -> list[str]:
 
 def jobs(db: Database, files: Files, mailer: Mailer, engine: Engine, *, run: bool = True) -> Jobs:
     """Return the jobs of Depot, which the engine runs."""
-    return Jobs(db, tasks=TASKS, parts=[files, mailer], engine=engine, run=run)
+    return Jobs(db, tasks=TASKS, parts=[files, mailer], engine=engine, run=run, version=__version__)

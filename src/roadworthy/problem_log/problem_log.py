@@ -35,6 +35,8 @@ _PAUSE: Final = 0.5
 """Seconds between two batches."""
 _DEADLINE: Final = 5.0
 """Seconds that one batch may take."""
+_LAST: Final = 1.0
+"""Seconds that the last batch may take."""
 _WAITING: Final = 2000
 """Problems that wait to be written; older ones give way."""
 _TRIM_SECONDS: Final = 60.0
@@ -110,12 +112,12 @@ class ProblemLog:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Write what waits, for five seconds at most."""
+        """Write what waits, for a second at most: a stop does not wait for a database."""
         if self._writer is not None:
             self._writer.cancel()
             await asyncio.gather(self._writer, return_exceptions=True)
             self._writer = None
-        await self._write()
+        await self._write(_LAST)
 
     def began(self, scope: Scope) -> None:
         """Do nothing: problems are known at the end."""
@@ -158,18 +160,17 @@ class ProblemLog:
     async def _write_forever(self) -> None:
         while True:
             await asyncio.sleep(_PAUSE)
-            await self._write()
+            await self._write(_DEADLINE)
 
-    async def _write(self) -> None:
-        rows, lost = list(self._waiting), 0
+    async def _write(self, seconds: float) -> None:
+        rows = list(self._waiting)
         self._waiting.clear()
         try:
-            async with asyncio.timeout(_DEADLINE):
+            async with asyncio.timeout(seconds):
                 await self._insert(rows)
                 await self._trim()
         except Exception as error:  # whatever a driver raises: rows are lost, and nothing else
-            lost = len(rows)
-            self._say_lost(lost, error)
+            self._say_lost(len(rows), error)
 
     async def _insert(self, rows: list[dict[str, Any]]) -> None:
         if rows:
