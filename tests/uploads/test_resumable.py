@@ -660,11 +660,11 @@ async def test_a_request_that_is_cancelled_without_end_keeps_what_has_come(
         upload = UnfinishedUpload(files, "0" * 32)
         await upload.create(info)
         with CancelScope() as scope:
-            turn = await keyed_lock.KeyedLock().take("upload")
-            arriving = ChunkReceiver(
-                policy, files, upload, UploadState(info=info), turn=turn, checksum=None
+            holder = await keyed_lock.KeyedLock().take("upload")
+            receiver = ChunkReceiver(
+                policy, files, upload, UploadState(info=info), holder=holder, checksum=None
             )
-            await arriving.read(CancelledHalfWay(scope, letters(MIB)[: KIB * 4], *pieces))
+            await receiver.read(CancelledHalfWay(scope, letters(MIB)[: KIB * 4], *pieces))
 
         assert scope.cancelled_caught
         assert (await upload.load(owner="")).offset == offset

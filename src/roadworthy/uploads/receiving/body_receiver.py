@@ -34,11 +34,11 @@ async def receive(policy: Policy, files: Files, body: RequestBody, reader: PartR
         Problem: What the policy refuses; then nothing is kept.
         ClientDisconnect: The client left half-way; then nothing is kept either.
     """
-    reception = _Reception(policy, files)
+    receiver = _BodyReceiver(policy, files)
     try:
-        return await reception.run(body, reader)
+        return await receiver.run(body, reader)
     except BaseException as error:
-        await to_its_end(reception.undo())
+        await to_its_end(receiver.undo())
         _tell(error, body.received)
         raise
 
@@ -49,25 +49,25 @@ async def take_in(policy: Policy, files: Files, part: Part, pieces: AsyncIterato
     Raises:
         Problem: What the policy refuses; then nothing is kept.
     """
-    intake = FileReceiver(policy, files, part, key=files.new_key(policy.prefix))
+    receiver = FileReceiver(policy, files, part, key=files.new_key(policy.prefix))
     try:
         async for piece in pieces:
-            await intake.feed(memoryview(piece))
-        stored = await intake.finish()
+            await receiver.feed(memoryview(piece))
+        stored = await receiver.finish()
     except BaseException:
-        await to_its_end(_undo(intake, files))
+        await to_its_end(_undo(receiver, files))
         raise
-    await intake.close()
+    await receiver.close()
     metrics.kept(stored.media_type, stored.size_bytes)
     return stored
 
 
-async def _undo(intake: FileReceiver, files: Files) -> None:
+async def _undo(receiver: FileReceiver, files: Files) -> None:
     with left_to_the_sweep():
-        await intake.close()
+        await receiver.close()
     # Whoever cancelled its commit does not know whether that had happened.
     with left_to_the_sweep():
-        await files.delete(intake.key)
+        await files.delete(receiver.key)
 
 
 def _tell(error: BaseException, received: int) -> None:
@@ -79,13 +79,13 @@ def _tell(error: BaseException, received: int) -> None:
         log.info("an upload was refused after %d bytes: %s", received, error.code)
 
 
-class _Reception:
+class _BodyReceiver:
     def __init__(self, policy: Policy, files: Files) -> None:
         self._policy, self._files = policy, files
         self._kept: list[Stored] = []
         self._texts: list[FieldText] = []
         self._field_count = self._file_bytes = self._blanks = 0
-        self._intake: FileReceiver | None = None
+        self._file: FileReceiver | None = None
         self._field: FieldText | None = None
         self._nameless: Part | None = None
         """A part without the name of a file: one byte makes a file of it."""
@@ -93,7 +93,7 @@ class _Reception:
     async def run(self, body: RequestBody, reader: PartReader) -> Form:
         while (piece := await body.read()) != b"":
             if piece is None:
-                await self._rest()
+                await self._flush_while_silent()
                 continue
             await self._take_all(reader.feed(piece))
         await self._take_all(reader.finish())
@@ -101,16 +101,16 @@ class _Reception:
 
     async def undo(self) -> None:
         """Delete the files of this body."""
-        if self._intake is not None:
-            await _undo(self._intake, self._files)
+        if self._file is not None:
+            await _undo(self._file, self._files)
         for stored in self._kept:
             with left_to_the_sweep():
                 await self._files.delete(stored)
 
-    async def _rest(self) -> None:
+    async def _flush_while_silent(self) -> None:
         # A client that is silent holds as little of our memory as possible.
-        if self._intake is not None:
-            await self._intake.flush()
+        if self._file is not None:
+            await self._file.flush()
 
     async def _take_all(self, events: Iterator[Event]) -> None:
         # Not in `run`: its frame would hold the last of them for as long as the client is silent.
@@ -144,9 +144,9 @@ class _Reception:
             message = f"At most {limit} file{'s' if limit > 1 else ''} should be sent"
             raise _invalid(f"/{self._policy.field}", "too_many_files", message)
         key = self._files.new_key(self._policy.prefix)
-        self._intake = FileReceiver(self._policy, self._files, part, key=key)
+        self._file = FileReceiver(self._policy, self._files, part, key=key)
 
-    def _name_is_missing(self, part: Part) -> None:
+    def _begin_nameless_file(self, part: Part) -> None:
         """Begin a file that has bytes, but no file name."""
         self._nameless = None
         if part.name != self._policy.field:
@@ -155,22 +155,22 @@ class _Reception:
 
     async def _data(self, data: memoryview) -> None:
         if self._nameless is not None and data:
-            self._name_is_missing(self._nameless)
-        if self._intake is not None:
+            self._begin_nameless_file(self._nameless)
+        if self._file is not None:
             self._file_bytes += len(data)
             if self._file_bytes > self._policy.max_total_bytes:
                 raise PayloadTooLarge
-            await self._intake.feed(data)
+            await self._file.feed(data)
         elif self._field is not None:
             self._field.feed(data)
 
     async def _end(self) -> None:
-        if self._intake is not None:
-            stored = await self._intake.finish()
+        if self._file is not None:
+            stored = await self._file.finish()
             self._kept.append(stored)
             metrics.kept(stored.media_type, stored.size_bytes)
-            await self._intake.close()
-            self._intake = None
+            await self._file.close()
+            self._file = None
         elif self._field is not None:
             self._texts.append(self._field)
             self._field = None

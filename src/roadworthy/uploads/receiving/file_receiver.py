@@ -110,20 +110,20 @@ class FileReceiver:
 
     async def _begin(self) -> "_Judging":
         head = b"".join(self._pending)[:HEAD_BYTES]
-        sighting = TypeDetector(head, self._part.media_type, self._policy.accept)
-        kind = sighting.kind
+        detector = TypeDetector(head, self._part.media_type, self._policy.accept)
+        kind = detector.kind
         with store_failures():
             writing = await self._open(kind)
         scans = [
             await self._stack.enter_async_context(check.open(media_type=kind.media_type))
             for check in self._policy.checks
         ]
-        return _Judging(sighting, writing, scans, Digests(self._part.headers))
+        return _Judging(detector, writing, scans, Digests(self._part.headers))
 
     async def _open(self, kind: FileType) -> Writing | BufferedWriting:
         if conversion := self._policy.conversions.get(kind):
-            held = BufferedWriting(conversion, media_type=kind.media_type)
-            return await self._stack.enter_async_context(held)
+            buffered = BufferedWriting(conversion, media_type=kind.media_type)
+            return await self._stack.enter_async_context(buffered)
         disposition = content_disposition(self._name(kind))
         writing = self._files.store.writing(
             self.key, media_type=kind.media_type, content_disposition=disposition
@@ -149,14 +149,14 @@ class _Judging:
 
     def __init__(
         self,
-        sighting: TypeDetector,
+        detector: TypeDetector,
         writing: Writing | BufferedWriting,
         scans: Sequence[Scan],
         digests: Digests,
     ) -> None:
-        self.kind, self.writing, self.scans = sighting.kind, writing, scans
+        self.kind, self.writing, self.scans = detector.kind, writing, scans
         self.hash = hashlib.sha256()
-        self._sighting, self._inspector = sighting, sighting.inspector
+        self._detector, self._inspector = detector, detector.inspector
         self._digests = digests
 
     def feed(self, batch: Batch) -> None:
@@ -168,7 +168,7 @@ class _Judging:
     def feed_last(self, batch: Batch) -> None:
         self.feed(batch)
         self._inspector.finish()
-        self.kind = self._sighting.told()
+        self.kind = self._detector.final_type()
         self._digests.check()
 
 

@@ -50,13 +50,13 @@ class ChunkReceiver:
         upload: UnfinishedUpload,
         state: UploadState,
         *,
-        turn: LockHolder,
+        holder: LockHolder,
         checksum: Checksum | None,
     ) -> None:
         self.last = b""
         """The last byte of the upload, once that has come."""
         self._policy, self._upload, self._state = policy, upload, state
-        self._turn, self._checksum = turn, checksum
+        self._holder, self._checksum = holder, checksum
         self._room = state.info.length - 1 - state.offset
         self._quiet = 0
         self._head: bytearray | None = None
@@ -105,7 +105,9 @@ class ChunkReceiver:
             else:
                 await self._feed(memoryview(piece))
             # What a connection that has died brought before that is worth waiting for.
-            if self._turn.is_wanted() and (piece is None or self._turn.is_wanted(for_seconds=1)):
+            if self._holder.is_wanted() and (
+                piece is None or self._holder.is_wanted(for_seconds=1)
+            ):
                 raise _Wanted
 
     async def _feed(self, data: memoryview) -> None:

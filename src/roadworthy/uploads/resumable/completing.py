@@ -86,12 +86,12 @@ async def _begun(files: Files, stored: Stored) -> CompletionAttempt:
 
 
 def settling(
-    upload: UnfinishedUpload, attempt: CompletionAttempt, turn: LockHolder, *, length: int
+    upload: UnfinishedUpload, attempt: CompletionAttempt, holder: LockHolder, *, length: int
 ) -> _fastapi.Settle:
     """Return the callback that ends an attempt as its request ended."""
 
     async def settle(response: Response | None, error: BaseException | None) -> None:
-        with turn:
+        with holder:
             if is_refusal(error) if error else _is_refused(response):
                 await to_its_end(_refuse(upload, attempt))
             elif response is not None and response.status_code < _FIRST_REFUSAL:

@@ -16,10 +16,10 @@ _PATIENCE: Final = 10.0
 class LockHolder:
     """The lock of one upload, held until `done` or the end of its context."""
 
-    def __init__(self, turns: "KeyedLock", upload_id: str) -> None:
+    def __init__(self, locks: "KeyedLock", upload_id: str) -> None:
         self._wanted_at: float | None = None
         self.over = asyncio.Event()
-        self._turns, self._upload_id = turns, upload_id
+        self._locks, self._upload_id = locks, upload_id
 
     def __enter__(self) -> Self:
         return self
@@ -45,7 +45,7 @@ class LockHolder:
         """Release the lock; a second call does nothing."""
         if not self.over.is_set():
             self.over.set()
-            self._turns.end(self._upload_id)
+            self._locks.end(self._upload_id)
 
 
 class KeyedLock:
@@ -76,8 +76,8 @@ class KeyedLock:
                     await current.over.wait()
         except TimeoutError as late:
             raise UploadBusy from late
-        turn = self._current[upload_id] = LockHolder(self, upload_id)
-        return turn
+        holder = self._current[upload_id] = LockHolder(self, upload_id)
+        return holder
 
     def end(self, upload_id: str) -> None:
         """Remove the holder of an upload's lock."""

@@ -53,7 +53,7 @@ class Serving:
 
     def __init__(self, policy: Policy, files: type[Files]) -> None:
         self._policy, self._files = policy, files
-        self._turns = KeyedLock()
+        self._locks = KeyedLock()
 
     async def create(self, request: Request, owner: str) -> Response:
         """Create an upload, with its first bytes where the request has some.
@@ -66,9 +66,9 @@ class Serving:
         upload_id = secrets.token_hex(16)
         upload = UnfinishedUpload(files, upload_id)
         try:
-            with store_failures(), await self._turns.take(upload_id) as turn:
+            with store_failures(), await self._locks.take(upload_id) as holder:
                 await upload.create(info)
-                offset = await self._first(request, files, upload, UploadState(info=info), turn)
+                offset = await self._first(request, files, upload, UploadState(info=info), holder)
         except BaseException as error:  # the client does not know its address
             with left_to_the_sweep():
                 await to_its_end(upload.forget())
@@ -86,40 +86,40 @@ class Serving:
         """
         require_content_type(request)
         offset = number_of(request, "Upload-Offset")
-        upload, turn = await self._turn(request, upload_id, owner)
+        upload, holder = await self._take_lock(request, upload_id, owner)
         try:
             with store_failures():
                 state = await upload.load(owner=hashed(owner))
-                stored, attempt = await self._go_on(request, upload, state, offset, turn)
+                stored, attempt = await self._go_on(request, upload, state, offset, holder)
         except BaseException:
-            turn.done()
+            holder.done()
             raise
-        settle = settling(upload, attempt, turn, length=state.info.length)
+        settle = settling(upload, attempt, holder, length=state.info.length)
         _fastapi.when_settled(request, settle)
         return stored
 
     async def state(self, request: Request, upload_id: str, owner: str) -> UploadState:
         """Return an upload's state, after its running request was asked to stop."""
-        upload, turn = await self._turn(request, upload_id, owner)
-        with turn, store_failures():
+        upload, holder = await self._take_lock(request, upload_id, owner)
+        with holder, store_failures():
             return await upload.load(owner=hashed(owner))
 
     async def terminate(self, request: Request, upload_id: str, owner: str) -> None:
         """Delete an upload; a file that was kept stays."""
-        upload, turn = await self._turn(request, upload_id, owner)
-        with turn, store_failures():
+        upload, holder = await self._take_lock(request, upload_id, owner)
+        with holder, store_failures():
             state = await upload.load(owner=hashed(owner))
             await to_its_end(upload.forget() if state.done else upload.refuse())
 
-    async def _turn(
+    async def _take_lock(
         self, request: Request, upload_id: str, owner: str
     ) -> tuple[UnfinishedUpload, LockHolder]:
         if not _ID.fullmatch(upload_id):
             raise UploadNotFound
         upload = UnfinishedUpload(find(request, self._files), upload_id)
-        if self._turns.busy(upload_id):
+        if self._locks.busy(upload_id):
             await upload.load(owner=hashed(owner))  # a stranger interrupts nobody
-        return upload, await self._turns.take(upload_id)
+        return upload, await self._locks.take(upload_id)
 
     async def _first(
         self,
@@ -127,14 +127,14 @@ class Serving:
         files: Files,
         upload: UnfinishedUpload,
         state: UploadState,
-        turn: LockHolder,
+        holder: LockHolder,
     ) -> int:
         if not has_body(request):
             return 0
         require_content_type(request)
-        arriving = self._arriving(request, files, upload, state, turn)
-        await arriving.read(RequestBody(request, self._policy.pace))
-        return arriving.offset
+        receiver = self._chunk_receiver(request, files, upload, state, holder)
+        await receiver.read(RequestBody(request, self._policy.pace))
+        return receiver.offset
 
     async def _go_on(
         self,
@@ -142,7 +142,7 @@ class Serving:
         upload: UnfinishedUpload,
         state: UploadState,
         offset: int,
-        turn: LockHolder,
+        holder: LockHolder,
     ) -> tuple[Stored, CompletionAttempt]:
         if offset != state.offset:
             raise OffsetConflict(offset=state.offset)
@@ -151,25 +151,25 @@ class Serving:
             raise _answer(offset, state.info)
         if len(state.pieces) >= _MAX_PIECES:
             raise TooManyPieces
-        last, state = await self._append(request, upload, state, turn)
+        last, state = await self._append(request, upload, state, holder)
         if not last:
             raise _answer(state.offset, state.info)
         return await self._complete(request, upload, state, last)
 
     async def _append(
-        self, request: Request, upload: UnfinishedUpload, state: UploadState, turn: LockHolder
+        self, request: Request, upload: UnfinishedUpload, state: UploadState, holder: LockHolder
     ) -> tuple[bytes, UploadState]:
         files = find(request, self._files)
-        arriving = self._arriving(request, files, upload, state, turn)
+        receiver = self._chunk_receiver(request, files, upload, state, holder)
         try:
-            await arriving.read(RequestBody(request, self._policy.pace))
+            await receiver.read(RequestBody(request, self._policy.pace))
         except UnsupportedMediaType as refused:
             await _refuse(upload, refused)
             raise
         except Overtaken as error:
             now = await upload.load(owner=state.info.owner)
             raise OffsetConflict(offset=now.offset) from error
-        return arriving.last, await upload.load(owner=state.info.owner)
+        return receiver.last, await upload.load(owner=state.info.owner)
 
     async def _complete(
         self, request: Request, upload: UnfinishedUpload, state: UploadState, last: bytes
@@ -186,16 +186,16 @@ class Serving:
                 await _refuse(upload, refused)
             raise
 
-    def _arriving(
+    def _chunk_receiver(
         self,
         request: Request,
         files: Files,
         upload: UnfinishedUpload,
         state: UploadState,
-        turn: LockHolder,
+        holder: LockHolder,
     ) -> ChunkReceiver:
         checksum = checksum_of(request)
-        return ChunkReceiver(self._policy, files, upload, state, turn=turn, checksum=checksum)
+        return ChunkReceiver(self._policy, files, upload, state, holder=holder, checksum=checksum)
 
 
 async def _refuse(upload: UnfinishedUpload, refused: Problem) -> None:

@@ -48,7 +48,7 @@ class TypeDetector:
             together(rivals, self.kind) if together else self.kind.inspector()
         )
 
-    def told(self) -> FileType:
+    def final_type(self) -> FileType:
         """Return the type of the file, now that it is whole.
 
         Raises:

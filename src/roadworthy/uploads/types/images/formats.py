@@ -52,6 +52,7 @@ PNG: Final = ImageFormat(
     aliases=("image/apng", "image/vnd.mozilla.apng", "image/x-png"),
     save_options={"optimize": False},
 )
+"""PNG and APNG."""
 JPEG: Final = ImageFormat(
     "image/jpeg",
     ".jpg",
@@ -61,7 +62,9 @@ JPEG: Final = ImageFormat(
     save_options={"quality": 90},
     plugins=("PIL.MpoImagePlugin", "PIL.TiffImagePlugin"),
 )
+"""JPEG, with several images in one file (MPF) too."""
 GIF: Final = ImageFormat("image/gif", ".gif", "GIF", rb"GIF8[79]a", saved_as="PNG")
+"""GIF, re-encoded as a PNG of its first frame."""
 WEBP: Final = ImageFormat(
     "image/webp",
     ".webp",
@@ -70,7 +73,9 @@ WEBP: Final = ImageFormat(
     save_options={"quality": 90},
     plugins=("PIL.WebPImagePlugin",),
 )
+"""WebP."""
 AVIF: Final = ImageFormat("image/avif", ".avif", "AVIF", rb".{4}ftypavi[fs]")
+"""AVIF: shown by browsers and made into thumbnails, but no accepted type."""
 
 ACCEPTED: Final = (PNG, JPEG, GIF, WEBP)
 """The formats that have an inspector, and so a `FileType`."""

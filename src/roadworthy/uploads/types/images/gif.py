@@ -53,8 +53,8 @@ def gif(
     """Make a `GIF` with limits of your own: pixels of a frame, of a side, and frames."""
 
     def inspector() -> SingleFormat:
-        canvas = PixelBudget(max_pixels=max_pixels, max_side=max_side, max_frames=max_frames)
-        return SingleFormat(PushParser(lambda source: _Gif(source, canvas).read()))
+        budget = PixelBudget(max_pixels=max_pixels, max_side=max_side, max_frames=max_frames)
+        return SingleFormat(PushParser(lambda source: _Gif(source, budget).read()))
 
     return FileType(
         formats.GIF.media_type,
@@ -66,8 +66,8 @@ def gif(
 
 
 class _Gif:
-    def __init__(self, source: PushedBytes, canvas: PixelBudget) -> None:
-        self._source, self._canvas = source, canvas
+    def __init__(self, source: PushedBytes, budget: PixelBudget) -> None:
+        self._source, self._budget = source, budget
         self._parts = PartBudget(mean_bytes=_MEAN_PIECE)
         self._written, self._joined = (
             PolyglotScan(IN_METADATA),
@@ -94,13 +94,13 @@ class _Gif:
     def _screen(self) -> Step[None]:
         screen = yield from self._source.take(_SCREEN_BYTES)
         self._width, self._height = _number(screen, 0), _number(screen, 2)
-        self._canvas.image(self._width, self._height)
+        self._budget.image(self._width, self._height)
         yield from self._colours(screen[4])
 
     def _image(self) -> Step[None]:
         place = yield from self._source.take(_IMAGE_BYTES)
         left, top, width, height = (_number(place, at) for at in (0, 2, 4, 6))
-        self._canvas.frame(width, height)
+        self._budget.frame(width, height)
         # Readers differ on these: some clip the image, others make the screen as large.
         if left + width > self._width or top + height > self._height:
             raise _malformed("A frame does not fit on its screen.")

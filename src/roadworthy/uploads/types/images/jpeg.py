@@ -41,8 +41,8 @@ def jpeg(*, max_pixels: int = MAX_PIXELS, max_side: int = MAX_SIDE) -> FileType:
     """Make a `JPEG` with limits of your own: pixels of an image, and of a side."""
 
     def inspector() -> SingleFormat:
-        canvas = PixelBudget(max_pixels=max_pixels, max_side=max_side, max_frames=_MAX_IMAGES)
-        return SingleFormat(PushParser(lambda source: _Jpeg(source, canvas).read()))
+        budget = PixelBudget(max_pixels=max_pixels, max_side=max_side, max_frames=_MAX_IMAGES)
+        return SingleFormat(PushParser(lambda source: _Jpeg(source, budget).read()))
 
     return FileType(
         formats.JPEG.media_type,
@@ -54,8 +54,8 @@ def jpeg(*, max_pixels: int = MAX_PIXELS, max_side: int = MAX_SIDE) -> FileType:
 
 
 class _Jpeg:
-    def __init__(self, source: PushedBytes, canvas: PixelBudget) -> None:
-        self._source, self._canvas = source, canvas
+    def __init__(self, source: PushedBytes, budget: PixelBudget) -> None:
+        self._source, self._budget = source, budget
         self._parts = PartBudget(mean_bytes=1024)
         self._others: list[int] = []
         """Where further images begin."""
@@ -153,7 +153,7 @@ class _Jpeg:
         if len(content) < 6:  # noqa: PLR2004 - precision, height, width, components
             raise _malformed("Its header is too short.")
         height, width = int.from_bytes(content[1:3]), int.from_bytes(content[3:5])
-        self._canvas.frame(width, height)
+        self._budget.frame(width, height)
         self._sizes.append(width * height)
 
     def _marker(self) -> Step[int]:

@@ -57,9 +57,9 @@ def png(
     """Make a `PNG` with limits of your own: pixels of a frame, of a side, and frames."""
 
     def inspector() -> SingleFormat:
-        canvas = PixelBudget(max_pixels=max_pixels, max_side=max_side, max_frames=max_frames)
+        budget = PixelBudget(max_pixels=max_pixels, max_side=max_side, max_frames=max_frames)
         work = Work(max_pixels)
-        return SingleFormat(PushParser(lambda source: _Png(source, canvas, work).read()))
+        return SingleFormat(PushParser(lambda source: _Png(source, budget, work).read()))
 
     return FileType(
         formats.PNG.media_type,
@@ -78,8 +78,8 @@ class _Chunk:
 
 
 class _Png:
-    def __init__(self, source: PushedBytes, canvas: PixelBudget, work: Work) -> None:
-        self._source, self._canvas, self._work = source, canvas, work
+    def __init__(self, source: PushedBytes, budget: PixelBudget, work: Work) -> None:
+        self._source, self._budget, self._work = source, budget, work
         self._parts = PartBudget(mean_bytes=1024)
         self._metadata = PolyglotScan(IN_METADATA)
         self._inflated = 0
@@ -106,7 +106,7 @@ class _Png:
             raise _malformed()
         data = yield from self._take(chunk, _HEADER_BYTES)
         width, height = int.from_bytes(data[:4]), int.from_bytes(data[4:8])
-        self._canvas.image(width, height)
+        self._budget.image(width, height)
         depth, colour, compression, filters, interlace = data[8:]
         if depth not in _DEPTHS.get(colour, ()) or compression or filters or interlace > 1:
             raise _malformed()
@@ -163,7 +163,7 @@ class _Png:
             raise _malformed()
         data = yield from self._take(chunk, _FRAME_BYTES)
         width, height = int.from_bytes(data[4:8]), int.from_bytes(data[8:12])
-        self._canvas.frame(width, height)
+        self._budget.frame(width, height)
         # The frame before the pixels of the image has those, and no frame data of its own.
         if b"IDAT" in self._seen:
             self._frames = self._pixels(width, height)

@@ -54,8 +54,8 @@ def webp(
     """Make a `WEBP` with limits of your own: pixels of a frame, of a side, and frames."""
 
     def inspector() -> SingleFormat:
-        canvas = PixelBudget(max_pixels=max_pixels, max_side=max_side, max_frames=max_frames)
-        return SingleFormat(PushParser(lambda source: _Webp(source, canvas).read()))
+        budget = PixelBudget(max_pixels=max_pixels, max_side=max_side, max_frames=max_frames)
+        return SingleFormat(PushParser(lambda source: _Webp(source, budget).read()))
 
     return FileType(
         formats.WEBP.media_type,
@@ -99,8 +99,8 @@ class _Area:
 
 
 class _Webp:
-    def __init__(self, source: PushedBytes, canvas: PixelBudget) -> None:
-        self._source, self._canvas = source, canvas
+    def __init__(self, source: PushedBytes, budget: PixelBudget) -> None:
+        self._source, self._budget = source, budget
         self._parts = PartBudget(mean_bytes=1024)
         self._metadata = PolyglotScan(IN_METADATA)
 
@@ -111,7 +111,7 @@ class _Webp:
             raise _malformed("It does not begin as one.")
         name, length = yield from self._begin(end)
         if name in _BITSTREAMS:
-            self._canvas.image(*(yield from self._bitstream(name, length)))
+            self._budget.image(*(yield from self._bitstream(name, length)))
             yield from self._pad()
         elif name == b"VP8X" and length == _EXTENDED_BYTES:
             yield from self._extended(end)
@@ -123,7 +123,7 @@ class _Webp:
     def _extended(self, end: int) -> Step[None]:
         data = yield from self._source.take(_EXTENDED_BYTES)
         size = _number(data, 4, 3) + 1, _number(data, 7, 3) + 1
-        self._canvas.image(*size)
+        self._budget.image(*size)
         yield from self._chunks(_Area(end, _ANIMATED if data[0] & _HAS_FRAMES else _STILL, size))
 
     def _chunks(self, area: _Area) -> Step[None]:
@@ -166,7 +166,7 @@ class _Webp:
         data = yield from self._take(length, _FRAME_BYTES)
         left, top = 2 * _number(data, 0, 3), 2 * _number(data, 3, 3)
         width, height = _number(data, 6, 3) + 1, _number(data, 9, 3) + 1
-        self._canvas.frame(width, height)
+        self._budget.frame(width, height)
         if left + width > area.size[0] or top + height > area.size[1]:
             raise _malformed("A frame does not fit on its canvas.")
         yield from self._chunks(_Area(end, _FRAME, (width, height)))

@@ -84,14 +84,14 @@ class SingleFormat:
     def __init__(
         self, inspector: Inspector, patterns: tuple[re.Pattern[bytes], ...] = ANYWHERE
     ) -> None:
-        self._inspector, self._foreign = inspector, PolyglotScan(patterns)
+        self._inspector, self._scan = inspector, PolyglotScan(patterns)
         self._head: bytearray | None = bytearray()
 
     def feed(self, data: Data) -> None:
         """Search the next bytes, and pass them on."""
         if self._head is not None:
             self._look_at_fixed(self._head, data)
-        self._foreign.look(data)
+        self._scan.look(data)
         self._inspector.feed(data)
 
     def finish(self) -> None:
@@ -121,12 +121,12 @@ def look_at(metadata: bytes) -> None:
         raise _hidden()
 
 
-def look_through(source: PushedBytes, count: int, foreign: PolyglotScan) -> Step[None]:
+def look_through(source: PushedBytes, count: int, scan: PolyglotScan) -> Step[None]:
     """Read and search so many bytes."""
     while count:
         yield from source.more()
         seen = source.here[:count]
-        foreign.look(seen)
+        scan.look(seen)
         count -= len(seen)
         source.use(len(seen))
 

@@ -6,7 +6,7 @@
         while not (yield from source.at_end()):
             source.use(...)
 
-    Steps(lines)  # an Inspector
+    PushParser(lines)  # an Inspector
 
 A format is easier to follow where it is read than where it is fed: the generator stops
 whenever the bytes are used up, wherever they were cut, and goes on with the next ones.

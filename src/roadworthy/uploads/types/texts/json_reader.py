@@ -51,7 +51,7 @@ _COMMA: Final = ord(",")
 _OBJECT: Final = CLOSERS[b"{"]
 
 
-class State(Enum):
+class _State(Enum):
     """The next thing to read: see the diagram at the top of this file."""
 
     VALUE = auto()
@@ -86,17 +86,17 @@ class JsonReader:
         """The closing brackets of the arrays and objects that are open."""
         self._rest = b""
         self._string_bytes = 0
-        self._state = State.VALUE
+        self._state = _State.VALUE
         self._readers = {
-            State.VALUE: self._read_value,
-            State.FIRST_VALUE: self._read_value,
-            State.IN_STRING: self._read_string,
-            State.FIRST_NAME: self._read_name,
-            State.NAME: self._read_name,
-            State.IN_NAME: self._read_string,
-            State.COLON: self._read_colon,
-            State.AFTER_VALUE: self._read_after_value,
-            State.AFTER_TEXT: self._read_after_text,
+            _State.VALUE: self._read_value,
+            _State.FIRST_VALUE: self._read_value,
+            _State.IN_STRING: self._read_string,
+            _State.FIRST_NAME: self._read_name,
+            _State.NAME: self._read_name,
+            _State.IN_NAME: self._read_string,
+            _State.COLON: self._read_colon,
+            _State.AFTER_VALUE: self._read_after_value,
+            _State.AFTER_TEXT: self._read_after_text,
         }
 
     def read(self, source: PushedBytes) -> Step[None]:
@@ -125,9 +125,9 @@ class JsonReader:
         self._rest = data[at:]
 
     def _end(self) -> None:
-        if not self._open and self._state != State.IN_STRING:
+        if not self._open and self._state != _State.IN_STRING:
             self._take(b"\n")  # ends a number
-            if self._state == (State.VALUE if self._lines else State.AFTER_TEXT):
+            if self._state == (_State.VALUE if self._lines else _State.AFTER_TEXT):
                 return
         raise Rejected(TRUNCATED, "The text ends too early.")
 
@@ -137,9 +137,9 @@ class JsonReader:
         if token in {b"{", b"["}:
             return self._open_bracket(data, end, CLOSERS[token])
         if token == b'"':
-            return self._begin_string(State.IN_STRING, end)
+            return self._begin_string(_State.IN_STRING, end)
         if token == b"]":
-            return self._close_empty(State.FIRST_VALUE, end)
+            return self._close_empty(_State.FIRST_VALUE, end)
         if token == b"\n" and self._open:
             raise _malformed()
         return end if token in {None, b"\n"} else self._read_word(data, found.start(1), end)
@@ -154,14 +154,14 @@ class JsonReader:
         return self._value_ended(end)
 
     def _value_ended(self, at: int) -> int:
-        self._state = State.AFTER_VALUE if self._open else State.AFTER_TEXT
+        self._state = _State.AFTER_VALUE if self._open else _State.AFTER_TEXT
         return at
 
     def _open_bracket(self, data: bytes, at: int, closer: int) -> int:
         self._open.append(closer)
         if len(self._open) > self._max_depth:
             raise Rejected(TOO_DEEP, "Arrays and objects are too deep in each other.")
-        self._state = State.FIRST_NAME if closer == _OBJECT else State.FIRST_VALUE
+        self._state = _State.FIRST_NAME if closer == _OBJECT else _State.FIRST_VALUE
         return self._read_run(data, at)
 
     def _read_run(self, data: bytes, at: int) -> int:
@@ -173,12 +173,12 @@ class JsonReader:
         if end == at:
             return end
         if data[end - 1] == _COMMA:
-            self._state = State.NAME if closer == _OBJECT else State.VALUE
+            self._state = _State.NAME if closer == _OBJECT else _State.VALUE
         else:
-            self._state = State.AFTER_VALUE
+            self._state = _State.AFTER_VALUE
         return end
 
-    def _close_empty(self, first: State, at: int) -> int:
+    def _close_empty(self, first: _State, at: int) -> int:
         if self._state != first:  # a comma stands before the bracket, or none is open
             raise _malformed()
         self._open.pop()
@@ -186,24 +186,24 @@ class JsonReader:
 
     def _read_name(self, data: bytes, at: int) -> int:
         if whole := self._grammar.whole_name.match(data, at):
-            self._state = State.VALUE
+            self._state = _State.VALUE
             return whole.end()
         found = _match(self._grammar.name, data, at)
         if found[1] == b"}":
-            return self._close_empty(State.FIRST_NAME, found.end())
-        return self._begin_string(State.IN_NAME, found.end()) if found[1] else found.end()
+            return self._close_empty(_State.FIRST_NAME, found.end())
+        return self._begin_string(_State.IN_NAME, found.end()) if found[1] else found.end()
 
     def _read_colon(self, data: bytes, at: int) -> int:
         found = _match(self._grammar.colon, data, at)
         if found[1]:
-            self._state = State.VALUE
+            self._state = _State.VALUE
         return found.end()
 
     def _read_after_value(self, data: bytes, at: int) -> int:
         found = _match(self._grammar.after, data, at)
         token, end = found[1], found.end()
         if token == b",":
-            self._state = State.NAME if self._open[-1] == _OBJECT else State.VALUE
+            self._state = _State.NAME if self._open[-1] == _OBJECT else _State.VALUE
             return self._read_run(data, end)
         if token is None:
             return end
@@ -216,18 +216,18 @@ class JsonReader:
         if found is None or found[1] not in {None, b"\n"}:
             raise Rejected(TRAILING_DATA, "There is something after the end of the text.")
         if found[1]:
-            self._state = State.VALUE
+            self._state = _State.VALUE
         return found.end()
 
-    def _begin_string(self, state: State, at: int) -> int:
+    def _begin_string(self, state: _State, at: int) -> int:
         self._string_bytes = 0
         self._state = state
         return at
 
     def _string_ended(self, at: int) -> int:
-        if self._state == State.IN_STRING:
+        if self._state == _State.IN_STRING:
             return self._value_ended(at)
-        self._state = State.COLON
+        self._state = _State.COLON
         return at
 
     def _read_string(self, data: bytes, at: int) -> int:
