@@ -22,7 +22,6 @@ class Dependency:
     """`function` or `request`, where `Depends` says it."""
     asked: ast.Call
     """The first `Depends(...)` that was seen of it."""
-    asked_in: Scope
 
     @property
     def key(self) -> str:
@@ -68,7 +67,7 @@ class Need:
         function = _callable(target, scope)
         if function is None:
             return None
-        return Dependency(function, _scope(self.call), self.call, self.scope)
+        return Dependency(function, _scope(self.call), self.call)
 
     @property
     def _class(self) -> tuple[ast.expr | None, Scope]:

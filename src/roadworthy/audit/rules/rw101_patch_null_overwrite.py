@@ -263,4 +263,4 @@ fails, and nobody sees it until the data is gone.""",
     bad=(_BAD_FIELDS, _BAD_LOOP, _BAD_DICT, _BAD_ELSEWHERE),
     good=(_GOOD_UNSET, _GOOD_REQUIRED, _GOOD_MISSING),
 )
-"""The rule."""
+"""Finds PATCH routes that overwrite stored values with defaults that nobody sent."""

@@ -220,4 +220,4 @@ its request is answered with success and changes nothing.""",
     bad=(_BAD_IF, _BAD_OR),
     good=(_GOOD, _GOOD_NEVER_NULL),
 )
-"""The rule."""
+"""Finds PATCH routes by which a field can never be set to null."""

@@ -172,4 +172,4 @@ a model that is not validated again holds a null that its readers do not expect.
     bad=(_COLUMN, _DICT),
     good=(_GOOD,),
 )
-"""The rule."""
+"""Finds PATCH routes that write a null where the column takes none."""

@@ -179,4 +179,4 @@ not there. A client that reads at once what it wrote may not find it.""",
     bad=(_BAD, _BAD_BEGIN),
     good=(_GOOD,),
 )
-"""The rule."""
+"""Finds dependencies that commit after the answer has been sent."""

@@ -147,4 +147,4 @@ the garbage collector happens to find it.""",
     bad=(_BAD, _BAD_CLIENT, _BAD_OWN),
     good=(_GOOD,),
 )
-"""The rule."""
+"""Finds dependencies that return an open session or client, which nothing closes."""

@@ -156,4 +156,4 @@ on every way out.""",
     bad=(_BAD, _BAD_NEVER),
     good=(_GOOD,),
 )
-"""The rule."""
+"""Finds dependencies that leave a resource open where the route raises."""

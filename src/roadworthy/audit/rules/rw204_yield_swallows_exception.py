@@ -132,4 +132,4 @@ exception through.""",
     bad=(_BAD,),
     good=(_GOOD,),
 )
-"""The rule."""
+"""Finds dependencies that swallow the exceptions of routes."""

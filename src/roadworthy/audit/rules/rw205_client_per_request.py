@@ -278,4 +278,4 @@ database allows.""",
     bad=(_BAD, _BAD_ENGINE),
     good=(_GOOD, _GOOD_WRAPPED),
 )
-"""The rule."""
+"""Finds HTTP clients and database engines that are made for each request."""

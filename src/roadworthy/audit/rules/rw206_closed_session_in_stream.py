@@ -108,4 +108,4 @@ second time: every completed stream keeps one connection for good, until the poo
     bad=(_BAD,),
     good=(_GOOD,),
 )
-"""The rule."""
+"""Finds streams that use a session after its dependency has closed it."""

@@ -209,4 +209,4 @@ before the first byte.""",
     bad=(_EVENTS, _FILE),
     good=(_GOOD,),
 )
-"""The rule."""
+"""Finds sessions that are held as long as a stream or a file is sent."""

@@ -201,4 +201,4 @@ for by Depends, also by others.""",
     bad=(_BAD,),
     good=(_GOOD,),
 )
-"""The rule."""
+"""Finds dependencies that iterate over another dependency by hand."""

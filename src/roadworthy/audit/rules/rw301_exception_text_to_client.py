@@ -329,4 +329,4 @@ another service its URL, with the key in it. Whoever can make a request fail can
     bad=(_BAD, _BAD_HANDLER, _BAD_LATER, _BAD_UNKNOWN),
     good=(_GOOD, _GOOD_ELSEWHERE, _GOOD_OWN_TEXTS, _GOOD_ELSE),
 )
-"""The rule."""
+"""Finds exceptions whose text is sent to clients."""

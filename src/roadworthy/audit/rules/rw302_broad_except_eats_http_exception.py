@@ -316,4 +316,4 @@ exception may be raised in a function that is called there, in another file.""",
     bad=(_DIRECT, _HELPER, _TUPLE),
     good=(_RAISES_AGAIN, _NARROW, _NO_ANSWER),
 )
-"""The rule."""
+"""Finds `except Exception` clauses that catch an HTTPException meant for the client."""

@@ -256,4 +256,4 @@ failure with 200 is kept, not tried again, and seen by nobody.""",
     bad=(_BAD,),
     good=(_GOOD,),
 )
-"""The rule."""
+"""Finds routes that answer a failure with status 200."""

@@ -96,4 +96,4 @@ stored row in it.""",
     bad=(_BAD,),
     good=(_GOOD,),
 )
-"""The rule."""
+"""Finds handlers for the ValidationError that requests never raise."""

@@ -78,4 +78,4 @@ number, with status 200. A health check that means 503 says that all is well."""
     bad=(_BAD,),
     good=(_GOOD,),
 )
-"""The rule."""
+"""Finds routes that return `body, status` as Flask takes it."""

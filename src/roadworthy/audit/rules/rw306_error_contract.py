@@ -246,4 +246,4 @@ handlers, too. A client written for one shape breaks on the others.""",
     bad=(_BAD,),
     good=(_GOOD, _GOOD_SAME_SHAPE, _GOOD_MIDDLEWARE),
 )
-"""The rule."""
+"""Finds services whose errors have two shapes."""

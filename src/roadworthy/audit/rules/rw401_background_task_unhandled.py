@@ -162,4 +162,4 @@ were added after it are not run. If the process ends first, nothing is left at a
     bad=(_MAIL, _TWO_FILES),
     good=(_HANDLED, _WRAPPED),
 )
-"""The rule."""
+"""Finds background tasks whose failure nothing handles."""

@@ -212,4 +212,4 @@ transaction which nobody commits or returns to the pool; or it is kept open for 
     bad=(_PASSED, _IN_AN_OBJECT, _BESIDE),
     good=(_ITS_OWN,),
 )
-"""The rule."""
+"""Finds background tasks that work with the session of the request."""

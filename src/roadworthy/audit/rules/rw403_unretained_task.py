@@ -157,4 +157,4 @@ nobody can wait for it.""",
     bad=(_IN_A_ROUTE, _BY_THE_LOOP),
     good=(_HELD, _ENDING),
 )
-"""The rule."""
+"""Finds tasks of asyncio that nothing holds a reference to."""

@@ -94,4 +94,4 @@ and waits for stops all other requests of the process.""",
     bad=(_MAIL,),
     good=(_SYNC,),
 )
-"""The rule."""
+"""Finds background tasks that block the event loop."""

@@ -145,4 +145,4 @@ routes `enqueue_sync`.""",
     bad=(_REPLACED, _RAISED),
     good=(_KEPT,),
 )
-"""The rule."""
+"""Finds background tasks that are lost because another answer is sent."""

@@ -319,4 +319,4 @@ router, of middleware and of the route all count here.""",
     bad=(_READ_THEN_COMPARED, _COPIED, _AS_BYTES, _IN_A_FORM, _IN_A_SERVICE, _BY_A_CLASS),
     good=(_LIMITED_APP, _SIZE_COMPARED, _COUNTED, _LIMITED_BY_MIDDLEWARE, _SIZE_OF_THE_FILE),
 )
-"""The rule."""
+"""Finds uploads that are read without a limit of their size."""

@@ -206,4 +206,4 @@ name fails on it later. The first bytes of a file say what it is.""",
     bad=(_ENDSWITH, _IN_A_HELPER),
     good=(_SNIFFED, _PARSED, _ANYTHING_ASKED, _TEXTS, _BOTH_COMPARED, _PROBED_IN_A_THREAD),
 )
-"""The rule."""
+"""Finds uploads whose type is judged by the ending of the file name."""

@@ -177,4 +177,4 @@ with scripts that is sent as `image/png` passes and is served to others, while `
     bad=(_COMPARED, _IN_A_SERVICE),
     good=(_BYTES_DECIDE, _IMPORTED_LATER, _OPENED_ELSEWHERE),
 )
-"""The rule."""
+"""Finds uploads whose type is judged by the declared Content-Type."""

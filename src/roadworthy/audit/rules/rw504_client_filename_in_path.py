@@ -152,4 +152,4 @@ leading `/`, with anything. `os.path.join("/srv/uploads", "/etc/cron.d/x")` is
     bad=(_JOINED, _IN_A_HELPER, _NAMED_BY_A_HELPER),
     good=(_OWN_NAME,),
 )
-"""The rule."""
+"""Finds paths of files that are made of a client's file name."""

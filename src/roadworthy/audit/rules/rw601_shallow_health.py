@@ -153,4 +153,4 @@ database.)""",
     bad=(_BAD, _BAD_BESIDE_A_SCRIPT),
     good=(_GOOD,),
 )
-"""The rule."""
+"""Finds services whose health routes check no dependency."""

@@ -165,4 +165,4 @@ else. A 200 that says "unhealthy" inside keeps a broken instance in service.""",
     bad=(_BAD, _BAD_WORD),
     good=(_GOOD,),
 )
-"""The rule."""
+"""Finds health routes that answer 200 when a check has failed."""

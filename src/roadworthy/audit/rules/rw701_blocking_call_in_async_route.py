@@ -157,4 +157,4 @@ health checks too: one slow neighbour, and the whole process is away. Dependenci
     bad=(_REQUESTS, _SESSION, _DEPENDENCY, _OBJECTS),
     good=(_IN_A_THREAD, _SYNC_ROUTE, _ASYNC_CLIENT),
 )
-"""The rule."""
+"""Finds blocking calls in async routes."""

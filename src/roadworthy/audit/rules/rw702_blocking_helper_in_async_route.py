@@ -251,4 +251,4 @@ disk, every other request of the process waits with it; nothing at the call show
     bad=(_ONE_HOP, _TWO_HOPS, _BRANCHES, _A_DEPENDENCY_S_CLIENT),
     good=(_IN_A_THREAD, _REMEMBERED),
 )
-"""The rule."""
+"""Finds blocking calls in functions that async routes call."""

@@ -152,4 +152,4 @@ connection after another instead of the whole pool.""",
     bad=(_DIRECT, _THROUGH_HELPERS, _REDIS),
     good=(_ASYNC_SESSION, _SYNC_ROUTE),
 )
-"""The rule."""
+"""Finds synchronous database calls in async routes."""

@@ -120,4 +120,4 @@ the forty threads in which FastAPI runs routes are all taken.""",
     bad=(_REQUESTS, _SWITCHED),
     good=(_TIMED,),
 )
-"""The rule."""
+"""Finds requests to other servers that have no timeout."""

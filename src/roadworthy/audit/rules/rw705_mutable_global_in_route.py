@@ -147,4 +147,4 @@ threads change it at the same time.""",
     bad=(_COUNTED,),
     good=(_READ,),
 )
-"""The rule."""
+"""Finds routes that change a global collection or value."""

@@ -107,4 +107,4 @@ the code does not say which: so it is asked where somebody selects it.""",
     good=(_GOOD,),
     default=False,
 )
-"""The rule."""
+"""Finds routes that load rows without a limit."""

@@ -140,21 +140,31 @@ def _as_triple(literal: str, prefix: str, quote: str, is_format: bool) -> str:
 
 
 def _end_of_string(text: str, at: int, quote: str, *, is_format: bool) -> int:
-    """Return where a string ends, counting braces as Python 3.12 does."""
-    depth = 0
+    """Return where a string ends, with nested quotes as Python 3.12 allows them."""
     while at < len(text):
-        if text[at] == "\\" and not depth:
-            at += 2
-            continue
-        if is_format and text[at] in "{}":
-            doubled = not depth and text[at : at + 2] in {"{{", "}}"}
-            depth = max(0, depth + (0 if doubled else 1 if text[at] == "{" else -1))
-            at += 2 if doubled else 1
-            continue
-        if not depth and text.startswith(quote, at):
+        if text.startswith(quote, at):
             return at + len(quote)
-        at += _skipped(text, at) if depth else 1
+        at = _end_of_part(text, at, is_format=is_format)
     return len(text)
+
+
+def _end_of_part(text: str, at: int, *, is_format: bool) -> int:
+    """Return where an escape, a replacement field, or else one character of a string ends."""
+    pair = text[at : at + 2]
+    if pair.startswith("\\") or (is_format and pair in {"{{", "}}"}):
+        return at + 2
+    if is_format and pair.startswith("{"):
+        return _end_of_field(text, at + 1)
+    return at + 1
+
+
+def _end_of_field(text: str, at: int) -> int:
+    """Return where a replacement field ends; braces inside its strings do not count."""
+    depth = 1
+    while at < len(text) and depth:
+        depth += {"{": 1, "}": -1}.get(text[at], 0)
+        at += _skipped(text, at)
+    return at
 
 
 def _skipped(text: str, at: int) -> int:
