@@ -177,7 +177,7 @@ def _runs(function: Function) -> frozenset[str]:
     known = set(_calls_itself(function))
     for one in calls(function):
         inner = None if one.ref is None else one.ref.function
-        ran = frozenset() if inner is None else _calls_itself(inner)
+        ran = frozenset[str]() if inner is None else _calls_itself(inner)
         if inner is not None and ran:
             given = arguments(one.call.node, inner, one.ref)
             known |= {value.id for name, value in given.items() if name in ran and _is_name(value)}

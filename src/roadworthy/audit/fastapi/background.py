@@ -7,11 +7,12 @@ from typing import Final
 
 from roadworthy.audit.dataflow import caught
 from roadworthy.audit.dataflow.blocking_calls import outside
-from roadworthy.audit.dataflow.reach import Reached, calls, reach
+from roadworthy.audit.dataflow.reach import Reached, arguments, calls, reach
 from roadworthy.audit.dataflow.starters import Runs, starts
 from roadworthy.audit.dataflow.values import dotted
 from roadworthy.audit.source import exceptions, names
 from roadworthy.audit.source.flow import Event
+from roadworthy.audit.source.memory import remembered
 from roadworthy.audit.source.module import Function
 from roadworthy.audit.source.nodes import last_name, written
 from roadworthy.audit.source.ref import Ref
@@ -62,6 +63,35 @@ def tasks(function: Function) -> Iterator[Task]:
             ref = names.resolve(node.args[0], function)
             named = (one.value for one in node.keywords)
             yield Task(reached, node.args[0], ref, (*node.args[1:], *named))
+        elif (target := _handed_on(reached)) is not None:
+            named = (one.value for one in node.keywords)
+            given = tuple(one for one in (*node.args, *named) if one is not target)
+            yield Task(reached, target, names.resolve(target, function), given)
+
+
+def _handed_on(reached: Reached) -> ast.expr | None:
+    """Return the function that a helper is given, and adds as a task."""
+    helper = None if reached.ref is None else reached.ref.function
+    name = "" if helper is None else _added(helper)
+    if helper is None or not name:
+        return None
+    return arguments(reached.call.node, helper, reached.ref).get(name)
+
+
+@remembered
+def _added(function: Function) -> str:
+    """Return the parameter that a function adds as a task; empty where it adds none."""
+    for reached in calls(function) if _MARK in function.module.source else ():
+        match reached.call.node.args:
+            case [ast.Name(id=name), *_] if starts(reached.ref, Runs.AFTERWARDS):
+                if function.param(name) is not None and name not in function.names:
+                    return name
+            case _:
+                pass
+    return ""
+
+
+_MARK: Final = b"ackgroundTask"
 
 
 def handles_all(function: Function) -> bool:
