@@ -1,7 +1,5 @@
 """`Database`: the part that owns the engines and lends units of work."""
 
-# pyright: reportUnnecessaryIsInstance=false
-
 import asyncio
 import inspect
 import logging
@@ -17,7 +15,7 @@ from contextlib import (
 from datetime import timedelta
 from functools import partial
 from types import TracebackType
-from typing import Any
+from typing import Any, cast
 from weakref import WeakSet
 
 from sqlalchemy import text
@@ -89,7 +87,8 @@ class Database:
         check_duration("statement_timeout", statement_timeout)
         check_duration("drain", drain)
         check_size("pool_size", pool_size)
-        is_sync = isinstance(session_class, type) and issubclass(session_class, Session)
+        given = cast("object", session_class)  # it may be no class at all: see `check_unit`
+        is_sync = isinstance(given, type) and issubclass(given, Session)
         check_unit(session=session_class, kind=Session if is_sync else AsyncSession)
         primary = address_of(url)
         terms = partial(

@@ -15,8 +15,6 @@ give the members, and checkers reject a raise with a missing or wrong one.
     raise InsufficientStock(item_id="item-001", available=3)
 """
 
-# pyright: reportPrivateUsage=false
-
 import inspect
 import re
 from collections.abc import Mapping
@@ -145,8 +143,9 @@ def _check_braces(cls: type[Problem], place: str, text: str) -> None:
         raise TypeError(
             f"{cls.__name__}: {place} is {text!r} ({error}). Write {{{{ and }}}} for braces."
         ) from None
+    known = cls._members  # pyright: ignore[reportPrivateUsage] - part of the class, below it
     for name in named:
-        if (member := re.split(r"[.\[]", name)[0]) not in cls._members:
+        if (member := re.split(r"[.\[]", name)[0]) not in known:
             raise TypeError(
                 f"{cls.__name__}: {place} names {{{name}}}, and the class has no such member. "
                 f"{_how_to_name(member)}Write {{{{ and }}}} for braces."

@@ -1,7 +1,5 @@
 """Files that could not be read: the audit is no success then."""
 
-# pyright: reportGeneralTypeIssues=false
-
 from collections.abc import Sequence
 
 from roadworthy.audit.model.refusal import CannotRun
@@ -23,8 +21,9 @@ def refuse_unread(inspection: Inspection, wished: Options) -> None:
     named = unread(inspection, wished)
     read = inspection.result.files - sum(one.path in inspection.result.paths for one in skipped)
     if len(named) == len(set(wished.paths)) or (inspection.result.files and not read):
-        more = f" (and {len(skipped) - 1} more)" if len(skipped) > 1 else ""
-        raise CannotRun(f"{skipped[0].path} cannot be read: {skipped[0].reason}{more}.")
+        first, *others = skipped
+        more = f" (and {len(others)} more)" if others else ""
+        raise CannotRun(f"{first.path} cannot be read: {first.reason}{more}.")
 
 
 def unread(inspection: Inspection, wished: Options) -> Sequence[Skipped]:
