@@ -1,4 +1,4 @@
-"""`Engine`: what carries jobs from their rows to the code that runs them.
+"""`Engine`: the part that carries jobs from their rows to the code that runs them.
 
 The row is the truth. An engine decides when to look for jobs and where they run; how
 a job is claimed, run and recorded is in `Ledger` and `Runner`, whatever the engine.
@@ -13,25 +13,25 @@ __all__ = ["Engine"]
 
 
 class Engine(Protocol):
-    """What `Jobs(engine=...)` takes."""
+    """The protocol of engines: what `Jobs(engine=...)` takes."""
 
     async def start(self, work: JobsContext) -> None:
-        """Begin to run jobs; return when it is under way."""
+        """Begin to run jobs; return once the engine looks for them."""
         ...
 
     async def stop(self) -> None:
-        """Claim no more; let what runs end, or give it back. Returns within the grace."""
+        """Claim no more; let running jobs end, or give them back. Return within the grace."""
         ...
 
     def wake(self) -> None:
-        """Hear that there may be jobs to run. Called on the event loop."""
+        """Look for jobs to run. Called on the event loop after a commit with jobs."""
         ...
 
     def recheck(self) -> None:
-        """Hear that a running job may have been cancelled. Called on the event loop."""
+        """Look whether a running job was cancelled. Called on the event loop."""
         ...
 
     @property
     def has_room(self) -> bool:
-        """Whether it would run another job at once: if not, other processes are told."""
+        """Whether another job would run at once here: if not, other processes are told of it."""
         ...

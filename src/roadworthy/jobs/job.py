@@ -1,4 +1,4 @@
-"""`Job`: what a running task is told, and what it may ask for."""
+"""`Job`: one attempt, as the running task sees it; `GiveUp` and `TryAgain` end it."""
 
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
@@ -39,22 +39,22 @@ class TryAgain(Exception):
 
 
 class Host(Protocol):
-    """What runs a job, as far as the job may ask it; `Job` says what each means."""
+    """The attempt behind a `Job`, as far as the task may ask it."""
 
     def find(self, kind: type[K]) -> K:
-        """Return a part."""
+        """Return the part of this type."""
         ...
 
     def progress(self, done: float, note: str) -> None:
-        """Note how far it is."""
+        """Keep how much of the job is done, from 0 to 1."""
         ...
 
     def cancelled(self) -> bool:
-        """Tell whether it should stop."""
+        """Return whether the job should stop."""
         ...
 
     def completing(self) -> AbstractAsyncContextManager[AsyncSession]:
-        """Open the transaction that completes it."""
+        """Open the transaction that completes the job."""
         ...
 
     def in_process(self, call: Callable[[], R]) -> Awaitable[R]:

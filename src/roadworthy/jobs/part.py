@@ -185,11 +185,11 @@ class Jobs:
         self._on_loop(self._recheck)
 
     def knows(self, call: Call) -> bool:
-        """Tell whether a task is one of ours."""
+        """Return whether a task is one of those that this `Jobs` was given."""
         return self._work.tasks.get(call.task.name) is call.task
 
     def serves(self, connection: Connection) -> bool:
-        """Tell whether its jobs are in the database of this connection."""
+        """Return whether the jobs of this part are in the database of a connection."""
         return _place(connection.engine.url) == _place(self._work.units.engine.url)
 
     def run_unstored(self, call: Call) -> None:

@@ -103,7 +103,7 @@ class Sending(Generic[P]):
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> Enqueued:
-        """Do the same in a transaction of synchronous SQLAlchemy.
+        """Add a job as `enqueue` does, in a transaction of synchronous SQLAlchemy.
 
         Raises:
             TypeError: `tx` is none of these; the text says what to write.

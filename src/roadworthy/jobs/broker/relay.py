@@ -72,7 +72,7 @@ class Ringing:
 
 
 class Relay:
-    """Ring for the jobs of one table until told to stop."""
+    """Ring for the jobs of one table until `stop`."""
 
     def __init__(self, work: JobsContext, broker: Broker, ringing: Ringing) -> None:
         self._work, self._broker, self._ringing = work, broker, ringing
@@ -100,7 +100,7 @@ class Relay:
         """Why the broker cannot be reached, if it cannot."""
 
     async def start(self) -> None:
-        """Begin."""
+        """Begin to look at the table and to ring."""
         self._poll_loop.supervise(self._poll_loop.run(self._round, self._sleep))
         self._poll_loop.supervise(self._heartbeat.beat_forever())
         engine = self._work.units.engine
@@ -154,7 +154,7 @@ class Relay:
             pass
 
     async def _ring(self) -> bool:
-        """Mark what has not been rung, and ring for it; tell whether there is more."""
+        """Mark jobs that have not been rung, and ring for them; return whether there are more."""
         marked: dict[Line, list[str]] = {}
         async with self._work.units.engine.begin() as db:
             await self._ledger.skip_fsync(db)
@@ -283,4 +283,4 @@ class Relay:
 
 
 def _nobody(id_: str, reason: object) -> None:
-    """Nothing runs here."""
+    """Do nothing: a relay runs no jobs that could end."""

@@ -92,7 +92,7 @@ class RqBroker:
         return int(self._redis.llen(self._queue(queue).key))
 
     def close(self) -> None:
-        """Close the connection."""
+        """Close the connection to Redis."""
         self._redis.close()
 
     def _queue(self, queue: str) -> Any:

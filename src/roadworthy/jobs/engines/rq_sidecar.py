@@ -152,7 +152,7 @@ def _attend(answers: Answers, theirs: Connection, pipe: Connection) -> None:
 
 
 def _go_on(number: int, frame: object) -> None:
-    """Do nothing."""
+    """Ignore a signal that the worker hears, too."""
 
 
 def _until_told(pipe: Connection) -> Iterator[Sent]:

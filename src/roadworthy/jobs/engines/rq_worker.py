@@ -41,7 +41,7 @@ class Hears:
     hear: Callable[[Doorbell], str | None]
     """Claim what a doorbell tells of; return why another should hear it."""
     end: Callable[[], object]
-    """Close the parts."""
+    """Close the parts, in that process."""
 
 
 class Worker(OfRq):

@@ -55,7 +55,11 @@ class _Line:
 
 
 class Admission:
-    """Look after the limits of tasks."""
+    """Queue blocked jobs, as far as the limits of their tasks let them run.
+
+    Args:
+        tasks: The tasks of this process; the jobs of others stay blocked.
+    """
 
     def __init__(self, tasks: Iterable[EnqueuedTask]) -> None:
         self._limits = {task.name: task.terms.limit for task in tasks}
@@ -124,7 +128,7 @@ class Admission:
 
 
 async def anything_blocked(db: AsyncConnection) -> bool:
-    """Tell whether jobs wait for places: one look into a partial index."""
+    """Return whether jobs wait for places: one look into a partial index."""
     return bool((await db.execute(select(exists().where(in_state(State.BLOCKED))))).scalar())
 
 

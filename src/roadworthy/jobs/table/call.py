@@ -41,7 +41,7 @@ class Call:
 
     task: EnqueuedTask
     arguments: str
-    """JSON."""
+    """The arguments, as JSON."""
     options: Options
     argument_key: str | None = None
     """A key that is the same for equal arguments; only unique tasks have one."""

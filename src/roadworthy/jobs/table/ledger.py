@@ -136,7 +136,7 @@ class Ledger:
         return then + timedelta(seconds=monotonic() - at)
 
     async def correct_clock(self, connection: AsyncConnection, *, first: bool = False) -> None:
-        """Take the server's clock for ours, where there is a server.
+        """Take the time from PostgreSQL from now on, where that is the server.
 
         With `first` only if that has not happened yet: nothing is judged by another clock.
         """
@@ -240,7 +240,7 @@ class Ledger:
     async def report(
         self, connection: AsyncConnection, progress: Iterable[tuple[str, float, str]]
     ) -> None:
-        """Write down how far jobs are."""
+        """Write down the progress of running jobs."""
         rows = [
             {"of_id": id_, "by": self.worker, "done": done, "note": note}
             for id_, done, note in progress

@@ -1,4 +1,4 @@
-"""Hear of jobs that other processes have enqueued: PostgreSQL's LISTEN and NOTIFY.
+"""Listen for jobs that other processes have enqueued, by PostgreSQL's LISTEN and NOTIFY.
 
 SQLite has no such thing, and needs none: looking costs it microseconds.
 """
@@ -23,7 +23,7 @@ _CHECK: Final = 20.0
 
 
 def can_listen(units: object, engine: AsyncEngine) -> bool:
-    """Tell whether notices reach a connection: not through a pooler, say."""
+    """Return whether notices of PostgreSQL reach a connection: not behind a pooler, say."""
     return engine.dialect.name == "postgresql" and getattr(units, "can_listen", True)
 
 

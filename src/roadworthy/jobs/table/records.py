@@ -69,9 +69,9 @@ class JobRecord:
     queue: str
     priority: int
     arguments: str
-    """JSON."""
+    """The arguments, as JSON."""
     attempts: int
-    """Attempts that began."""
+    """How many attempts have begun."""
     enqueued_at: datetime
     run_at: datetime
     """The earliest time of the next attempt, or of the last one."""

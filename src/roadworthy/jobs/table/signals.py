@@ -48,10 +48,10 @@ Notice: TypeAlias = Literal["jobs", "stop"]
 
 
 class Listener(Protocol):
-    """Who wants to know; all may be called from any thread."""
+    """An open `Jobs`, as the signals call it, from any thread."""
 
     def wake(self) -> None:
-        """Look for jobs."""
+        """Look for jobs now."""
         ...
 
     def recheck(self) -> None:
@@ -59,15 +59,15 @@ class Listener(Protocol):
         ...
 
     def knows(self, call: Call) -> bool:
-        """Tell whether its task is one of theirs."""
+        """Return whether the task of a call is one of this listener."""
         ...
 
     def serves(self, connection: Connection) -> bool:
-        """Tell whether its jobs are in the database of this connection."""
+        """Return whether the jobs of this listener are in the database of a connection."""
         ...
 
     def run_unstored(self, call: Call) -> None:
-        """Run it."""
+        """Run a call once in this process, without a row."""
         ...
 
 
@@ -83,7 +83,7 @@ def listen(listener: Listener) -> None:
 
 
 def unlisten(listener: Listener) -> None:
-    """Wake it no more."""
+    """Wake `listener` no more."""
     _listeners.discard(listener)
     if not _listeners:
         for name, handler in _HANDLERS.items():

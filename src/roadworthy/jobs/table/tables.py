@@ -40,7 +40,7 @@ def utc(moment: datetime) -> datetime:
 
 
 def utc_or_none(moment: datetime | None) -> datetime | None:
-    """Return the same for a time that may be missing."""
+    """Return a time as `utc` does, or None where there is none."""
     return None if moment is None else utc(moment)
 
 

@@ -77,7 +77,7 @@ class Attempt:
 
     @property
     def job(self) -> Job:
-        """What the task is told."""
+        """The `Job` that is passed to the task."""
         return self._job(self)
 
     async def run(self, arguments: Mapping[str, Any]) -> None:
@@ -96,14 +96,14 @@ class Attempt:
         return self.work.find(kind)
 
     def progress(self, done: float, note: str) -> None:
-        """Keep it for the next time that progress is written down."""
+        """Keep the progress of the task until it is next written down, about once a second."""
         # It is written in one transaction with what others have done, and may be a process's.
         first, self.told = self.told is None, storable_progress(done, note)
         if first:
             self._on_progress()
 
     def cancelled(self) -> bool:
-        """Tell whether the attempt should end."""
+        """Return whether the attempt should end; the task has then been told."""
         self.heeded = self.reason is not None
         return self.heeded
 
@@ -210,23 +210,23 @@ class InProcess:
     """What a job may ask for in a worker process: no event loop, and no database."""
 
     def progress(self, done: float, note: str) -> None:
-        """Send it to the parent."""
+        """Send the progress to the process of the application."""
         report(done, note)
 
     def cancelled(self) -> bool:
-        """Never: a process is ended, and need not look."""
+        """Return False: a worker process is ended from outside, and need not look."""
         return False
 
     def find(self, kind: type[K]) -> K:
-        """Refuse."""
+        """Raise: parts live in the process of the application."""
         raise self._nothing_here()
 
     def completing(self) -> AbstractAsyncContextManager[AsyncSession]:
-        """Refuse."""
+        """Raise: there is no database in a worker process."""
         raise self._nothing_here()
 
     async def in_process(self, call: Callable[[], R]) -> R:
-        """Refuse."""
+        """Raise: the call is in a worker process already."""
         raise self._nothing_here()
 
     def _nothing_here(self) -> RuntimeError:

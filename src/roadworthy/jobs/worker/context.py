@@ -1,4 +1,4 @@
-"""`JobsContext`: what an engine needs to run jobs, handed over by `Jobs`."""
+"""`JobsContext`: the database, tasks, parts and hooks that `Jobs` hands to its engine."""
 
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
@@ -88,7 +88,7 @@ class JobsContext:
         return sorted({"default", *(task.terms.queue for task in self.tasks.values())})
 
     def knows(self, task: str, version: int) -> bool:
-        """Tell whether a job of this task and version can be run here."""
+        """Return whether a job of this task and version can be run here."""
         known = self.tasks.get(task)
         return known is not None and version <= known.terms.version
 

@@ -1,4 +1,4 @@
-"""`PollLoop`: go round, and hold what goes on beside it."""
+"""`PollLoop`: call one function again and again, and own the tasks that run beside it."""
 
 import asyncio
 import contextvars
@@ -15,7 +15,11 @@ _LONGEST_PAUSE: Final = 5.0
 
 
 class PollLoop:
-    """Hold tasks that belong to no request, until `end`."""
+    """Own tasks that belong to no request, until `end`.
+
+    Args:
+        woken: Called before the next try, after a round that failed.
+    """
 
     def __init__(self, *, woken: Callable[[], object]) -> None:
         self.news = asyncio.Event()
@@ -24,13 +28,13 @@ class PollLoop:
         self._owned: list[asyncio.Task[None]] = []
 
     def supervise(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run something beside the rounds."""
+        """Run a coroutine as a task of its own, until `end`."""
         # A context of its own: nothing of whoever started us is carried along.
         loop = asyncio.get_running_loop()
         self._owned.append(loop.create_task(work, context=contextvars.Context()))
 
     async def end(self) -> None:
-        """Cancel all of it, and wait until it has ended."""
+        """Cancel all tasks, and wait until they have ended."""
         for owned in self._owned:
             owned.cancel()
         await asyncio.gather(*self._owned, return_exceptions=True)
@@ -38,7 +42,7 @@ class PollLoop:
     async def run(
         self, once: Callable[[], Awaitable[None]], sleep: Callable[[], Awaitable[None]]
     ) -> None:
-        """Go round once, sleep, and so on; with growing pauses while the database is away."""
+        """Call `once` and `sleep` in turn; while `once` fails, with growing pauses instead."""
         pause = _FIRST_PAUSE
         while True:
             self.news.clear()

@@ -1,4 +1,4 @@
-"""`Slots`: the places of one tier, and the jobs that were claimed ahead for them."""
+"""`Slots`: the places of one tier, and the jobs that were claimed for them in advance."""
 
 from collections import deque
 from time import monotonic
@@ -35,7 +35,7 @@ class Slots:
 
     @property
     def wanted(self) -> int:
-        """How many jobs to claim."""
+        """How many more jobs to claim for this tier."""
         more = self._most_prefetched if self._mean < _SHORT else 0
         return max(0, self.free + more - len(self.prefetched))
 
@@ -52,7 +52,7 @@ class Slots:
         return self.prefetched.popleft()
 
     def give_back(self, *, all_of_them: bool) -> list[str]:
-        """Take back what was claimed in vain: no place has become free for a while."""
+        """Drop claimed jobs for which no place has become free for a while; return their ids."""
         if not self.prefetched or not (all_of_them or monotonic() - self._moved_at > PATIENCE):
             return []
         ids = [job.id for job in self.prefetched]
@@ -61,5 +61,5 @@ class Slots:
         return ids
 
     def forget(self, id_: str) -> None:
-        """Begin a job no more."""
+        """Drop a claimed job, which another worker has by now."""
         self.prefetched = deque(job for job in self.prefetched if job.id != id_)

@@ -36,7 +36,7 @@ class Unstored:
         self._running: set[asyncio.Task[None]] = set()
 
     def start(self, call: Call) -> None:
-        """Run a call."""
+        """Begin to run a call, and return at once."""
         loop, job = asyncio.get_running_loop(), _unclaimed(call)
         task = loop.create_task(self._run(call, job), context=contextvars.Context())
         self._running.add(task)

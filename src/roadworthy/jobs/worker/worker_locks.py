@@ -24,7 +24,12 @@ __all__ = ["WorkerLocks"]
 
 
 class WorkerLocks:
-    """Hold locks for as long as this worker lives, and tell whose are free."""
+    """Hold the locks of this worker while it lives, and find the workers whose locks are free.
+
+    Args:
+        url: The database; only one in an SQLite file has locks.
+        worker: The name of this worker, as its leases bear it.
+    """
 
     def __init__(self, url: URL, worker: str) -> None:
         self._path = _beside(url)
