@@ -187,7 +187,8 @@ def signature(name: str, value: object, *, dot: bool = False) -> str:
         return ""  # it is for annotations, nobody calls it
     try:
         # Where a function has several shapes, the last one has the keywords.
-        overloads = () if hasattr(value, "__signature__") else get_overloads(value)[-1:]  # type: ignore[arg-type]
+        is_told = hasattr(value, "__signature__")
+        overloads = () if is_told else get_overloads(value)[-1:]  # type: ignore[arg-type]
         shape: object = next(iter(overloads), value)
         parameters = inspect.signature(shape).parameters.values()  # type: ignore[arg-type]
     except (TypeError, ValueError):
