@@ -18,7 +18,7 @@ from support.http import RawClient, Reply
 from support.polling import until
 from support.server import Server, uvicorn_command
 
-TESTS = Path(__file__).parent.parent
+TESTS = Path(__file__).parents[2]
 MIB = 1024 * 1024
 DATA = bytes(range(256)) * 40
 MODIFIED = 1_700_000_000

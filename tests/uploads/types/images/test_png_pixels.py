@@ -13,7 +13,7 @@ from PIL import Image
 from roadworthy.uploads.types import PNG, png
 from roadworthy.uploads.types.images import png_pixels
 from support import judging
-from uploads.types.test_png import END, animation, chunk, file_of, frame, header, of_chunks
+from uploads.types.images.test_png import END, animation, chunk, file_of, frame, header, of_chunks
 
 SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}

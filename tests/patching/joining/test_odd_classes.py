@@ -18,7 +18,7 @@ from pydantic import (
 )
 from typing_extensions import TypedDict
 
-from patching.test_kept import change, op, refusal
+from patching.joining.test_join import change, op, refusal
 from roadworthy.patching import Patch
 
 # --- fields that a dataclass makes itself ---
