@@ -29,15 +29,17 @@ def ends_in(server: Server, *, within: float = 15) -> tuple[float, int]:
 
 def test_readiness_turns_at_once_and_the_socket_stays_open_for_the_drain(start):
     server = start(drain=DRAIN)
-    server.send_signal(signal.SIGTERM)
-    time.sleep(0.1)
+    paths = ("/readyz", "/readyz/serving", "/livez", "/slow?seconds=0")
+    with httpx.Client(base_url=server.url) as client:  # made before the drain: that takes its time
+        server.send_signal(signal.SIGTERM)
+        time.sleep(0.1)
+        ready, serving, alive, slow = [client.get(path) for path in paths]
 
-    ready = httpx.get(f"{server.url}/readyz")
     assert ready.status_code == 503
     assert ready.json()["checks"]["serving"] == "fail"
-    assert httpx.get(f"{server.url}/readyz/serving").status_code == 503
-    assert httpx.get(f"{server.url}/livez").status_code == 200
-    assert httpx.get(f"{server.url}/slow?seconds=0").text == '"done"'
+    assert serving.status_code == 503
+    assert alive.status_code == 200
+    assert slow.text == '"done"'
     with Pace() as pace:
         took, code = ends_in(server)
     assert DRAIN - 1 < took < pace.stretched(DRAIN + 2)
