@@ -154,7 +154,7 @@ class TestDeclaring:
             task(**{"name": "wrong", **wrong})(threaded.function)
 
     def test_a_term_that_does_not_exist_says_which_ones_do(self):
-        with pytest.raises(TypeError, match=r"no retries.*attempts, backoff, timeout"):
+        with pytest.raises(TypeError, match=r"no option retries.*attempts, backoff, timeout"):
             task(retries=3)
 
     def test_a_name_without_its_keyword_says_so(self):
