@@ -90,7 +90,7 @@ def test_a_worker_of_the_engine_that_ends_by_itself_is_followed_by_another(
         eventually(lambda: _states(client, location), DONE.__eq__)
 
     assert worker.stop(signal.SIGTERM) == 0
-    assert "another one begins" in worker.log
+    assert "another one starts" in worker.log
 
 
 def _children(pid: int) -> list[int]:

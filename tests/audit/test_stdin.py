@@ -105,6 +105,7 @@ def test_a_watched_project_is_judged_after_each_change(project, tmp_path):
             cwd=project.folder,
             stdout=out,
             stderr=subprocess.STDOUT,
+            preexec_fn=_obey_interrupts,  # noqa: PLW1509 - no thread of this test forks
         ) as watching,
     ):
         try:
@@ -120,6 +121,11 @@ def test_a_watched_project_is_judged_after_each_change(project, tmp_path):
         finally:
             watching.send_signal(signal.SIGINT)
         assert watching.wait(timeout=20) == 1
+
+
+def _obey_interrupts():
+    """Have a process obey SIGINT, which those started in the background ignore."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def wait_for(path, text, times):

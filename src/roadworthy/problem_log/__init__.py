@@ -12,6 +12,13 @@ sent. Rows are written behind the responses, in batches; where the database is a
 much goes wrong at once, rows are lost, and never a response.
 """
 
+try:
+    import sqlalchemy as _  # noqa: F401 - the absence is told once, here
+except ModuleNotFoundError as missing:
+    raise ModuleNotFoundError(
+        "roadworthy.problem_log needs SQLAlchemy: pip install 'roadworthy[database]'"
+    ) from missing
+
 from roadworthy.problem_log.problem_log import ProblemLog
 from roadworthy.problem_log.reading import Counted, KeptProblem, counted, of_request, recent
 from roadworthy.problem_log.table import metadata, table

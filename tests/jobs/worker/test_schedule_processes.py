@@ -52,9 +52,10 @@ def test_without_anybody_nothing_is_due_twice_afterwards(serve, open_books, post
     before = len(books.jobs())
     time.sleep(3)  # three times of the schedule pass
 
-    for _ in range(2):
-        serve(command=command, env=env)
-    until(lambda: len(books.notes()) >= before + 1)
+    later = [serve(command=command, env=env) for _ in range(2)]
+    until(lambda: len(books.notes()) >= before + 2)
+    for process in later:
+        process.stop()
 
     # What was missed is one job; and since then each second has been one.
     assert ticks(books) == len(books.jobs())
