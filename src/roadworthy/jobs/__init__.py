@@ -51,7 +51,7 @@ from roadworthy.jobs.table.records import (
 from roadworthy.jobs.table.states import State
 from roadworthy.jobs.table.tables import metadata, table
 from roadworthy.jobs.task import Sending, Task, task
-from roadworthy.jobs.terms import TaskOptions
+from roadworthy.jobs.task_options import TaskOptions
 from roadworthy.jobs.worker.context import FailedAttempt, JobsContext
 from roadworthy.jobs.worker.options import BrokerOptions, EmbeddedOptions, WorkerOptions
 from roadworthy.jobs.worker.worker import run_worker

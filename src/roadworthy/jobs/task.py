@@ -39,7 +39,15 @@ from roadworthy.jobs.table import clock, insert
 from roadworthy.jobs.table.call import Call, Enqueued, Options
 from roadworthy.jobs.table.signals import expect, run_after_commit
 from roadworthy.jobs.table.transactions import session_of, to_await, to_call
-from roadworthy.jobs.terms import Function, RunsOn, TaskOptions, Terms, Upgrade, check, check_turn
+from roadworthy.jobs.task_options import (
+    Function,
+    RunsOn,
+    TaskOptions,
+    Terms,
+    Upgrade,
+    check,
+    check_turn,
+)
 
 __all__ = ["Function", "RunsOn", "Sending", "Task", "Terms", "Upgrade", "task"]
 

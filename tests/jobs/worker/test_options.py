@@ -16,7 +16,7 @@ from roadworthy.jobs import (
 from roadworthy.jobs.broker import BrokerEngine
 from roadworthy.jobs.engines.celery import CeleryEngine
 from roadworthy.jobs.engines.rq import RqEngine
-from roadworthy.jobs.terms import Terms
+from roadworthy.jobs.task_options import Terms
 from roadworthy.jobs.worker.options import BrokerLimits, EmbeddedLimits
 
 OPTIONS = [

@@ -1,4 +1,7 @@
-"""RW701: a route on the event loop makes a call that waits."""
+"""RW701: a route on the event loop makes a call that waits.
+
+The calls that wait, of each library, are in `audit/dataflow/blocking_calls.py`.
+"""
 
 from collections.abc import Iterator
 from typing import Final

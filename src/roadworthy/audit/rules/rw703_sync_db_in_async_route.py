@@ -1,4 +1,7 @@
-"""RW703: a route on the event loop waits for its database."""
+"""RW703: a route on the event loop waits for its database, or for Redis.
+
+The calls that wait, of each client, are in `audit/dataflow/blocking_calls.py`: add others there.
+"""
 
 from collections.abc import Iterator
 from typing import Final

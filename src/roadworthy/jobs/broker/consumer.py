@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from roadworthy.jobs.broker.message import Doorbell
 from roadworthy.jobs.table.ledger import Claimed, Ledger, worker_name
-from roadworthy.jobs.terms import RunsOn
+from roadworthy.jobs.task_options import RunsOn
 from roadworthy.jobs.worker.claim_source import Claims, Plan, QueuePlaces
 from roadworthy.jobs.worker.context import JobsContext
 from roadworthy.jobs.worker.loop import Loop

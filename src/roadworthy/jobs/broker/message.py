@@ -7,7 +7,7 @@ finds nothing.
 
 from dataclasses import dataclass
 
-from roadworthy.jobs.terms import RunsOn
+from roadworthy.jobs.task_options import RunsOn
 
 __all__ = ["Doorbell"]
 

@@ -29,7 +29,7 @@ from roadworthy.jobs.table.admission import Admission
 from roadworthy.jobs.table.announced import Line
 from roadworthy.jobs.table.ledger import Ledger, worker_name
 from roadworthy.jobs.table.signals import Notice
-from roadworthy.jobs.terms import RunsOn
+from roadworthy.jobs.task_options import RunsOn
 from roadworthy.jobs.worker.context import JobsContext
 from roadworthy.jobs.worker.heartbeat import Heartbeat
 from roadworthy.jobs.worker.housekeeping import Housekeeping

@@ -1,3 +1,7 @@
-"""Engines for workers of others: each is a module, and needs an extra."""
+"""Engines: `embedded` runs jobs in this process, the others in the workers of a broker.
+
+To write one for another broker, implement `Broker` and pass it to a `BrokerEngine`, both of
+`roadworthy.jobs.broker`: docs/how-to/write-an-engine.md has an example for NATS.
+"""
 
 __all__: list[str] = []

@@ -35,7 +35,7 @@ from roadworthy.jobs.broker.broker_engine import BrokerEngine
 from roadworthy.jobs.broker.message import Doorbell
 from roadworthy.jobs.engines.celery_broker import RUN, CeleryBroker
 from roadworthy.jobs.engines.celery_task import celery_task
-from roadworthy.jobs.terms import RunsOn
+from roadworthy.jobs.task_options import RunsOn
 from roadworthy.jobs.worker.loop_thread import Parts
 from roadworthy.jobs.worker.options import BrokerLimits, BrokerOptions
 

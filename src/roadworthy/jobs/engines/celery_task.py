@@ -15,7 +15,7 @@ from roadworthy.jobs.arguments.returned import refuse_unrun
 from roadworthy.jobs.engines.adapted import adapted
 from roadworthy.jobs.job import GiveUp, Job, TryAgain
 from roadworthy.jobs.task import Task, task
-from roadworthy.jobs.terms import TaskOptions
+from roadworthy.jobs.task_options import TaskOptions
 
 __all__ = ["celery_task"]
 

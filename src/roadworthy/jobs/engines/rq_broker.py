@@ -9,7 +9,7 @@ from redis.retry import Retry
 from rq.exceptions import DeserializationError
 
 from roadworthy.jobs.broker.message import Doorbell
-from roadworthy.jobs.terms import RunsOn
+from roadworthy.jobs.task_options import RunsOn
 
 __all__ = ["HEAR", "RqBroker", "WrongWorker", "bell_in", "hear", "opened"]
 

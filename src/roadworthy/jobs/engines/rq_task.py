@@ -14,7 +14,7 @@ from roadworthy.jobs.backoff import Backoff
 from roadworthy.jobs.engines.adapted import adapted
 from roadworthy.jobs.job import GiveUp, Job, TryAgain
 from roadworthy.jobs.task import Task, task
-from roadworthy.jobs.terms import TaskOptions
+from roadworthy.jobs.task_options import TaskOptions
 
 __all__ = ["rq_task"]
 

@@ -15,7 +15,7 @@ from roadworthy.jobs.table.moves import in_state
 from roadworthy.jobs.table.paused import is_paused
 from roadworthy.jobs.table.states import State
 from roadworthy.jobs.table.tables import table
-from roadworthy.jobs.terms import RunsOn
+from roadworthy.jobs.task_options import RunsOn
 
 __all__ = ["Line", "extend", "mark_announced", "overdue", "unmark", "unmark_overdue", "unmarked"]
 

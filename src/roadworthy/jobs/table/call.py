@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from roadworthy.jobs.terms import Terms, Unique
+from roadworthy.jobs.task_options import Terms, Unique
 
 __all__ = ["Call", "Enqueued", "EnqueuedTask", "Options"]
 

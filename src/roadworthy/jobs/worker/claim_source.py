@@ -13,7 +13,7 @@ from typing import Protocol
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from roadworthy.jobs.table.ledger import Claimed
-from roadworthy.jobs.terms import RunsOn
+from roadworthy.jobs.task_options import RunsOn
 from roadworthy.jobs.worker.outcome import Outcome
 
 __all__ = ["ClaimSource", "Claims", "Plan", "QueuePlaces"]

@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from roadworthy.jobs.table import notices
 from roadworthy.jobs.table.ledger import Claimed, Ledger
 from roadworthy.jobs.table.signals import Notice
-from roadworthy.jobs.terms import RunsOn
+from roadworthy.jobs.task_options import RunsOn
 from roadworthy.jobs.worker import logs
 from roadworthy.jobs.worker.attempt import Reason
 from roadworthy.jobs.worker.claim_source import Claims, ClaimSource, Plan, QueuePlaces

@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Final, TypedDict, cast
 
 from roadworthy._internal.durations import duration
-from roadworthy.jobs.terms import RunsOn
+from roadworthy.jobs.task_options import RunsOn
 
 __all__ = [
     "BrokerLimits",

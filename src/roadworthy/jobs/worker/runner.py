@@ -22,13 +22,11 @@ from typing import Any, Final
 from opentelemetry.trace import Span
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from roadworthy._internal.durations import duration
 from roadworthy._internal.running_job import job_id
 from roadworthy.jobs import metrics, tracing
 from roadworthy.jobs.arguments.returned import refuse_unrun
 from roadworthy.jobs.arguments.task_arguments import signature_of
 from roadworthy.jobs.backoff import Backoff
-from roadworthy.jobs.job import GiveUp, TryAgain
 from roadworthy.jobs.table.ledger import PAUSED, Claimed, Failure, Ledger
 from roadworthy.jobs.task import Function, Task
 from roadworthy.jobs.worker import logs
@@ -38,6 +36,7 @@ from roadworthy.jobs.worker.failures import Described, describe, passes, run_las
 from roadworthy.jobs.worker.held import Held
 from roadworthy.jobs.worker.outcome import Outcome
 from roadworthy.jobs.worker.recorder import Move, Recorder
+from roadworthy.jobs.worker.retrying import delay_after, is_tried_again
 from roadworthy.jobs.worker.tiers import Tiers
 from roadworthy.problems.request_ids import current as current_request_id
 
@@ -206,9 +205,9 @@ class Runner:
         if (outcome := await self._ended_outside(attempt)) is not None:
             return outcome
         told = await describe(error)
-        if isinstance(error, GiveUp) or claimed.attempts >= task.terms.attempts:
+        if not is_tried_again(task, claimed, error):
             return await self._dead(claimed, task, told.failure, error, span, told=told)
-        delay = await _delay(task, claimed, error)
+        delay = await delay_after(task, claimed, error)
         logs.failed(claimed, task, told, again_in=delay)
         tracing.fail(span, told.failure.code)
         await self._again(claimed, told.failure, delay)
@@ -302,7 +301,7 @@ class Runner:
             logs.failed_around(claimed, error)
         failure = run_last((await describe(error)).failure)
         task = self._work.tasks.get(claimed.task)
-        if task is None or claimed.attempts >= task.terms.attempts:
+        if not is_tried_again(task, claimed):
             await self._bury_plainly(claimed, failure)
             return "dead"
         await self._again(claimed, failure, Backoff().after(claimed.attempts))
@@ -350,19 +349,6 @@ def _read(task: Task[...], claimed: Claimed) -> dict[str, Any]:
     if claimed.version < terms.version and terms.upgrade is not None:
         text = json.dumps(terms.upgrade(claimed.version, json.loads(text)))
     return task.signature.load(text)
-
-
-async def _delay(task: Task[...], claimed: Claimed, error: BaseException) -> timedelta:
-    """Return how long to wait, where it is code of the application that says so."""
-    try:
-        asked = error.delay if isinstance(error, TryAgain) else None
-        wait = task.terms.backoff.after(claimed.attempts) if asked is None else asked
-        return duration(wait, "delay", example="timedelta(minutes=5)")
-    except BaseException as wrong:
-        if passes(wrong):
-            raise
-        logs.delay_failed(claimed, await describe(wrong))
-        return Backoff().after(claimed.attempts)
 
 
 async def _call_handler(

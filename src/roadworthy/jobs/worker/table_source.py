@@ -20,7 +20,7 @@ from roadworthy.jobs.table.moves import in_state
 from roadworthy.jobs.table.paused import is_paused
 from roadworthy.jobs.table.states import State
 from roadworthy.jobs.table.tables import table
-from roadworthy.jobs.terms import RunsOn
+from roadworthy.jobs.task_options import RunsOn
 from roadworthy.jobs.worker.claim_source import Claims, Plan, QueuePlaces
 from roadworthy.jobs.worker.context import JobsContext
 from roadworthy.jobs.worker.options import EmbeddedLimits

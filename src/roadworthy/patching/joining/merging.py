@@ -1,4 +1,9 @@
-"""Merge an RFC 7396 document with the current value: unnamed members are kept."""
+"""Merge an RFC 7396 document with the current value: unnamed members are kept.
+
+Objects merge, at any depth; a list is replaced as a whole, as RFC 7396 §2 has it. To merge lists
+in another way, such as by the ids of their items, begin with `merge_over`, and with the member
+that stands for the field in `deriving/members.py`.
+"""
 
 # pyright: reportUnknownArgumentType=false
 
@@ -32,7 +37,7 @@ __all__ = ["keep_unsent", "kept_key", "merge_over", "new"]
 def merge_over(current: Any, sent: Any, position: SchemaPosition = NOWHERE) -> Any:
     """Return the merged value, or what was sent where it replaces the current one.
 
-    `position` tells how the keys of a typed dict are key_names.
+    `position` tells how JSON spells the keys of a typed dict.
     """
     if not isinstance(sent, dict):
         return sent

@@ -2,7 +2,8 @@
 
 To take a new format: write its row here and add it to `ACCEPTED`, write its inspector beside
 `png.py`, and export that in `roadworthy/uploads/types/__init__.py`. Downloads, conversions,
-thumbnails, drawings and messages read the rows.
+thumbnails, drawings and messages read the rows. Thumbnails and re-encoding need a format that
+Pillow decodes; one that browsers do not show has to be left out of `SHOWN`.
 """
 
 from collections.abc import Mapping
