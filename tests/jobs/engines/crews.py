@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from multiprocessing.process import BaseProcess
-from typing import Any
+from typing import Any, ClassVar, Final
 from uuid import uuid4
 
 import pytest
@@ -28,6 +28,31 @@ context.set_forkserver_preload(  # what takes long; the tests themselves are not
         *("sqlalchemy.dialects.postgresql.asyncpg", "pytest"),
     ]
 )
+
+
+SAMPLE: Final = (
+    "test_a_job_runs_once_its_transaction_has_committed",
+    "test_a_job_that_waited_for_a_worker_runs",
+    "test_many_jobs_run_once_each_also_with_two_engines",
+    "test_a_job_that_fails_is_repeated_after_a_pause_and_dead_in_the_end",
+    "test_a_job_that_runs_can_be_cancelled[contract.wait]",
+    "test_an_unknown_task_waits_for_a_worker_that_knows_it",
+    "test_a_job_belongs_to_the_request_that_enqueued_it",
+    "test_a_delayed_job_does_not_run_before_its_time",
+    "test_effects_in_the_transaction_of_a_job_happen_once[in the task-2-contract.write]",
+    "test_a_job_that_kills_its_worker_each_time_is_dead_in_the_end",
+    "test_a_living_worker_takes_over_from_one_that_was_killed",
+    "test_a_worker_that_stops_gives_back_what_it_runs",
+    "test_jobs_run_in_their_order_and_more_urgent_ones_first",
+    "test_every_queue_of_a_job_is_served",
+    "test_ticks_that_were_missed_become_one_job",
+    "test_a_task_that_computes_runs_in_a_process",
+    "test_a_task_that_takes_too_long_has_failed[contract.too_long_on_cpu]",
+    "test_the_attempt_of_a_dead_worker_is_kept",
+    "test_one_runs_at_a_time_for_each_key",
+    "test_a_paused_queue_keeps_its_jobs_and_gives_them_out_later",
+)
+"""What a broker, or a worker of another library, can break: of each group of the contract some."""
 
 
 def new_prefix() -> str:
@@ -125,6 +150,9 @@ def units_url(database: Units) -> str:
 
 class OverBroker:
     """Run the jobs of a test in a worker of its own; ring for them here."""
+
+    sample: ClassVar[tuple[str, ...]] = SAMPLE
+    """The tests of the contract that `make test` runs; the others are soaks."""
 
     def make_crew(self, broker: str) -> Crew:
         raise NotImplementedError

@@ -27,6 +27,8 @@ class TestOverRabbitMQ(OverCelery, EngineContract):
 class TestOverRedis(OverCelery, Crashes, Order):
     """Where the broker matters: in processes that are killed, and in the order of jobs."""
 
+    sample = ("test_a_worker_that_stops_gives_back_what_it_runs",)
+
     @pytest.fixture
     def broker_url(self, redis_url):
         return redis_url
@@ -36,6 +38,7 @@ class TestInThreads(OverCelery, Order):
     """With Celery's pool of threads, which all share one event loop for jobs."""
 
     pool = "threads"
+    sample = ("test_every_queue_of_a_job_is_served",)
 
     @pytest.fixture
     def broker_url(self, rabbitmq_url):
@@ -46,6 +49,7 @@ class TestSolo(OverCelery, Order):
     """With Celery's pool of no processes, in the worker itself."""
 
     pool = "solo"
+    sample = ("test_every_queue_of_a_job_is_served",)
 
     @pytest.fixture
     def broker_url(self, redis_url):

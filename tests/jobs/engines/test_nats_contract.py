@@ -6,12 +6,14 @@ from roadworthy.testing.contract import EngineContract
 
 pytest.importorskip("nats")
 
-from jobs.engines.crews import OverBroker
+from jobs.engines.crews import SAMPLE, OverBroker
 from jobs.engines.nats_crew import NatsCrew
 
 
 class TestOverNats(OverBroker, EngineContract):
     """In workers that the engine itself is, over JetStream."""
+
+    sample = SAMPLE[::3]
 
     @pytest.fixture
     def broker_url(self, nats_url):
