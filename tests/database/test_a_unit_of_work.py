@@ -1,5 +1,6 @@
 """How a unit of work ends, seen from outside: T1 to T5, T7 to T9, T12, T13 and T15."""
 
+import signal
 from collections.abc import Callable
 from types import ModuleType
 
@@ -132,11 +133,12 @@ def test_an_invalid_request_takes_no_connection(
     start: Callable[..., Server], at_once: Callable[..., list[int]]
 ) -> None:
     """T12: the pool's one connection is held, and 422 is answered all the same."""
-    port = start(pool_size=1, max_wait=20).port
-    with RawClient(port) as holder, RawClient(port, timeout=3) as other:
+    server = start(pool_size=1, max_wait=20)
+    with RawClient(server.port) as holder, RawClient(server.port, timeout=3) as other:
         holder.send("GET", "/included/hold/4000")
         assert other.request("POST", "/included/checked/x", json={"a": 1}).status == 422
         assert other.request("POST", "/included/checked/1", json={"a": "x"}).status == 422
+        server.stop(signal.SIGKILL)  # it would wait for the holder
 
 
 def test_a_swallowed_database_error_is_a_500_and_commits_nothing(

@@ -94,7 +94,7 @@ def hanging(url: str) -> Iterator[tuple[str, Proxy]]:
         yield through.render_as_string(hide_password=False), proxy
 
 
-@pytest.mark.parametrize("driver", ["asyncpg", "psycopg"])
+@pytest.mark.parametrize("driver", ["asyncpg", pytest.param("psycopg", marks=pytest.mark.soak)])
 def test_a_database_that_hangs_holds_no_thread_for_ever(
     serve: Callable[..., Server],
     at_once: Callable[..., list[int]],

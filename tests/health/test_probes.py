@@ -1,5 +1,6 @@
 """Probes say what is so, at once, whatever hangs."""
 
+import signal
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -131,6 +132,7 @@ def test_nothing_of_the_application_can_keep_a_probe(start):
         with pytest.raises(httpx.ReadTimeout):
             httpx.get(f"{server.url}/threads?seconds=3600", timeout=0.05)
     assert max(latencies(server, probes=20)) < 1
+    server.stop(signal.SIGKILL)  # it would wait for the threads
 
 
 def test_a_page_of_another_origin_goes_through_the_application(start):
@@ -200,7 +202,8 @@ def test_a_pool_that_is_used_up_is_no_broken_database(start, postgres_url):
     server = start(database=postgres_url)
     with ThreadPoolExecutor(4) as threads:
         busy = [
-            threads.submit(httpx.get, f"{server.url}/busy?seconds=4", timeout=30) for _ in range(4)
+            threads.submit(httpx.get, f"{server.url}/busy?seconds=2.5", timeout=30)
+            for _ in range(4)
         ]
         time.sleep(1)
         seen = set()

@@ -2,6 +2,7 @@
 
 import gc
 import re
+import signal
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
@@ -119,6 +120,9 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
         return servers[-1]
 
     yield start
+    for server in servers:  # they end together
+        if server.is_running():
+            server.send_signal(signal.SIGTERM)
     for server in servers:
         server.stop()
 

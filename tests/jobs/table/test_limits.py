@@ -19,6 +19,8 @@ from roadworthy.testing import Clock, Worker
 from support.polling import until_async
 
 MINUTE = timedelta(minutes=1)
+BRIEF = timedelta(milliseconds=100)
+"""The grace of an engine whose job outlasts its test."""
 PER_MINUTE = Limit(rate=2, per=MINUTE)
 
 
@@ -295,7 +297,7 @@ async def test_nobody_looks_again_and_again_while_places_are_taken(db, database_
 
     monkeypatch.setattr(admission.Admission, "admit", counted)
     await add(db, *(held.call() for _ in range(50)))
-    async with opened(workers(database_url, 1, Places(), [held])):
+    async with opened(workers(database_url, 1, Places(), [held], grace=BRIEF)):
         await asyncio.sleep(2)
 
     assert looks < 40
@@ -445,7 +447,7 @@ async def test_an_expired_job_that_is_wanted_again_runs(db):
 
 
 async def test_what_expires_in_a_line_needs_no_place(db, database_url):
-    async with opened(workers(database_url, 1, Places(), [limited])):
+    async with opened(workers(database_url, 1, Places(), [limited], grace=BRIEF)):
         await add(db, limited.call(60), limited.options(expires=timedelta(seconds=0.5)).call(0))
         await until_dead(db)
         assert (await states(db))[State.RUNNING] == 1
