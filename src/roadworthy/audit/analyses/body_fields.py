@@ -9,6 +9,7 @@ from typing import Final
 
 from roadworthy.audit.fastapi import models
 from roadworthy.audit.source.module import Class
+from roadworthy.audit.source.nodes import walk
 
 __all__ = ["NOTHING", "Guards", "Held", "dumped", "made", "of_body", "optional"]
 
@@ -216,6 +217,6 @@ def _is_true(option: ast.expr) -> bool:
 def _strings(node: ast.expr) -> frozenset[str]:
     return frozenset(
         one.value
-        for one in ast.walk(node)
+        for one in walk(node)
         if isinstance(one, ast.Constant) and isinstance(one.value, str)
     )

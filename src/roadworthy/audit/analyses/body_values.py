@@ -7,7 +7,7 @@ from typing import Final
 from roadworthy.audit.analyses.body_fields import NOTHING, Guards, Held, dumped, made
 from roadworthy.audit.source import annotations, names
 from roadworthy.audit.source.module import Function
-from roadworthy.audit.source.nodes import is_none, mentions
+from roadworthy.audit.source.nodes import is_none, mentions, walk
 
 __all__ = ["SENT", "Holding", "asks"]
 
@@ -297,7 +297,7 @@ class Holding:
         """Return which fields a condition is about."""
         sent: set[str] = set()
         valued: set[str] = set()
-        for node in ast.walk(test):
+        for node in walk(test):
             match node:
                 case ast.Compare(left=left, ops=[ast.In() | ast.NotIn()], comparators=[right]):
                     sent |= self._asked(left, right)
@@ -380,7 +380,7 @@ def _is_none_test(test: ast.expr, name: str) -> bool:
 def asks(function: Function) -> bool:
     """Return whether a function looks at what was sent."""
     return any(
-        isinstance(node, ast.Attribute) and node.attr in SENT for node in ast.walk(function.node)
+        isinstance(node, ast.Attribute) and node.attr in SENT for node in walk(function.node)
     )
 
 

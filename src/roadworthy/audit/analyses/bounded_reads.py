@@ -8,7 +8,7 @@ from roadworthy.audit.dataflow.expressions import dotted
 from roadworthy.audit.dataflow.reach import Reached
 from roadworthy.audit.dataflow.values import Frame
 from roadworthy.audit.source.flow import Block, Call
-from roadworthy.audit.source.nodes import mentions
+from roadworthy.audit.source.nodes import mentions, walk
 
 __all__ = ["is_for_no_limit", "refuses_the_rest"]
 
@@ -37,13 +37,13 @@ def _other_way(block: Block, node: ast.If) -> tuple[list[ast.stmt], ast.expr]:
 
 def _is_by(read: ast.Call, test: ast.expr) -> bool:
     """Return whether a condition asks for the limit that a read is given."""
-    limits = [node.id for node in ast.walk(read.args[0]) if isinstance(node, ast.Name)]
+    limits = [node.id for node in walk(read.args[0]) if isinstance(node, ast.Name)]
     return any(mentions(test, name) for name in limits)
 
 
 def _bounded(body: list[ast.stmt], frame: Frame) -> Iterator[ast.Call]:
     for statement in body:
-        for node in ast.walk(statement):
+        for node in walk(statement):
             if isinstance(node, ast.Call) and _is_bounded(node, frame):
                 yield node
 

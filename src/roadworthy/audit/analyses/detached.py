@@ -12,7 +12,7 @@ from roadworthy.audit.source import names
 from roadworthy.audit.source.flow import Call
 from roadworthy.audit.source.memory import remembered
 from roadworthy.audit.source.module import Function, Module
-from roadworthy.audit.source.nodes import last_name, same
+from roadworthy.audit.source.nodes import last_name, same, walk
 
 __all__ = ["is_unused", "no_client_waits", "runs_apart"]
 
@@ -40,7 +40,7 @@ def runs_apart(function: Function) -> bool:
     started = False
     for scope in module.functions:
         starters = [one for one in scope.flow.calls if _is_left(one, scope)]
-        inside = {id(node) for one in starters for node in ast.walk(one.node)}
+        inside = {id(node) for one in starters for node in walk(one.node)}
         started |= any(_mentions(one.node, function, scope) for one in starters)
         others = (one.node.func for one in scope.flow.calls if id(one.node) not in inside)
         if any(_is(func, function, scope) for func in others):
@@ -74,7 +74,7 @@ def _is_named_elsewhere(function: Function) -> bool:
 @remembered
 def _named_in(module: Module) -> frozenset[str]:
     """Return the names that code of a module reads, imports, or takes as an attribute."""
-    return frozenset(name for node in ast.walk(module.tree) for name in _names(node))
+    return frozenset(name for node in walk(module.tree) for name in _names(node))
 
 
 def _names(node: ast.AST) -> list[str]:
@@ -97,7 +97,7 @@ def _is_left(call: Call, scope: Function) -> bool:
     if call.dropped or has_starter_name(name, Runs.AFTERWARDS):
         return True
     held: list[ast.expr] = getattr(call.statement, "targets", [])
-    waited_for = [node for event in scope.flow.awaits for node in ast.walk(event.node)]
+    waited_for = [node for event in scope.flow.awaits for node in walk(event.node)]
     return bool(held) and not any(same(one, node) for one in held for node in waited_for)
 
 
@@ -106,7 +106,7 @@ def _mentions(node: ast.AST, function: Function, scope: Function) -> bool:
 
 
 def _named(node: ast.AST) -> Iterator[ast.expr]:
-    for part in ast.walk(node):
+    for part in walk(node):
         if isinstance(part, ast.Name | ast.Attribute):
             yield part
 

@@ -13,7 +13,7 @@ from roadworthy.audit.fastapi.routes import route_of
 from roadworthy.audit.source import names
 from roadworthy.audit.source.flow import Event, Flow
 from roadworthy.audit.source.module import Function
-from roadworthy.audit.source.nodes import last_name
+from roadworthy.audit.source.nodes import last_name, walk
 from roadworthy.audit.source.ref import Ref
 
 __all__ = ["TEXTS", "Leak", "Telling", "is_known", "leaks"]
@@ -212,7 +212,7 @@ def _is_for_all(found: list[Condition], name: str, function: Function) -> bool:
 
 
 def _takes_all(test: ast.expr, name: str, function: Function) -> bool:
-    is_asked = any(last_name(node) == "isinstance" for node in ast.walk(test))
+    is_asked = any(last_name(node) == "isinstance" for node in walk(test))
     return is_asked and narrowed.kinds_of(test, name, function) is Breadth.ALL
 
 

@@ -7,7 +7,7 @@ from roadworthy.audit.fastapi.models import is_model
 from roadworthy.audit.source import loggers, names
 from roadworthy.audit.source.flow import Call, Event
 from roadworthy.audit.source.module import Function
-from roadworthy.audit.source.nodes import last_name, mentions
+from roadworthy.audit.source.nodes import last_name, mentions, walk
 from roadworthy.audit.source.ref import Ref
 
 __all__ = ["only_own_texts"]
@@ -49,7 +49,7 @@ def _does_no_harm(function: Function, depth: int) -> bool:
         return False
     if _is_stub(function):  # who inherits the class may do anything
         return False
-    said = {id(node) for event in function.flow.raises for node in ast.walk(event.node)}
+    said = {id(node) for event in function.flow.raises for node in walk(event.node)}
     own = (call for call in function.flow.calls if id(call.node) not in said)
     return all(_is_harmless(call, function, depth) for call in own)
 

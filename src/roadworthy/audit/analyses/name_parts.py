@@ -6,7 +6,7 @@ from typing import Final
 
 from roadworthy.audit.source import names
 from roadworthy.audit.source.module import Function
-from roadworthy.audit.source.nodes import last_name
+from roadworthy.audit.source.nodes import last_name, walk
 
 __all__ = ["kept", "unpacked"]
 
@@ -91,7 +91,7 @@ def _makes_parents(function: Function) -> bool:
         for call in function.flow.calls
         if last_name(call.node.func) in {"mkdir", "makedirs"}
         for part in (call.node.func, *call.node.args)
-        for one in ast.walk(part)
+        for one in walk(part)
         if isinstance(one, ast.Attribute | ast.Name)
     )
 

@@ -15,6 +15,7 @@ from roadworthy.audit.dataflow.statuses import is_http_exception
 from roadworthy.audit.fastapi.routes import Route
 from roadworthy.audit.source import names
 from roadworthy.audit.source.module import Function
+from roadworthy.audit.source.nodes import walk
 
 __all__ = ["NullWrite", "null_writes"]
 
@@ -61,7 +62,7 @@ def _answers_refusals(function: Function) -> bool:
     """Return whether a function catches what the database refuses, and raises an HTTPException."""
     return any(
         _is_refusal(handler, function) and _raises_http(handler, function)
-        for handler in ast.walk(function.node)
+        for handler in walk(function.node)
         if isinstance(handler, ast.ExceptHandler)
     )
 
@@ -75,5 +76,5 @@ def _raises_http(handler: ast.ExceptHandler, function: Function) -> bool:
         isinstance(node, ast.Raise)
         and isinstance(node.exc, ast.Call)
         and is_http_exception(names.resolve(node.exc.func, function))
-        for node in ast.walk(handler)
+        for node in walk(handler)
     )

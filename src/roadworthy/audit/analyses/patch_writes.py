@@ -35,7 +35,7 @@ from roadworthy.audit.source import loggers, names
 from roadworthy.audit.source.flow import Call
 from roadworthy.audit.source.memory import remembered
 from roadworthy.audit.source.module import Function, bodies
-from roadworthy.audit.source.nodes import last_name, mentions
+from roadworthy.audit.source.nodes import last_name, mentions, walk
 from roadworthy.audit.source.ref import Ref
 
 __all__ = ["Write", "writes"]
@@ -100,11 +100,11 @@ def _asks_what_was_sent(function: Function) -> bool:
         for call in function.flow.calls
         if isinstance(call.node.func, ast.Attribute)
         and loggers.is_log(call.node.func.value, function)
-        for node in ast.walk(call.node)
+        for node in walk(call.node)
     }
     return any(
         isinstance(node, ast.Attribute) and node.attr in SENT and id(node) not in told
-        for node in ast.walk(function.node)
+        for node in walk(function.node)
     )
 
 
@@ -143,7 +143,7 @@ class _Trace(Holding):
 
     def _mentioned(self, test: ast.expr) -> frozenset[str]:
         """Return the fields that a condition asks about, alone or in a dict of them."""
-        held = [self.eval(node) for node in ast.walk(test) if isinstance(node, ast.expr)]
+        held = [self.eval(node) for node in walk(test) if isinstance(node, ast.expr)]
         return frozenset().union(*(one.every for one in held if one.many or one.is_value))
 
     def _statement(self, statement: ast.stmt, guards: Guards) -> Iterator[Write]:
@@ -327,7 +327,7 @@ class _Trace(Holding):
     # --- calls ---
 
     def _calls(self, node: ast.expr, guards: Guards) -> Iterator[Write]:
-        for call in reversed(list(ast.walk(node))):  # what is given is made before
+        for call in reversed(list(walk(node))):  # what is given is made before
             if isinstance(call, ast.Call):
                 yield from self._call(call, guards)
 
@@ -468,7 +468,7 @@ def _ends(body: list[ast.stmt]) -> bool:
 
 
 def _asks_for_none(test: ast.expr) -> bool:
-    return any(isinstance(one, ast.Constant) and one.value is None for one in ast.walk(test))
+    return any(isinstance(one, ast.Constant) and one.value is None for one in walk(test))
 
 
 def _as_call(node: ast.Call) -> Call:

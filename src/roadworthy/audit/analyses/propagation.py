@@ -11,7 +11,7 @@ from roadworthy.audit.source import names
 from roadworthy.audit.source.flow import Event, Handler
 from roadworthy.audit.source.memory import remembered
 from roadworthy.audit.source.module import Assigned, Function, Scope
-from roadworthy.audit.source.nodes import last_name
+from roadworthy.audit.source.nodes import last_name, walk
 from roadworthy.audit.source.ref import Ref
 
 __all__ = ["Escape", "Propagation", "Swallowed", "lets_pass", "ways"]
@@ -117,7 +117,7 @@ def _answers_itself(handler: ast.ExceptHandler, ref: Ref, function: Function) ->
     return any(
         _is_for(asked, handler.name, ref, function)
         for part in handler.body
-        for node in ast.walk(part)
+        for node in walk(part)
         if isinstance(node, ast.If) and isinstance(node.body[-1], ast.Raise | ast.Return)
         for asked in _alternatives(node)
     )
@@ -159,7 +159,7 @@ def _first(tried: ast.Try, ref: Ref, function: Function) -> Handler | None:
 def lets_pass(handler: ast.ExceptHandler, scope: Scope) -> bool:
     """Return whether a clause raises what it caught again, or answers with its status."""
     name = handler.name
-    for node in (inner for statement in handler.body for inner in ast.walk(statement)):
+    for node in (inner for statement in handler.body for inner in walk(statement)):
         match node:
             case ast.Raise(exc=None):
                 return True
@@ -190,10 +190,10 @@ def _tells_apart(call: ast.Call, name: str | None, scope: Scope) -> bool:
 @remembered
 def _asks_kind(function: Function) -> bool:
     """Return whether a function names HTTPException, and asks what it has been given."""
-    body = [node for part in function.node.body for node in ast.walk(part)]
+    body = [node for part in function.node.body for node in walk(part)]
     asks = any(last_name(node) in {"isinstance", "status_code"} for node in body)
     return asks and any(_names_it(node) for node in body if isinstance(node, ast.expr))
 
 
 def _names_it(node: ast.AST) -> bool:
-    return any(last_name(one).endswith("HTTPException") for one in ast.walk(node))
+    return any(last_name(one).endswith("HTTPException") for one in walk(node))

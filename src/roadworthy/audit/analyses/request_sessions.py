@@ -16,7 +16,7 @@ from roadworthy.audit.fastapi.routes import route_of
 from roadworthy.audit.source import names
 from roadworthy.audit.source.memory import remembered
 from roadworthy.audit.source.module import Assigned, Function
-from roadworthy.audit.source.nodes import last_name, root
+from roadworthy.audit.source.nodes import last_name, root, walk
 from roadworthy.audit.source.pins import Pin, pin_of, service_root
 from roadworthy.audit.source.ref import Ref
 
@@ -90,7 +90,7 @@ def _owners(task: Task) -> Iterator[ast.expr]:
 def _closed_over(inner: Function, function: Function) -> Iterator[ast.expr]:
     """Return the names of a function that a function inside it uses."""
     for part in inner.node.body:
-        for node in ast.walk(part):
+        for node in walk(part):
             if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
                 own = node.id in inner.names or inner.param(node.id) is not None
                 outer = node.id in function.names or function.param(node.id) is not None
@@ -129,7 +129,7 @@ def _touches_session(function: Function) -> bool:
     return any(
         isinstance(node, ast.Attribute) and names.is_a(names.resolve(node, function), *SESSIONS)
         for part in function.node.body
-        for node in ast.walk(part)
+        for node in walk(part)
     )
 
 

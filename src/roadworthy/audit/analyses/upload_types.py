@@ -15,7 +15,7 @@ from roadworthy.audit.dataflow.values import Frame, dotted, follow, handed_over
 from roadworthy.audit.fastapi.background import keeps_errors
 from roadworthy.audit.source.module import Assigned, Function
 from roadworthy.audit.source.names import resolve
-from roadworthy.audit.source.nodes import last_name, words
+from roadworthy.audit.source.nodes import last_name, walk, words
 
 __all__ = ["Decision", "by_declared_type", "by_extension", "looks_inside"]
 
@@ -85,7 +85,7 @@ class _Traced:
         return found
 
     def _mentions(self, node: ast.AST, known: Collection[str]) -> bool:
-        return any(dotted(part) in known for part in ast.walk(node) if isinstance(part, ast.expr))
+        return any(dotted(part) in known for part in walk(node) if isinstance(part, ast.expr))
 
     def mentions(self, node: ast.AST) -> bool:
         """Return whether an expression is made of it."""
@@ -93,7 +93,7 @@ class _Traced:
 
     def asks_for_ending(self, node: ast.AST) -> bool:
         """Return whether an expression, or what made the names in it, takes the end of a name."""
-        sources = [self.made.get(dotted(one)) for one in ast.walk(node)]
+        sources = [self.made.get(dotted(one)) for one in walk(node)]
         return any(map(_takes_ending, (node, *sources)))
 
 
@@ -107,7 +107,7 @@ def _names(target: ast.expr) -> Iterator[ast.expr]:
 
 def _takes_ending(node: ast.AST | None) -> bool:
     """Return whether code has an attribute or a call that gives the end of a name."""
-    parts = () if node is None else ast.walk(node)
+    parts = () if node is None else walk(node)
     return any(_is_ending(last_name(one)) for one in parts)
 
 
@@ -133,7 +133,7 @@ def _is_never(test: ast.expr, frame: Frame) -> bool:
 
 def _names_texts(test: ast.expr) -> bool:
     """Return whether all endings that a condition names are those of plain texts."""
-    values = [one.value for one in ast.walk(test) if isinstance(one, ast.Constant)]
+    values = [one.value for one in walk(test) if isinstance(one, ast.Constant)]
     named = {str(one) for one in values if str(one).startswith(".")}
     return bool(named) and named <= _TEXTS
 
@@ -168,19 +168,19 @@ def _knows_bytes(frame: Frame) -> bool:
 
 
 def _all_of(function: Function) -> Iterator[ast.AST]:
-    return ast.walk(function.node)
+    return walk(function.node)
 
 
 def _has_table(function: Function) -> bool:
     """Return whether a function uses a constant of its file with the first bytes of files."""
-    used = {node.id for node in ast.walk(function.node) if isinstance(node, ast.Name)}
+    used = {node.id for node in walk(function.node) if isinstance(node, ast.Name)}
     assigned = (
         one
         for name in used
         for one in function.module.names.get(name, ())
         if isinstance(one, Assigned) and one.value is not None
     )
-    return any(_has_bytes(node) for one in assigned for node in ast.walk(one.value or ast.Pass()))
+    return any(_has_bytes(node) for one in assigned for node in walk(one.value or ast.Pass()))
 
 
 def _has_bytes(node: ast.AST) -> bool:
@@ -282,7 +282,7 @@ def _chooses(test: ast.expr) -> bool:
         case ast.Call(func=ast.Attribute(attr=attr)) if attr in {"endswith", "startswith"}:
             return True
         case ast.Call(func=ast.Name(id="any")):
-            return any(map(_compares_texts, ast.walk(test)))
+            return any(map(_compares_texts, walk(test)))
         case ast.Compare(ops=[ast.In()]):
             return not isinstance(test.left, ast.Constant)
         case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)):

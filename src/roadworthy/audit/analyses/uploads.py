@@ -18,6 +18,7 @@ from roadworthy.audit.source.loggers import is_log
 from roadworthy.audit.source.memory import remembered
 from roadworthy.audit.source.module import Assigned, Class, Function, Module, Param, Scope
 from roadworthy.audit.source.names import is_a, resolve, type_of
+from roadworthy.audit.source.nodes import walk
 
 __all__ = ["Read", "Upload", "limits_all", "limits_here", "uploads_in", "uploads_of"]
 
@@ -229,27 +230,24 @@ def _looping(call: Call) -> ast.AST | None:
 
 def _counts(loop: ast.AST) -> bool:
     """Return whether a loop adds up something and compares it, so that it may stop."""
-    added = {dotted(node.target) for node in ast.walk(loop) if isinstance(node, ast.AugAssign)} | {
+    added = {dotted(node.target) for node in walk(loop) if isinstance(node, ast.AugAssign)} | {
         name
-        for node in ast.walk(loop)
+        for node in walk(loop)
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.BinOp)
         for name in map(dotted, node.targets)
     }
     compared = {
-        dotted(part)
-        for node in ast.walk(loop)
-        if isinstance(node, ast.Compare)
-        for part in ast.walk(node)
+        dotted(part) for node in walk(loop) if isinstance(node, ast.Compare) for part in walk(node)
     }
     return bool((added & compared) - {""}) or _compares_growth(loop)
 
 
 def _compares_growth(loop: ast.AST) -> bool:
     """Return whether a loop compares the length, or the place, of what it fills."""
-    for node in ast.walk(loop):
+    for node in walk(loop):
         if isinstance(node, ast.Compare) and not isinstance(node.ops[0], ast.Eq | ast.Is):
-            for part in ast.walk(node):
-                if isinstance(part, ast.BinOp) and any(map(_is_length, ast.walk(part))):
+            for part in walk(node):
+                if isinstance(part, ast.BinOp) and any(map(_is_length, walk(part))):
                     return True
                 if isinstance(part, ast.Call) and dotted(part.func).endswith((".tell", "len")):
                     return True
@@ -280,7 +278,7 @@ def _ignored(node: ast.AST, function: Function) -> Iterator[ast.AST]:
     if not isinstance(node, ast.If) or node.orelse:
         return
     if all(_only_says(one, function) for one in node.body):
-        yield from ast.walk(node.test)
+        yield from walk(node.test)
 
 
 def _only_says(statement: ast.stmt, function: Function) -> bool:
@@ -299,7 +297,7 @@ def _is_comparison(node: ast.AST, sized: set[str], frame: Frame) -> bool:
     match node:
         case ast.Compare(ops=[ast.Gt() | ast.GtE() | ast.Lt() | ast.LtE(), *_]):
             return _has_size(node, frame) or any(
-                dotted(part) in sized for part in ast.walk(node) if isinstance(part, ast.expr)
+                dotted(part) in sized for part in walk(node) if isinstance(part, ast.expr)
             )
         case ast.Return(value=value) if value is not None and frame.chain:
             return _has_size(value, frame) or dotted(value) in sized
@@ -309,7 +307,7 @@ def _is_comparison(node: ast.AST, sized: set[str], frame: Frame) -> bool:
 
 def _has_size(node: ast.AST, frame: Frame) -> bool:
     """Return whether an expression asks for the size, without reading."""
-    for part in ast.walk(node):
+    for part in walk(node):
         if isinstance(part, ast.Dict):
             return False
         if frame.member(part, "size"):
@@ -339,7 +337,7 @@ def _names_length(function: Function) -> bool:
         (isinstance(node, ast.Constant) and str(node.value).lower() == _HEADER)
         or (isinstance(node, ast.Constant) and node.value == _LENGTH)
         or (isinstance(node, ast.arg) and "content_length" in node.arg)
-        for node in ast.walk(function.node)
+        for node in walk(function.node)
     )
 
 
@@ -348,7 +346,7 @@ def _compares(function: Function) -> bool:
         isinstance(node, ast.Compare)
         and isinstance(node.ops[0], ast.Gt | ast.GtE | ast.Lt | ast.LtE)
         for part in function.node.body
-        for node in ast.walk(part)
+        for node in walk(part)
     )
 
 

@@ -42,7 +42,9 @@ def _given(chain: Sequence[Reached], function: Function) -> Mapping[str, object]
     known: dict[str, object] = {}
     called = (*(one.scope for one in chain), function)[1:]
     for outer, inner in zip(chain, called, strict=True):
-        known = _known(outer, inner, known)
+        if outer.constants is None:
+            outer.constants = _known(outer, inner, known)
+        known = outer.constants
     return known
 
 

@@ -4,7 +4,7 @@ import ast
 from collections.abc import Iterator
 
 from roadworthy.audit.source.module import Function, Param
-from roadworthy.audit.source.nodes import is_none, last_name
+from roadworthy.audit.source.nodes import is_none, last_name, walk
 
 __all__ = ["is_always_none"]
 
@@ -26,7 +26,7 @@ def _mentions(function: Function) -> Iterator[ast.AST]:
     codebase = function.module.codebase
     for path in codebase.naming(function.name, function.module.path):
         module = codebase.module(path)
-        nodes = [] if module is None else list(ast.walk(module.tree))
+        nodes = [] if module is None else list(walk(module.tree))
         inside: set[int] = set()
         for node in nodes:
             named = _named(node, function.name) if isinstance(node, ast.Call) else []

@@ -6,7 +6,7 @@ import sys
 from roadworthy.audit.source.flow import Event
 from roadworthy.audit.source.memory import remembered
 from roadworthy.audit.source.module import Function
-from roadworthy.audit.source.nodes import same
+from roadworthy.audit.source.nodes import same, walk
 
 __all__ = ["is_once"]
 
@@ -67,5 +67,5 @@ def _gives(body: list[ast.stmt], kept: ast.expr) -> bool:
     return any(
         isinstance(node, ast.Assign) and any(same(kept, one) for one in node.targets)
         for statement in body
-        for node in ast.walk(statement)
+        for node in walk(statement)
     )

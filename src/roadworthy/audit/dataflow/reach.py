@@ -21,6 +21,7 @@ __all__ = [
     "callee",
     "calls",
     "inner_functions",
+    "may_reach",
     "reach",
     "steps",
 ]
@@ -41,6 +42,8 @@ class Reached:
     """The calls that lead there, from the outermost; empty for a function's own."""
     is_handed: bool = False
     """Whether it is made by a helper that was handed what is called."""
+    constants: dict[str, object] | None = field(default=None, init=False, repr=False)
+    """What `constant_conditions` has found of the parameters of what is called, to ask once."""
 
     @property
     def name(self) -> str:
@@ -116,6 +119,21 @@ def reach(
     or once for each way of calling it that `differs` tells apart.
     """
     yield from _reach(function, (), hops, _Way(counts, differs, {(id(function), None, None)}))
+
+
+@remembered
+def may_reach(function: Function, wanted: frozenset[str], hops: int = HOPS) -> bool:
+    """Return whether `reach` may come to a call of these names; where not, nobody need ask.
+
+    Each function is asked once for so many hops. One that calls its parameters may call any.
+    """
+    for one in calls(function):
+        if one.name in wanted:
+            return True
+        called = callee(one) if hops else None
+        if called is not None and (_runs(called) or may_reach(called, wanted, hops - 1)):
+            return True
+    return False
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from roadworthy.audit.dataflow.starters import Runs, starts
 from roadworthy.audit.source import names
 from roadworthy.audit.source.flow import Call
 from roadworthy.audit.source.module import Function, Scope
+from roadworthy.audit.source.nodes import walk
 
 __all__ = ["is_dropped", "is_start", "left_behind"]
 
@@ -53,14 +54,14 @@ def _is_only_kept(call: Call, function: Function) -> bool:
 
 def _uses(name: str, function: Function) -> list[ast.AST]:
     """Return the statements that use a name; whole ones, for what is around it decides."""
-    parts = [part for one in function.node.body for part in ast.walk(one)]
+    parts = [part for one in function.node.body for part in walk(one)]
     simple = [one for one in parts if isinstance(one, ast.stmt) and not hasattr(one, "body")]
     return [
         one
         for one in simple
         if any(
             isinstance(part, ast.Name) and part.id == name and isinstance(part.ctx, ast.Load)
-            for part in ast.walk(one)
+            for part in walk(one)
         )
     ]
 

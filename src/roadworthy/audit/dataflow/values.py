@@ -12,6 +12,7 @@ from roadworthy.audit.dataflow.starters import Runs, starter, work_of
 from roadworthy.audit.source import names
 from roadworthy.audit.source.memory import remembered
 from roadworthy.audit.source.module import Function
+from roadworthy.audit.source.nodes import walk
 from roadworthy.audit.source.ref import Ref
 
 __all__ = ["Frame", "bound", "dotted", "follow", "handed_over", "holds", "nodes_of"]
@@ -182,7 +183,7 @@ def _bound(node: ast.AST) -> Iterator[tuple[ast.expr, ast.expr]]:
 @remembered
 def nodes_of(function: Function) -> tuple[ast.AST, ...]:
     """Return everything that is written in a function, also in functions inside."""
-    return tuple(node for part in function.node.body for node in ast.walk(part))
+    return tuple(node for part in function.node.body for node in walk(part))
 
 
 def _names(target: ast.expr) -> Iterator[str]:

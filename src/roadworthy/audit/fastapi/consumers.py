@@ -10,7 +10,7 @@ from roadworthy.audit.dataflow.started_tasks import left_behind
 from roadworthy.audit.dataflow.starters import Runs, may_start
 from roadworthy.audit.source.memory import remembered
 from roadworthy.audit.source.module import Function, Module
-from roadworthy.audit.source.nodes import last_name
+from roadworthy.audit.source.nodes import children, last_name, walk
 
 __all__ = ["is_consumer_s"]
 
@@ -116,15 +116,13 @@ def _uses_in(module: Module) -> dict[str, _Uses]:
             found[last_name(node)].note(around, is_started=id(node) in started)
         inside = functions.get(id(node), around)
         outside: list[ast.expr] = getattr(node, "decorator_list", [])
-        waiting += [
-            (child, around if child in outside else inside) for child in ast.iter_child_nodes(node)
-        ]
+        waiting += [(child, around if child in outside else inside) for child in children(node)]
     return dict(found)
 
 
 def _started(module: Module) -> Iterator[ast.expr]:
     """Return what is handed to something that runs it with nobody waiting."""
-    for node in ast.walk(module.tree):
+    for node in walk(module.tree):
         if isinstance(node, ast.Call) and last_name(node.func) in _TAKERS:
             yield from (*node.args[:1], *(one.value for one in node.keywords))
     if may_start(module.source, Runs.TASK):

@@ -9,7 +9,7 @@ from roadworthy.audit.dataflow import reach
 from roadworthy.audit.fastapi.health_paths import is_health
 from roadworthy.audit.fastapi.routes import Route
 from roadworthy.audit.source.module import Function, Module
-from roadworthy.audit.source.nodes import last_name
+from roadworthy.audit.source.nodes import last_name, walk
 from roadworthy.audit.source.pins import service_root
 
 __all__ = [
@@ -50,7 +50,7 @@ def checks_nothing(route: Route) -> bool:
     """Return whether a route answers the same whatever is away."""
     if any(one.function.flow.raises or _looks(one.function, 1) for one in route.dependencies):
         return False
-    used = {node.id for node in ast.walk(route.function.node) if isinstance(node, ast.Name)}
+    used = {node.id for node in walk(route.function.node) if isinstance(node, ast.Name)}
     if any(need.param is not None and need.param.name in used for need in route.needs):
         return False
     return not _looks(route.function, 1)

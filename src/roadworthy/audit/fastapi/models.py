@@ -6,7 +6,7 @@ from typing import Final
 
 from roadworthy.audit.source import annotations, names
 from roadworthy.audit.source.module import Assigned, Class, Function, Scope
-from roadworthy.audit.source.nodes import last_name
+from roadworthy.audit.source.nodes import last_name, walk
 from roadworthy.audit.source.ref import Ref
 
 __all__ = ["Field", "fields", "is_model", "is_model_class", "refusing_null", "takes_none"]
@@ -143,7 +143,7 @@ def _is_checked(field: Field) -> bool:
 
 def _refuses_none(function: Function, hops: int = 2) -> bool:
     """Return whether a function may raise where something is None, or empty."""
-    for node in ast.walk(function.node):
+    for node in walk(function.node):
         match node:
             case ast.If(test=test, body=body) if any(isinstance(one, ast.Raise) for one in body):
                 if _asks_for_none(test):
@@ -169,7 +169,7 @@ def _asks_for_none(test: ast.expr) -> bool:
     return any(
         (isinstance(node, ast.Constant) and node.value is None)
         or (isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not))
-        for node in ast.walk(test)
+        for node in walk(test)
     )
 
 

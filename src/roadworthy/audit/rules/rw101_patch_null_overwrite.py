@@ -10,6 +10,7 @@ from roadworthy.audit.fastapi.routes import Route
 from roadworthy.audit.model.finding import Confidence, Severity, Step
 from roadworthy.audit.model.place import Place
 from roadworthy.audit.model.rule import Example, Hit, Rule
+from roadworthy.audit.source.nodes import walk
 
 __all__ = ["RULE"]
 
@@ -38,9 +39,7 @@ def _check(route: Route) -> Iterator[Hit]:
 
 def _dumps(node: ast.AST) -> bool:
     """Return whether a dump stands in the place itself, where options can be added."""
-    return any(
-        isinstance(one, ast.Attribute) and one.attr == "model_dump" for one in ast.walk(node)
-    )
+    return any(isinstance(one, ast.Attribute) and one.attr == "model_dump" for one in walk(node))
 
 
 def _confidence(route: Route, found: tuple[Write, ...]) -> Confidence:

@@ -11,7 +11,7 @@ from roadworthy.audit.fastapi.dependencies import Dependency
 from roadworthy.audit.model.finding import Severity
 from roadworthy.audit.model.rule import Example, Hit, Rule
 from roadworthy.audit.source.flow import Event
-from roadworthy.audit.source.nodes import mentions, root
+from roadworthy.audit.source.nodes import mentions, root, walk
 
 __all__ = ["RULE"]
 
@@ -64,7 +64,7 @@ def _closes(body: list[ast.stmt], name: str) -> bool:
     return any(
         isinstance(node, ast.Attribute) and node.attr in resources.RELEASES
         for one in body
-        for node in ast.walk(one)
+        for node in walk(one)
         if isinstance(node, ast.Attribute) and mentions(root(node), name)
     )
 

@@ -11,7 +11,7 @@ from roadworthy.audit.model.rule import Example, Hit, Rule
 from roadworthy.audit.source import names
 from roadworthy.audit.source.flow import Event
 from roadworthy.audit.source.module import Function
-from roadworthy.audit.source.nodes import written
+from roadworthy.audit.source.nodes import walk, written
 
 __all__ = ["RULE"]
 
@@ -32,7 +32,7 @@ def _check(dependency: Dependency) -> Iterator[Hit]:
 
 
 def _raises(handler: ast.ExceptHandler) -> bool:
-    return any(isinstance(node, ast.Raise) for one in handler.body for node in ast.walk(one))
+    return any(isinstance(node, ast.Raise) for one in handler.body for node in walk(one))
 
 
 def _only_stops(handler: ast.ExceptHandler, function: Function) -> bool:

@@ -12,7 +12,7 @@ from roadworthy.audit.model.finding import Confidence, Severity
 from roadworthy.audit.model.rule import Example, Hit, Rule
 from roadworthy.audit.source import names
 from roadworthy.audit.source.module import Function
-from roadworthy.audit.source.nodes import is_none, last_name, same, words
+from roadworthy.audit.source.nodes import is_none, last_name, same, walk, words
 from roadworthy.audit.source.ref import Ref
 
 __all__ = ["RULE"]
@@ -21,6 +21,7 @@ _MAKES_ENGINE: Final = {
     "sqlalchemy.create_engine": "sqlalchemy.Engine",
     "sqlalchemy.ext.asyncio.create_async_engine": "sqlalchemy.ext.asyncio.AsyncEngine",
 }
+_ENGINE_MAKERS: Final = frozenset(_MAKES_ENGINE)
 _HOPS: Final = 2
 _INSIDE: Final = rb"^[ \t]+.*create_(?:async_)?engine\("
 """An engine that is made inside something, mostly a function."""
@@ -137,7 +138,7 @@ def _is_for_one_database(one: Reached) -> bool:
     targets = statement.targets if isinstance(statement, ast.Assign) else []
     if one.name not in _MAKES_ENGINE or len(targets) != 1 or not node.args:
         return False
-    parts = [part.id for part in ast.walk(node.args[0]) if isinstance(part, ast.Name)]
+    parts = [part.id for part in walk(node.args[0]) if isinstance(part, ast.Name)]
     varies = any(scope.param(name) is not None or name in scope.names for name in parts)
     return varies and any(
         isinstance(call.node.func, ast.Attribute)
@@ -149,8 +150,10 @@ def _is_for_one_database(one: Reached) -> bool:
 
 def _engines(route: Route) -> Iterator[Hit]:
     """Return calls in the route that lead to a new engine of a database."""
-    codebase = route.function.module.codebase
-    if not codebase.mentioning(b"engine(", _INSIDE):
+    module = route.function.module
+    if not module.codebase.mentioning(b"engine(", _INSIDE, near=module.path):
+        return
+    if not reach.may_reach(route.function, _ENGINE_MAKERS, _HOPS):
         return
     for one in reach.reach(route.function, hops=_HOPS):
         if one.name not in _MAKES_ENGINE or not one.chain:

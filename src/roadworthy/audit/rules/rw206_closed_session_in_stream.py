@@ -8,6 +8,7 @@ from roadworthy.audit.fastapi.routes import Route
 from roadworthy.audit.model.finding import Severity
 from roadworthy.audit.model.rule import Example, Hit, Rule
 from roadworthy.audit.source.module import Function
+from roadworthy.audit.source.nodes import walk
 
 __all__ = ["RULE"]
 
@@ -39,7 +40,7 @@ def _closed_early(route: Route) -> set[str]:
 
 def _first_use(stream: Function, closed: set[str]) -> ast.Name | None:
     for statement in stream.node.body:
-        for node in ast.walk(statement):
+        for node in walk(statement):
             if isinstance(node, ast.Name) and node.id in closed:
                 return node
     return None

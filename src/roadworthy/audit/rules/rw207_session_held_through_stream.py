@@ -13,7 +13,7 @@ from roadworthy.audit.fastapi.streams import maker_of, streams_of
 from roadworthy.audit.model.finding import Confidence, Severity
 from roadworthy.audit.model.rule import Example, Hit, Rule
 from roadworthy.audit.source.module import Assigned, Function
-from roadworthy.audit.source.nodes import mentions, root
+from roadworthy.audit.source.nodes import mentions, root, walk
 
 __all__ = ["RULE"]
 
@@ -88,7 +88,7 @@ def _hands_on(part: ast.AST, name: str) -> bool:
 def _is_asked(call: ast.Call, name: str) -> bool:
     """Return whether a call ends a question to the session: `(await s.execute(q)).first()`."""
     start = root(call)
-    names = {one.attr for one in ast.walk(call) if isinstance(one, ast.Attribute)}
+    names = {one.attr for one in walk(call) if isinstance(one, ast.Attribute)}
     asked = isinstance(start, ast.Name) and start.id == name
     return asked and names.isdisjoint(_LAZY)
 
@@ -96,7 +96,7 @@ def _is_asked(call: ast.Call, name: str) -> bool:
 def _parts(value: ast.expr, function: Function) -> Iterator[ast.AST]:
     """Yield what an answer is made of, also where it was kept in a variable."""
     yield value
-    for node in ast.walk(value):
+    for node in walk(value):
         if isinstance(node, ast.Name):
             for one in function.names.get(node.id, ()):
                 if isinstance(one, Assigned) and isinstance(one.value, ast.Call):

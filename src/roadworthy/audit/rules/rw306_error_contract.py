@@ -15,7 +15,7 @@ from roadworthy.audit.model.finding import Confidence, Severity
 from roadworthy.audit.model.place import Place
 from roadworthy.audit.model.rule import Example, Hit, Rule
 from roadworthy.audit.source.module import Function, Imported, Module
-from roadworthy.audit.source.nodes import last_name
+from roadworthy.audit.source.nodes import last_name, walk
 
 __all__ = ["RULE"]
 
@@ -58,7 +58,7 @@ def _answers_crashes(function: Function) -> bool:
     """Return whether a middleware answers whatever nobody caught."""
     return function.param("call_next") is not None and any(
         caught.breadth(one.node, function) is Breadth.ALL
-        and any(isinstance(node, ast.Return) for node in ast.walk(one.node))
+        and any(isinstance(node, ast.Return) for node in walk(one.node))
         for one in function.flow.handlers
     )
 
@@ -96,7 +96,7 @@ def _is_fastapi_s(one: Registered) -> bool:
     """Return whether it is registered for FastAPI's class, and not for Starlette's."""
     if one.name != _HTTP:
         return False
-    for node in ast.walk(one.node):
+    for node in walk(one.node):
         if isinstance(node, ast.Name):
             for binding in one.scope.module.names.get(node.id, ()):
                 if isinstance(binding, Imported) and binding.name == "HTTPException":

@@ -12,6 +12,7 @@ from roadworthy.audit.model.finding import Severity
 from roadworthy.audit.model.rule import Example, Hit, Rule
 from roadworthy.audit.source import names
 from roadworthy.audit.source.flow import Block
+from roadworthy.audit.source.nodes import walk
 
 __all__ = ["RULE"]
 
@@ -57,7 +58,7 @@ def _replaced(task: Task, name: str, route: Route) -> str:
 def _mentions(node: ast.expr, name: str) -> bool:
     if isinstance(node, ast.Constant):
         return True  # None
-    return any(isinstance(part, ast.Name) and part.id == name for part in ast.walk(node))
+    return any(isinstance(part, ast.Name) and part.id == name for part in walk(node))
 
 
 def _follows(task: Task, block: Block | None) -> bool:

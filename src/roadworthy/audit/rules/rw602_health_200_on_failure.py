@@ -12,6 +12,7 @@ from roadworthy.audit.model.finding import Confidence, Severity
 from roadworthy.audit.model.rule import Example, Hit, Rule
 from roadworthy.audit.source.flow import Handler
 from roadworthy.audit.source.module import Function
+from roadworthy.audit.source.nodes import walk
 
 __all__ = ["RULE"]
 
@@ -61,7 +62,7 @@ def _said(route: Route) -> Iterator[Hit]:
         value = event.node.value if isinstance(event.node, ast.Return) else None
         words = {
             node.value.lower()
-            for node in (ast.walk(value) if value is not None else ())
+            for node in (walk(value) if value is not None else ())
             if isinstance(node, ast.Constant) and isinstance(node.value, str)
         }
         if words & _BAD_WORDS and any(event.blocks("if", "else", "handler")):
@@ -71,7 +72,7 @@ def _said(route: Route) -> Iterator[Hit]:
 
 def _in_helpers(route: Route) -> Iterator[Hit]:
     """Find helpers that catch the failure, where the route looks at no result."""
-    if any(isinstance(node, ast.If | ast.IfExp) for node in ast.walk(route.function.node)):
+    if any(isinstance(node, ast.If | ast.IfExp) for node in walk(route.function.node)):
         return
     for one in reach.calls(route.function):
         called = reach.callee(one)

@@ -10,6 +10,7 @@ from roadworthy.audit.model.rule import Example, Hit, Rule
 from roadworthy.audit.source import names
 from roadworthy.audit.source.flow import Call
 from roadworthy.audit.source.module import Assigned, Function
+from roadworthy.audit.source.nodes import walk
 from roadworthy.audit.source.ref import Ref
 
 __all__ = ["RULE"]
@@ -44,7 +45,7 @@ def _loads_all(call: Call, function: Function) -> bool:
 
 def _is_bounded(node: ast.AST, function: Function, hops: int = 4) -> bool:
     """Return whether a limit stands in a statement, also in names that lead to it."""
-    for part in ast.walk(node):
+    for part in walk(node):
         if isinstance(part, ast.Attribute) and part.attr in _BOUNDS:
             return True
         if isinstance(part, ast.Name) and hops:

@@ -13,6 +13,7 @@ from roadworthy.audit.fastapi.health_paths import is_health
 from roadworthy.audit.model.finding import Severity
 from roadworthy.audit.model.rule import Hit, Looks, Rule
 from roadworthy.audit.source import names
+from roadworthy.audit.source.nodes import walk
 
 __all__ = ["CENSUS"]
 
@@ -95,7 +96,7 @@ def _handlers(module: Any, *, sends: Sends) -> Iterator[Hit]:
 
 
 def _calls(function: Any) -> Iterator[ast.Call]:
-    for node in ast.walk(function.node):
+    for node in walk(function.node):
         if isinstance(node, ast.Call):
             yield node
 

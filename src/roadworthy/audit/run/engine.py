@@ -38,6 +38,9 @@ _MOST_BYTES: Final = 6_000_000
 """Source that a process keeps parsed: some 50 times as much memory."""
 _START: Final = "fork" if "fork" in get_all_start_methods() else "spawn"
 
+_LEFT_BYTES: Final = 1_000_000
+"""Source of a project that is kept parsed when another one begins, which rarely asks for it."""
+
 Progress = Callable[[int, int], None]
 
 
@@ -202,8 +205,10 @@ def _read(codebase: Codebase, matter: Sequence[str], rules: Sequence[Rule]) -> I
     was = gc.isenabled()
     gc.disable()
     try:
+        project = ""
         for path in matter:
-            if codebase.size > _MOST_BYTES:
+            before, project = project, codebase.project(path)
+            if codebase.size > (_MOST_BYTES if project == before else _LEFT_BYTES):
                 codebase.forget()
             yield _of_module(codebase, path, rules)
         yield _Part(skipped=dict(codebase.skipped), parsed=set(codebase.parsed))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from roadworthy.audit.model.finding import Finding
-from roadworthy.audit.source.nodes import last_name
+from roadworthy.audit.source.nodes import last_name, walk
 
 __all__ = ["KNOWN", "Known", "fixable"]
 
@@ -51,7 +51,7 @@ def _dumps(finding: Finding) -> bool:
     code = _code(finding)
     dumps = [
         node
-        for node in ast.walk(code or ast.Pass())
+        for node in walk(code or ast.Pass())
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)
         and node.func.attr in {"model_dump", "dict"}

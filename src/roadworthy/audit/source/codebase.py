@@ -72,6 +72,10 @@ class Codebase:
             self._modules[path] = self._read(path) if real == path else self.module(real)
         return self._modules[path]
 
+    def project(self, path: str) -> str:
+        """Return the folder of the project that a file belongs to."""
+        return self._projects.of(path)
+
     def _real(self, path: str) -> str:
         """Return the file of the project that a link leads to, or the path itself."""
         file = self.root / path
@@ -103,7 +107,7 @@ class Codebase:
 
         With `near`, only those of the same project as that file.
         """
-        project = self._projects.of(near) if near else ""
+        project = self.project(near) if near else ""
         asked = (text, pattern, project)
         if asked not in self._mentioning:
             paths = self._served_in.get(project, []) if near else self._served
@@ -148,7 +152,7 @@ class Codebase:
         """Return the files that are no tests, by their projects."""
         found: dict[str, list[str]] = defaultdict(list)
         for path in self._served:
-            found[self._projects.of(path)].append(path)
+            found[self.project(path)].append(path)
         return found
 
     def _bytes(self, path: str) -> bytes:

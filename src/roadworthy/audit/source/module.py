@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeAlias, TypeVar
 
 from roadworthy.audit.model.place import Place
 from roadworthy.audit.source.flow import Flow
-from roadworthy.audit.source.nodes import written
+from roadworthy.audit.source.nodes import walk, written
 
 __all__ = [
     "Assigned",
@@ -314,7 +314,7 @@ def bodies(statement: ast.stmt) -> Iterator[list[ast.stmt]]:
 
 
 def _bind_walrus(test: ast.expr, scope: Scope) -> None:
-    for node in ast.walk(test):
+    for node in walk(test):
         if isinstance(node, ast.NamedExpr):
             _bind_target(node.target, Assigned(node.value), scope)
 

@@ -39,12 +39,14 @@ class Pin:
 
 def service_root(root: Path, path: str) -> str:
     """Return the nearest folder above a file that says what its service depends on."""
-    folder = Path(path).parent
-    while folder != Path():
-        if _is_service(root / folder):
-            return folder.as_posix()
-        folder = folder.parent
-    return "."
+    return _service_of(root, path.rpartition("/")[0])
+
+
+@lru_cache(maxsize=4096)
+def _service_of(root: Path, folder: str) -> str:
+    if not folder:
+        return "."
+    return folder if _is_service(root / folder) else service_root(root, folder)
 
 
 class Projects:
