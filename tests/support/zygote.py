@@ -4,6 +4,7 @@ It has no threads. It imports one module at a time, and meanwhile answers whoeve
 the first program waits no longer than without it.
 """
 
+import atexit
 import contextlib
 import gc
 import importlib
@@ -16,6 +17,7 @@ import select
 import signal
 import socket
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -140,4 +142,23 @@ def _run(module: str, arguments: list[str]) -> None:
     sys.orig_argv[:] = [sys.executable, "-m", module, *arguments]
     if (process := sys.modules.get("multiprocessing.process")) is not None:
         process.ORIGINAL_DIR = here
-    runpy._run_module_as_main(module)  # the very function that `-m` calls
+    code: Any = None
+    try:
+        runpy._run_module_as_main(module)  # the very function that `-m` calls
+    except SystemExit as end:
+        code = end.code
+        if not isinstance(code, int | None):
+            raise
+    _end(code or 0)
+
+
+def _end(code: int) -> None:
+    """End as Python does, but take no modules to pieces: that takes longer than most programs."""
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    gc.collect()  # what would warn as it goes
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
