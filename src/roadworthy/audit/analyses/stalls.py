@@ -9,7 +9,15 @@ from typing import Final
 from roadworthy.audit.dataflow.blocking_calls import Effect, blocking
 from roadworthy.audit.dataflow.constant_conditions import is_taken, switches
 from roadworthy.audit.dataflow.once import is_once
-from roadworthy.audit.dataflow.reach import Reached, callee, calls, inner_functions, reach, steps
+from roadworthy.audit.dataflow.reach import (
+    Reached,
+    callee,
+    calls,
+    inner_functions,
+    may_reach,
+    reach,
+    steps,
+)
 from roadworthy.audit.dataflow.values import dotted
 from roadworthy.audit.fastapi.loop_entries import Runs
 from roadworthy.audit.model.finding import Step
@@ -75,7 +83,7 @@ def once_a_call(found: Iterable[Stall]) -> Iterator[Stall]:
 
 def _stalls(function: Function) -> Iterator[Stall]:
     for one in inner_functions(function):
-        if not one.is_async:
+        if not one.is_async or not may_reach(one, blocking):
             continue
         found = [
             Stall(one, reached, effect)

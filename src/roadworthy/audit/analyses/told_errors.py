@@ -102,7 +102,7 @@ def _is_never_raised(handler: ast.ExceptHandler, function: Function) -> bool:
         return False
     codebase = function.module.codebase
     here = service_root(codebase.root, function.module.path)
-    asking = codebase.mentioning(b"raise_for_status")
+    asking = codebase.mentioning(b"raise_for_status", near=function.module.path)
     return all(service_root(codebase.root, path) != here for path in asking)
 
 

@@ -122,13 +122,13 @@ def reach(
 
 
 @remembered
-def may_reach(function: Function, wanted: frozenset[str], hops: int = HOPS) -> bool:
-    """Return whether `reach` may come to a call of these names; where not, nobody need ask.
+def may_reach(function: Function, wanted: Callable[[Reached], object], hops: int = HOPS) -> bool:
+    """Return whether `reach` may come to a wanted call; where not, nobody need ask.
 
     Each function is asked once for so many hops. One that calls its parameters may call any.
     """
     for one in calls(function):
-        if one.name in wanted:
+        if wanted(one):
             return True
         called = callee(one) if hops else None
         if called is not None and (_runs(called) or may_reach(called, wanted, hops - 1)):

@@ -49,8 +49,13 @@ class Task:
         return f"{written(self.target)}()"[:60]
 
 
-def tasks(function: Function) -> Iterator[Task]:
+@remembered
+def tasks(function: Function) -> tuple[Task, ...]:
     """Return the background tasks that a function adds."""
+    return tuple(_tasks(function))
+
+
+def _tasks(function: Function) -> Iterator[Task]:
     if b"ackgroundTask" not in function.module.source:
         return
     for reached in calls(function):

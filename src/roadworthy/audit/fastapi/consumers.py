@@ -1,7 +1,6 @@
 """Functions that no request waits for: consumers of queues, timers and tasks lead to them."""
 
 import ast
-from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
@@ -10,7 +9,7 @@ from roadworthy.audit.dataflow.started_tasks import left_behind
 from roadworthy.audit.dataflow.starters import Runs, may_start
 from roadworthy.audit.source.memory import remembered
 from roadworthy.audit.source.module import Function, Module
-from roadworthy.audit.source.nodes import children, last_name, walk
+from roadworthy.audit.source.nodes import children, last_name
 
 __all__ = ["is_consumer_s"]
 
@@ -69,9 +68,6 @@ class _Uses:
         self.from_outside |= other.from_outside
 
 
-_NOWHERE: Final = _Uses()
-
-
 def _decorators(function: Function) -> set[str]:
     found = function.node.decorator_list
     return {last_name(one.func if isinstance(one, ast.Call) else one) for one in found}
@@ -89,7 +85,7 @@ def _may_be_called_from_outside(function: Function) -> bool:
 def _uses(function: Function) -> _Uses | None:
     """Return where the service uses a function's name; None where it is in too many files."""
     name, codebase = function.name, function.module.codebase
-    own = _uses_in(function.module).get(name, _NOWHERE)
+    own = _uses_in(function.module, name)
     if own.from_outside:
         return own
     paths = codebase.naming(name, function.module.path)
@@ -98,33 +94,64 @@ def _uses(function: Function) -> _Uses | None:
     found = _Uses()
     for module in map(codebase.module, paths):
         if module is not None:
-            found.add(_uses_in(module).get(name, _NOWHERE))
+            found.add(_uses_in(module, name))
         if found.from_outside:
             break
     return found
 
 
 @remembered
-def _uses_in(module: Module) -> dict[str, _Uses]:
-    """Return where a module uses each name, by one walk through its tree."""
-    started = {id(node) for node in _started(module)}
-    functions = {id(one.node): one for one in module.functions}
-    found: dict[str, _Uses] = defaultdict(_Uses)
+def _uses_in(module: Module, name: str) -> _Uses:
+    """Return where a module uses a name, by a walk through the statements that hold it."""
+    parts = list(_near(module, name))
+    started = {id(one) for node, _ in parts for one in _started(node)} | _left_behind(module)
+    found = _Uses()
+    for node, around in parts:
+        if isinstance(node, ast.Name | ast.Attribute) and last_name(node) == name:
+            found.note(around, is_started=id(node) in started)
+    return found
+
+
+def _near(module: Module, name: str) -> Iterator[tuple[ast.AST, Function | None]]:
+    """Return the nodes of the statements in whose lines a name stands, with their functions."""
+    word = name.encode()
+    lines = [at for at, line in enumerate(module.source.splitlines(), 1) if word in line]
+    functions = _functions(module)
     waiting: list[tuple[ast.AST, Function | None]] = [(module.tree, None)]
     for node, around in waiting:  # grows while it is read
-        if isinstance(node, ast.Name | ast.Attribute):
-            found[last_name(node)].note(around, is_started=id(node) in started)
+        yield node, around
         inside = functions.get(id(node), around)
         outside: list[ast.expr] = getattr(node, "decorator_list", [])
-        waiting += [(child, around if child in outside else inside) for child in children(node)]
-    return dict(found)
+        waiting += [
+            (child, around if child in outside else inside)
+            for child in children(node)
+            if not isinstance(child, ast.stmt) or _stands_in(child, lines)
+        ]
 
 
-def _started(module: Module) -> Iterator[ast.expr]:
-    """Return what is handed to something that runs it with nobody waiting."""
-    for node in walk(module.tree):
-        if isinstance(node, ast.Call) and last_name(node.func) in _TAKERS:
-            yield from (*node.args[:1], *(one.value for one in node.keywords))
-    if may_start(module.source, Runs.TASK):
-        for function in module.functions:
-            yield from (call.func for call in left_behind(function))
+def _stands_in(statement: ast.stmt, lines: list[int]) -> bool:
+    outside: list[ast.expr] = getattr(statement, "decorator_list", [])
+    first = min([statement.lineno, *(one.lineno for one in outside)])
+    last = statement.end_lineno or first
+    return any(first <= line <= last for line in lines)
+
+
+@remembered
+def _functions(module: Module) -> dict[int, Function]:
+    return {id(one.node): one for one in module.functions}
+
+
+def _started(node: ast.AST) -> Iterator[ast.expr]:
+    """Return what a call hands to something that runs it with nobody waiting."""
+    if isinstance(node, ast.Call) and last_name(node.func) in _TAKERS:
+        yield from (*node.args[:1], *(one.value for one in node.keywords))
+
+
+@remembered
+def _left_behind(module: Module) -> frozenset[int]:
+    """Return the functions of calls, by their ids, that are started as tasks of asyncio."""
+    if not may_start(module.source, Runs.TASK):
+        return frozenset()
+    return frozenset(
+        id(call.func) for function in module.functions for call in left_behind(function)
+    )

@@ -51,15 +51,16 @@ def registered_in(module: Module) -> Iterator[Registered]:
 
 
 def registered_anywhere(module: Module) -> tuple[Registered, ...]:
-    """Return the exception handlers of a module's whole codebase."""
+    """Return the exception handlers of a module's whole project."""
     codebase = module.codebase
-    if registered_anywhere not in codebase.facts:
-        asked = codebase.lasting.get(registered_anywhere, codebase.mentioning(_MARK))
+    key = (registered_anywhere, codebase.project(module.path))
+    if key not in codebase.facts:
+        asked = codebase.lasting.get(key, codebase.mentioning(_MARK, near=module.path))
         modules = [one for one in map(codebase.module, asked) if one is not None]
         found = tuple(one for each in modules for one in registered_in(each))
-        codebase.facts[registered_anywhere] = found
-        codebase.lasting[registered_anywhere] = sorted({one.scope.module.path for one in found})
-    known: tuple[Registered, ...] = codebase.facts[registered_anywhere]
+        codebase.facts[key] = found
+        codebase.lasting[key] = sorted({one.scope.module.path for one in found})
+    known: tuple[Registered, ...] = codebase.facts[key]
     return known
 
 

@@ -42,7 +42,7 @@ def service_uses_dependency(module: Module) -> bool:
     """Return whether any file of a module's service talks to one, without reading it whole."""
     codebase = module.codebase
     here = service_root(codebase.root, module.path)
-    using = codebase.mentioning(b"import", _DEPENDENCIES)
+    using = codebase.mentioning(b"import", _DEPENDENCIES, near=module.path)
     return any(service_root(codebase.root, path) == here for path in using)
 
 

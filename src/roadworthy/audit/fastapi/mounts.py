@@ -6,8 +6,8 @@ from typing import Final, TypeAlias
 
 from roadworthy.audit.source import annotations
 from roadworthy.audit.source.flow import Call
-from roadworthy.audit.source.memory import remembered
-from roadworthy.audit.source.module import Assigned, Class, Function, Module, Project, Scope
+from roadworthy.audit.source.memory import lasting, remembered
+from roadworthy.audit.source.module import Assigned, Class, Function, Module, Scope
 from roadworthy.audit.source.nodes import last_name, written
 
 __all__ = ["around", "prefix_of", "prefixes", "text_of"]
@@ -23,20 +23,16 @@ _DEEPEST = 5
 
 def prefixes(router: ast.expr, scope: Scope) -> list[str]:
     """Return the prefixes that a router is included under; `""` if unknown."""
-    codebase = scope.module.codebase
-    if _mounts not in codebase.lasting:
-        codebase.lasting[_mounts] = _mounts(codebase)
     made = annotations.definition(router, scope)
     if made is None:
         return [""]
-    return list(dict.fromkeys(_above(codebase.lasting[_mounts], _router(made), _DEEPEST)))
+    return list(dict.fromkeys(_above(_mounts(scope.module), _router(made), _DEEPEST)))
 
 
 def around(router: ast.expr, scope: Scope) -> Iterator[tuple[ast.Call, Scope]]:
     """Return the calls that include a router, and those that made what includes it."""
     codebase = scope.module.codebase
-    if around not in codebase.lasting:
-        codebase.lasting[around] = _including_files(codebase)
+    including = _including_files(scope.module)
     waiting = [annotations.definition(router, scope)]
     seen: set[_Router] = set()
     for made in waiting:  # grows while it is read
@@ -45,7 +41,7 @@ def around(router: ast.expr, scope: Scope) -> Iterator[tuple[ast.Call, Scope]]:
         seen.add(_router(made))
         if isinstance(made[0].value, ast.Call):
             yield made[0].value, made[1]
-        for module in map(codebase.module, codebase.lasting[around].get(_router(made), ())):
+        for module in map(codebase.module, including.get(_router(made), ())):
             for child, call, where in () if module is None else _inclusions(module):
                 if child == _router(made):
                     yield call, where
@@ -60,10 +56,12 @@ def _router(made: tuple[Assigned, Scope]) -> _Router:
     return scope.module.path, node.lineno, node.col_offset, assigned.at
 
 
-def _including_files(codebase: Project) -> dict[_Router, list[str]]:
-    """Return, by router, the files that include it."""
+@lasting
+def _including_files(near: Module) -> dict[_Router, list[str]]:
+    """Return, by router, the files of a project that include it."""
+    codebase = near.codebase
     found: dict[_Router, list[str]] = {}
-    for path in codebase.mentioning(_INCLUDES):
+    for path in codebase.mentioning(_INCLUDES, near=near.path):
         module = codebase.module(path)
         for child in {one for one, _, _ in (() if module is None else _inclusions(module))}:
             found.setdefault(child, []).append(path)
@@ -104,10 +102,12 @@ def _above(
     ]
 
 
-def _mounts(codebase: Project) -> dict[_Router, list[tuple[_Router, str]]]:
-    """Return, by router, what includes it and under which prefix."""
+@lasting
+def _mounts(near: Module) -> dict[_Router, list[tuple[_Router, str]]]:
+    """Return, by router of a project, what includes it and under which prefix."""
+    codebase = near.codebase
     found: dict[_Router, list[tuple[_Router, str]]] = {}
-    for path in codebase.mentioning(_INCLUDES):
+    for path in codebase.mentioning(_INCLUDES, near=near.path):
         module = codebase.module(path)
         for child, parent, prefix in () if module is None else _includes(module):
             found.setdefault(child, []).append((parent, prefix))

@@ -14,7 +14,8 @@ from roadworthy.audit.fastapi import handlers
 from roadworthy.audit.fastapi.detail_handlers import Answering
 from roadworthy.audit.fastapi.handlers import Registered
 from roadworthy.audit.source import names
-from roadworthy.audit.source.module import Class, Function, Project, Scope
+from roadworthy.audit.source.memory import lasting
+from roadworthy.audit.source.module import Class, Function, Module, Scope
 from roadworthy.audit.source.nodes import last_name
 from roadworthy.audit.source.pins import service_root
 from roadworthy.audit.source.ref import Ref
@@ -66,16 +67,18 @@ def _service(scope: Scope) -> str:
 
 def _applications(function: Function) -> int:
     """Return how many applications the code of a service makes."""
-    codebase = function.module.codebase
-    if _applications not in codebase.lasting:
-        codebase.lasting[_applications] = list(_made(codebase))
-    made: list[str] = codebase.lasting[_applications]
-    return made.count(_service(function))
+    return _applications_near(function.module).count(_service(function))
 
 
-def _made(codebase: Project) -> Iterator[str]:
-    """Return the service of each application that some code makes."""
-    for path in codebase.mentioning(b"FastAPI("):
+@lasting
+def _applications_near(module: Module) -> list[str]:
+    """Return the service of each application that the code of a project makes."""
+    return list(_made(module))
+
+
+def _made(near: Module) -> Iterator[str]:
+    codebase = near.codebase
+    for path in codebase.mentioning(b"FastAPI(", near=near.path):
         module = codebase.module(path)
         scopes: list[Scope] = [] if module is None else [module, *module.functions]
         for scope in scopes:

@@ -24,7 +24,7 @@ def is_stranded(module: Module) -> bool:
     if not _makes_router(module) or b"FastAPI(" in module.source or _INCLUDES in module.source:
         return False
     codebase = module.codebase
-    if not codebase.mentioning(_INCLUDES):
+    if not codebase.mentioning(_INCLUDES, near=module.path):
         return False
     path = PurePosixPath(module.path)
     name = path.parent.name if path.stem == "__init__" else path.stem

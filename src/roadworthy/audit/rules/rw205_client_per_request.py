@@ -21,7 +21,6 @@ _MAKES_ENGINE: Final = {
     "sqlalchemy.create_engine": "sqlalchemy.Engine",
     "sqlalchemy.ext.asyncio.create_async_engine": "sqlalchemy.ext.asyncio.AsyncEngine",
 }
-_ENGINE_MAKERS: Final = frozenset(_MAKES_ENGINE)
 _HOPS: Final = 2
 _INSIDE: Final = rb"^[ \t]+.*create_(?:async_)?engine\("
 """An engine that is made inside something, mostly a function."""
@@ -153,7 +152,7 @@ def _engines(route: Route) -> Iterator[Hit]:
     module = route.function.module
     if not module.codebase.mentioning(b"engine(", _INSIDE, near=module.path):
         return
-    if not reach.may_reach(route.function, _ENGINE_MAKERS, _HOPS):
+    if not reach.may_reach(route.function, _makes_engine, _HOPS):
         return
     for one in reach.reach(route.function, hops=_HOPS):
         if one.name not in _MAKES_ENGINE or not one.chain:
@@ -168,6 +167,10 @@ def _engines(route: Route) -> Iterator[Hit]:
                 message=_message(made),
                 flow=reach.steps(one, route.title, route.function),
             )
+
+
+def _makes_engine(one: Reached) -> bool:
+    return one.name in _MAKES_ENGINE
 
 
 def _is_once(step: Reached) -> bool:

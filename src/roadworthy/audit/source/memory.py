@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Hashable
 from typing import Any, Final, ParamSpec, TypeVar
 
-__all__ = ["BUDGET", "Memory", "remembered"]
+__all__ = ["BUDGET", "Memory", "lasting", "remembered"]
 
 A = TypeVar("A")
 P = ParamSpec("P")
@@ -94,6 +94,22 @@ class Memory:
             if spent >= BUDGET:
                 self._known[one] = None
         del self._order[since:]
+
+
+def lasting(ask: Callable[P, A]) -> Callable[P, A]:
+    """Answer a question about a module's project once; the answer may hold no trees."""
+
+    @functools.wraps(ask)
+    def answer(*about: P.args, **named: P.kwargs) -> A:
+        near: Any = about[0]
+        facts: dict[Hashable, Any] = near.codebase.lasting
+        key = (ask, near.codebase.project(near.path))
+        if key not in facts:
+            facts[key] = ask(*about, **named)
+        found: A = facts[key]
+        return found
+
+    return answer
 
 
 def remembered(ask: Callable[P, A]) -> Callable[P, A]:

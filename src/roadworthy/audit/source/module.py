@@ -53,6 +53,10 @@ class Project(Protocol):
         """Return the files that hold a text, and match a pattern; in one project, or in all."""
         ...
 
+    def project(self, path: str) -> str:
+        """Return the folder of the project that a file belongs to."""
+        ...
+
     def naming(self, name: str, near: str) -> list[str]:
         """Return the files that hold a name as a word, in the project of a file."""
         ...
