@@ -2,6 +2,7 @@
 
 # ruff: noqa: S101 - these are tests
 
+from roadworthy import jobs
 from roadworthy.database import Database
 from roadworthy.jobs import State, operations
 from roadworthy.testing.contract.setting import Log, Setting, add, get, reach, until
@@ -58,7 +59,8 @@ class Pauses(Setting):
             return await schedule() is not None
 
         async def ran() -> bool:
-            return (found := await schedule()) is not None and found.last_at is not None
+            async with db.read() as session:
+                return bool(await jobs.browse(session, state=State.SUCCEEDED))
 
         async with self.working(db, tasks=[each_hour]):
             await until(known, "the schedule is known")
@@ -71,3 +73,4 @@ class Pauses(Setting):
         assert before is not None
         assert after is not None
         assert (after.next_at, after.ticks) == (before.next_at, before.ticks + 1)
+        assert after.last_at is not None
