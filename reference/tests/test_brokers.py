@@ -43,7 +43,11 @@ def _settings(url: str, broker: str, directory: Path, *, engine: str = "celery")
 
 @pytest.mark.parametrize(
     ("engine", "broker"),
-    [("celery", "rabbitmq_url"), ("celery", "redis_url"), ("rq", "redis_url")],
+    [
+        ("celery", "rabbitmq_url"),
+        pytest.param("celery", "redis_url", marks=pytest.mark.soak),
+        ("rq", "redis_url"),
+    ],
 )
 def test_an_order_gets_its_confirmation_and_its_invoice(
     request: pytest.FixtureRequest,

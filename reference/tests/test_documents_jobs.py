@@ -23,6 +23,12 @@ StartDepot = Callable[..., Any]
 
 HOURS = timedelta(hours=1).total_seconds()
 
+mostly_on_sqlite = pytest.mark.parametrize(
+    "own_database_url",
+    ["sqlite", pytest.param("postgresql", marks=pytest.mark.soak)],
+    indirect=True,
+)
+
 
 def _post(client: httpx.Client, content: bytes) -> httpx.Response:
     answer = client.post("/documents", files={"file": ("a", content, "application/octet-stream")})
@@ -175,6 +181,7 @@ def test_whoever_has_found_a_document_gets_it_though_it_is_deleted_meanwhile(
         assert statuses[-1] == 404
 
 
+@mostly_on_sqlite
 def test_a_worker_that_is_killed_while_it_draws_makes_one_thumbnail_in_the_end(
     start_briefly: StartDepot, tmp_path: Path, own_database_url: str, eventually: Eventually
 ) -> None:
@@ -193,6 +200,7 @@ def test_a_worker_that_is_killed_while_it_draws_makes_one_thumbnail_in_the_end(
             assert client.get(f"{path}/thumbnail").status_code == 200
 
 
+@mostly_on_sqlite
 def test_files_that_no_row_names_are_swept_once_they_are_old(
     start_briefly: StartDepot, own_database_url: str, tmp_path: Path, eventually: Eventually
 ) -> None:

@@ -192,6 +192,11 @@ def test_a_slow_audit_log_does_not_slow_the_answer(
     assert [entry["action"] for entry in entries] == [f"action-{n}" for n in range(19, -1, -1)]
 
 
+@pytest.mark.parametrize(
+    "own_database_url",
+    ["sqlite", pytest.param("postgresql", marks=pytest.mark.soak)],
+    indirect=True,
+)
 def test_an_accepted_action_survives_a_kill_and_is_logged_once(
     start_briefly: StartDepot, own_database_url: str, tmp_path: Path, eventually: Eventually
 ) -> None:
