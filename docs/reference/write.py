@@ -99,7 +99,7 @@ def rule_page(rule: Rule) -> str:
     parts += ["## Why", rule.why.strip()]
     parts += [part for one in rule.bad for part in example("Found", one)]
     parts += [part for one in rule.good for part in example("Not found", one)]
-    parts += ["## Mend", rule.mend.strip()]
+    parts += ["## Fix", rule.mend.strip()]
     if fix_of(rule):
         parts.append(
             f"`roadworthy audit {fix_of(rule)} --select {rule.code}` does it where it can."
@@ -110,7 +110,7 @@ def rule_page(rule: Rule) -> str:
 
 
 def fix_of(rule: Rule) -> str:
-    """Return what mends some of what a rule finds."""
+    """Return what fixes some of what a rule finds."""
     known = KNOWN.get(rule.name)
     return "" if known is None else "--fix" if known.safe else "--fix --unsafe"
 

@@ -142,7 +142,7 @@ def test_a_rule_is_explained(project):
 
     assert done.returncode == 0
     assert done.stdout.startswith("RW201 commit-after-response (severity: high)")
-    assert "Mend: " in done.stdout
+    assert "Fix: " in done.stdout
 
 
 def test_the_word_explain_says_the_same_and_lists_all_rules(project):

@@ -152,8 +152,8 @@ def finding(source, *, where=""):
     )
 
 
-def mended(fix, source):
-    change = fix.mend(source.encode(), finding(source))
+def fixed(fix, source):
+    change = fix.fix(source.encode(), finding(source))
     assert change is not None
     return change.finished().decode()
 
@@ -184,7 +184,7 @@ def get(running):
 
 
 def test_a_404_is_no_longer_a_500(get):
-    after = mended(broad_except, BROAD)
+    after = fixed(broad_except, BROAD)
 
     assert get(BROAD, "/items/0")[0] == 500
     assert get(after, "/items/0") == (404, {"detail": "There is none."})
@@ -194,7 +194,7 @@ def test_a_404_is_no_longer_a_500(get):
 
 def test_only_the_new_handler_is_added():
     new = [
-        line for line in mended(broad_except, BROAD).splitlines() if line not in BROAD.split("\n")
+        line for line in fixed(broad_except, BROAD).splitlines() if line not in BROAD.split("\n")
     ]
 
     assert new == ["    except HTTPException:", "        raise"]
@@ -205,7 +205,7 @@ def test_an_import_is_added_where_it_is_needed(get):
         "import FastAPI, HTTPException", "import FastAPI\nimport fastapi"
     ).replace("raise HTTPException", "raise fastapi.HTTPException")
 
-    after = mended(broad_except, other)
+    after = fixed(broad_except, other)
 
     assert get(after, "/items/0")[0] == 404
 
@@ -213,11 +213,11 @@ def test_an_import_is_added_where_it_is_needed(get):
 def test_a_bare_except_lets_it_through_too(get):
     bare = BROAD.replace("except Exception as error:", "except:").replace(" from error", "")
 
-    assert get(mended(broad_except, bare), "/items/0")[0] == 404
+    assert get(fixed(broad_except, bare), "/items/0")[0] == 404
 
 
 def test_a_tuple_has_the_status_that_was_meant(get):
-    after = mended(tuple_return, TUPLE)
+    after = fixed(tuple_return, TUPLE)
 
     assert get(TUPLE, "/items/0") == (200, [{"error": "There is none."}, 404])
     assert get(after, "/items/0") == (404, {"error": "There is none."})
@@ -228,20 +228,20 @@ def test_what_is_no_json_yet_is_encoded(get):
     dated = TUPLE.replace('"There is none."', "date(2026, 1, 2)")
     dated = f"from datetime import date\n{dated}"
 
-    assert get(mended(tuple_return, dated), "/items/0") == (404, {"error": "2026-01-02"})
+    assert get(fixed(tuple_return, dated), "/items/0") == (404, {"error": "2026-01-02"})
 
 
 def test_headers_of_a_tuple_are_sent(get, running):
     three = TUPLE.replace("}, 404  #", '}, 404, {"X-Why": "none"}  #')
 
-    with TestClient(running(mended(tuple_return, three)).app) as client:
+    with TestClient(running(fixed(tuple_return, three)).app) as client:
         answer = client.get("/items/0")
 
     assert (answer.status_code, answer.headers["X-Why"]) == (404, "none")
 
 
 def test_an_omitted_field_keeps_its_value(get):
-    after = mended(whole_dump, DUMP)
+    after = fixed(whole_dump, DUMP)
     asked = {"method": "PATCH", "json": {"price": 2}}
 
     assert get(DUMP, "/items/1", **asked) == (200, {"name": None, "price": 2})
@@ -262,13 +262,13 @@ def test_other_arguments_of_a_dump_stay(before, after):
     source = f"def change(patch):\n    # found\n    save(patch.{before})\n"
     hit = replace(finding(source), end_line=4)
 
-    assert after in whole_dump.mend(source.encode(), hit).text.decode()
+    assert after in whole_dump.fix(source.encode(), hit).text.decode()
 
 
 def test_two_dumps_in_one_line_are_left_to_a_human():
     source = "def change(a, b):\n    save(a.dict(), b.dict())  # found\n"
 
-    assert whole_dump.mend(source.encode(), finding(source)) is None
+    assert whole_dump.fix(source.encode(), finding(source)) is None
 
 
 def test_others_are_served_while_one_sleeps(running):
@@ -278,7 +278,7 @@ def test_others_are_served_while_one_sleeps(running):
             answers = await asyncio.gather(client.get("/slow"), client.get("/slow"))
         return [answer.json() for answer in answers]
 
-    before, after = running(SLEEP), running(mended(sleep, SLEEP))
+    before, after = running(SLEEP), running(fixed(sleep, SLEEP))
 
     assert asyncio.run(twice(before.app)) == asyncio.run(twice(after.app))
     assert before.seen == ["begins", "ends", "begins", "ends"]
@@ -286,18 +286,18 @@ def test_others_are_served_while_one_sleeps(running):
 
 
 def test_the_import_that_nobody_uses_any_more_is_gone():
-    assert "import time" not in mended(sleep, SLEEP)
-    assert "import time" in mended(sleep, f"{SLEEP}\nbegun = time.monotonic()\n")
+    assert "import time" not in fixed(sleep, SLEEP)
+    assert "import time" in fixed(sleep, f"{SLEEP}\nbegun = time.monotonic()\n")
 
 
 def test_nothing_is_awaited_in_a_def():
     source = SLEEP.replace("async def", "def")
 
-    assert sleep.mend(source.encode(), finding(source)) is None
+    assert sleep.fix(source.encode(), finding(source)) is None
 
 
 def test_an_exception_s_text_is_in_the_log_and_not_in_the_answer(get, caplog):
-    after = mended(exception_text, TEXT)
+    after = fixed(exception_text, TEXT)
 
     assert "hunter2" in get(TEXT, "/items/0")[1]
     assert caplog.text == ""
@@ -311,19 +311,19 @@ def test_an_exception_s_text_is_in_the_log_and_not_in_the_answer(get, caplog):
 def test_a_logger_that_is_there_is_used():
     there = TEXT.replace("app = ", "log = logging.getLogger('shop')\napp = ")
 
-    assert 'log.exception("read() failed")' in mended(exception_text, f"import logging\n{there}")
+    assert 'log.exception("read() failed")' in fixed(exception_text, f"import logging\n{there}")
 
 
 def test_what_is_logged_already_is_not_logged_twice():
     logged = TEXT.replace("as e:\n", 'as e:\n        log.error("failed")\n')
 
-    after = mended(exception_text, logged)
+    after = fixed(exception_text, logged)
 
     assert after.count("log") == logged.count("log")
 
 
 def test_a_commit_that_fails_is_an_error_of_the_request(get):
-    changed = function_scope.mend_all(
+    changed = function_scope.fix_all(
         {"app.py": SCOPE.encode()}, finding(SCOPE, where="get_session")
     )
     after = changed["app.py"].text.decode()
@@ -341,7 +341,7 @@ def test_every_file_that_depends_on_it_is_changed():
         "routes/done.py": b'import app\nx = Depends(app.get_session, scope="function")\n',
     }
 
-    changed = function_scope.mend_all(sources, finding(SCOPE, where="get_session")) or {}
+    changed = function_scope.fix_all(sources, finding(SCOPE, where="get_session")) or {}
 
     assert set(changed) == {"app.py", "routes/users.py", "routes/files.py"}
     assert b'Depends(db, use_cache=False, scope="function")' in changed["routes/users.py"].text
@@ -352,7 +352,7 @@ def test_a_dependency_that_another_one_needs_longer_is_left_to_a_human():
     needed = f"{SCOPE}\n\ndef get_user(session=Depends(get_session)):\n    yield session\n"
 
     assert (
-        function_scope.mend_all({"app.py": needed.encode()}, finding(SCOPE, where="get_session"))
+        function_scope.fix_all({"app.py": needed.encode()}, finding(SCOPE, where="get_session"))
         is None
     )
 
@@ -368,7 +368,7 @@ def test_what_is_found_is_mended_and_found_no_more(project, rule):
 
     done = project.run(*options, *select)
 
-    assert (done.returncode, done.stderr) == (0, "1 mended in 1 file.\n"), done.stdout
+    assert (done.returncode, done.stderr) == (0, "1 fixed in 1 file.\n"), done.stdout
     assert (project.folder / "shop.py").read_text() != CASES[rule.name]
     assert project.found(*select) == []
 
@@ -378,7 +378,7 @@ def test_what_is_unsafe_is_only_done_on_request(project):
 
     done = project.run("--fix")
 
-    assert (done.returncode, done.stderr) == (1, "0 mended in 0 files.\n")
+    assert (done.returncode, done.stderr) == (1, "0 fixed in 0 files.\n")
     assert (project.folder / "shop.py").read_text() == before
 
 
@@ -422,7 +422,7 @@ def test_a_fix_that_does_not_help_is_taken_back(project):
     done = project.run("--fix", "--unsafe")
 
     assert done.returncode == 1
-    assert "Not mended: RW201 shop.py:9; a fix was tried and did not help." in done.stderr
+    assert "Not fixed: RW201 shop.py:9; a fix was tried and did not help." in done.stderr
     assert (project.folder / "shop.py").read_text() == before
 
 
@@ -456,4 +456,4 @@ def test_several_in_one_file_are_mended_though_the_first_adds_an_import(project)
 
     done = project.run("--fix")
 
-    assert (done.returncode, done.stderr) == (0, "2 mended in 1 file.\n"), done.stdout
+    assert (done.returncode, done.stderr) == (0, "2 fixed in 1 file.\n"), done.stdout

@@ -70,7 +70,7 @@ def test_every_route_that_asks_for_a_dependency_is_changed(project, shape, count
 
     done = project.run("--fix", "--unsafe", "--no-cache")
 
-    assert "1 mended in 1 file." in done.stderr
+    assert "1 fixed in 1 file." in done.stderr
     assert project.found("--no-cache") == []
     source = (project.folder / "shop.py").read_text()
     assert source.count('Depends(get_session, scope="function")') == count * len(kinds)
@@ -83,8 +83,8 @@ def test_many_mistakes_of_several_kinds_are_mended_at_once(project, count):
 
     done = project.run("--fix", "--no-cache")
 
-    assert f"{announced} mended in 1 file." in done.stderr
-    assert "Not mended" not in done.stderr
+    assert f"{announced} fixed in 1 file." in done.stderr
+    assert "Not fixed" not in done.stderr
     assert announced == 5 * count
     assert project.found("--no-cache") == []
     answers = (

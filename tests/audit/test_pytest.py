@@ -27,7 +27,7 @@ def test_each_finding_is_a_test_that_fails(project):
     assert "1 failed, 2 passed" in done.stdout
     assert "roadworthy[RW201 shop.py:9]" in done.stdout
     assert "session.commit()" in done.stdout
-    assert "Mend: Depends(" in done.stdout
+    assert "Fix: Depends(" in done.stdout
 
 
 def test_without_the_option_nothing_is_audited(project):

@@ -61,7 +61,7 @@ def test_text_shows_the_code_the_message_the_way_and_the_mend(inspection, findin
     text = FORMATS["text"](inspection(finding()))
 
     head, body = text.split("\n\n", 1)
-    assert head.startswith("RW101 patch-null-overwrite  high, 1 found\n  Mend: ")
+    assert head.startswith("RW101 patch-null-overwrite  high, 1 found\n  Fix: ")
     assert body.startswith(
         """\
   app/routes.py:3:5  in change

@@ -72,7 +72,7 @@ def stalls(function: Function) -> tuple[Stall, ...]:
 
 
 def once_a_call(found: Iterable[Stall]) -> Iterator[Stall]:
-    """Yield the first stall behind each call: the others have the same mend."""
+    """Yield the first stall behind each call: the others have the same fix."""
     seen: set[int] = set()
     for stall in found:
         call = id(stall.first.call.node)

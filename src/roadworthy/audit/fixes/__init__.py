@@ -1,4 +1,4 @@
-"""What can be mended without a human, and how; only doing it needs libcst."""
+"""What can be fixed without a human, and how; only doing it needs libcst."""
 
 from roadworthy.audit.run.fixable import KNOWN, Known, fixable
 

@@ -5,7 +5,7 @@ import libcst as cst
 from roadworthy.audit.fixes.tree import Change, tree_of
 from roadworthy.audit.model.finding import Finding
 
-__all__ = ["mend"]
+__all__ = ["fix"]
 
 _NAMES = (
     "starlette.exceptions.HTTPException",
@@ -14,7 +14,7 @@ _NAMES = (
 )
 
 
-def mend(source: bytes, finding: Finding) -> Change | None:
+def fix(source: bytes, finding: Finding) -> Change | None:
     """Put `except HTTPException: raise` in front of the handler."""
     tree = tree_of(source)
     handler = tree.at(cst.ExceptHandler, finding.line, finding.column)

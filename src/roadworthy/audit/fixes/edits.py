@@ -16,7 +16,7 @@ __all__ = ["edits_of"]
 
 
 def edits_of(finding: Finding, *, root: Path) -> Sequence[Mapping[str, Any]]:
-    """Return the edits that mend a finding in its file; none without such a fix.
+    """Return the edits that fix a finding in its file; none without such a fix.
 
     Each has the lines from `line` to `end_line` as `old`, and what to write there as `new`.
     """
@@ -33,9 +33,9 @@ def edits_of(finding: Finding, *, root: Path) -> Sequence[Mapping[str, Any]]:
 
 
 def _change(module: Any, source: bytes, finding: Finding) -> Any:
-    if hasattr(module, "mend_all"):
-        return (module.mend_all({finding.path: source}, finding) or {}).get(finding.path)
-    return module.mend(source, finding)
+    if hasattr(module, "fix_all"):
+        return (module.fix_all({finding.path: source}, finding) or {}).get(finding.path)
+    return module.fix(source, finding)
 
 
 def _edits(path: str, before: bytes, after: bytes) -> list[Mapping[str, Any]]:

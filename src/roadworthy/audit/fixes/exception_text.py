@@ -9,25 +9,25 @@ from libcst import matchers
 from roadworthy.audit.fixes.tree import Change, Tree, dotted, tree_of
 from roadworthy.audit.model.finding import Finding
 
-__all__ = ["mend"]
+__all__ = ["fix"]
 
 _LOGS: Final = ("exception", "error", "warning", "critical")
 _ENDS: Final = " :;,.-("
 _LOGGERS: Final = ("logger", "log", "LOGGER", "LOG", "_logger")
 
 
-def mend(source: bytes, finding: Finding) -> Change | None:
+def fix(source: bytes, finding: Finding) -> Change | None:
     """Write a constant text for `detail=str(e)` or `f"…: {e}"`, and log what happened."""
     tree = tree_of(source)
     for raised in tree.within(cst.Raise, finding.line, finding.end_line):
         handler = tree.above(raised, cst.ExceptHandler)
         line = tree.above(raised, cst.SimpleStatementLine)
         if isinstance(raised.exc, cst.Call) and handler is not None and line is not None:
-            return _mended(tree, raised, handler, line)
+            return _fixed(tree, raised, handler, line)
     return None
 
 
-def _mended(
+def _fixed(
     tree: Tree, raised: cst.Raise, handler: cst.ExceptHandler, line: cst.SimpleStatementLine
 ) -> Change | None:
     call: Any = raised.exc
@@ -41,13 +41,13 @@ def _mended(
         return None
     new = call.with_deep_changes(argument, value=cst.SimpleString(_quoted(said)))
     caused: Any = raised.with_changes(exc=new, cause=raised.cause or _from(name))
-    mended: Any = line.deep_replace(raised, caused)
+    fixed: Any = line.deep_replace(raised, caused)
     if _is_logged(handler) or line not in body.body:
-        return Change(tree, {line: mended})
+        return Change(tree, {line: fixed})
     statements = list(body.body)
     place = statements.index(line)
     logger = _logger(tree)
-    statements[place : place + 1] = [_log(tree, logger, argument.value, said, raised), mended]
+    statements[place : place + 1] = [_log(tree, logger, argument.value, said, raised), fixed]
     changed = handler.with_changes(body=body.with_changes(body=statements))
     return Change(tree, {handler: changed}, imports=() if logger else ("logging",))
 

@@ -8,12 +8,12 @@ import libcst as cst
 from roadworthy.audit.fixes.tree import Change, Tree, dotted, tree_of, with_argument
 from roadworthy.audit.model.finding import Finding
 
-__all__ = ["mend_all"]
+__all__ = ["fix_all"]
 
 _SCOPE: Final = "scope"
 
 
-def mend_all(sources: dict[str, bytes], finding: Finding) -> dict[str, Change] | None:
+def fix_all(sources: dict[str, bytes], finding: Finding) -> dict[str, Change] | None:
     """Add `scope="function"` to every `Depends` of the dependency, in all files.
 
     In all of them, because a request that uses both scopes gets the dependency twice.
@@ -24,7 +24,7 @@ def mend_all(sources: dict[str, bytes], finding: Finding) -> dict[str, Change] |
     for path, source in sources.items():
         if name.encode() not in source or b"Depends(" not in source:
             continue
-        nodes = _mended(source, name, is_home=path == finding.path, home=finding.path)
+        nodes = _fixed(source, name, is_home=path == finding.path, home=finding.path)
         if nodes is None:
             return None
         if nodes:
@@ -32,7 +32,7 @@ def mend_all(sources: dict[str, bytes], finding: Finding) -> dict[str, Change] |
     return changed
 
 
-def _mended(
+def _fixed(
     source: bytes, name: str, *, is_home: bool, home: str
 ) -> dict[cst.CSTNode, cst.CSTNode] | None:
     """Return the uses in a file, changed, or None where one of them must not be."""

@@ -5,10 +5,10 @@ import libcst as cst
 from roadworthy.audit.fixes.tree import Change, Tree, dotted, tree_of
 from roadworthy.audit.model.finding import Finding
 
-__all__ = ["mend"]
+__all__ = ["fix"]
 
 
-def mend(source: bytes, finding: Finding) -> Change | None:
+def fix(source: bytes, finding: Finding) -> Change | None:
     """Write `await asyncio.sleep(...)` for `time.sleep(...)`, in an `async def`."""
     tree = tree_of(source)
     for call in tree.within(cst.Call, finding.line, finding.end_line):

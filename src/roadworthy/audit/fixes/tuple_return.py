@@ -5,7 +5,7 @@ import libcst as cst
 from roadworthy.audit.fixes.tree import Change, Tree, tree_of
 from roadworthy.audit.model.finding import Finding
 
-__all__ = ["mend"]
+__all__ = ["fix"]
 
 _ANSWERS = ("fastapi.responses.JSONResponse", "starlette.responses.JSONResponse")
 _ENCODERS = ("fastapi.encoders.jsonable_encoder",)
@@ -13,7 +13,7 @@ _PLAIN = (cst.Integer, cst.Float, cst.SimpleString)
 _PARTS = ("content", "status_code", "headers")
 
 
-def mend(source: bytes, finding: Finding) -> Change | None:
+def fix(source: bytes, finding: Finding) -> Change | None:
     """Return a `JSONResponse` of the parts of the tuple."""
     tree = tree_of(source)
     for statement in tree.within(cst.Return, finding.line, finding.end_line):

@@ -5,12 +5,12 @@ import libcst as cst
 from roadworthy.audit.fixes.tree import Change, tree_of, with_argument
 from roadworthy.audit.model.finding import Finding
 
-__all__ = ["mend"]
+__all__ = ["fix"]
 
 _ONLY_SENT = "exclude_unset"
 
 
-def mend(source: bytes, finding: Finding) -> Change | None:
+def fix(source: bytes, finding: Finding) -> Change | None:
     """Add `exclude_unset=True` to the one call that dumps the body."""
     tree = tree_of(source)
     calls = tree.within(cst.Call, finding.line, finding.end_line)

@@ -39,7 +39,7 @@ def _section(group: Group, most: int | None) -> Iterator[str]:
     if others := group.others(most):
         yield f"- {others}"
     yield ""
-    yield f"**Mend**: {group.rule.mend}"
+    yield f"**Fix**: {group.rule.mend}"
 
 
 def _in(finding: Finding) -> str:

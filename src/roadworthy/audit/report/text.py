@@ -35,7 +35,7 @@ def text(inspection: Inspection, *, colours: Colours | None = None, most: int | 
 def described(finding: Finding, *, root: Path) -> str:
     """Return all that is said of one finding."""
     page = _Page(root, Colours(used=False), None)
-    lines = [*page.finding(finding, ""), *_wrapped(f"Mend: {finding.mend}", "  ")]
+    lines = [*page.finding(finding, ""), *_wrapped(f"Fix: {finding.mend}", "  ")]
     return "\n".join([f"{finding.rule} {finding.name}  {finding.severity}", *lines])
 
 
@@ -51,7 +51,7 @@ class _Page:
         rule = group.rule
         head = self.colours.paint(f"{rule.code} {rule.name}", "bold", _PAINT[rule.severity])
         yield f"{head}  {rule.severity}, {len(group.findings)} found"
-        yield from _wrapped(f"Mend: {rule.mend}", "  ")
+        yield from _wrapped(f"Fix: {rule.mend}", "  ")
         fixable = sum(finding.fixable for finding in group.findings)
         if fixable:
             option = "--fix" if KNOWN[rule.name].safe else "--fix --unsafe"

@@ -13,7 +13,7 @@ def explained(rule: Rule) -> str:
     parts = [f"{rule.code} {rule.name} (severity: {rule.severity})\n\n{rule.summary}", rule.why]
     parts += _examples("Found:", rule.bad)
     parts += _examples("Not found:", rule.good)
-    parts.append(f"Mend: {rule.mend}")
+    parts.append(f"Fix: {rule.mend}")
     if rule.ours:
         parts.append(f"In Roadworthy: {rule.ours}")
     if not rule.default:

@@ -1,4 +1,4 @@
-"""Which findings can be mended, as far as their code tells."""
+"""Which findings can be fixed, as far as their code tells."""
 
 import ast
 from collections.abc import Callable, Mapping
@@ -104,6 +104,6 @@ KNOWN: Final[Mapping[str, Known]] = {
 
 
 def fixable(finding: Finding) -> bool:
-    """Return whether a fix may mend a finding; if it does not, it is taken back."""
+    """Return whether a fix may fix a finding; if it does not, it is taken back."""
     known = KNOWN.get(finding.name)
     return known is not None and known.fits(finding)

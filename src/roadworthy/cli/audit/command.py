@@ -75,12 +75,12 @@ def _add_reports(parser: ArgumentParser) -> None:
 
 
 def _add_changes(parser: ArgumentParser) -> None:
-    group = parser.add_argument_group("what is new, and what is mended")
+    group = parser.add_argument_group("what is new, and what is fixed")
     says = "only in lines changed since a revision of Git (HEAD); with --fix, see there"
     group.add_argument("--diff", metavar="REV", nargs="?", const="", help=says)
     group.add_argument("--baseline", metavar="FILE", help="only what this file does not have")
     group.add_argument("--write-baseline", metavar="FILE", help="write what is found there")
-    says = "mend what can be mended safely; with --diff, show how and write nothing"
+    says = "fix what can be fixed safely; with --diff, show how and write nothing"
     group.add_argument("--fix", action="store_true", help=says)
     says = "with --fix: also what may change more than the mistake"
     group.add_argument("--unsafe", action="store_true", help=says)

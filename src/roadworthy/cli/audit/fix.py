@@ -5,7 +5,7 @@ from argparse import Namespace
 from collections.abc import Iterator
 from difflib import unified_diff
 
-from roadworthy.audit.fixes.mending import Mending, mended
+from roadworthy.audit.fixes.fixing import Fixing, fixed
 from roadworthy.audit.report.summary import counted
 from roadworthy.audit.run.inspection import Inspection, Options
 from roadworthy.cli.text import tell
@@ -14,29 +14,29 @@ __all__ = ["fix"]
 
 
 def fix(chosen: Namespace, wish: Options, inspection: Inspection) -> bool:
-    """Mend what was found, and return whether files have changed."""
-    mending = mended(wish, inspection, unsafe=chosen.unsafe)
+    """Fix what was found, and return whether files have changed."""
+    fixing = fixed(wish, inspection, unsafe=chosen.unsafe)
     shown = chosen.diff is not None
     if shown:
-        sys.stdout.writelines(_diff(mending))
+        sys.stdout.writelines(_diff(fixing))
     else:
-        mending.write()
-    for line in _said(mending, shown=shown):
+        fixing.write()
+    for line in _said(fixing, shown=shown):
         tell(line)
     return not shown
 
 
-def _said(mending: Mending, *, shown: bool) -> Iterator[str]:
-    for one in mending.refused:
-        yield f"Not mended: {one.rule} {one.path}:{one.line}; a fix was tried and did not help."
-    does = "would be mended" if shown else "mended"
-    yield f"{len(mending.done)} {does} in {counted(len(mending.after), 'file')}."
+def _said(fixing: Fixing, *, shown: bool) -> Iterator[str]:
+    for one in fixing.refused:
+        yield f"Not fixed: {one.rule} {one.path}:{one.line}; a fix was tried and did not help."
+    does = "would be fixed" if shown else "fixed"
+    yield f"{len(fixing.done)} {does} in {counted(len(fixing.after), 'file')}."
 
 
-def _diff(mending: Mending) -> Iterator[str]:
-    for path in sorted(mending.after):
-        before = _lines(mending.before[path])
-        after = _lines(mending.after[path])
+def _diff(fixing: Fixing) -> Iterator[str]:
+    for path in sorted(fixing.after):
+        before = _lines(fixing.before[path])
+        after = _lines(fixing.after[path])
         for line in unified_diff(before, after, f"a/{path}", f"b/{path}"):
             yield line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
 

@@ -136,7 +136,7 @@ def _for_agents(inspection: Inspection, chosen: Namespace, most: int | None) -> 
 
 
 def _edits(inspection: Inspection, most: int | None) -> Edits:
-    """Return how what is shown can be mended; nothing without libcst."""
+    """Return how what is shown can be fixed; nothing without libcst."""
     from roadworthy.audit.fixes.edits import edits_of  # noqa: PLC0415  # few ask for it
 
     shown = [one for group in groups_of(inspection) for one in group.places(most)]

@@ -39,7 +39,7 @@ def watch(chosen: Namespace, paths: Sequence[Path], audit: Callable[[], int]) ->
 
 
 def _once(audit: Callable[[], int]) -> int:
-    """Audit; what cannot be read now may be mended in a moment, and is only told."""
+    """Audit; what cannot be read now may be fixed in a moment, and is only told."""
     try:
         return audit()
     except CannotRun as error:

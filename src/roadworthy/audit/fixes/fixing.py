@@ -1,4 +1,4 @@
-"""Mend what was found in a copy, audit that, and keep what was mended."""
+"""Fix what was found in a copy, audit that, and keep what was fixed."""
 
 import ast
 from collections import Counter
@@ -17,15 +17,15 @@ from roadworthy.audit.run.engine import audit
 from roadworthy.audit.run.inspection import Inspection, Options
 from roadworthy.audit.source.discovery import project_root, source_files
 
-__all__ = ["Mending", "mended"]
+__all__ = ["Fixing", "fixed"]
 
 Key = tuple[str, str]
 """A rule, and the path of a file from the root of the project."""
 
 
 @dataclass(slots=True)
-class Mending:
-    """The new text of files, what is mended by it, and what was tried in vain."""
+class Fixing:
+    """The new text of files, what is fixed by it, and what was tried in vain."""
 
     root: Path
     before: dict[str, bytes] = field(default_factory=dict[str, bytes])
@@ -41,7 +41,7 @@ class Mending:
 
 @dataclass(slots=True)
 class _Attempt:
-    """Sources with some findings mended, and which file each of them has changed."""
+    """Sources with some findings fixed, and which file each of them has changed."""
 
     sources: dict[str, bytes]
     touched: dict[str, set[Key]] = field(default_factory=dict[str, set[Key]])
@@ -49,7 +49,7 @@ class _Attempt:
         default_factory=dict[tuple[str, int, int], Finding]
     )
     functions: set[tuple[Key, str]] = field(default_factory=set[tuple[Key, str]])
-    """Where something was done: one change may mend several findings of a function."""
+    """Where something was done: one change may fix several findings of a function."""
     needs: "dict[str, _Needs]" = field(default_factory=dict[str, "_Needs"])
 
 
@@ -61,8 +61,8 @@ class _Needs:
     unused: tuple[str, ...] = ()
 
 
-def mended(wish: Options, inspection: Inspection, *, unsafe: bool) -> Mending:
-    """Return what becomes of the findings that can be mended; nothing is written.
+def fixed(wish: Options, inspection: Inspection, *, unsafe: bool) -> Fixing:
+    """Return what becomes of the findings that can be fixed; nothing is written.
 
     A fix is refused whose finding is still there afterwards, that brings another, or whose
     file can no longer be parsed.
@@ -70,17 +70,17 @@ def mended(wish: Options, inspection: Inspection, *, unsafe: bool) -> Mending:
     home = project_root([path.resolve() for path in wish.paths])
     wanted = [_at_home(one, inspection.root, home) for one in _fixable(inspection, unsafe=unsafe)]
     sources = _sources(home)
-    mending = Mending(root=home, before=sources)
+    fixing = Fixing(root=home, before=sources)
     if not wanted:
-        return mending
+        return fixing
     before = [_at_home(one, inspection.root, home) for one in inspection.result.findings]
     judge = _Judge(home=home, rules=_judging(inspection.rules), before=before)
     attempt = _best(sources, wanted, judge)
-    mending.after = {p: text for p, text in attempt.sources.items() if text != sources[p]}
-    mending.done = list(attempt.done.values())
-    left = Counter(one.fingerprint for one in mending.done)
-    mending.refused = [one for one in wanted if not _counted(left, one)]
-    return mending
+    fixing.after = {p: text for p, text in attempt.sources.items() if text != sources[p]}
+    fixing.done = list(attempt.done.values())
+    left = Counter(one.fingerprint for one in fixing.done)
+    fixing.refused = [one for one in wanted if not _counted(left, one)]
+    return fixing
 
 
 def _counted(left: Counter[str], finding: Finding) -> bool:
@@ -220,10 +220,10 @@ def _changed(sources: dict[str, bytes], finding: Finding) -> dict[str, Any] | No
     tree: Any = import_module("roadworthy.audit.fixes.tree")
     module: Any = import_module(f"roadworthy.audit.fixes.{fixes.KNOWN[finding.name].module}")
     try:
-        if hasattr(module, "mend_all"):
-            changed: dict[str, Any] | None = module.mend_all(sources, finding)
+        if hasattr(module, "fix_all"):
+            changed: dict[str, Any] | None = module.fix_all(sources, finding)
             return changed
-        change: Any = module.mend(sources[finding.path], finding)
+        change: Any = module.fix(sources[finding.path], finding)
     except tree.Unreadable:
         return None
     return None if change is None else {finding.path: change}
@@ -243,8 +243,8 @@ def _in_vain(attempt: _Attempt, before: Counter[Key], after: Counter[Key]) -> se
     bad: set[Key] = set()
     for key, count in after.items():
         if count > expected[key]:
-            mended_here = {_key(one) for one in attempt.done.values()} & {key}
-            bad |= mended_here or attempt.touched.get(key[1], set())
+            fixed_here = {_key(one) for one in attempt.done.values()} & {key}
+            bad |= fixed_here or attempt.touched.get(key[1], set())
     return bad
 
 
