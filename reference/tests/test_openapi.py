@@ -16,6 +16,12 @@ SUPPORT = Path(__file__).parents[2] / "tests"
 
 
 @pytest.mark.timeout(300)  # a minute where nothing else runs, with 15 examples
+@pytest.mark.parametrize(
+    "database_url",
+    ["sqlite", pytest.param("postgresql", marks=pytest.mark.soak)],
+    indirect=True,
+    scope="module",
+)
 @pytest.mark.parametrize("examples", [2, pytest.param(15, marks=pytest.mark.soak)])
 def test_schemathesis_finds_nothing(depot: Any, tmp_path: Path, examples: int) -> None:
     done = subprocess.run(

@@ -146,7 +146,9 @@ async def test_a_redis_that_is_killed_and_comes_back_empty_loses_no_job(
     assert await names_of_effects(db) == {str(number): 1 for number in range(MANY)}
 
 
-@pytest.mark.parametrize("name", CREWS)
+@pytest.mark.parametrize(
+    "name", ["celery-rabbitmq", pytest.param("celery-redis", marks=pytest.mark.soak), "rq"]
+)
 async def test_while_the_broker_is_away_jobs_are_kept_and_run_in_their_order_when_it_is_back(
     request, name, db, postgres_url, tmp_path, caplog
 ):
