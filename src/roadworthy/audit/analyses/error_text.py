@@ -233,22 +233,29 @@ def leaks(handler: ast.ExceptHandler, function: Function) -> Iterator[Leak]:
 
 
 def _leak(event: Event, telling: Telling, conditions: int) -> Iterator[Leak]:
+    """Return the leak of one statement, by the sink that it is."""
     match event.node:
-        case ast.Raise(exc=ast.Call() as call) if _is_answer(call, telling):
-            literal = _is_literal(call, telling.name)
-            yield Leak(
-                event.node,
-                "the error's detail",
-                certain=True,
-                literal=literal,
-                conditions=conditions,
-            )
+        case ast.Raise(exc=ast.Call() as call):
+            yield from _raised(event.node, call, telling, conditions)
         case ast.Return(value=value) | ast.Yield(value=value) if value is not None:
-            if telling.tells(value) and _answers(value, telling.function):
-                certain = isinstance(event.node, ast.Return)
-                yield Leak(event.node, "the answer", certain=certain, conditions=conditions)
+            yield from _returned(event.node, value, telling, conditions)
         case _:
             pass
+
+
+def _raised(node: ast.AST, call: ast.Call, telling: Telling, conditions: int) -> Iterator[Leak]:
+    """`raise HTTPException(500, detail=str(error))`."""
+    if _is_answer(call, telling):
+        literal = _is_literal(call, telling.name)
+        how = "the error's detail"
+        yield Leak(node, how, certain=True, literal=literal, conditions=conditions)
+
+
+def _returned(node: ast.AST, value: ast.expr, telling: Telling, conditions: int) -> Iterator[Leak]:
+    """`return {"error": str(error)}`, and `yield` of a stream, which is less certain."""
+    if telling.tells(value) and _answers(value, telling.function):
+        certain = isinstance(node, ast.Return)
+        yield Leak(node, "the answer", certain=certain, conditions=conditions)
 
 
 def _is_answer(call: ast.Call, telling: Telling) -> bool:

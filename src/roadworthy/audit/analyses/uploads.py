@@ -199,22 +199,44 @@ def _is_bytes(param: Param, function: Function) -> bool:
 
 
 def _read(call: Call, frame: Frame) -> Read | None:
-    node = call.node
-    func = node.func
-    if isinstance(func, ast.Attribute) and func.attr in {"read", "readlines"}:
-        if not frame.has(func.value):
-            return None
-        if not node.args or _is_everything(node.args[0]):
-            return Read(frame, node, to_memory=True)
-        loop = next((block.node for block in call.blocks("loop")), None) or _looping(call)
-        if loop is None or _counts(loop):
-            return None
-        return Read(frame, node, to_memory=False)
-    if node.args and frame.has(node.args[0]):
-        found = resolve(func, frame.function)
-        if found is not None and found.name in _COPIES:
-            return Read(frame, node, to_memory=False)
+    """Return the read that a call makes of all of an upload, by the way in which it does."""
+    if _reads_at_once(call, frame):
+        return Read(frame, call.node, to_memory=True)
+    if _reads_in_pieces(call, frame) or _copies(call, frame):
+        return Read(frame, call.node, to_memory=False)
     return None
+
+
+def _reads_at_once(call: Call, frame: Frame) -> bool:
+    """`file.read()`, `file.read(-1)`, `file.readlines()`."""
+    given = call.node.args
+    return _is_read(call.node, frame) and (not given or _is_everything(given[0]))
+
+
+def _reads_in_pieces(call: Call, frame: Frame) -> bool:
+    """`file.read(size)` in a loop that nothing ends but the end of the file."""
+    given = call.node.args
+    if not _is_read(call.node, frame) or not given or _is_everything(given[0]):
+        return False
+    loop = next((block.node for block in call.blocks("loop")), None) or _looping(call)
+    return loop is not None and not _counts(loop)
+
+
+def _copies(call: Call, frame: Frame) -> bool:
+    """`shutil.copyfileobj(file.file, target)`."""
+    node = call.node
+    if not node.args or not frame.has(node.args[0]):
+        return False
+    found = resolve(node.func, frame.function)
+    return found is not None and found.name in _COPIES
+
+
+def _is_read(node: ast.Call, frame: Frame) -> bool:
+    match node.func:
+        case ast.Attribute(value=owner, attr="read" | "readlines"):
+            return frame.has(owner)
+        case _:
+            return False
 
 
 def _is_everything(size: ast.expr) -> bool:

@@ -37,7 +37,8 @@ def children(node: ast.AST) -> list[ast.AST]:
             continue
         value: object = getattr(node, name, None)
         if isinstance(value, list):
-            found += [one for one in value if isinstance(one, ast.AST)]
+            parts: list[object] = value  # pyright: ignore[reportUnknownVariableType]
+            found += [one for one in parts if isinstance(one, ast.AST)]
         elif isinstance(value, ast.AST):
             found.append(value)
     return found
