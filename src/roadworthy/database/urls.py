@@ -91,6 +91,8 @@ def _parsed(url: str | URL) -> tuple[URL, str | None]:
         raise _unreadable() from None
     if not scheme.startswith("sqlite") and _has_raw_at(before, parsed.database):
         raise _unreadable()
+    if parsed.host is not None and parsed.host not in hosts and not several:
+        raise _unreadable()  # brackets of a password: what stands in them is no host
     if mark:
         parsed = parsed.set(query=_query(query, alone="@" not in rest))
     return parsed, hosts if several else None

@@ -161,6 +161,8 @@ TARGETS = ["h/shop", "h:5432/shop?sslmode=prefer", "h1,h2:2/shop", "[::1]/shop",
 @pytest.mark.parametrize("target", TARGETS)
 @given(before=PASSWORDS, after=PASSWORDS)
 @example(before="@", after="")
+@example(before="@[", after="]")
+@example(before="[", after="]@")
 @example(before="1234@", after="")
 @example(before="1234?", after="")
 @example(before="12,", after="/")

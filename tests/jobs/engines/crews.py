@@ -19,6 +19,7 @@ from roadworthy.jobs import Engine, Jobs, Task
 from roadworthy.jobs.worker.context import Units
 from roadworthy.testing import contract_tasks
 from roadworthy.testing.contract_tasks import TASKS, contract_jobs
+from support.polling import PATIENCE
 
 context = multiprocessing.get_context("forkserver")
 context.set_forkserver_preload(  # what takes long; the tests themselves are not on its path
@@ -113,7 +114,7 @@ class Crew:
             if process.is_alive():
                 kill = os.killpg if ending == signal.SIGKILL else os.kill
                 kill(process.pid or 0, ending)
-            process.join(20)
+            process.join(PATIENCE)
             stuck = process.is_alive()
             process.kill()
             process.join()
