@@ -7,7 +7,7 @@ raise where an outcome is recorded: what lies beyond counts as the end of the ca
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-__all__ = ["FIRST", "LAST", "earlier", "later", "seconds", "within"]
+__all__ = ["FIRST", "LAST", "earlier", "later", "seconds", "utc", "within"]
 
 # A few days within Python's own ends, so that a time may still be told in any zone of a
 # client, a server or a driver, and that a head start of a day can be taken off.
@@ -15,6 +15,11 @@ FIRST: Final = datetime(1, 1, 5, tzinfo=UTC)
 """The earliest time that jobs are told by."""
 LAST: Final = datetime(9999, 12, 27, tzinfo=UTC)
 """The latest one: what waits for it never comes."""
+
+
+def utc(moment: datetime) -> datetime:
+    """Return a time as it was written: SQLite keeps no zone, and we write only UTC."""
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def within(moment: datetime) -> datetime:

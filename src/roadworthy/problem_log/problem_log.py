@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, Final, Protocol, Self, TypeAlias
 
 from sqlalchemy import Delete, bindparam, delete, insert, select
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from starlette.applications import Starlette
 from starlette.types import Scope
 
@@ -23,6 +23,7 @@ from roadworthy._internal.traces import trace_of
 from roadworthy.problem_log.sampling import Sampler
 from roadworthy.problem_log.table import table
 from roadworthy.problems import Outcome, request_id
+from roadworthy.problems.report import FIRST_ERROR
 
 __all__ = ["CallerOf", "HasEngine", "ProblemLog"]
 
@@ -125,9 +126,9 @@ class ProblemLog:
     def ended(self, scope: Scope, outcome: Outcome) -> None:
         """Keep a problem, if the request had one."""
         status = outcome.status
-        if status is None or (status < _FIRST_ERROR and outcome.crash is None):
+        if status is None or (status < FIRST_ERROR and outcome.crash is None):
             return
-        code = outcome.error_code or ("LATE_FAILURE" if status < _FIRST_ERROR else str(status))
+        code = outcome.error_code or ("LATE_FAILURE" if status < FIRST_ERROR else str(status))
         route = getattr(_fastapi.route_of(scope), "path_format", None) or "-"
         stands_for = self._sampler.take((code, route))
         if stands_for:
@@ -164,36 +165,33 @@ class ProblemLog:
 
     async def _write(self, seconds: float) -> None:
         rows = list(self._waiting)
+        if not rows:
+            return
         self._waiting.clear()
         try:
             async with asyncio.timeout(seconds):
                 await self._insert(rows)
-                await self._trim()
         except Exception as error:  # whatever a driver raises: rows are lost, and nothing else
             self._say_lost(len(rows), error)
 
     async def _insert(self, rows: list[dict[str, Any]]) -> None:
-        if rows:
-            async with self._database.engine.begin() as connection:
-                await connection.execute(insert(table), rows)
+        async with self._database.engine.begin() as connection:
+            await connection.execute(insert(table), rows)
+            await self._trim(connection)
 
-    async def _trim(self) -> None:
+    async def _trim(self, connection: AsyncConnection) -> None:
         """Take the oldest out of the ring, a bounded number at a time."""
         if monotonic() < self._trim_at:
             return
         self._trim_at = monotonic() + _TRIM_SECONDS
-        async with self._database.engine.begin() as connection:
-            removed = await connection.execute(_too_many, {"keep": self._keep})
+        removed = await connection.execute(_too_many, {"keep": self._keep})
         if removed.rowcount == _TRIMMED:
             self._trim_at = 0.0
 
     def _say_lost(self, lost: int, error: Exception) -> None:
-        if lost and monotonic() >= self._silent_until:
+        if monotonic() >= self._silent_until:
             self._silent_until = monotonic() + _SILENCE
             _log.warning("%d problems are not kept, as the database fails: %r", lost, error)
-
-
-_FIRST_ERROR: Final = 400
 
 
 def _oldest() -> Delete:

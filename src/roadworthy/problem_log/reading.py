@@ -7,6 +7,7 @@ from typing import Any, Final, TypeAlias
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
+from roadworthy._internal.calendar import utc
 from roadworthy.problem_log.table import table
 
 __all__ = ["Counted", "KeptProblem", "counted", "of_request", "recent"]
@@ -83,7 +84,7 @@ async def counted(session: Here, *, since: timedelta = timedelta(hours=1)) -> li
         .order_by(number.desc(), table.c.code, table.c.route)
     )
     return [
-        Counted(code, status, route, int(problems), _utc(last))
+        Counted(code, status, route, int(problems), utc(last))
         for code, status, route, problems, last in await session.execute(query)
     ]
 
@@ -94,10 +95,5 @@ _NAMES: Final = tuple(field.name for field in fields(KeptProblem))
 
 def _problem(row: Any) -> KeptProblem:
     values: dict[str, Any] = {name: getattr(row, name) for name in _NAMES}
-    values["at"] = _utc(row.at)
+    values["at"] = utc(row.at)
     return KeptProblem(**values)
-
-
-def _utc(moment: datetime) -> datetime:
-    """Return a time as it was written: SQLite keeps no zone, and we write only UTC."""
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

@@ -108,7 +108,8 @@ def _who(chosen: Namespace) -> str:
 async def _pause(db: Database, chosen: Namespace) -> int:
     async with db.engine.begin() as connection:
         done = await operations.pause(connection, chosen.kind, chosen.name, by=_who(chosen))
-        await _note(connection, chosen, done=done)
+        if done:
+            await _note(connection, "pause", chosen)
     _say(chosen, "is paused" if done else "was paused already")
     return 0
 
@@ -116,16 +117,14 @@ async def _pause(db: Database, chosen: Namespace) -> int:
 async def _resume(db: Database, chosen: Namespace) -> int:
     async with db.engine.begin() as connection:
         done = await operations.resume(connection, chosen.kind, chosen.name)
-        await _note(connection, chosen, done=done)
+        if done:
+            await _note(connection, "resume", chosen)
     _say(chosen, "goes on" if done else "was not paused")
     return 0 if done else 1
 
 
-async def _note(connection: Any, chosen: Namespace, *, done: bool) -> None:
-    what = "pause" if chosen.run.args[0] is _pause else "resume"
-    if done:
-        target = {chosen.kind: chosen.name}
-        await operations.note(connection, what, target, by=_who(chosen))
+async def _note(connection: Any, what: str, chosen: Namespace) -> None:
+    await operations.note(connection, what, {chosen.kind: chosen.name}, by=_who(chosen))
 
 
 def _say(chosen: Namespace, what: str) -> None:

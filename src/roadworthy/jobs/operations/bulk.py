@@ -8,18 +8,17 @@ and a process that is killed has done whole batches.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
-from sqlalchemy import Connection, Update, func, select
+from sqlalchemy import ColumnElement, Connection, func, select
 
 from roadworthy.jobs.operations.actions import note_sync
 from roadworthy.jobs.operations.arguments import name_of_operator
 from roadworthy.jobs.operations.filters import JobFilter
 from roadworthy.jobs.table import clock, records
-from roadworthy.jobs.table.moves import in_state, kept_key, moved
-from roadworthy.jobs.table.signals import announce
+from roadworthy.jobs.table.moves import in_state
 from roadworthy.jobs.table.states import TRANSITIONS, State
 from roadworthy.jobs.table.tables import table
 from roadworthy.jobs.worker.context import Units
@@ -143,33 +142,24 @@ def _retry(connection: Connection, rows: Sequence[Any]) -> int:
             free[row.priority].append(row.id)
     now = clock.now()
     return done + sum(
-        _execute(connection, records.retrying(now, priority), ids) for priority, ids in free.items()
+        records.change(connection, records.retrying(now, priority).where(_among(ids)))
+        for priority, ids in free.items()
     )
 
 
 def _cancel(connection: Connection, rows: Sequence[Any]) -> int:
-    ids = [row.id for row in rows]
-    ended: dict[str, Any] = {"finished_at": clock.now(), "error_code": "CANCELLED"}
-    ended |= {"unique_of": kept_key(), "unique_key": None}
-    done = _execute(connection, moved("cancel").values(**ended), ids)
-    return done + _execute(connection, records.stopping(), ids, stop=True)
+    these = _among(row.id for row in rows)
+    done = records.change(connection, records.ending("cancel", "CANCELLED").where(these))
+    return done + records.change(connection, records.stopping().where(these), stop=True)
 
 
 def _dismiss(connection: Connection, rows: Sequence[Any]) -> int:
-    ended: dict[str, Any] = {"finished_at": clock.now(), "error_code": DISMISSED}
-    ended |= {"unique_of": kept_key(), "unique_key": None}
-    return _execute(connection, moved("dismiss").values(**ended), [row.id for row in rows])
+    these = _among(row.id for row in rows)
+    return records.change(connection, records.ending("dismiss", DISMISSED).where(these))
 
 
-def _execute(
-    connection: Connection, change: Update, ids: Sequence[str], *, stop: bool = False
-) -> int:
-    if not ids:
-        return 0
-    changed = connection.execute(change.where(table.c.id.in_(ids))).rowcount
-    if changed:
-        announce(connection, connection, stop=stop)
-    return changed
+def _among(ids: Iterable[str]) -> ColumnElement[bool]:
+    return table.c.id.in_(list(ids))
 
 
 _CHANGES: Final[dict[Way, Callable[[Connection, Sequence[Any]], int]]] = {

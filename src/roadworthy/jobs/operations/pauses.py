@@ -13,12 +13,12 @@ from datetime import datetime
 from typing import Any, Final, TypeAlias, cast, get_args
 
 from sqlalchemy import Connection, delete, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlalchemy.orm import Session
 
 from roadworthy.jobs.operations.arguments import name_of_operator
 from roadworthy.jobs.table import clock
+from roadworthy.jobs.table.dialects import insert_into
 from roadworthy.jobs.table.moves import moved
 from roadworthy.jobs.table.paused import Pausable
 from roadworthy.jobs.table.signals import announce
@@ -75,8 +75,7 @@ _all = select(pauses).order_by(pauses.c.kind, pauses.c.name)
 
 def _insert(tx: Session | Connection, row: dict[str, Any]) -> bool:
     connection = connection_of(tx)
-    kind = postgresql if connection.dialect.name == "postgresql" else sqlite
-    new = kind.insert(pauses).values(row).on_conflict_do_nothing()
+    new = insert_into(pauses, connection.dialect.name).values(row).on_conflict_do_nothing()
     return connection.execute(new).rowcount == 1
 
 

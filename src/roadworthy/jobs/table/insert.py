@@ -6,7 +6,6 @@ from hashlib import sha256
 from typing import Any, Final, TypeAlias
 
 from sqlalchemy import Connection, Insert, bindparam, insert, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_scoped_session
 from sqlalchemy.orm import Session, scoped_session
 
@@ -15,6 +14,7 @@ from roadworthy._internal.ids import new_id
 from roadworthy.jobs import metrics, tracing
 from roadworthy.jobs.table import clock
 from roadworthy.jobs.table.call import Call, Enqueued
+from roadworthy.jobs.table.dialects import insert_into
 from roadworthy.jobs.table.signals import announce, check_database, expect
 from roadworthy.jobs.table.states import State
 from roadworthy.jobs.table.tables import table
@@ -200,6 +200,4 @@ _holder = select(table.c.id).where(
 
 
 def _unless_there(dialect: str) -> Insert:
-    if dialect == "postgresql":
-        return postgresql.insert(table).on_conflict_do_nothing()
-    return sqlite.insert(table).on_conflict_do_nothing()
+    return insert_into(table, dialect).on_conflict_do_nothing()

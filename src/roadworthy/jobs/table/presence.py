@@ -5,13 +5,14 @@ import os
 import socket
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, Final, Literal, TypeAlias
 
 from sqlalchemy import bindparam, delete
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from roadworthy._internal.calendar import earlier, later
+from roadworthy.jobs.table.dialects import insert_into
 from roadworthy.jobs.table.tables import workers
 
 __all__ = ["Presence", "Role", "forget_silent"]
@@ -51,7 +52,7 @@ class Presence:
         self._started_at = self._started_at or now
         row = self._row | {"queues": json.dumps(list(queues)), "started_at": self._started_at}
         row |= {"seen_at": now, "expected_at": later(now, lease)}
-        await db.execute(_UPSERT[db.dialect.name == "postgresql"], row)
+        await db.execute(_upsert(db.dialect.name), row)
 
     async def remove(self, db: AsyncConnection) -> None:
         """Take the row away: this worker has ended as it should."""
@@ -63,12 +64,12 @@ async def forget_silent(db: AsyncConnection, now: datetime) -> None:
     await db.execute(_sweep, {"before": earlier(now, _KEPT)})
 
 
-def _upsert(kind: Any) -> Any:
-    new = kind.insert(workers)
+@cache
+def _upsert(dialect: str) -> Any:
+    new = insert_into(workers, dialect)
     changed = {name: new.excluded[name] for name in ("seen_at", "expected_at", "queues")}
     return new.on_conflict_do_update(index_elements=["name"], set_=changed)
 
 
-_UPSERT: Final = {True: _upsert(postgresql), False: _upsert(sqlite)}
 _remove = delete(workers).where(workers.c.name == bindparam("of"))
 _sweep = delete(workers).where(workers.c.seen_at < bindparam("before"))

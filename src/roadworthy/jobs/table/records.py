@@ -42,6 +42,8 @@ __all__ = [
     "Status",
     "browse",
     "cancel",
+    "change",
+    "ending",
     "get",
     "key_holder",
     "retry",
@@ -195,11 +197,10 @@ async def cancel(session: Here, id: str) -> bool:  # noqa: A002
 
     A coroutine is cancelled, a worker process ended; a thread has to look at `job.cancelled`.
     """
-    ended: dict[str, Any] = {"finished_at": clock.now(), "error_code": "CANCELLED"}
-    ended |= {"unique_of": kept_key(), "unique_key": None}
-    if await session.run_sync(_change, moved("cancel").where(table.c.id == id).values(**ended)):
+    this = table.c.id == id
+    if await session.run_sync(change, ending("cancel", "CANCELLED").where(this)):
         return True
-    return await session.run_sync(_change, stopping().where(table.c.id == id), stop=True) == 1
+    return await session.run_sync(change, stopping().where(this), stop=True) == 1
 
 
 @_checked
@@ -243,6 +244,12 @@ def _holder_of(id_: str) -> Select[*tuple[Any, ...]]:
     return select(holder.c.id).select_from(mine.join(holder, same_key)).where(mine.c.id == id_)
 
 
+def ending(move: str, code: str) -> Update:
+    """Return the UPDATE that ends waiting jobs by a move, and frees their unique keys."""
+    ended: dict[str, Any] = {"finished_at": clock.now(), "error_code": code}
+    return moved(move).values(**ended, unique_of=kept_key(), unique_key=None)
+
+
 def stopping() -> Update:
     """Return the UPDATE that asks running jobs to stop."""
     running = in_state(*TRANSITIONS["stop"].source)
@@ -274,7 +281,7 @@ def retry_one(tx: Session | Connection, id_: str) -> bool:
     try:
         # On PostgreSQL a refused statement would end the transaction; SQLite has one writer.
         with connection.begin_nested() if _has_savepoints(connection) else nullcontext():
-            return _change(tx, again.values(unique_of=kept_key(), unique_key=kept_key())) == 1
+            return change(tx, again.values(unique_of=kept_key(), unique_key=kept_key())) == 1
     except IntegrityError:  # another job took the key at the same moment
         return False
 
@@ -283,10 +290,10 @@ def _has_savepoints(connection: Connection) -> bool:
     return connection.dialect.name == "postgresql"
 
 
-def _change(tx: Session | Connection, change: Update, *, stop: bool = False) -> int:
-    """Make a change, and have the engines look once it is committed."""
+def change(tx: Session | Connection, update: Update, *, stop: bool = False) -> int:
+    """Change jobs, and have the engines look once it is committed; return how many."""
     connection = connection_of(tx)
-    changed = connection.execute(change).rowcount
+    changed = connection.execute(update).rowcount
     if changed:
         announce(tx, connection, stop=stop)
     return changed

@@ -1,6 +1,6 @@
 """The tables of jobs, for migrations: `metadata` is also in `roadworthy.tables`."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 from sqlalchemy import (
     BigInteger,
@@ -20,6 +20,8 @@ from sqlalchemy import (
     text,
 )
 
+from roadworthy._internal.calendar import utc
+
 __all__ = [
     "actions",
     "attempts",
@@ -32,11 +34,6 @@ __all__ = [
     "utc_or_none",
     "workers",
 ]
-
-
-def utc(moment: datetime) -> datetime:
-    """Return a time as it was written: SQLite keeps no zone, and we write only UTC."""
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def utc_or_none(moment: datetime | None) -> datetime | None:

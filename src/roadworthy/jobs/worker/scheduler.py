@@ -14,10 +14,10 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import bindparam, delete, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from roadworthy._internal.calendar import LAST
+from roadworthy.jobs.table.dialects import insert_into
 from roadworthy.jobs.table.insert import add_sync
 from roadworthy.jobs.table.paused import schedule_is_paused
 from roadworthy.jobs.table.tables import schedules, utc, utc_or_none
@@ -222,5 +222,4 @@ _remove = delete(schedules).where(schedules.c.task == bindparam("of"))
 
 
 def _insert(dialect: str) -> Any:
-    kind = postgresql if dialect == "postgresql" else sqlite
-    return kind.insert(schedules).on_conflict_do_nothing(index_elements=["task"])
+    return insert_into(schedules, dialect).on_conflict_do_nothing(index_elements=["task"])
