@@ -2,7 +2,7 @@
 
 import pytest
 
-from roadworthy.audit.run.ignores import ignores_in
+from roadworthy.audit.run.ignore_comments import ignores_in
 
 COMMIT = "        session.commit()"
 IGNORE = "# roadworthy: ignore[RW201] the caller retries"

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from roadworthy.audit.fastapi import health
+from roadworthy.audit.fastapi import shallow_health
+from roadworthy.audit.fastapi.health_routes import is_health
 from roadworthy.audit.fastapi.routes import routes_of
 from roadworthy.audit.fastapi.service import Service
 from roadworthy.audit.model.finding import Severity
@@ -45,13 +46,13 @@ class _Seen:
 
 def _collect(module: Module) -> object:
     routes = tuple(
-        _Health(one.title, one.place, health.checks_nothing(one))
+        _Health(one.title, one.place, shallow_health.checks_nothing(one))
         for one in routes_of(module)
-        if health.is_health(one)
+        if is_health(one)
     )
-    uses = health.uses_dependency(module.source)
+    uses = shallow_health.uses_dependency(module.source)
     if any(one.constant for one in routes) and not uses:
-        uses = health.service_uses_dependency(module)
+        uses = shallow_health.service_uses_dependency(module)
     return _Seen(routes, uses) if routes or uses else None
 
 

@@ -6,7 +6,8 @@ from typing import Final
 
 from roadworthy.audit.dataflow import caught, reach
 from roadworthy.audit.dataflow.outcomes import outcome
-from roadworthy.audit.fastapi import health
+from roadworthy.audit.fastapi import shallow_health
+from roadworthy.audit.fastapi.health_routes import is_health
 from roadworthy.audit.fastapi.routes import Route
 from roadworthy.audit.model.finding import Confidence, Severity
 from roadworthy.audit.model.rule import Example, Hit, Rule
@@ -32,7 +33,7 @@ _OF_THE_CODE: Final = frozenset(
 
 
 def _check(route: Route) -> Iterator[Hit]:
-    if not health.is_health(route) or _answers_with_a_status(route.function):
+    if not is_health(route) or _answers_with_a_status(route.function):
         return
     function = route.function
     for handler in function.flow.handlers:
@@ -45,7 +46,7 @@ def _check(route: Route) -> Iterator[Hit]:
 
 def _answers_with_a_status(function: Function) -> bool:
     """Return whether a route can answer something else than 200."""
-    return bool(function.flow.raises) or any(health.statuses_set(function))
+    return bool(function.flow.raises) or any(shallow_health.statuses_set(function))
 
 
 def _answers_200(handler: Handler, function: Function) -> bool:

@@ -9,7 +9,7 @@ from roadworthy.audit.dataflow.starters import Runs, has_starter_name
 from roadworthy.audit.dataflow.statuses import argument
 from roadworthy.audit.fastapi.error_headers import Sends, carries_code, sent_by
 from roadworthy.audit.fastapi.handlers import registered_in
-from roadworthy.audit.fastapi.health_paths import is_health
+from roadworthy.audit.fastapi.health_routes import is_health
 from roadworthy.audit.model.finding import Severity
 from roadworthy.audit.model.rule import Hit, Looks, Rule
 from roadworthy.audit.source import names

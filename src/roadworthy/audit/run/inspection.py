@@ -17,9 +17,9 @@ from roadworthy.audit.run.baseline import baseline_of, new_since
 from roadworthy.audit.run.changes import changes_since
 from roadworthy.audit.run.configuration import Configuration
 from roadworthy.audit.run.fixable import fixable
-from roadworthy.audit.run.ignores import Ignore, ignores_in
-from roadworthy.audit.run.ignoring import without_ignored
+from roadworthy.audit.run.ignore_comments import Ignore, ignores_in
 from roadworthy.audit.run.own_rules import all_rules
+from roadworthy.audit.run.remaining_findings import without_ignored
 from roadworthy.audit.run.selection import matching, selected
 
 __all__ = ["Inspection", "Options", "inspect", "options_of"]

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from roadworthy.audit.model.finding import Confidence, Finding, Severity
 from roadworthy.audit.model.rule import Example, Hit, Rule
-from roadworthy.audit.run.ignores import Ignore
+from roadworthy.audit.run.ignore_comments import Ignore
 
 __all__ = ["MALFORMED_IGNORE", "UNUSED_IGNORE", "all_rules", "finding_about"]
 

@@ -1,4 +1,4 @@
-"""Take out the findings that comments want ignored, and judge the comments."""
+"""`without_ignored`: drop the findings that comments ignore, and report useless comments."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from roadworthy.audit.model.finding import Finding
 from roadworthy.audit.model.refusal import CannotRun
 from roadworthy.audit.model.rule import Rule
-from roadworthy.audit.run.ignores import Ignore
+from roadworthy.audit.run.ignore_comments import Ignore
 from roadworthy.audit.run.own_rules import MALFORMED_IGNORE, UNUSED_IGNORE, finding_about
 from roadworthy.audit.run.selection import matching
 
-__all__ = ["Ignoring", "without_ignored"]
+__all__ = ["RemainingFindings", "without_ignored"]
 
 
 @dataclass(frozen=True, slots=True)
-class Ignoring:
-    """What is left, with findings about the comments, and how many were ignored."""
+class RemainingFindings:
+    """The findings that remain, with those about comments, and how many were ignored."""
 
     findings: Sequence[Finding]
     ignored: int
@@ -27,8 +27,8 @@ def without_ignored(
     *,
     known: Sequence[Rule],
     asked: Sequence[Rule],
-) -> Ignoring:
-    """Return what no comment wants ignored.
+) -> RemainingFindings:
+    """Return the findings that no comment ignores.
 
     `known` are all rules, `asked` those that ran.
     """
@@ -36,7 +36,7 @@ def without_ignored(
     left = [one for one in findings if not _is_ignored(one, by_path.get(one.path, ()))]
     codes = {rule.code for rule in asked}
     about = [one for one in _about(by_path, codes) if one.rule in codes]
-    return Ignoring([*left, *about], len(findings) - len(left))
+    return RemainingFindings([*left, *about], len(findings) - len(left))
 
 
 class _Meant:
@@ -54,7 +54,7 @@ class _Meant:
                 self.unknown.append(word)
 
     def takes(self, finding: Finding) -> bool:
-        """Return whether it is about a finding, and remember that."""
+        """Return whether the comment ignores a finding, and remember that it was of use."""
         if not self.ignore.is_about(finding.line, finding.end_line):
             return False
         words = {word for word, codes in self.codes.items() if finding.rule in codes}

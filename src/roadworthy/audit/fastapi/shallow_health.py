@@ -1,4 +1,4 @@
-"""Health routes: which there are, and whether they look at anything."""
+"""Whether a health route looks at anything that could be away."""
 
 import ast
 import re
@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Final
 
 from roadworthy.audit.dataflow import reach
-from roadworthy.audit.fastapi.health_paths import is_health
 from roadworthy.audit.fastapi.routes import Route
 from roadworthy.audit.source.module import Function, Module
 from roadworthy.audit.source.nodes import last_name, walk
@@ -14,7 +13,6 @@ from roadworthy.audit.source.pins import service_root
 
 __all__ = [
     "checks_nothing",
-    "is_health",
     "service_uses_dependency",
     "statuses_set",
     "uses_dependency",

@@ -1,4 +1,4 @@
-"""Comments `# roadworthy: ignore[RW201] reason`, and what they are about."""
+"""`Ignore`: a comment `# roadworthy: ignore[RW201] reason`, and the lines that it covers."""
 
 import io
 import re
@@ -27,18 +27,18 @@ _NO_CODE: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ignore:
-    """A comment, and the lines where findings begin or end that it is about."""
+    """An ignore comment, and the lines of the findings that it is about."""
 
     line: int
     column: int
     text: str
     words: Sequence[str]
-    """What names the rules; none where the comment is not understood."""
+    """The codes or names of rules; none where the comment is malformed."""
     first: int
     last: int
 
     def is_about(self, line: int, end_line: int) -> bool:
-        """Return whether it is about a finding with these first and last lines."""
+        """Return whether the comment is about a finding with these first and last lines."""
         return self.first <= line <= self.last or self.line in {line, end_line}
 
 
@@ -52,7 +52,7 @@ class _Statement:
 
 
 def ignores_in(source: str) -> list[Ignore]:
-    """Return the comments of a file that want findings ignored."""
+    """Return the ignore comments of a file."""
     if "roadworthy:" not in source.lower():
         return []
     try:
