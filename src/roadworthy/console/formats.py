@@ -35,6 +35,7 @@ def ago(moment: datetime | None) -> Markup:
         words = "now"
     else:
         words = f"{length(seconds)} ago" if seconds > 0 else f"in {length(-seconds)}"
+    return Markup(  # noqa: S704 - the values are escaped by format
     return Markup('<time datetime="{}" title="{}">{}</time>').format(
         at.isoformat(timespec="milliseconds"), f"{at:%Y-%m-%d %H:%M:%S} UTC", words
     )
