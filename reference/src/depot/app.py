@@ -6,11 +6,12 @@ from fastapi import Depends, FastAPI
 from fastapi_offline import FastAPIOffline
 from starlette.middleware.cors import CORSMiddleware
 
-from depot import __version__, parts, settings
+from depot import __version__, home, parts, settings
 from depot.documents import archives, policies
 from depot.documents import routes as documents
 from depot.inventory import routes as inventory
 from depot.jobs import routes as jobs
+from depot.operations import console as ops
 from depot.operations import probing
 from depot.operations.sweep import Sweep
 from depot.orders import routes as orders
@@ -19,6 +20,7 @@ from depot.settings import Settings
 from depot.stopping import Grace
 from depot.users import routes as users
 from roadworthy import limits, problems
+from roadworthy.console import console
 from roadworthy.lifespan import lifespan
 from roadworthy.observability import RequestLog, Telemetry
 from roadworthy.problem_log import ProblemLog
@@ -101,6 +103,8 @@ def create_app(chosen: Settings) -> FastAPI:
     app.include_router(archives.resuming(large), tags=["archives"])
     for domain in (inventory, orders, reports, users, documents, archives, jobs):
         app.include_router(domain.router)
+    app.include_router(home.router)
+    app.include_router(console(access=ops.access(chosen), title="Depot"), prefix="/ops")
     return app
 
 

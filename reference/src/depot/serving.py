@@ -2,12 +2,14 @@
 
 import signal
 import socket
+import sys
 from types import FrameType
 
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
 from depot import logs, ready
+from depot.operations import console
 from depot.settings import Settings
 from depot.stopping import Grace
 
@@ -46,6 +48,7 @@ def bind(host: str, port: int) -> socket.socket:
 def serve(settings: Settings, listener: socket.socket, *, workers: int) -> int:
     """Serve until a signal says to stop, and return the exit code."""
     url = _url(listener)
+    ops = console.first_link(settings, url, listener.getsockname()[0])
     config = uvicorn.Config(
         "depot.app:application",
         factory=True,
@@ -59,8 +62,8 @@ def serve(settings: Settings, listener: socket.socket, *, workers: int) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, exit_in_order)
     if workers > 1:
-        return _serve_from_workers(config, listener, url)
-    server = _Server(config, url)
+        return _serve_from_workers(config, listener, url, ops)
+    server = _Server(config, url, ops)
     server.run([listener])
     return 0 if server.started else 1
 
@@ -76,35 +79,42 @@ def _url(listener: socket.socket) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
-def _announce(url: str) -> None:
+def _announce(url: str, ops: str | None) -> None:
     ready.say(f"Depot is ready on {url}")
+    if ops is not None:
+        sys.stdout.write(f"Operations, good once within five minutes: {ops}\n")
+        sys.stdout.flush()
 
 
 class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, url: str) -> None:
+    def __init__(self, config: uvicorn.Config, url: str, ops: str | None) -> None:
         super().__init__(config)
-        self.url = url
+        self.url, self.ops = url, ops
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
-            _announce(self.url)
+            _announce(self.url, self.ops)
 
 
 class _Workers(Multiprocess):
-    def __init__(self, config: uvicorn.Config, sockets: list[socket.socket], url: str) -> None:
+    def __init__(
+        self, config: uvicorn.Config, sockets: list[socket.socket], url: str, ops: str | None
+    ) -> None:
         super().__init__(config, sockets)
-        self.url = url
+        self.url, self.ops = url, ops
         self.started = False
 
     def init_processes(self) -> None:
         super().init_processes()
         self.started = all(process.wait_until_ready(STARTUP_SECONDS) for process in self.processes)
         if self.started:
-            _announce(self.url)
+            _announce(self.url, self.ops)
 
 
-def _serve_from_workers(config: uvicorn.Config, listener: socket.socket, url: str) -> int:
-    workers = _Workers(config, [listener], url)
+def _serve_from_workers(
+    config: uvicorn.Config, listener: socket.socket, url: str, ops: str | None
+) -> int:
+    workers = _Workers(config, [listener], url, ops)
     workers.run()
     return 0 if workers.started else 1

@@ -10,6 +10,8 @@ __all__ = ["FILTERS", "ago", "at_most", "length", "number"]
 
 _UNITS: Final = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 _SOON: Final = 1.0
+_NEVER: Final = Markup("\N{EN DASH}")
+_TIME: Final = Markup('<time datetime="{}" title="{}">{}</time>')
 UNKNOWN: Final = "\N{EN DASH}"
 """What stands where there is no value."""
 
@@ -28,17 +30,15 @@ def length(of: timedelta | float | None) -> str:
 def ago(moment: datetime | None) -> Markup:
     """Return a `<time>` that reads as how long ago it is, or how soon; exact on hover."""
     if moment is None:
-        return Markup(UNKNOWN)
+        return _NEVER
     at = moment.astimezone(UTC)
     seconds = (datetime.now(UTC) - at).total_seconds()
     if abs(seconds) < _SOON:
         words = "now"
     else:
         words = f"{length(seconds)} ago" if seconds > 0 else f"in {length(-seconds)}"
-    return Markup(  # noqa: S704 - the values are escaped by format
-    return Markup('<time datetime="{}" title="{}">{}</time>').format(
-        at.isoformat(timespec="milliseconds"), f"{at:%Y-%m-%d %H:%M:%S} UTC", words
-    )
+    exact = f"{at:%Y-%m-%d %H:%M:%S} UTC"
+    return _TIME.format(at.isoformat(timespec="milliseconds"), exact, words)
 
 
 def number(value: int | None, most: int | None = None) -> str:
