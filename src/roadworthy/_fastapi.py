@@ -47,7 +47,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Scope
 
-from roadworthy._internal.held import held_by
+from roadworthy._internal.objects_within import objects_within
 
 __all__ = [
     "CLOSED",
@@ -254,7 +254,7 @@ def arrange(route: Any) -> None:
 
 def _codes_within(function: Any, module: str) -> frozenset[CodeType]:
     """Return the code of the functions that a function makes when called."""
-    found = [held for held in held_by(function) if isinstance(held, FunctionType)]
+    found = [held for held in objects_within(function) if isinstance(held, FunctionType)]
     own = [held for held in found if held.__module__ == module] or found
     consts = (const for made in own for const in made.__code__.co_consts)
     return frozenset(const for const in consts if isinstance(const, CodeType))

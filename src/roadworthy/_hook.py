@@ -22,7 +22,7 @@ from starlette.routing import BaseRoute
 from starlette.types import Scope
 
 from roadworthy import _fastapi
-from roadworthy._internal.held import held_by
+from roadworthy._internal.objects_within import objects_within
 
 __all__ = ["has_lost_hook", "hook_routes"]
 
@@ -89,7 +89,7 @@ def _needs_hook(route: Any) -> bool:
 
 def _cell_of_handler(app: object) -> CellType | None:
     """Return where `request_response` keeps its handler, None if nowhere."""
-    for held in held_by(app, stop=(FastAPI, APIRouter, APIRoute)):
+    for held in objects_within(app, stop=(FastAPI, APIRouter, APIRoute)):
         if isinstance(held, FunctionType) and held.__code__ in _fastapi.REQUEST_APPS:
             cells = [cell for cell in held.__closure__ or () if callable(cell.cell_contents)]
             return cells[0] if len(cells) == 1 else None

@@ -299,7 +299,7 @@ def test_a_unit_of_ones_own_in_a_background_task(serve_routes: Any) -> None:
     client = serve_routes(declare)
     assert client.post("/items/1").json() == 1
     assert client.post("/items/1").status_code == 409
-    assert client.app.state.db.admission.state().used == 0
+    assert client.app.state.db.thread_slots.state().used == 0
 
 
 def test_a_thread_may_have_the_session_of_an_async_transaction(serve_routes: Any) -> None:

@@ -24,7 +24,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 from sqlalchemy.orm import Session
 
 from roadworthy._internal.durations import check_duration, check_size
-from roadworthy.database.admission import Admission
 from roadworthy.database.crossing import Crossing
 from roadworthy.database.engines import EngineOptions, Engines
 from roadworthy.database.outer_transaction import within_outer
@@ -32,6 +31,7 @@ from roadworthy.database.postgresql.arguments import terms_of
 from roadworthy.database.postgresql.replica import lag
 from roadworthy.database.sqlite.file import Synchronous
 from roadworthy.database.terms import check_unit
+from roadworthy.database.thread_slots import ThreadSlots
 from roadworthy.database.unit import Unit, raise_for, unit_of
 from roadworthy.database.urls import Address, address_of
 from roadworthy.problems import ServiceUnavailable
@@ -319,9 +319,9 @@ class Database:
                 await self._end_units()
 
     @property
-    def admission(self) -> Admission:
-        """Return the places of units of threads: one is taken before a thread is."""
-        return self._opened.admission
+    def thread_slots(self) -> ThreadSlots:
+        """Return the slots of units of work in threads: each takes one before its thread."""
+        return self._opened.thread_slots
 
     def open_unit(
         self,
@@ -400,12 +400,12 @@ class Database:
     @contextmanager
     def _in_thread(self, open_unit: Callable[[], Unit], *, commits: bool) -> Generator[Session]:
         engines = self._opened
-        engines.crossing.run(engines.admission.enter_from_thread)
+        engines.crossing.run(engines.thread_slots.enter_from_thread)
         try:
             with self._lent_in_thread(open_unit(), engines.crossing, commits=commits) as session:
                 yield session
         finally:
-            engines.crossing.soon(engines.admission.leave)
+            engines.crossing.soon(engines.thread_slots.leave)
 
     @contextmanager
     def _lent_in_thread(

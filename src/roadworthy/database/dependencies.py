@@ -268,9 +268,9 @@ async def _admitted(connection: HTTPConnection, found: Database) -> AsyncGenerat
     if found in places or (unit is not None and unit.session.in_transaction()):
         yield
         return
-    if found.admission.is_full and isinstance(connection, Request):
+    if found.thread_slots.is_full and isinstance(connection, Request):
         await check_request(connection)  # what is invalid need not wait
-    async with found.admission.enter():
+    async with found.thread_slots.enter():
         places.add(found)
         try:
             yield

@@ -14,7 +14,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from roadworthy.database import metrics
-from roadworthy.database.admission import Admission
 from roadworthy.database.crossing import Crossing
 from roadworthy.database.errors import StatementFailed
 from roadworthy.database.postgresql import pooler
@@ -25,6 +24,7 @@ from roadworthy.database.postgresql.stale_plans import run_stale_again
 from roadworthy.database.postgresql.stale_sessions import watch_sessions
 from roadworthy.database.sqlite.connections import connect_reader, connect_writer
 from roadworthy.database.sqlite.file import Sqlite, Synchronous
+from roadworthy.database.thread_slots import ThreadSlots
 
 __all__ = ["EngineOptions", "Engines", "watch_transactions"]
 
@@ -67,7 +67,7 @@ class Engines:
         self.sqlite: Sqlite | None = None
         self.replica: Replica | None = None
         self.crossing = Crossing(asyncio.get_running_loop())
-        self.admission = Admission(options.pool_size, seconds=options.max_wait.total_seconds())
+        self.thread_slots = ThreadSlots(options.pool_size, seconds=options.max_wait.total_seconds())
 
     async def open(self) -> None:
         """Make the engines. SQLite's file is opened now, PostgreSQL when it is first used.
@@ -93,7 +93,7 @@ class Engines:
 
     def pools(self) -> Iterator[metrics.PoolState]:
         """Yield the state of each pool. Writers of SQLite share one connection, in turns."""
-        yield self.admission.state()
+        yield self.thread_slots.state()
         if self.sqlite is not None:
             yield self.sqlite.turns()
         engines = [self.read] if self.replica is None else [self.read, self.replica.whole]

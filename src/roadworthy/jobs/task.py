@@ -36,20 +36,20 @@ from roadworthy.jobs.durations import moment
 from roadworthy.jobs.job import Job
 from roadworthy.jobs.limits import Limit
 from roadworthy.jobs.table import clock, insert
-from roadworthy.jobs.table.call import Call, Enqueued, Options
+from roadworthy.jobs.table.call import Call, Enqueued, JobOptions
 from roadworthy.jobs.table.signals import expect, run_after_commit
 from roadworthy.jobs.table.transactions import session_of, to_await, to_call
 from roadworthy.jobs.task_options import (
     Function,
     RunsOn,
     TaskOptions,
-    Terms,
+    TaskTerms,
     Upgrade,
     check,
     check_turn,
 )
 
-__all__ = ["Function", "RunsOn", "Sending", "Task", "Terms", "Upgrade", "task"]
+__all__ = ["Function", "RunsOn", "Sending", "Task", "TaskTerms", "Upgrade", "task"]
 
 P = ParamSpec("P")
 S = TypeVar("S", bound=AsyncSession | Session)
@@ -65,7 +65,7 @@ _NAME: Final = re.compile(r"[^\0\ud800-\udfff]{1,200}")
 class Sending(Generic[P]):
     """A task and the options it is enqueued with: what `Task.options` returns."""
 
-    def __init__(self, target: "Task[P]", options: Options) -> None:
+    def __init__(self, target: "Task[P]", options: JobOptions) -> None:
         self._task = target
         self._options = options
 
@@ -143,8 +143,8 @@ class Sending(Generic[P]):
 class Task(Sending[P]):
     """A function that can be enqueued; make one with `@task`."""
 
-    def __init__(self, function: Function, *, name: str | None, terms: Terms) -> None:
-        super().__init__(self, Options(unique=terms.unique))
+    def __init__(self, function: Function, *, name: str | None, terms: TaskTerms) -> None:
+        super().__init__(self, JobOptions(unique=terms.unique))
         _refuse_unrun(name or repr(function), function)
         self.function = function
         """The function itself, to be called directly, as in a test."""
@@ -217,7 +217,7 @@ class Task(Sending[P]):
             self.terms.priority if priority is None else priority,
             self.terms.queue if queue is None else queue,
         )
-        chosen = Options(
+        chosen = JobOptions(
             run_at=_moment(delay, run_at),
             unique_key=unique_key,
             unique=self.terms.unique or ("unfinished" if unique_key else None),
@@ -257,7 +257,7 @@ class Task(Sending[P]):
 class _Declare:
     """What `task(...)` returns; leading `job` and `tx` are no arguments of a job."""
 
-    def __init__(self, name: str | None, terms: Callable[[Function], Terms]) -> None:
+    def __init__(self, name: str | None, terms: Callable[[Function], TaskTerms]) -> None:
         self._name, self._terms = name, terms
 
     @overload
@@ -291,7 +291,7 @@ def task(
     runs_on: RunsOn | None = None,
     **options: Unpack[TaskOptions],
 ) -> _Declare: ...
-@shows_keywords(defaults_of(Terms, without=["runs_on"]))
+@shows_keywords(defaults_of(TaskTerms, without=["runs_on"]))
 def task(
     function: Function | None = None,
     /,
@@ -321,10 +321,10 @@ def task(
         ValueError: An option is out of its range; the text names it.
         TypeError: There is no such option, or the function cannot run there.
     """
-    refuse_unknown("task()", options, ["name", *defaults_of(Terms)])
+    refuse_unknown("task()", options, ["name", *defaults_of(TaskTerms)])
 
-    def resolve(declared: Function) -> Terms:
-        return Terms(runs_on=runs_on or _natural(declared), **options)
+    def resolve(declared: Function) -> TaskTerms:
+        return TaskTerms(runs_on=runs_on or _natural(declared), **options)
 
     declare = _Declare(name, resolve)
     if function is None:

@@ -1,7 +1,7 @@
 """`TaskOptions`: the options of `@task`, their defaults, and what each of them may be.
 
 This is the one place to add another: name its type and say what it does in `TaskOptions`, give
-its default in `Terms`, and say which values fit in `_KINDS`.
+its default in `TaskTerms`, and say which values fit in `_KINDS`.
 """
 
 import re
@@ -19,7 +19,7 @@ __all__ = [
     "Function",
     "RunsOn",
     "TaskOptions",
-    "Terms",
+    "TaskTerms",
     "Unique",
     "Upgrade",
     "check",
@@ -80,7 +80,7 @@ class TaskOptions(TypedDict, total=False):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
+class TaskTerms:
     """How a task is run: its options and their defaults."""
 
     attempts: int = 5
@@ -98,7 +98,7 @@ class Terms:
     limit: Limit | None = None
 
 
-def check(name: str, function: Function, terms: Terms) -> None:
+def check(name: str, function: Function, terms: TaskTerms) -> None:
     """Refuse terms that a task cannot have.
 
     Raises:

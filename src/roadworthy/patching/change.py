@@ -7,7 +7,7 @@ depth: it passes as it is. Rules of the whole judge what comes out.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Generic, TypeAlias, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
 from pydantic import BaseModel, ValidationError
 
@@ -27,7 +27,6 @@ from roadworthy.problems.validation.field_errors import MAX_ERRORS, pointer
 __all__ = ["Change", "apply"]
 
 M = TypeVar("M", bound=BaseModel)
-Loc: TypeAlias = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 
-from roadworthy._internal.held import held_by
+from roadworthy._internal.objects_within import objects_within
 from roadworthy.problems.answer import handle
 from roadworthy.problems.contract import context_of
 from roadworthy.problems.translate import is_refusal
@@ -33,7 +33,7 @@ __all__ = ["hand_over", "lend", "own_kinds", "register", "tell_of"]
 
 log = logging.getLogger("roadworthy.problems")
 
-Kind: TypeAlias = Any
+ErrorKey: TypeAlias = Any
 """A class of exceptions, or a status: the keys of `app.exception_handlers`."""
 
 KINDS: Final[tuple[type[Exception], ...]] = (
@@ -42,7 +42,7 @@ KINDS: Final[tuple[type[Exception], ...]] = (
     ExceptionGroup,
     Exception,
 )
-_CRASHES: Final[tuple[Kind, ...]] = (Exception, 500)
+_CRASHES: Final[tuple[ErrorKey, ...]] = (Exception, 500)
 """Two names of one handler, which stands outside of all middleware."""
 
 _DEFAULTS: Final = (
@@ -69,7 +69,7 @@ def lend(app: Starlette) -> None:
     app.exception_handlers.update(lent)
     _keep_own_texts(app)
     if app.middleware_stack is not None:  # it has started: it looks there no more
-        for layer in held_by(app.middleware_stack, stop=(Starlette, type(app.router))):
+        for layer in objects_within(app.middleware_stack, stop=(Starlette, type(app.router))):
             _lend_to(layer, app)
 
 
@@ -81,7 +81,7 @@ def hand_over(app: Starlette) -> None:
     register(app)
 
 
-def own_kinds(app: Starlette) -> list[Kind]:
+def own_kinds(app: Starlette) -> list[ErrorKey]:
     """Return the exceptions and statuses that an application handles itself."""
     return [kind for kind, handler in app.exception_handlers.items() if not _is_nobodys(handler)]
 
@@ -97,7 +97,7 @@ def tell_of(app: Starlette, *, replace: bool | None) -> None:
             names, _how_to_hand_over(kinds), _how_to_keep(replace))  # fmt: skip
 
 
-def _how_to_hand_over(kinds: list[Kind]) -> str:
+def _how_to_hand_over(kinds: list[ErrorKey]) -> str:
     rendered = ", ".join(_name(kind) for kind in kinds if _is_rendered(kind))
     others = ", ".join(_name(kind) for kind in kinds if not _is_rendered(kind))
     return "".join(
@@ -112,7 +112,7 @@ def _how_to_keep(replace: bool | None) -> str:
     return " problems.install(app, replace=False) says that this is meant." * (replace is None)
 
 
-def _is_rendered(kind: Kind) -> bool:
+def _is_rendered(kind: ErrorKey) -> bool:
     if not isinstance(kind, type):
         return True  # a status
     return kind in KINDS or issubclass(kind, HTTPException | RequestValidationError)
@@ -143,7 +143,7 @@ def _is_ours(handler: object) -> bool:
     return handler in (handle, _handle_group) or isinstance(handler, _Lent)
 
 
-def _name(kind: Kind) -> str:
+def _name(kind: ErrorKey) -> str:
     return kind.__name__ if isinstance(kind, type) else str(kind)
 
 

@@ -10,7 +10,7 @@ from starlette.routing import BaseRoute, Route, Router, WebSocketRoute
 
 from roadworthy import _fastapi
 from roadworthy._hook import hook_routes
-from roadworthy._internal.held import held_by
+from roadworthy._internal.objects_within import objects_within
 from roadworthy.problems.asgi.innermost import Innermost
 from roadworthy.problems.exception_handlers import lend
 from roadworthy.problems.openapi.app_openapi import document
@@ -80,7 +80,7 @@ def _is_endpoint(route: BaseRoute) -> bool:
 
 def _in_layer(layer: Any) -> Iterator[Starlette]:
     """Yield the applications behind middleware, routers and other layers."""
-    for held in held_by(layer, stop=_STOP):
+    for held in objects_within(layer, stop=_STOP):
         if isinstance(held, Starlette):
             yield held
         elif isinstance(held, Router):

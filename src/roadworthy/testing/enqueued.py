@@ -11,7 +11,7 @@ from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 
 from roadworthy.jobs import Call, State, Task, table
-from roadworthy.jobs.table.call import Options
+from roadworthy.jobs.table.call import JobOptions
 from roadworthy.jobs.table.tables import utc, utc_or_none
 from roadworthy.jobs.worker.context import Units
 
@@ -120,7 +120,7 @@ def _is(job: EnqueuedJob, call: Call) -> bool:
     return same and all(getattr(job, name) == value for name, value in _given(call.options).items())
 
 
-def _given(options: Options) -> dict[str, Any]:
+def _given(options: JobOptions) -> dict[str, Any]:
     names = ("queue", "priority", "run_at", "unique_key")
     every = {name: getattr(options, name) for name in names}
     return {name: value for name, value in every.items() if value is not None}

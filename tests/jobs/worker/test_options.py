@@ -16,11 +16,11 @@ from roadworthy.jobs import (
 from roadworthy.jobs.broker import BrokerEngine
 from roadworthy.jobs.engines.celery import CeleryEngine
 from roadworthy.jobs.engines.rq import RqEngine
-from roadworthy.jobs.task_options import Terms
+from roadworthy.jobs.task_options import TaskTerms
 from roadworthy.jobs.worker.options import BrokerLimits, EmbeddedLimits
 
 OPTIONS = [
-    (TaskOptions, Terms, {"runs_on"}),
+    (TaskOptions, TaskTerms, {"runs_on"}),
     (EmbeddedOptions, EmbeddedLimits, set()),
     (BrokerOptions, BrokerLimits, set()),
 ]

@@ -15,7 +15,7 @@ import pytest
 from anyio import CancelScope
 
 from roadworthy.uploads import Disk, Files, Upload
-from roadworthy.uploads.resumable import keyed_lock
+from roadworthy.uploads.resumable import upload_locks
 from roadworthy.uploads.resumable.chunk_receiver import ChunkReceiver
 from roadworthy.uploads.resumable.errors import UploadBusy
 from roadworthy.uploads.resumable.unfinished import UnfinishedUpload, UploadInfo, UploadState
@@ -528,8 +528,8 @@ def test_who_asks_for_the_offset_lets_what_is_under_way_come_first(tus):
 
 
 async def test_who_waits_too_long_for_another_request_is_told(monkeypatch):
-    monkeypatch.setattr(keyed_lock, "_PATIENCE", 0.1)
-    here = keyed_lock.KeyedLock()
+    monkeypatch.setattr(upload_locks, "_PATIENCE", 0.1)
+    here = upload_locks.UploadLocks()
     with await here.take("upload"):
         with pytest.raises(UploadBusy):
             await here.take("upload")
@@ -660,7 +660,7 @@ async def test_a_request_that_is_cancelled_without_end_keeps_what_has_come(
         upload = UnfinishedUpload(files, "0" * 32)
         await upload.create(info)
         with CancelScope() as scope:
-            holder = await keyed_lock.KeyedLock().take("upload")
+            holder = await upload_locks.UploadLocks().take("upload")
             receiver = ChunkReceiver(
                 policy, files, upload, UploadState(info=info), holder=holder, checksum=None
             )

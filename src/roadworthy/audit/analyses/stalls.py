@@ -19,7 +19,7 @@ from roadworthy.audit.dataflow.reach import (
     steps,
 )
 from roadworthy.audit.dataflow.values import dotted
-from roadworthy.audit.fastapi.loop_entries import Runs
+from roadworthy.audit.fastapi.loop_entries import LoopEntry
 from roadworthy.audit.model.finding import Step
 from roadworthy.audit.source.memory import remembered
 from roadworthy.audit.source.module import Function
@@ -58,7 +58,7 @@ class Stall:
         return () if self.is_direct else steps(self.reached, start, self.function)
 
 
-def on_loop(route: Runs) -> Iterator[Function]:
+def on_loop(route: LoopEntry) -> Iterator[Function]:
     """Return the functions of a route or an entry that run on the event loop."""
     if route.is_async:
         yield route.function

@@ -13,7 +13,7 @@ from roadworthy.audit.source import names
 from roadworthy.audit.source.module import Class, Function, Module, Scope
 from roadworthy.audit.source.ref import Ref
 
-__all__ = ["Entry", "Runs", "entered_by_the_loop"]
+__all__ = ["Entry", "LoopEntry", "entered_by_the_loop"]
 
 _MIDDLEWARE: Final = ("starlette.middleware.base.BaseHTTPMiddleware",)
 _LISTED: Final = frozenset({"starlette.middleware.Middleware"})
@@ -39,20 +39,20 @@ class Entry:
         return ()
 
 
-Runs: TypeAlias = Route | Entry
-"""What is entered for a request or a connection."""
+LoopEntry: TypeAlias = Route | Entry
+"""A function that is called for a request or a connection: of a route, or another one."""
 
 
-def entered_by_the_loop(module: Module) -> tuple[Runs, ...]:
+def entered_by_the_loop(module: Module) -> tuple[LoopEntry, ...]:
     """Return what a module gives the loop to enter: its routes, and the rest."""
-    found: dict[Function, Runs] = {one.function: one for one in routes_of(module)}
+    found: dict[Function, LoopEntry] = {one.function: one for one in routes_of(module)}
     if any(mark in module.source for mark in _MARKS):
         for entry in _others(module):
             found.setdefault(entry.function, entry)
     return tuple(found.values())
 
 
-def _others(module: Module) -> Iterator[Runs]:
+def _others(module: Module) -> Iterator[LoopEntry]:
     for function in module.functions:
         for decorator in function.node.decorator_list:
             yield from _decorated(decorator, function)
@@ -67,7 +67,7 @@ def _others(module: Module) -> Iterator[Runs]:
             yield from _called(call.node, scope)
 
 
-def _decorated(decorator: ast.expr, function: Function) -> Iterator[Runs]:
+def _decorated(decorator: ast.expr, function: Function) -> Iterator[LoopEntry]:
     """Return what `@app.websocket("/desk")` and `@app.middleware("http")` make of a function."""
     if not isinstance(decorator, ast.Call) or not isinstance(decorator.func, ast.Attribute):
         return
@@ -77,7 +77,7 @@ def _decorated(decorator: ast.expr, function: Function) -> Iterator[Runs]:
         yield Entry(function)
 
 
-def _called(call: ast.Call, scope: Scope) -> Iterator[Runs]:
+def _called(call: ast.Call, scope: Scope) -> Iterator[LoopEntry]:
     """Return what a call registers: a socket's endpoint, or middleware of any form."""
     name = call.func.attr if isinstance(call.func, ast.Attribute) else ""
     if name in _SOCKETS:

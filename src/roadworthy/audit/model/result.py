@@ -1,10 +1,15 @@
 """`Result`: what an audit has found, and what it has not looked at."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from roadworthy.audit.model.finding import Finding
 
-__all__ = ["Result", "Skipped"]
+__all__ = ["OnProgress", "Result", "Skipped"]
+
+OnProgress: TypeAlias = Callable[[int, int], None]
+"""Called with how many files are done, and of how many."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from typing import Final
 
 from roadworthy.audit.analyses.stalls import Stall, on_loop, once_a_call, stalls
-from roadworthy.audit.fastapi.loop_entries import Runs
+from roadworthy.audit.fastapi.loop_entries import LoopEntry
 from roadworthy.audit.model.finding import Confidence, Severity
 from roadworthy.audit.model.rule import Example, Hit, Rule
 
 __all__ = ["RULE"]
 
 
-def _check(route: Runs) -> Iterator[Hit]:
+def _check(route: LoopEntry) -> Iterator[Hit]:
     for function in on_loop(route):
         for stall in once_a_call(one for one in stalls(function) if _counts(one)):
             yield Hit(

@@ -3,7 +3,7 @@
 import gc
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field, replace
 from multiprocessing import get_all_start_methods, get_context
@@ -15,7 +15,7 @@ from roadworthy.audit.fastapi.routes import routes_of
 from roadworthy.audit.fastapi.service import Service
 from roadworthy.audit.fastapi.unmounted_files import is_stranded
 from roadworthy.audit.model.finding import Confidence, Finding
-from roadworthy.audit.model.result import Result, Skipped
+from roadworthy.audit.model.result import OnProgress, Result, Skipped
 from roadworthy.audit.model.rule import Hit, Rule
 from roadworthy.audit.run.cache import key_of, load, store
 from roadworthy.audit.source.codebase import Codebase
@@ -41,8 +41,6 @@ _START: Final = "fork" if "fork" in get_all_start_methods() else "spawn"
 _LEFT_BYTES: Final = 1_000_000
 """Source of a project that is kept parsed when another one begins, which rarely asks for it."""
 
-Progress = Callable[[int, int], None]
-
 
 @dataclass(slots=True)
 class _Part:
@@ -63,7 +61,7 @@ def audit(
     exclude: Sequence[str] = (),
     cache: Path | None = None,
     processes: int | None = None,
-    progress: Progress | None = None,
+    progress: OnProgress | None = None,
     unsaved: Mapping[Path, bytes] | None = None,
 ) -> Result:
     """Return what rules find in the Python files under some paths.
@@ -135,7 +133,7 @@ def _mattering(project: _Project, asked: Sequence[str], given: Sequence[Path]) -
 
 
 def _audited(
-    project: _Project, matter: Sequence[str], processes: int, progress: Progress | None
+    project: _Project, matter: Sequence[str], processes: int, progress: OnProgress | None
 ) -> _Part:
     whole = _Part()
     for done, part in enumerate(_parts(project, matter, processes), 1):

@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from roadworthy.audit.model.finding import Confidence, Finding, Severity
 from roadworthy.audit.model.refusal import CannotRun
-from roadworthy.audit.model.result import Result
+from roadworthy.audit.model.result import OnProgress, Result
 from roadworthy.audit.model.rule import Rule
 from roadworthy.audit.run.baseline import baseline_of, new_since
 from roadworthy.audit.run.changes import changes_since
@@ -24,7 +24,6 @@ from roadworthy.audit.run.selection import matching, selected
 
 __all__ = ["Inspection", "Options", "inspect", "options_of"]
 
-Progress: TypeAlias = Callable[[int, int], None]
 Engine: TypeAlias = Callable[..., Result]
 
 
@@ -90,7 +89,7 @@ def options_of(said: Configuration, *, paths: Sequence[Path], root: Path) -> Opt
 def inspect(
     wish: Options,
     *,
-    progress: Progress | None = None,
+    progress: OnProgress | None = None,
     also: Sequence[Rule] = (),
     engine: Engine | None = None,
 ) -> Inspection:

@@ -3,7 +3,7 @@
 import getpass
 import socket
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from functools import partial
@@ -17,7 +17,6 @@ from roadworthy.jobs.operations import JobFilter
 
 __all__ = ["add_to"]
 
-Command: TypeAlias = Callable[[Database, Namespace], Awaitable[int]]
 Add: TypeAlias = Callable[..., ArgumentParser]
 Cells: TypeAlias = dict[str, str]
 

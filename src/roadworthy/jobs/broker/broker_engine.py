@@ -15,7 +15,7 @@ from roadworthy.jobs.broker.consumer import Consumer
 from roadworthy.jobs.broker.message import Doorbell
 from roadworthy.jobs.broker.relay import BrokerAway, Relay, Ringing
 from roadworthy.jobs.worker.context import JobsContext
-from roadworthy.jobs.worker.loop_thread import NotOpen, Parts, ProcessParts
+from roadworthy.jobs.worker.loop_thread import NotOpen, PartsFactory, ProcessParts
 from roadworthy.jobs.worker.options import BrokerLimits, BrokerOptions
 
 __all__ = ["BrokerEngine"]
@@ -53,7 +53,7 @@ class BrokerEngine:
         """Return the way to the workers; it connects with its first call."""
         raise NotImplementedError
 
-    def open_in_workers(self, parts: Parts) -> ProcessParts:
+    def open_in_workers(self, parts: PartsFactory) -> ProcessParts:
         """Have worker processes open `parts()`, from left to right, and return their holder.
 
         Call its `begin` where a worker process starts, and its `end` where that ends.

@@ -36,7 +36,7 @@ from roadworthy.jobs.broker.message import Doorbell
 from roadworthy.jobs.engines.celery_broker import RUN, CeleryBroker
 from roadworthy.jobs.engines.celery_task import celery_task
 from roadworthy.jobs.task_options import RunsOn
-from roadworthy.jobs.worker.loop_thread import Parts
+from roadworthy.jobs.worker.loop_thread import PartsFactory
 from roadworthy.jobs.worker.options import BrokerLimits, BrokerOptions
 
 if TYPE_CHECKING:  # importing it would import all of Celery
@@ -76,7 +76,7 @@ class CeleryEngine(BrokerEngine):
         """Return the way to the workers of Celery."""
         return CeleryBroker(self._app, self._prefix)
 
-    def register(self, parts: Parts, *, queues: Iterable[str] = ("default",)) -> None:
+    def register(self, parts: PartsFactory, *, queues: Iterable[str] = ("default",)) -> None:
         """Have the workers of the Celery application run the jobs of `parts()`.
 
         Call it where they import it: beside the application. Each worker process calls

@@ -35,7 +35,7 @@ from roadworthy.jobs.engines.rq_broker import (
     hear,
 )
 from roadworthy.jobs.engines.rq_task import rq_task
-from roadworthy.jobs.worker.loop_thread import Parts
+from roadworthy.jobs.worker.loop_thread import PartsFactory
 from roadworthy.jobs.worker.options import BrokerLimits, BrokerOptions
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class RqEngine(BrokerEngine):
         )
 
     def register(
-        self, parts: Parts, *, queues: Iterable[str] = ("default",)
+        self, parts: PartsFactory, *, queues: Iterable[str] = ("default",)
     ) -> "type[rq_worker.Worker]":
         """Return the class of RQ worker that runs the jobs of `parts()`.
 

@@ -29,9 +29,9 @@ from typing import Any, Final
 
 from roadworthy._internal.traces import trace_of
 from roadworthy.jobs.processes.wire import (
+    CallSettings,
     CannotPickle,
-    Kind,
-    Settings,
+    FrameKind,
     name_of,
     pack,
     read_frame,
@@ -86,7 +86,7 @@ class _Reports:
         with self._turn:
             latest, self._latest = self._latest, None
             if latest:
-                write_frame(self._answers, Kind.PROGRESS, pack(latest))
+                write_frame(self._answers, FrameKind.PROGRESS, pack(latest))
 
 
 _reports: _Reports | None = None
@@ -135,9 +135,9 @@ def main(parent: int, stdout: int) -> None:
     _start_reports(answers)
     if failure:
         _, body = failure
-        write_frame(answers, Kind.RAISED, body)
+        write_frame(answers, FrameKind.RAISED, body)
         return
-    write_frame(answers, Kind.READY)
+    write_frame(answers, FrameKind.READY)
     while _work(inbox, answers):
         pass
 
@@ -186,7 +186,7 @@ def _do_nothing(_signal: int, _frame: FrameType | None) -> None:
     """Be a handler of a signal that is not for us."""
 
 
-def _prepare(boot: Iterator[Any]) -> tuple[Kind, list[bytes]] | None:
+def _prepare(boot: Iterator[Any]) -> tuple[FrameKind, list[bytes]] | None:
     global _preparing  # noqa: PLW0603 - `may_start_processes` is asked by code we do not call
     _preparing = True
     try:
@@ -264,7 +264,7 @@ def _work(inbox: _Inbox, answers: io.FileIO) -> bool:
     return True
 
 
-def _answer(frame: bytearray, answers: io.FileIO) -> tuple[Kind, list[bytes]]:
+def _answer(frame: bytearray, answers: io.FileIO) -> tuple[FrameKind, list[bytes]]:
     values = unpack(frame)
     try:
         settings = next(values)
@@ -272,7 +272,7 @@ def _answer(frame: bytearray, answers: io.FileIO) -> tuple[Kind, list[bytes]]:
     except BaseException as error:  # the parent raises it
         error.add_note("This happened while a worker process imported the function.")
         return _raised(error)
-    write_frame(answers, Kind.STARTED)
+    write_frame(answers, FrameKind.STARTED)
     try:
         return _returned(call, copy_context().run(_run, call, settings))
     except BaseException as error:  # the parent raises it
@@ -283,7 +283,7 @@ def _answer(frame: bytearray, answers: io.FileIO) -> tuple[Kind, list[bytes]]:
 # exception that is a frozen dataclass.
 
 
-def _run(call: Callable[[], Any], settings: Settings) -> Any:
+def _run(call: Callable[[], Any], settings: CallSettings) -> Any:
     if settings.request_id is not None:
         from roadworthy.problems import request_ids  # noqa: PLC0415 - imports FastAPI
 
@@ -296,9 +296,9 @@ def _run(call: Callable[[], Any], settings: Settings) -> Any:
         _reports.end()
 
 
-def _returned(call: Callable[[], Any], result: Any) -> tuple[Kind, list[bytes]]:
+def _returned(call: Callable[[], Any], result: Any) -> tuple[FrameKind, list[bytes]]:
     try:
-        return Kind.RETURNED, pack(result)
+        return FrameKind.RETURNED, pack(result)
     except MemoryError:
         raise
     except Exception as error:  # pickling runs code of the result's class
@@ -309,7 +309,7 @@ def _returned(call: Callable[[], Any], result: Any) -> tuple[Kind, list[bytes]]:
         ) from error
 
 
-def _raised(error: BaseException) -> tuple[Kind, list[bytes]]:
+def _raised(error: BaseException) -> tuple[FrameKind, list[bytes]]:
     """Return what can be told of an exception, whose own code tells it, in time."""
     told: list[tuple[str, str, str, bytes | None]] = []
     asking = Thread(target=lambda: told.append(_told(error)), daemon=True, name="roadworthy-text")
@@ -320,7 +320,7 @@ def _raised(error: BaseException) -> tuple[Kind, list[bytes]]:
         told.append(_told(error))
     name = type(error).__name__
     untold = (f"{name}: its text does not come: its __str__ does not end.", "", "", None)
-    return Kind.RAISED, pack((name, *(told[0] if told else untold)))
+    return FrameKind.RAISED, pack((name, *(told[0] if told else untold)))
 
 
 def _told(error: BaseException) -> tuple[str, str, str, bytes | None]:

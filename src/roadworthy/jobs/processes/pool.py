@@ -8,17 +8,17 @@ from typing import TypeVar, cast
 from roadworthy.jobs.processes.child import may_start_processes, report
 from roadworthy.jobs.processes.process import (
     Boot,
+    CallResult,
     ChildTraceback,
     FailedInProcess,
-    Outcome,
     Process,
+    ProcessCall,
     ProcessDied,
     ProcessesClosed,
-    Task,
     TookTooLong,
     closed,
 )
-from roadworthy.jobs.processes.wire import CannotPickle, Settings, portable
+from roadworthy.jobs.processes.wire import CallSettings, CannotPickle, portable
 
 __all__ = [
     "CannotPickle",
@@ -99,15 +99,16 @@ class Processes:
             ProcessesClosed: `close` was called.
         """
         may_start_processes()
-        task = Task(portable(call), Settings(request_id, max_memory), timeout, on_progress)
+        settings = CallSettings(request_id, max_memory)
+        asked = ProcessCall(portable(call), settings, timeout, on_progress)
         async with self._slots:
-            outcome = await self._attempt(task)
-            if outcome.lost and not task.started:
+            result = await self._attempt(asked)
+            if result.lost and not asked.started:
                 # The process died while it had nothing to do: nothing ran, so try another.
-                outcome = await self._attempt(task)
-        if outcome.error is not None:
-            raise outcome.error from outcome.cause
-        return cast("R", outcome.value)
+                result = await self._attempt(asked)
+        if result.error is not None:
+            raise result.error from result.cause
+        return cast("R", result.value)
 
     async def close(self) -> None:
         """Kill what runs, and wait for the end of all processes."""
@@ -122,12 +123,12 @@ class Processes:
         for process in processes:
             await asyncio.shield(process.ended)
 
-    async def _attempt(self, task: "Task") -> "Outcome":
+    async def _attempt(self, call: ProcessCall) -> CallResult:
         if self._closed:
             raise closed()
         process = self._take()
         try:
-            return await process.perform(task)
+            return await process.perform(call)
         finally:
             self._give_back(process)
 

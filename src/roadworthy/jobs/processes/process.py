@@ -20,10 +20,10 @@ from roadworthy._internal.traces import ToldElsewhere
 from roadworthy.jobs.processes import child, wire
 from roadworthy.jobs.processes.child import kill_group
 from roadworthy.jobs.processes.wire import (
+    CallSettings,
     CannotPickle,
-    Kind,
+    FrameKind,
     Portable,
-    Settings,
     pack,
     read_frame,
     unpack,
@@ -32,13 +32,13 @@ from roadworthy.jobs.processes.wire import (
 
 __all__ = [
     "Boot",
+    "CallResult",
     "ChildTraceback",
     "FailedInProcess",
-    "Outcome",
     "Process",
+    "ProcessCall",
     "ProcessDied",
     "ProcessesClosed",
-    "Task",
     "TookTooLong",
     "closed",
 ]
@@ -98,7 +98,7 @@ class Boot:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class CallResult:
     """How a call ended."""
 
     value: object = None
@@ -109,11 +109,11 @@ class Outcome:
 
 
 @dataclass(slots=True, eq=False)
-class Task:
+class ProcessCall:
     """A call, and what is known of it on the event loop."""
 
-    call: Portable
-    settings: Settings
+    portable: Portable
+    settings: CallSettings
     timeout: timedelta | None
     on_progress: Callable[[float, str], object] | None
     started: bool = False
@@ -123,18 +123,18 @@ class Task:
 class _Errand:
     """One attempt to have a process make a call."""
 
-    task: Task
-    outcome: "asyncio.Future[Outcome]"
+    call: ProcessCall
+    result: "asyncio.Future[CallResult]"
     deadline: asyncio.TimerHandle
 
-    def settle(self, outcome: Outcome) -> None:
+    def settle(self, result: CallResult) -> None:
         self.deadline.cancel()
-        if not self.outcome.done():
-            self.outcome.set_result(outcome)
+        if not self.result.done():
+            self.result.set_result(result)
 
     def progress(self, done: float, note: str) -> None:
-        if self.task.on_progress and not self.outcome.done():
-            self.task.on_progress(done, note)
+        if self.call.on_progress and not self.result.done():
+            self.call.on_progress(done, note)
 
 
 class Process:
@@ -160,7 +160,7 @@ class Process:
         self._thread = Thread(target=self._live, daemon=True, name="roadworthy-process")
         self._thread.start()
 
-    async def perform(self, task: Task) -> Outcome:
+    async def perform(self, call: ProcessCall) -> CallResult:
         """Have the process make a call; if this is cancelled, kill it and see it dead."""
         late = ProcessDied(
             f"A worker process was killed: it took longer than {_START_SECONDS:g} s to start and "
@@ -168,15 +168,15 @@ class Process:
             '`if __name__ == "__main__":`?'
         )
         deadline = self._loop.call_later(_START_SECONDS, self.kill, late)
-        errand = _Errand(task, self._loop.create_future(), deadline)
+        errand = _Errand(call, self._loop.create_future(), deadline)
         self._inbox.put(errand)
         try:
-            return await asyncio.shield(errand.outcome)
+            return await asyncio.shield(errand.result)
         except asyncio.CancelledError:
-            task.on_progress = None
+            call.on_progress = None
             deadline.cancel()
             self.kill(closed())
-            await asyncio.shield(errand.outcome)
+            await asyncio.shield(errand.result)
             raise
 
     def finish(self) -> None:
@@ -195,9 +195,9 @@ class Process:
                 kill_group(self._popen.pid)
 
     def _started(self, errand: _Errand) -> None:
-        errand.task.started = True
+        errand.call.started = True
         errand.deadline.cancel()
-        if (timeout := errand.task.timeout) is not None and not self.spent:
+        if (timeout := errand.call.timeout) is not None and not self.spent:
             late = TookTooLong(f"It took longer than {timeout}, and its process was killed.")
             errand.deadline = self._loop.call_later(timeout.total_seconds(), self.kill, late)
 
@@ -209,14 +209,14 @@ class Process:
     def _live(self) -> None:
         with suppress(_NobodyWaits):
             while (errand := self._inbox.get()) is not None:
-                outcome = self._make(errand)
-                self._tell(errand.settle, outcome)
-                del errand, outcome  # or they would stay in memory until the next call
+                result = self._make(errand)
+                self._tell(errand.settle, result)
+                del errand, result  # or they would stay in memory until the next call
         self._end()
         with suppress(_NobodyWaits):
             self._tell(self._note_end)
 
-    def _make(self, errand: _Errand) -> Outcome:
+    def _make(self, errand: _Errand) -> CallResult:
         try:
             if self._popen is None:
                 self._start()
@@ -224,13 +224,13 @@ class Process:
         except (EOFError, BrokenPipeError):
             return self._lost()
         except _StartFailed as failure:
-            return self._give_up(failure.outcome)
+            return self._give_up(failure.result)
         except (CannotPickle, MemoryError) as error:
-            return Outcome(error=error)
+            return CallResult(error=error)
         except _NobodyWaits:
             raise
         except Exception as error:  # the caller must hear of all there is
-            return self._give_up(Outcome(error=error))
+            return self._give_up(CallResult(error=error))
 
     def _start(self) -> None:
         self._popen = popen = _spawn()
@@ -240,41 +240,41 @@ class Process:
         data = spawn.get_preparation_data("roadworthy-worker")
         data.pop("authkey", None)  # refuses to be pickled, and we open no connections
         boot = pack((data, self._boot.niceness), self._boot.setup)
-        write_frame(_pipe(popen.stdin), Kind.BOOT, boot)
+        write_frame(_pipe(popen.stdin), FrameKind.BOOT, boot)
         kind, body = read_frame(_pipe(popen.stdout))
-        if kind is Kind.RAISED:
+        if kind is FrameKind.RAISED:
             raise _StartFailed(_raised(body))
 
-    def _exchange(self, errand: _Errand) -> Outcome:
+    def _exchange(self, errand: _Errand) -> CallResult:
         assert self._popen  # noqa: S101 - for the type checker
-        message = _packed(errand.task)
-        write_frame(_pipe(self._popen.stdin), Kind.CALL, message)
+        message = _packed(errand.call)
+        write_frame(_pipe(self._popen.stdin), FrameKind.CALL, message)
         del message
         for kind, body in _frames(_pipe(self._popen.stdout)):
-            if kind is Kind.STARTED:
+            if kind is FrameKind.STARTED:
                 self._tell(self._started, errand)
-            elif kind is Kind.PROGRESS:
+            elif kind is FrameKind.PROGRESS:
                 self._tell(errand.progress, *next(unpack(body)))
-            elif kind is Kind.RETURNED:
+            elif kind is FrameKind.RETURNED:
                 return _returned(body)
             else:
                 return self._after_failure(_raised(body))
         raise EOFError
 
-    def _after_failure(self, outcome: Outcome) -> Outcome:
+    def _after_failure(self, result: CallResult) -> CallResult:
         # Where memory ran out, anything may be half done, an import for example.
-        return self._give_up(outcome) if isinstance(outcome.error, MemoryError) else outcome
+        return self._give_up(result) if isinstance(result.error, MemoryError) else result
 
-    def _give_up(self, outcome: Outcome) -> Outcome:
+    def _give_up(self, result: CallResult) -> CallResult:
         self.spent = True
-        return outcome
+        return result
 
-    def _lost(self) -> Outcome:
+    def _lost(self) -> CallResult:
         self.spent = True
         code = self._bury()
         if self._because:
-            return Outcome(error=self._because)
-        return Outcome(error=ProcessDied(_obituary(code)), lost=True)
+            return CallResult(error=self._because)
+        return CallResult(error=ProcessDied(_obituary(code)), lost=True)
 
     def _end(self) -> None:
         if self._popen is None or self._buried:
@@ -313,9 +313,9 @@ class _NobodyWaits(Exception):
 class _StartFailed(Exception):
     """The process told why it could not start."""
 
-    def __init__(self, outcome: Outcome) -> None:
-        self.outcome = outcome
-        super().__init__(outcome)
+    def __init__(self, result: CallResult) -> None:
+        self.result = result
+        super().__init__(result)
 
 
 def _spawn() -> subprocess.Popen[bytes]:
@@ -384,14 +384,14 @@ def _pipe(pipe: Any) -> io.FileIO:
     return cast("io.FileIO", pipe)
 
 
-def _frames(pipe: io.FileIO) -> Iterator[tuple[Kind, bytearray]]:
+def _frames(pipe: io.FileIO) -> Iterator[tuple[FrameKind, bytearray]]:
     while True:
         yield read_frame(pipe)
 
 
-def _packed(task: Task) -> list[bytes]:
+def _packed(call: ProcessCall) -> list[bytes]:
     try:
-        return pack(task.settings, task.call)
+        return pack(call.settings, call.portable)
     except MemoryError:
         raise
     except Exception as error:  # pickling runs code of the arguments' classes
@@ -401,19 +401,19 @@ def _packed(task: Task) -> list[bytes]:
         ) from error
 
 
-def _returned(body: bytearray) -> Outcome:
+def _returned(body: bytearray) -> CallResult:
     try:
-        return Outcome(value=next(unpack(body)))
+        return CallResult(value=next(unpack(body)))
     except MemoryError:
         raise
     except Exception as error:  # unpickling runs code of the result's class
         text = f"The result came from its process and cannot be read here: {error!r}."
-        return Outcome(error=CannotPickle(text), cause=error)
+        return CallResult(error=CannotPickle(text), cause=error)
 
 
-def _raised(body: bytearray) -> Outcome:
+def _raised(body: bytearray) -> CallResult:
     kind, summary, text, trace, pickled = next(unpack(body))
-    return Outcome(error=_rebuilt(pickled, kind, summary), cause=ChildTraceback(text, trace))
+    return CallResult(error=_rebuilt(pickled, kind, summary), cause=ChildTraceback(text, trace))
 
 
 def _rebuilt(pickled: bytes | None, kind: str, summary: str) -> Exception:

@@ -17,10 +17,10 @@ from types import FunctionType
 from typing import Any, Final, cast
 
 __all__ = [
+    "CallSettings",
     "CannotPickle",
-    "Kind",
+    "FrameKind",
     "Portable",
-    "Settings",
     "name_of",
     "pack",
     "portable",
@@ -38,7 +38,7 @@ class CannotPickle(TypeError):
     """A function, its arguments or its result cannot go from one process to another."""
 
 
-class Kind(IntEnum):
+class FrameKind(IntEnum):
     """What a frame says."""
 
     BOOT = 0
@@ -50,7 +50,7 @@ class Kind(IntEnum):
     RAISED = 6
 
 
-def write_frame(pipe: io.FileIO, kind: Kind, body: Sequence[bytes] = ()) -> None:
+def write_frame(pipe: io.FileIO, kind: FrameKind, body: Sequence[bytes] = ()) -> None:
     """Write a whole frame, however often the pipe has to be emptied for it."""
     size = sum(map(len, body))
     parts = [_HEADER.pack(kind, size), *body]
@@ -60,14 +60,14 @@ def write_frame(pipe: io.FileIO, kind: Kind, body: Sequence[bytes] = ()) -> None
             rest = rest[pipe.write(rest) :]
 
 
-def read_frame(pipe: io.FileIO) -> tuple[Kind, bytearray]:
+def read_frame(pipe: io.FileIO) -> tuple[FrameKind, bytearray]:
     """Read the next frame.
 
     Raises:
         EOFError: Nobody will write any more.
     """
     kind, size = _HEADER.unpack(_read_exactly(pipe, _HEADER.size))
-    return Kind(kind), _read_exactly(pipe, size)
+    return FrameKind(kind), _read_exactly(pipe, size)
 
 
 def _read_exactly(pipe: io.FileIO, size: int) -> bytearray:
@@ -210,7 +210,7 @@ def name_of(function: Any) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class CallSettings:
     """What a call brings along besides its arguments."""
 
     request_id: str | None = None

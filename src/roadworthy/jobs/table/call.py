@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from roadworthy.jobs.task_options import Terms, Unique
+from roadworthy.jobs.task_options import TaskTerms, Unique
 
-__all__ = ["Call", "Enqueued", "EnqueuedTask", "Options"]
+__all__ = ["Call", "Enqueued", "EnqueuedTask", "JobOptions"]
 
 
 class EnqueuedTask(Protocol):
@@ -18,13 +18,13 @@ class EnqueuedTask(Protocol):
         ...
 
     @property
-    def terms(self) -> Terms:
+    def terms(self) -> TaskTerms:
         """The options that the task was declared with."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class JobOptions:
     """What may differ from one job of a task to the next."""
 
     run_at: datetime | None = None
@@ -42,7 +42,7 @@ class Call:
     task: EnqueuedTask
     arguments: str
     """The arguments, as JSON."""
-    options: Options
+    options: JobOptions
     argument_key: str | None = None
     """A key that is the same for equal arguments; only unique tasks have one."""
     limit_key: str | None = None

@@ -17,7 +17,7 @@ from roadworthy.jobs.processes.pool import report
 from roadworthy.jobs.table.ledger import Claimed
 from roadworthy.jobs.task import Task
 from roadworthy.jobs.worker.context import JobsContext, lender
-from roadworthy.jobs.worker.held import Held
+from roadworthy.jobs.worker.job_transaction import JobTransaction
 from roadworthy.jobs.worker.tiers import Tiers, TimedOut
 
 __all__ = ["Attempt", "InProcess", "Reason", "given_to", "job_of", "run_there"]
@@ -120,7 +120,7 @@ class Attempt:
         self._completing = True
         try:
             async with self._transactions, self.work.units.begin() as tx:
-                with Held(tx, self.task.name):
+                with JobTransaction(tx, self.task.name):
                     yield tx
                 self.completing_now = True
                 await self._complete(tx)

@@ -7,11 +7,11 @@ from collections.abc import Callable, Coroutine, Iterable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Any, Final, TypeAlias, TypeVar
 
-__all__ = ["LoopThread", "NotOpen", "Parts", "ProcessParts"]
+__all__ = ["LoopThread", "NotOpen", "PartsFactory", "ProcessParts"]
 
 R = TypeVar("R")
 
-Parts: TypeAlias = Callable[[], Iterable[AbstractAsyncContextManager[object]]]
+PartsFactory: TypeAlias = Callable[[], Iterable[AbstractAsyncContextManager[object]]]
 """Makes what a process opens, from left to right."""
 
 _CLOSING: Final = 60.0
@@ -28,7 +28,7 @@ class LoopThread:
     They are made in that thread, too: nothing of them is older than the process.
     """
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: PartsFactory) -> None:
         self._parts = parts
         self._opened = threading.Event()
         self._failure: BaseException | None = None
@@ -77,7 +77,7 @@ class LoopThread:
 class ProcessParts:
     """The parts of this process: none in a worker's parent, which forks."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: PartsFactory) -> None:
         self._parts = parts
         self._lock = threading.Lock()
         self._loop_thread: LoopThread | None = None

@@ -33,7 +33,7 @@ from roadworthy.jobs.worker import logs
 from roadworthy.jobs.worker.attempt import Attempt, InProcess, Reason, given_to, job_of
 from roadworthy.jobs.worker.context import FailedAttempt, Hook, JobsContext, Units, lender
 from roadworthy.jobs.worker.failures import Described, describe, passes, run_last
-from roadworthy.jobs.worker.held import Held
+from roadworthy.jobs.worker.job_transaction import JobTransaction
 from roadworthy.jobs.worker.outcome import Outcome
 from roadworthy.jobs.worker.recorder import Move, Recorder
 from roadworthy.jobs.worker.retrying import delay_after, is_tried_again
@@ -273,7 +273,7 @@ class Runner:
         """Record a death together with what the task wants to happen then."""
         try:
             async with self._work.units.begin() as tx:
-                with Held(tx, f"{task.name}.on_dead"):
+                with JobTransaction(tx, f"{task.name}.on_dead"):
                     if await self._ledger.bury(await tx.connection(), claimed, failure):
                         await _call_handler(handler, task, claimed, tx, self._work.units)
         except BaseException as error:  # whatever it raises, the job is dead: that is recorded

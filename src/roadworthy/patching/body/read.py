@@ -6,7 +6,7 @@ Here types are checked. The entity's own validators run once, where the patch is
 import json
 from copy import copy
 from functools import cache
-from typing import Any, Final, TypeAlias, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 from pydantic import ValidationError
 from pydantic_core import SchemaValidator
@@ -24,6 +24,7 @@ from roadworthy.patching.patch import Document, Operations, Patch
 from roadworthy.patching.schema.decimals import in_digits
 from roadworthy.patching.schema.fields import layout_of
 from roadworthy.patching.schema.nodes import Schema, is_foreign, with_definitions
+from roadworthy.patching.values.storable import Location
 from roadworthy.problems import FieldError, Names, ValidationFailed, field_errors, names_of
 from roadworthy.problems.validation.field_errors import MAX_ERRORS, pointer
 from roadworthy.problems.validation.strict_json import refuse_unstorable
@@ -31,7 +32,6 @@ from roadworthy.problems.validation.strict_json import refuse_unstorable
 __all__ = ["from_operations", "names_in", "parse", "read"]
 
 P = TypeVar("P", bound=Patch[Any])
-Loc: TypeAlias = tuple[str | int, ...]
 
 
 def parse(kind: type[P], document: Document) -> P:
@@ -65,7 +65,7 @@ class _Reading:
         self.names = names
         self.errors: list[FieldError] = []
 
-    def patch(self, kind: type[P], document: Document, body: bytes, loc: Loc = ()) -> P:
+    def patch(self, kind: type[P], document: Document, body: bytes, loc: Location = ()) -> P:
         members, values = _by_key(kind, bool(loc)), dict[str, Any]()
         for key, value in self._found(kind, body, loc).items():
             member = members[key]
@@ -74,7 +74,7 @@ class _Reading:
             values[member.name] = self._value(kind, member, value, (*loc, key))
         return _made(kind, values, document)
 
-    def _found(self, kind: type[Patch[Any]], body: bytes, loc: Loc) -> dict[str, Any]:
+    def _found(self, kind: type[Patch[Any]], body: bytes, loc: Location) -> dict[str, Any]:
         try:
             return dict(_reader(kind, bool(loc)).validate_json(body, strict=True, extra="forbid"))
         except ValidationError as error:
@@ -82,13 +82,13 @@ class _Reading:
             self.errors += field_errors(told, names=self.names, within=loc)
             return {}
 
-    def _value(self, kind: type[Patch[Any]], member: Member, value: Any, loc: Loc) -> Any:
+    def _value(self, kind: type[Patch[Any]], member: Member, value: Any, loc: Location) -> Any:
         if not (isinstance(member, ModelMember) and isinstance(value, dict)):
             return value
         body = json.dumps(value).encode()
         return self.patch(_nested(kind, member), cast("Document", value), body, loc)
 
-    def _named_twice(self, loc: Loc) -> None:
+    def _named_twice(self, loc: Location) -> None:
         place = pointer(loc, self.names)
         self.errors.append(FieldError(pointer=place, code="extra_forbidden", message=_TWICE))
 

@@ -1,19 +1,17 @@
 """Check the fields that a subclass of `Patch[Item]` declares against `Item`."""
 
 import inspect
-from typing import Any, TypeAlias, cast
+from typing import Any, cast
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from roadworthy.patching.deriving.derive import field_for
+from roadworthy.patching.deriving.derive import AnyPatchType, field_for
 from roadworthy.patching.deriving.entity import NESTED, entity_of, is_patch
 from roadworthy.patching.deriving.members import Member, ModelMember, ReadOnlyMember, members_of
 from roadworthy.patching.schema.annotations import arms_of, bare, nullable
 
 __all__ = ["check_declared"]
-
-AnyPatchType: TypeAlias = type[Any]
 
 
 def check_declared(kind: AnyPatchType, base: Any) -> None:

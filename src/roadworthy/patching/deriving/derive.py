@@ -14,9 +14,10 @@ from roadworthy.patching.deriving.members import Member, ModelMember, members_of
 from roadworthy.patching.deriving.unsupported import refuse_unsupported
 from roadworthy.patching.schema.annotations import is_model
 
-__all__ = ["derive", "field_for"]
+__all__ = ["AnyPatchType", "derive", "field_for"]
 
 AnyPatchType: TypeAlias = type[Any]
+"""The patch class of any entity."""
 
 _DERIVED: Final[dict[type[BaseModel], AnyPatchType]] = {}
 _LOCK: Final = RLock()

@@ -15,16 +15,17 @@ from pydantic import BaseModel
 
 from roadworthy._internal.read_json import BAD_TEXT
 
-__all__ = ["not_storable"]
+__all__ = ["Location", "not_storable"]
 
-Loc: TypeAlias = tuple[str | int, ...]
+Location: TypeAlias = tuple[str | int, ...]
+"""Where a value stands in a document: names of members and indexes of items."""
 
 
 _HARMLESS = frozenset({int, bool, date, datetime})
 """Types of single values that each row and each answer can carry."""
 
 
-def not_storable(value: Any, loc: Loc = ()) -> Iterator[Loc]:
+def not_storable(value: Any, loc: Location = ()) -> Iterator[Location]:
     """Yield the places of non-finite numbers, NUL and half surrogate pairs."""
     if value is None or type(value) in _HARMLESS:
         return

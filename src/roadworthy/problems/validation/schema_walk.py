@@ -16,13 +16,13 @@ __all__ = ["Part", "Shape", "Step"]
 Part: TypeAlias = str | int
 """A name or an index in a location."""
 
-Schema: TypeAlias = Mapping[str, Any]
-Kind: TypeAlias = Literal["field", "index", "label", "key", "unknown", "lost"]
+CoreSchema: TypeAlias = Mapping[str, Any]
+PartKind: TypeAlias = Literal["field", "index", "label", "key", "unknown", "lost"]
 
 _KEY: Final = "[key]"
 """What Pydantic says after a name in a dict when the name is wrong, not its value."""
 
-_ORDER: Final[tuple[Kind, ...]] = ("field", "index", "label", "key", "unknown")
+_ORDER: Final[tuple[PartKind, ...]] = ("field", "index", "label", "key", "unknown")
 """Where a part could be several things, the first of these it is."""
 
 _WRAPPED: Final = (
@@ -51,7 +51,7 @@ class Step:
     """
 
     part: Part
-    kind: Kind
+    kind: PartKind
     fields: tuple[str, ...] = ()
     """What the model has, where this is unknown to it."""
 
@@ -60,8 +60,8 @@ class Step:
 class _Place:
     """What a part may be here, and which schemas read what it leads to."""
 
-    kind: Kind
-    leads_to: tuple[Schema, ...] = ()
+    kind: PartKind
+    leads_to: tuple[CoreSchema, ...] = ()
     fields: tuple[str, ...] = ()
 
 
@@ -69,8 +69,8 @@ class _Place:
 class Shape:
     """The schemas that may have read a value."""
 
-    schemas: tuple[Schema, ...] = ()
-    _definitions: dict[str, Schema] = field(default_factory=dict[str, Schema])
+    schemas: tuple[CoreSchema, ...] = ()
+    _definitions: dict[str, CoreSchema] = field(default_factory=dict[str, CoreSchema])
     _labels: dict[int, str | None] = field(default_factory=dict[int, str | None])
 
     def walk(self, location: Iterable[Part], *, within: Iterable[Part] = ()) -> Iterator[Step]:
@@ -79,7 +79,7 @@ class Shape:
         `within` is the way to the value that was read, through the document: there are no
         labels in it.
         """
-        schemas: Sequence[Schema] = self.schemas
+        schemas: Sequence[CoreSchema] = self.schemas
         for part in within:
             nodes = self._unwrapped(schemas, set(), deep=True)
             step, schemas = self._step([n for n in nodes if len(_choices(n)) < _SEVERAL], part)
@@ -90,12 +90,12 @@ class Shape:
             step, schemas = self._step(list(self._unwrapped(schemas, set())), part)
             yield step
 
-    def _step(self, nodes: Sequence[Schema], part: Part) -> tuple[Step, Sequence[Schema]]:
+    def _step(self, nodes: Sequence[CoreSchema], part: Part) -> tuple[Step, Sequence[CoreSchema]]:
         places = [place for node in nodes for place in self._places(node, part)]
-        lost: Kind = "index" if isinstance(part, int) else "lost"
+        lost: PartKind = "index" if isinstance(part, int) else "lost"
         found = {place.kind for place in places}
-        ordered: list[Kind] = [known for known in _ORDER if known in found]
-        kind: Kind = ordered[0] if ordered else lost
+        ordered: list[PartKind] = [known for known in _ORDER if known in found]
+        kind: PartKind = ordered[0] if ordered else lost
         chosen = [place for place in places if place.kind == kind]
         known = tuple(name for place in chosen for name in place.fields)
         return Step(part, kind, known), [s for place in chosen for s in place.leads_to]
@@ -105,8 +105,8 @@ class Shape:
         return frozenset(self._names(self.schemas, set()))
 
     def _unwrapped(
-        self, schemas: Iterable[Schema], seen: set[int], *, deep: bool = False
-    ) -> Iterator[Schema]:
+        self, schemas: Iterable[CoreSchema], seen: set[int], *, deep: bool = False
+    ) -> Iterator[CoreSchema]:
         """Yield the schemas inside of whatever only wraps them; all of a union's, if `deep`."""
         for schema in schemas:
             if id(schema) in seen:
@@ -115,7 +115,7 @@ class Shape:
             yield schema
             yield from self._unwrapped(self._inner(schema, deep=deep), seen, deep=deep)
 
-    def _inner(self, schema: Schema, *, deep: bool) -> Iterator[Schema]:
+    def _inner(self, schema: CoreSchema, *, deep: bool) -> Iterator[CoreSchema]:
         self._define(schema)
         if reference := schema.get("schema_ref"):
             yield from filter(None, [self._definitions.get(reference)])
@@ -125,13 +125,13 @@ class Shape:
         if deep or len(choices) < _SEVERAL:
             yield from (choice for choice, _ in choices)
 
-    def _define(self, schema: Schema) -> None:
+    def _define(self, schema: CoreSchema) -> None:
         for definition in _schemas(schema.get("definitions")):
             self._definitions[definition["ref"]] = definition
         if "ref" in schema:
             self._definitions.setdefault(schema["ref"], schema)
 
-    def _places(self, schema: Schema, part: Part) -> Iterator[_Place]:
+    def _places(self, schema: CoreSchema, part: Part) -> Iterator[_Place]:
         if len(choices := _choices(schema)) >= _SEVERAL:
             yield _Place("label", self._chosen(schema, choices, part))
         elif schema["type"] == "alias":
@@ -147,8 +147,8 @@ class Shape:
             yield _Place("index" if isinstance(part, int) else "unknown", ({"type": "any"},))
 
     def _chosen(
-        self, schema: Schema, choices: Sequence[tuple[Schema, Any]], part: Part
-    ) -> tuple[Schema, ...]:
+        self, schema: CoreSchema, choices: Sequence[tuple[CoreSchema, Any]], part: Part
+    ) -> tuple[CoreSchema, ...]:
         fitting = [
             choice
             for choice, label in choices
@@ -156,13 +156,13 @@ class Shape:
         ]
         return tuple(fitting or [choice for choice, _ in choices])
 
-    def _label(self, choice: Schema) -> str | None:
+    def _label(self, choice: CoreSchema) -> str | None:
         """Return what Pydantic calls a choice that nobody has named."""
         if id(choice) not in self._labels:
             self._labels[id(choice)] = _title(choice, self._definitions)
         return self._labels[id(choice)]
 
-    def _names(self, schemas: Iterable[Schema], seen: set[int]) -> Iterator[str]:
+    def _names(self, schemas: Iterable[CoreSchema], seen: set[int]) -> Iterator[str]:
         for schema in self._unwrapped(schemas, seen):
             for name, inner in _fields(schema):
                 yield from _spellings(name, inner)
@@ -173,14 +173,14 @@ class Shape:
                 yield from self._names(_schemas(held), seen)
 
 
-def _on_the_way(schema: Schema, part: Part) -> Iterator[_Place]:
+def _on_the_way(schema: CoreSchema, part: Part) -> Iterator[_Place]:
     first, *rest = schema["rest"]
     if part == first:
-        kind: Kind = "label" if part == _KEY else "index" if isinstance(part, int) else "field"
+        kind: PartKind = "label" if part == _KEY else "index" if isinstance(part, int) else "field"
         yield _Place(kind, (_along(rest, schema["schema"]),))
 
 
-def _member(schema: Schema, part: Part) -> Iterator[_Place]:
+def _member(schema: CoreSchema, part: Part) -> Iterator[_Place]:
     """Find a part among the fields: by name, or by an alias and the way on from there."""
     fields = list(_fields(schema))
     if isinstance(part, int):
@@ -196,21 +196,21 @@ def _member(schema: Schema, part: Part) -> Iterator[_Place]:
         yield _Place("unknown", tuple(_schemas(schema.get("extras_schema"))), known)
 
 
-def _along(rest: Sequence[Part], schema: Schema) -> Schema:
+def _along(rest: Sequence[Part], schema: CoreSchema) -> CoreSchema:
     return {"type": "alias", "rest": rest, "schema": schema} if rest else schema
 
 
-def _fields(schema: Schema) -> Iterator[tuple[str, Schema]]:
+def _fields(schema: CoreSchema) -> Iterator[tuple[str, CoreSchema]]:
     if schema["type"] not in _OBJECTS:
         return
     fields: Any = schema.get("fields", schema.get("arguments_schema"))
     if isinstance(fields, Mapping):
-        yield from cast("Mapping[str, Schema]", fields).items()
+        yield from cast("Mapping[str, CoreSchema]", fields).items()
     else:
-        yield from ((inner["name"], inner) for inner in cast("Sequence[Schema]", fields))
+        yield from ((inner["name"], inner) for inner in cast("Sequence[CoreSchema]", fields))
 
 
-def _ways(name: str, inner: Schema) -> Iterator[Sequence[Part]]:
+def _ways(name: str, inner: CoreSchema) -> Iterator[Sequence[Part]]:
     """Yield the ways to a field: its name, and each alias."""
     yield (name,)
     alias: Any = inner.get("validation_alias", inner.get("alias"))
@@ -230,17 +230,17 @@ def _is_path(alias: Sequence[Any]) -> bool:
     return not isinstance(alias[-1], list)
 
 
-def _spellings(name: str, inner: Schema) -> Iterator[str]:
+def _spellings(name: str, inner: CoreSchema) -> Iterator[str]:
     yield from (part for way in _ways(name, inner) for part in way if isinstance(part, str))
 
 
-def _spelling(name: str, inner: Schema) -> str:
+def _spelling(name: str, inner: CoreSchema) -> str:
     """Return what a client is to write for a field."""
     first = list(_ways(name, inner))[1:2] or [(name,)]
     return str(first[0][0])
 
 
-def _choices(schema: Schema) -> list[tuple[Schema, str | None]]:
+def _choices(schema: CoreSchema) -> list[tuple[CoreSchema, str | None]]:
     """Return the alternatives and their labels, None where Pydantic makes one."""
     choices: Any = schema.get("choices")
     if isinstance(choices, Mapping):
@@ -255,9 +255,9 @@ def _text(tag: Any) -> str:
     return str(getattr(tag, "value", tag))
 
 
-def _schemas(found: Any) -> Iterator[Schema]:
+def _schemas(found: Any) -> Iterator[CoreSchema]:
     if isinstance(found, Mapping):
-        schema = cast("Schema", found)
+        schema = cast("CoreSchema", found)
         if isinstance(schema.get("type"), str):
             yield schema
     elif isinstance(found, list | tuple):
@@ -265,7 +265,7 @@ def _schemas(found: Any) -> Iterator[Schema]:
             yield from _schemas(one)
 
 
-def _title(choice: Schema, definitions: Mapping[str, Schema]) -> str | None:
+def _title(choice: CoreSchema, definitions: Mapping[str, CoreSchema]) -> str | None:
     try:
         whole = core_schema.definitions_schema(
             cast("Any", choice), cast("Any", list(definitions.values()))

@@ -11,9 +11,9 @@ from roadworthy.uploads.receiving.policy import Policy
 from roadworthy.uploads.receiving.request_body import RequestBody
 from roadworthy.uploads.resumable.errors import ChecksumMismatch, UploadInterrupted
 from roadworthy.uploads.resumable.headers import Checksum
-from roadworthy.uploads.resumable.keyed_lock import LockHolder
 from roadworthy.uploads.resumable.piece_writer import Overtaken, PieceWriter
 from roadworthy.uploads.resumable.unfinished import UnfinishedUpload, UploadState
+from roadworthy.uploads.resumable.upload_locks import UploadLock
 from roadworthy.uploads.store import Batch
 from roadworthy.uploads.types.identify import TypeDetector
 from roadworthy.uploads.types.inspecting.filetype import HEAD_BYTES
@@ -50,7 +50,7 @@ class ChunkReceiver:
         upload: UnfinishedUpload,
         state: UploadState,
         *,
-        holder: LockHolder,
+        holder: UploadLock,
         checksum: Checksum | None,
     ) -> None:
         self.last = b""

@@ -13,8 +13,8 @@ from roadworthy.uploads.receiving.body_receiver import take_in
 from roadworthy.uploads.receiving.multipart import Part
 from roadworthy.uploads.receiving.policy import Policy
 from roadworthy.uploads.resumable.errors import UploadGone
-from roadworthy.uploads.resumable.keyed_lock import LockHolder
 from roadworthy.uploads.resumable.unfinished import CompletionAttempt, UnfinishedUpload, UploadState
+from roadworthy.uploads.resumable.upload_locks import UploadLock
 from roadworthy.uploads.stored import Stored
 
 __all__ = ["Completed", "complete", "settling"]
@@ -86,7 +86,7 @@ async def _begun(files: Files, stored: Stored) -> CompletionAttempt:
 
 
 def settling(
-    upload: UnfinishedUpload, attempt: CompletionAttempt, holder: LockHolder, *, length: int
+    upload: UnfinishedUpload, attempt: CompletionAttempt, holder: UploadLock, *, length: int
 ) -> _fastapi.Settle:
     """Return the callback that ends an attempt as its request ended."""
 

@@ -28,7 +28,6 @@ from roadworthy.uploads.resumable.creating import (
 )
 from roadworthy.uploads.resumable.errors import OffsetConflict, TooManyPieces, UploadNotFound
 from roadworthy.uploads.resumable.headers import checksum_of, http_date, number_of
-from roadworthy.uploads.resumable.keyed_lock import KeyedLock, LockHolder
 from roadworthy.uploads.resumable.piece_writer import Overtaken
 from roadworthy.uploads.resumable.unfinished import (
     CompletionAttempt,
@@ -36,6 +35,7 @@ from roadworthy.uploads.resumable.unfinished import (
     UploadInfo,
     UploadState,
 )
+from roadworthy.uploads.resumable.upload_locks import UploadLock, UploadLocks
 from roadworthy.uploads.stored import Stored
 
 __all__ = ["Serving"]
@@ -53,7 +53,7 @@ class Serving:
 
     def __init__(self, policy: Policy, files: type[Files]) -> None:
         self._policy, self._files = policy, files
-        self._locks = KeyedLock()
+        self._locks = UploadLocks()
 
     async def create(self, request: Request, owner: str) -> Response:
         """Create an upload, with its first bytes where the request has some.
@@ -113,7 +113,7 @@ class Serving:
 
     async def _take_lock(
         self, request: Request, upload_id: str, owner: str
-    ) -> tuple[UnfinishedUpload, LockHolder]:
+    ) -> tuple[UnfinishedUpload, UploadLock]:
         if not _ID.fullmatch(upload_id):
             raise UploadNotFound
         upload = UnfinishedUpload(find(request, self._files), upload_id)
@@ -127,7 +127,7 @@ class Serving:
         files: Files,
         upload: UnfinishedUpload,
         state: UploadState,
-        holder: LockHolder,
+        holder: UploadLock,
     ) -> int:
         if not has_body(request):
             return 0
@@ -142,7 +142,7 @@ class Serving:
         upload: UnfinishedUpload,
         state: UploadState,
         offset: int,
-        holder: LockHolder,
+        holder: UploadLock,
     ) -> tuple[Stored, CompletionAttempt]:
         if offset != state.offset:
             raise OffsetConflict(offset=state.offset)
@@ -157,7 +157,7 @@ class Serving:
         return await self._complete(request, upload, state, last)
 
     async def _append(
-        self, request: Request, upload: UnfinishedUpload, state: UploadState, holder: LockHolder
+        self, request: Request, upload: UnfinishedUpload, state: UploadState, holder: UploadLock
     ) -> tuple[bytes, UploadState]:
         files = find(request, self._files)
         receiver = self._chunk_receiver(request, files, upload, state, holder)
@@ -192,7 +192,7 @@ class Serving:
         files: Files,
         upload: UnfinishedUpload,
         state: UploadState,
-        holder: LockHolder,
+        holder: UploadLock,
     ) -> ChunkReceiver:
         checksum = checksum_of(request)
         return ChunkReceiver(self._policy, files, upload, state, holder=holder, checksum=checksum)

@@ -1,4 +1,4 @@
-"""`Held`: a transaction that is committed once, together with the move of a job.
+"""`JobTransaction`: a transaction that is committed once, together with the move of a job.
 
 What a task writes and the completion of its job are one transaction. A commit in between
 would part them: a crash right after has the job run again, and its effects come twice.
@@ -11,17 +11,20 @@ from sqlalchemy import Connection, event
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session, SessionTransaction
 
-__all__ = ["Held", "TransactionEnded"]
+__all__ = ["JobTransaction", "TransactionEnded"]
 
 
 class TransactionEnded(RuntimeError):
-    """A task, or its `on_dead`, has ended the transaction that moves its job."""
+    """A task, or its `on_dead`, has ended the transaction that moves its job.
+
+    Operators see the name as the code `TRANSACTION_ENDED` of the job's error.
+    """
 
 
-class Held:
+class JobTransaction:
     """Let nobody commit or close `tx` meanwhile; savepoints and rollbacks are free.
 
-        with Held(tx, task.name):
+        with JobTransaction(tx, task.name):
             await task.function(tx)
 
     Raises:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from types import FunctionType, MemberDescriptorType, MethodType, ModuleType
 from typing import Any, Final, cast
 
-__all__ = ["held_by"]
+__all__ = ["objects_within"]
 
 _MOST: Final = 2_000
 """Objects looked at: a layer is small, and what hangs on a large cache is no layer."""
@@ -19,7 +19,7 @@ _MOST: Final = 2_000
 _LEAVES: Final = (str, bytes, bytearray, int, float, complex, type(None), type, ModuleType)
 
 
-def held_by(root: object, *, stop: type | tuple[type, ...] = ()) -> Iterator[object]:
+def objects_within(root: object, *, stop: type | tuple[type, ...] = ()) -> Iterator[object]:
     """Yield `root` and all that hangs on it, what is nearest first.
 
     Objects of `stop` are yielded, and not looked into.

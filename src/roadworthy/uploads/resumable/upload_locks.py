@@ -1,4 +1,4 @@
-"""`KeyedLock`: one request at a time works on an upload; the latest goes first."""
+"""`UploadLocks`: one request at a time works on an upload; the latest goes first."""
 
 import asyncio
 import time
@@ -7,16 +7,16 @@ from typing import Final, Self
 
 from roadworthy.uploads.resumable.errors import UploadBusy
 
-__all__ = ["KeyedLock", "LockHolder"]
+__all__ = ["UploadLock", "UploadLocks"]
 
 _PATIENCE: Final = 10.0
 """Seconds to wait for a request that cannot stop: it is putting a file together."""
 
 
-class LockHolder:
+class UploadLock:
     """The lock of one upload, held until `done` or the end of its context."""
 
-    def __init__(self, locks: "KeyedLock", upload_id: str) -> None:
+    def __init__(self, locks: "UploadLocks", upload_id: str) -> None:
         self._wanted_at: float | None = None
         self.over = asyncio.Event()
         self._locks, self._upload_id = locks, upload_id
@@ -48,7 +48,7 @@ class LockHolder:
             self._locks.end(self._upload_id)
 
 
-class KeyedLock:
+class UploadLocks:
     """A lock for each upload, in this process.
 
     A client that reconnects asks to go on while the server may still wait for more on
@@ -57,13 +57,13 @@ class KeyedLock:
     """
 
     def __init__(self) -> None:
-        self._current: dict[str, LockHolder] = {}
+        self._current: dict[str, UploadLock] = {}
 
     def busy(self, upload_id: str) -> bool:
         """Return whether a request holds the lock of an upload."""
         return upload_id in self._current
 
-    async def take(self, upload_id: str) -> LockHolder:
+    async def take(self, upload_id: str) -> UploadLock:
         """Wait for the lock of an upload, and return its holder.
 
         Raises:
@@ -76,7 +76,7 @@ class KeyedLock:
                     await current.over.wait()
         except TimeoutError as late:
             raise UploadBusy from late
-        holder = self._current[upload_id] = LockHolder(self, upload_id)
+        holder = self._current[upload_id] = UploadLock(self, upload_id)
         return holder
 
     def end(self, upload_id: str) -> None:

@@ -1,8 +1,9 @@
-"""`Admission`: a place for each unit of work of a thread, before it takes one.
+"""`ThreadSlots`: a slot for each unit of work in a thread, taken before the thread.
 
-FastAPI has 40 threads for all that is not `async def`. Units that waited in them for a
-connection would keep out the very ones that hold the connections: nobody went on. So they
-wait here, on the event loop, and no more are let in than can have a connection.
+FastAPI has 40 threads for everything that is not `async def`. If units of work waited there
+for a connection, they could fill all threads, and the units that hold the connections would
+find no thread to go on in. So units wait here, on the event loop, and only as many are let in
+as there are connections.
 """
 
 import asyncio
@@ -16,33 +17,38 @@ from anyio.to_thread import current_default_thread_limiter
 from roadworthy.database import metrics
 from roadworthy.problems import ServiceUnavailable
 
-__all__ = ["Admission"]
+__all__ = ["ThreadSlots"]
 
 _NAME: Final = "threads"
-"""What the places are called where pools are told of."""
+"""The name of the slots in the metrics of pools."""
 
 
-class Admission:
-    """Let so many units of threads in as may use the database at a time."""
+class ThreadSlots:
+    """Limit how many units of work in threads use the database at a time.
+
+    Args:
+        size: How many connections the pool has.
+        seconds: How long a unit waits for a slot, at most.
+    """
 
     def __init__(self, size: int, *, seconds: float) -> None:
-        # One thread is left, whatever the pool: for who holds a connection of the event loop's.
+        # However large the pool, one thread stays free, for the holders of connections.
         self.size = max(1, min(size, int(current_default_thread_limiter().total_tokens) - 1))
         self._seconds = seconds
-        self._places = asyncio.Semaphore(self.size)
+        self._slots = asyncio.Semaphore(self.size)
         self._used = self._pending = self._threads = 0
 
     @property
     def is_full(self) -> bool:
-        """Tell whether who comes now has to wait."""
-        return self._places.locked()
+        """Return whether the next unit has to wait."""
+        return self._slots.locked()
 
     @asynccontextmanager
     async def enter(self) -> AsyncGenerator[None]:
-        """Have a place; no thread waits for that.
+        """Hold a slot; the wait for it takes up no thread.
 
         Raises:
-            ServiceUnavailable: 503: there was none within `max_wait`.
+            ServiceUnavailable: 503: no slot was free within `max_wait`.
         """
         await self._take()
         try:
@@ -51,11 +57,11 @@ class Admission:
             self.leave()
 
     async def enter_from_thread(self) -> None:
-        """Take a place, for who is in a thread already, and keeps that while waiting.
+        """Take a slot for a unit that is in a thread already, and keeps it while it waits.
 
         Raises:
-            ServiceUnavailable: 503: there was none within `max_wait`, or so many threads wait
-                that others would find none.
+            ServiceUnavailable: 503: no slot was free within `max_wait`, or half of all threads
+                wait for one already.
         """
         if self._threads >= current_default_thread_limiter().total_tokens // 2:
             metrics.timed_out(_NAME)
@@ -67,12 +73,12 @@ class Admission:
             self._threads -= 1
 
     def leave(self) -> None:
-        """Give the place back."""
+        """Release the slot."""
         self._used -= 1
-        self._places.release()
+        self._slots.release()
 
     def state(self) -> metrics.PoolState:
-        """Return how many places are taken, and how many want one."""
+        """Return how many slots are taken, and how many units wait for one."""
         return metrics.PoolState(
             _NAME, self._used, self.size - self._used, self.size, self._pending
         )
@@ -82,7 +88,7 @@ class Admission:
         self._pending += 1
         try:
             async with asyncio.timeout(self._seconds):
-                await self._places.acquire()
+                await self._slots.acquire()
         except TimeoutError:
             metrics.timed_out(_NAME)
             raise ServiceUnavailable from None
