@@ -1,4 +1,4 @@
-"""Data to look at: a dozen items, a month of orders, and two documents."""
+"""Data to look at: a dozen items, a month of orders, two documents, a day of problems."""
 
 from datetime import timedelta
 from decimal import Decimal
@@ -9,6 +9,7 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from depot import times
+from depot.demo_history import add_history
 from depot.documents import keeping
 from depot.documents.policies import PREFIX
 from depot.documents.tasks import make_thumbnail
@@ -51,6 +52,7 @@ async def add_demo_data(tx: AsyncSession, files: Files) -> None:
             await _order(tx, dice, days_ago=days_ago)
     for number in (1, 2):
         await _document(tx, files, number)
+    await add_history(tx)
 
 
 def _items() -> list[ItemRow]:
