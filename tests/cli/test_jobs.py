@@ -239,11 +239,11 @@ def test_retry_does_what_it_can_and_says_what_it_could_not(url, roadworthy):
 def test_retry_of_all_that_are_dead_takes_more_than_one_batch(url, roadworthy):
     ids = [add_dead(url) for _ in range(2)]
     other = add_dead(url, render.call(order=7))
-    many(url, 250)
+    many(url, 600)
 
     done = roadworthy("retry", "--all-dead", "--task", "mail.send")
 
-    assert done.stdout == "252 of the dead jobs are queued.\n"
+    assert done.stdout == "602 of the dead jobs are queued.\n"
     assert [state_of(url, id_) for id_ in [*ids, other]] == ["queued", "queued", "dead"]
 
 
@@ -286,6 +286,29 @@ def test_cancel_of_a_job_that_ended_says_so(url, roadworthy):
 
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == f"{id_} has ended already; nothing was changed.\n"
+
+
+def test_dismiss_puts_a_dead_job_away(url, roadworthy):
+    dead, queued = add_dead(url), add(url)
+
+    done = roadworthy("dismiss", dead, queued)
+
+    assert (done.returncode, done.stdout) == (1, f"{dead} is dismissed.\n")
+    assert done.stderr == f"{queued} is not dead or parked; nothing was changed.\n"
+    assert state_of(url, dead) == "cancelled"
+
+
+def test_what_is_done_to_one_job_is_written_down(url, roadworthy):
+    dead, waits = add_dead(url), add(url)
+
+    roadworthy("retry", dead, "--by", "ana")
+    roadworthy("cancel", waits, "--by", "ben")
+
+    done = json.loads(roadworthy("actions", "--json").stdout)
+    assert [(each["who"], each["what"], each["target"]["job"]) for each in done] == [
+        ("ben", "cancel", waits),
+        ("ana", "retry", dead),
+    ]
 
 
 def test_stats_count_states_and_what_waits(url, roadworthy):

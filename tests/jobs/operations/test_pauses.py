@@ -59,7 +59,7 @@ async def test_no_job_of_a_paused_queue_begins_and_all_do_once_it_goes_on(databa
         assert [row.attempts for row in await rows(db) if row.queue == "mail"] == [0, 0]
 
         async with db.begin() as tx:
-            assert await operations.resume(tx, "queue", "mail")
+            assert await operations.resume(tx, "queue", "mail", by="ana")
         await worker.run_due()
 
     assert RAN == ["bill b", "mail a", "mail c"]
@@ -80,7 +80,7 @@ async def test_jobs_of_a_paused_task_are_parked_without_an_attempt_and_go_on(dat
         ] * 2
 
         async with db.begin() as tx:
-            await operations.resume(tx, "task", bill.name)
+            await operations.resume(tx, "task", bill.name, by="ana")
         await worker.run_due()
 
     assert RAN == ["mail b", "bill a", "bill c"]
@@ -94,7 +94,7 @@ async def test_an_engine_that_runs_hears_of_a_pause_and_of_its_end(database_url)
         await until(lambda: RAN == ["bill b"])
 
         async with db.begin() as tx:
-            await operations.resume(tx, "queue", "mail")
+            await operations.resume(tx, "queue", "mail", by="ana")
         await until(lambda: RAN == ["bill b", "mail a"])
 
 
@@ -110,7 +110,7 @@ async def test_a_paused_schedule_has_no_ticks_and_makes_up_for_none(database_url
             assert RAN == []
 
             async with db.begin() as tx:
-                await operations.resume(tx, "schedule", tidy.name)
+                await operations.resume(tx, "schedule", tidy.name, by="ana")
             await worker.run_due()
             assert RAN == []
             clock.advance(timedelta(hours=1))
@@ -130,8 +130,8 @@ async def test_run_now_enqueues_one_job_and_leaves_the_next_tick(database_url, p
             async with db.begin() as tx:
                 if paused:
                     await operations.pause(tx, "schedule", tidy.name, by="ana")
-                assert await operations.run_now(tx, tidy.name)
-                assert not await operations.run_now(tx, "no.such.task")
+                assert await operations.run_now(tx, tidy.name, by="ana")
+                assert not await operations.run_now(tx, "no.such.task", by="ana")
             await worker.run_due()
             await worker.run_due()
             async with db.read() as tx:
@@ -148,10 +148,33 @@ async def test_a_pause_is_seen_with_who_made_it_and_ends_once(database_url):
         assert await operations.pause(tx, "task", "a", by="ana")
         assert not await operations.pause(tx, "task", "a", by="ben")
         (seen,) = await operations.paused(tx)
-        assert await operations.resume(tx, "task", "a")
-        assert not await operations.resume(tx, "task", "a")
+        assert await operations.resume(tx, "task", "a", by="ana")
+        assert not await operations.resume(tx, "task", "a", by="ana")
 
     assert (seen.kind, seen.name, seen.by) == ("task", "a", "ana")
+
+
+async def test_who_paused_resumed_and_ran_is_written_down_once(database_url):
+    async with database(database_url) as db:
+        with Clock(NOON):
+            await Worker(Jobs(db, tasks=[tidy], run=False)).run_due()
+        async with db.begin() as tx:
+            await operations.pause(tx, "queue", "mail", by=" ana ")
+            await operations.pause(tx, "queue", "mail", by="ben")
+        async with db.begin() as tx:
+            await operations.resume(tx, "queue", "mail", by="cleo")
+            await operations.resume(tx, "queue", "mail", by="ben")
+        async with db.begin() as tx:
+            await operations.run_now(tx, tidy.name, by="dan")
+            await operations.run_now(tx, "no.such.task", by="dan")
+        async with db.read() as tx:
+            done = await operations.recent(tx)
+
+    assert [(each.who, each.what, dict(each.target)) for each in done] == [
+        ("dan", "run_now", {"schedule": tidy.name}),
+        ("cleo", "resume", {"queue": "mail"}),
+        ("ana", "pause", {"queue": "mail"}),
+    ]
 
 
 async def test_a_pause_that_is_rolled_back_is_none(database_url):

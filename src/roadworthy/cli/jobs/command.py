@@ -2,7 +2,7 @@
 
 import json
 from argparse import ArgumentParser, Namespace
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from functools import partial
@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from roadworthy import jobs
 from roadworthy.cli import database
 from roadworthy.cli.jobs import operations
+from roadworthy.cli.jobs.operations import add_who, who
 from roadworthy.cli.parsing import Mistake, count
 from roadworthy.cli.text import age, as_json, moment, printable, table, tell, write
 from roadworthy.database import Database
 from roadworthy.jobs import AttemptRecord, JobRecord, State, Stats
+from roadworthy.jobs import operations as acts
 from roadworthy.jobs.table.states import TRANSITIONS
 
 if TYPE_CHECKING:  # where SQLAlchemy is absent, roadworthy.jobs is who says what to install
@@ -23,11 +25,9 @@ if TYPE_CHECKING:  # where SQLAlchemy is absent, roadworthy.jobs is who says wha
 __all__ = ["add_to"]
 
 Command: TypeAlias = Callable[[Database, Namespace], Awaitable[int]]
-Change: TypeAlias = Callable[[Any, str], Awaitable[bool]]
+Change: TypeAlias = Callable[..., Awaitable[bool]]
 
 _STATES: Final = [*(state.value for state in State), "retrying"]
-_BATCH: Final = 100
-"""Jobs that one transaction retries: on SQLite, everybody else's writes wait for it."""
 _PRIVATE: Final = ("arguments", "error")
 """What only `show` shows: both may hold secrets."""
 
@@ -49,6 +49,7 @@ def add_to(parser: ArgumentParser) -> None:
     _add_json(add("stats", _stats, "count the jobs of each state, and what waits in each queue"))
     _add_retry(add("retry", _retry, "queue dead, cancelled or parked jobs again", writes=True))
     _add_ids(add("cancel", _cancel, "cancel jobs that wait, stop those that run", writes=True))
+    _add_ids(add("dismiss", _dismiss, "put dead or parked jobs away for good", writes=True))
     operations.add_to(add)
     _add_of_application(commands)
 
@@ -87,10 +88,12 @@ def _add_retry(parser: ArgumentParser) -> None:
     parser.add_argument("ids", metavar="ID", nargs="*")
     parser.add_argument("--all-dead", action="store_true", help="every dead job")
     parser.add_argument("--task", metavar="NAME", help="with --all-dead: only those of this task")
+    add_who(parser)
 
 
 def _add_ids(parser: ArgumentParser) -> None:
     parser.add_argument("ids", metavar="ID", nargs="+")
+    add_who(parser)
 
 
 def _add_json(parser: ArgumentParser) -> None:
@@ -150,49 +153,36 @@ async def _retry(db: Database, chosen: Namespace) -> int:
             "roadworthy jobs retry --all-dead [--task NAME]"
         )
     if chosen.all_dead:
-        return await _retry_dead(db, chosen.task)
+        return await _retry_dead(db, chosen)
     refusal = "is not dead, cancelled or parked"
-    return await _change(db, chosen.ids, jobs.retry, "is queued", refusal)
+    return await _change(db, chosen, acts.retry, "is queued", refusal)
 
 
-async def _retry_dead(db: Database, task: str | None) -> int:
-    retried, held = 0, 0
-    async for ids in _dead_ids(db, task):
-        async with db.engine.begin() as connection:
-            done = sum([await jobs.retry(connection, id_) for id_ in ids])
-        retried, held = retried + done, held + len(ids) - done
-    write(f"{retried} of the dead jobs are queued.")
-    if held:
-        tell(f"{held} stay dead, because another job has their unique key now.")
-    return 0 if retried else 1
-
-
-async def _dead_ids(db: Database, task: str | None) -> AsyncGenerator[list[str]]:
-    """Yield the ids of dead jobs, in batches; those that die meanwhile come no more."""
-    last: str | None = None
-    while True:
-        async with db.read_engine.connect() as connection:
-            found = await jobs.browse(
-                connection, state=State.DEAD, task=task, limit=_BATCH, before=last
-            )
-        if not found:
-            return
-        last = found[-1].id
-        yield [record.id for record in found]
+async def _retry_dead(db: Database, chosen: Namespace) -> int:
+    dead = acts.JobFilter(state=State.DEAD, task=chosen.task)
+    changed = await acts.retry_all(db, dead, by=who(chosen))
+    write(f"{changed.done} of the dead jobs are queued.")
+    if changed.kept:
+        tell(f"{changed.kept} stay dead, because another job has their unique key now.")
+    return 0 if changed.done else 1
 
 
 async def _cancel(db: Database, chosen: Namespace) -> int:
     does = "is cancelled, or told to stop if it runs"
-    return await _change(db, chosen.ids, jobs.cancel, does, "has ended already")
+    return await _change(db, chosen, acts.cancel, does, "has ended already")
 
 
-async def _change(db: Database, ids: Sequence[str], change: Change, done: str, refusal: str) -> int:
+async def _dismiss(db: Database, chosen: Namespace) -> int:
+    return await _change(db, chosen, acts.dismiss, "is dismissed", "is not dead or parked")
+
+
+async def _change(db: Database, chosen: Namespace, change: Change, done: str, refusal: str) -> int:
     """Change each job in a transaction of its own, and say of each what became of it."""
     refused = 0
-    for id_ in ids:
+    for id_ in chosen.ids:
         # A connection and not a session: its commit tells PostgreSQL's listeners.
         async with db.engine.begin() as connection:
-            changed = await change(connection, id_)
+            changed = await change(connection, id_, by=who(chosen))
             why = "" if changed else await _why_not(connection, id_, change, refusal)
         if changed:
             write(f"{id_} {done}.")
@@ -207,7 +197,7 @@ async def _why_not(connection: "AsyncConnection", id_: str, change: Change, refu
     record = await jobs.get(connection, id_)
     if record is None:
         return "is no job here"
-    holder = await jobs.key_holder(connection, id_) if change is jobs.retry else None
+    holder = await jobs.key_holder(connection, id_) if change is acts.retry else None
     if holder in {None, id_} or record.state not in TRANSITIONS["retry"].source:
         return refusal
     return f"is not queued, because job {holder} has its unique key now"

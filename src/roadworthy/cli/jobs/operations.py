@@ -15,7 +15,7 @@ from roadworthy.database import Database
 from roadworthy.jobs import State, operations
 from roadworthy.jobs.operations import JobFilter
 
-__all__ = ["add_to"]
+__all__ = ["add_to", "add_who", "who"]
 
 Add: TypeAlias = Callable[..., ArgumentParser]
 Cells: TypeAlias = dict[str, str]
@@ -35,7 +35,7 @@ def add_to(add: Add) -> None:
     """Add the commands; `add(name, run, does, writes=...)` makes the parser of one."""
     _add_pauses(add)
     _add_json(add("schedules", _schedules, "list the schedules: when each ran and will run"))
-    _add_who(
+    add_who(
         add("run-now", _run_now, "enqueue the job of a scheduled task now", writes=True)
     ).add_argument("task", metavar="TASK")
     _add_json(add("workers", _workers, "list the processes that run jobs, and who is silent"))
@@ -47,7 +47,7 @@ def add_to(add: Add) -> None:
         ("cancel", "cancel or stop all jobs that are meant"),
         ("dismiss", "put all dead and parked jobs that are meant away"),
     ):
-        _add_filter(_add_who(add(f"{way}-all", partial(_change, way), does, writes=True)))
+        _add_filter(add_who(add(f"{way}-all", partial(_change, way), does, writes=True)))
 
 
 def _add_pauses(add: Add) -> None:
@@ -55,7 +55,7 @@ def _add_pauses(add: Add) -> None:
         ("pause", _pause, "pause a queue, a task or a schedule"),
         ("resume", _resume, "end a pause"),
     ):
-        parser = _add_who(add(name, run, does, writes=True))
+        parser = add_who(add(name, run, does, writes=True))
         parser.add_argument("kind", choices=_KINDS)
         parser.add_argument("name", metavar="NAME")
     _add_json(add("paused", _paused, "list what is paused, since when and by whom"))
@@ -66,7 +66,8 @@ def _add_json(parser: ArgumentParser) -> ArgumentParser:
     return parser
 
 
-def _add_who(parser: ArgumentParser) -> ArgumentParser:
+def add_who(parser: ArgumentParser) -> ArgumentParser:
+    """Add the option that names the operator."""
     parser.add_argument("--by", metavar="NAME", help="who acts (you, on this machine)")
     return parser
 
@@ -100,30 +101,23 @@ def _time(text: str) -> datetime:
     return read if read.tzinfo else read.replace(tzinfo=UTC)
 
 
-def _who(chosen: Namespace) -> str:
+def who(chosen: Namespace) -> str:
+    """Return the name of the operator for the record of actions."""
     return chosen.by or f"{getpass.getuser()}@{socket.gethostname()}"
 
 
 async def _pause(db: Database, chosen: Namespace) -> int:
     async with db.engine.begin() as connection:
-        done = await operations.pause(connection, chosen.kind, chosen.name, by=_who(chosen))
-        if done:
-            await _note(connection, "pause", chosen)
+        done = await operations.pause(connection, chosen.kind, chosen.name, by=who(chosen))
     _say(chosen, "is paused" if done else "was paused already")
     return 0
 
 
 async def _resume(db: Database, chosen: Namespace) -> int:
     async with db.engine.begin() as connection:
-        done = await operations.resume(connection, chosen.kind, chosen.name)
-        if done:
-            await _note(connection, "resume", chosen)
+        done = await operations.resume(connection, chosen.kind, chosen.name, by=who(chosen))
     _say(chosen, "goes on" if done else "was not paused")
     return 0 if done else 1
-
-
-async def _note(connection: Any, what: str, chosen: Namespace) -> None:
-    await operations.note(connection, what, {chosen.kind: chosen.name}, by=_who(chosen))
 
 
 def _say(chosen: Namespace, what: str) -> None:
@@ -132,10 +126,7 @@ def _say(chosen: Namespace, what: str) -> None:
 
 async def _run_now(db: Database, chosen: Namespace) -> int:
     async with db.engine.begin() as connection:
-        found = await operations.run_now(connection, chosen.task)
-        if found:
-            target = {"schedule": chosen.task}
-            await operations.note(connection, "run_now", target, by=_who(chosen), jobs=1)
+        found = await operations.run_now(connection, chosen.task, by=who(chosen))
     if not found:
         tell(f"No schedule of {chosen.task} is known. Type: roadworthy jobs schedules")
         return 1
@@ -199,7 +190,7 @@ async def _change(way: str, db: Database, chosen: Namespace) -> int:
         many = f"{number} or more" if number == _COUNTED else str(number)
         tell(f"{many} jobs fit, in whatever state. To {way} those that can be, add --yes.")
         return 1
-    changed = await change(db, meant, by=_who(chosen))
+    changed = await change(db, meant, by=who(chosen))
     write(f"{changed.done} jobs are {done}.")
     if changed.kept:
         tell(f"{changed.kept} were kept: another has their unique key, or they had moved on.")

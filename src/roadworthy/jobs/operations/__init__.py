@@ -6,8 +6,9 @@
         await operations.pause(tx, "queue", "mail", by="ana")
     await operations.retry_all(db, operations.JobFilter(state="dead"), by="ana")
 
-The commands of `roadworthy jobs` are made of these. What changes a single job is in
-`roadworthy.jobs` itself: `get`, `browse`, `retry`, `cancel`.
+The commands of `roadworthy jobs` and the pages of the console are made of these. Each writes
+down who did what. What an application does itself with a job is in `roadworthy.jobs`: `get`,
+`browse`, `retry`, `cancel`.
 """
 
 from roadworthy.jobs.operations.actions import Action, note, recent
@@ -15,6 +16,7 @@ from roadworthy.jobs.operations.bulk import Changed, cancel_all, count, dismiss_
 from roadworthy.jobs.operations.filters import JobFilter
 from roadworthy.jobs.operations.pauses import Pause, pause, paused, resume
 from roadworthy.jobs.operations.schedules import ScheduleRecord, run_now, scheduled
+from roadworthy.jobs.operations.single import cancel, dismiss, retry
 from roadworthy.jobs.operations.workers import WorkerRecord, running
 from roadworthy.jobs.table.paused import Pausable
 
@@ -26,14 +28,17 @@ __all__ = [
     "Pause",
     "ScheduleRecord",
     "WorkerRecord",
+    "cancel",
     "cancel_all",
     "count",
+    "dismiss",
     "dismiss_all",
     "note",
     "pause",
     "paused",
     "recent",
     "resume",
+    "retry",
     "retry_all",
     "run_now",
     "running",

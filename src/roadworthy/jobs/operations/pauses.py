@@ -16,6 +16,7 @@ from sqlalchemy import Connection, delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlalchemy.orm import Session
 
+from roadworthy.jobs.operations.actions import note_sync
 from roadworthy.jobs.operations.arguments import name_of_operator
 from roadworthy.jobs.table import clock
 from roadworthy.jobs.table.dialects import insert_into
@@ -45,7 +46,8 @@ class Pause:
 async def pause(session: Here, kind: Pausable, name: str, *, by: str) -> bool:
     """Pause a queue, a task or a schedule; return False where it is paused already.
 
-    It counts from the commit of the session's transaction: no worker claims after that.
+    It counts from the commit of the session's transaction: no worker claims after that. The
+    action is written down with it.
 
     Raises:
         ValueError: `kind` is none of "queue", "task", "schedule", or a name is empty or has
@@ -56,12 +58,16 @@ async def pause(session: Here, kind: Pausable, name: str, *, by: str) -> bool:
     return await to_await(session, "operations.pause").run_sync(_insert, row)
 
 
-async def resume(session: Here, kind: Pausable, name: str) -> bool:
-    """End a pause; return False where there was none.
+async def resume(session: Here, kind: Pausable, name: str, *, by: str) -> bool:
+    """End a pause, and write that down; return False where there was none.
 
     Workers hear of it as the transaction commits. Parked jobs of the task are queued.
+
+    Raises:
+        ValueError: `kind` is none of "queue", "task", "schedule", or `by` is empty.
     """
-    return await to_await(session, "operations.resume").run_sync(_resume, _kind(kind), name)
+    here, by = to_await(session, "operations.resume"), name_of_operator(by)
+    return await here.run_sync(_resume, _kind(kind), name, by)
 
 
 async def paused(session: Here) -> list[Pause]:
@@ -76,16 +82,21 @@ _all = select(pauses).order_by(pauses.c.kind, pauses.c.name)
 def _insert(tx: Session | Connection, row: dict[str, Any]) -> bool:
     connection = connection_of(tx)
     new = insert_into(pauses, connection.dialect.name).values(row).on_conflict_do_nothing()
-    return connection.execute(new).rowcount == 1
+    if connection.execute(new).rowcount == 0:
+        return False
+    note_sync(connection, "pause", {row["kind"]: row["name"]}, by=row["paused_by"], jobs=0)
+    return True
 
 
-def _resume(tx: Session | Connection, kind: Pausable, name: str) -> bool:
+def _resume(tx: Session | Connection, kind: Pausable, name: str, by: str) -> bool:
     connection = connection_of(tx)
     this = (pauses.c.kind == kind) & (pauses.c.name == name)
     if connection.execute(delete(pauses).where(this)).rowcount == 0:
         return False
+    queued = 0
     if kind == "task":
-        connection.execute(moved("unpark").where(table.c.task == name))
+        queued = connection.execute(moved("unpark").where(table.c.task == name)).rowcount
+    note_sync(connection, "resume", {kind: name}, by=by, jobs=queued)
     announce(tx, connection)
     return True
 

@@ -9,6 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlalchemy.orm import Session
 
 from roadworthy._internal.calendar import LAST
+from roadworthy.jobs.operations.actions import note_sync
+from roadworthy.jobs.operations.arguments import name_of_operator
 from roadworthy.jobs.table import clock
 from roadworthy.jobs.table.paused import schedule_is_paused
 from roadworthy.jobs.table.signals import announce
@@ -42,23 +44,28 @@ async def scheduled(session: Here) -> list[ScheduleRecord]:
     return await here.run_sync(lambda tx: [_record(row) for row in connection_of(tx).execute(_all)])
 
 
-async def run_now(session: Here, task: str) -> bool:
+async def run_now(session: Here, task: str, *, by: str) -> bool:
     """Have the job of a scheduled task enqueued once, now; return False if there is none.
 
     A worker enqueues it when it hears of the commit, also where the schedule is paused; the
-    next tick stays where it is.
+    next tick stays where it is. The action is written down.
+
+    Raises:
+        ValueError: `by` is empty.
     """
-    return await to_await(session, "operations.run_now").run_sync(_ask, task)
+    here = to_await(session, "operations.run_now")
+    return await here.run_sync(_ask, task, name_of_operator(by))
 
 
 _all = select(schedules, schedule_is_paused().label("paused")).order_by(schedules.c.task)
 
 
-def _ask(tx: Session | Connection, task: str) -> bool:
+def _ask(tx: Session | Connection, task: str, by: str) -> bool:
     connection = connection_of(tx)
     asked = update(schedules).where(schedules.c.task == task).values(asked_at=clock.now())
     if connection.execute(asked).rowcount == 0:
         return False
+    note_sync(connection, "run_now", {"schedule": task}, by=by, jobs=1)
     announce(tx, connection)
     return True
 

@@ -42,6 +42,7 @@ __all__ = [
     "Status",
     "browse",
     "cancel",
+    "cancel_one",
     "change",
     "ending",
     "get",
@@ -197,10 +198,7 @@ async def cancel(session: Here, id: str) -> bool:  # noqa: A002
 
     A coroutine is cancelled, a worker process ended; a thread has to look at `job.cancelled`.
     """
-    this = table.c.id == id
-    if await session.run_sync(change, ending("cancel", "CANCELLED").where(this)):
-        return True
-    return await session.run_sync(change, stopping().where(this), stop=True) == 1
+    return await session.run_sync(cancel_one, id)
 
 
 @_checked
@@ -284,6 +282,14 @@ def retry_one(tx: Session | Connection, id_: str) -> bool:
             return change(tx, again.values(unique_of=kept_key(), unique_key=kept_key())) == 1
     except IntegrityError:  # another job took the key at the same moment
         return False
+
+
+def cancel_one(tx: Session | Connection, id_: str) -> bool:
+    """Cancel or stop one job; see `cancel`."""
+    this = table.c.id == id_
+    if change(tx, ending("cancel", "CANCELLED").where(this)):
+        return True
+    return change(tx, stopping().where(this), stop=True) == 1
 
 
 def _has_savepoints(connection: Connection) -> bool:

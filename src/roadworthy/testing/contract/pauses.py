@@ -25,7 +25,7 @@ class Pauses(Setting):
             assert (record.attempts, record.error_code) == (0, "PAUSED")
 
             async with db.begin() as tx:
-                await operations.resume(tx, "task", note.name)
+                await operations.resume(tx, "task", note.name, by="tests")
             await reach(db, paused, State.SUCCEEDED)
 
         assert sum("paused" in line for line in log.lines()) == 1
@@ -43,7 +43,7 @@ class Pauses(Setting):
             assert (record.state, record.attempts) == (State.QUEUED, 0)
 
             async with db.begin() as tx:
-                await operations.resume(tx, "queue", "mail")
+                await operations.resume(tx, "queue", "mail", by="tests")
             await reach(db, id_, State.SUCCEEDED)
 
     async def test_a_schedule_that_is_run_now_has_one_job_and_its_next_time(
@@ -66,7 +66,7 @@ class Pauses(Setting):
             await until(known, "the schedule is known")
             before = await schedule()
             async with db.begin() as tx:
-                assert await operations.run_now(tx, each_hour.name)
+                assert await operations.run_now(tx, each_hour.name, by="tests")
             await until(ran, "the schedule was run now")
             after = await schedule()
 
