@@ -1,6 +1,6 @@
 """The one module that touches private parts of FastAPI and Starlette.
 
-Five things have no public hook (FastAPI 0.165, Starlette 1.10):
+Six things have no public hook (FastAPI 0.165, Starlette 1.10):
 
 * standing outside every middleware: `wrap_outermost`;
 * seeing the response while the transaction is still open: `response_of`, by `roadworthy._hook`,
@@ -8,6 +8,7 @@ Five things have no public hook (FastAPI 0.165, Starlette 1.10):
 * answering, or running the endpoint again, from inside a dependency: `Answer`, `Again`;
 * reading the body when all else about the request is known to be right, and hearing how it
   ended: `reads_body`, `streams_body`, `when_settled`, with `roadworthy._validation` and `_request`;
+* asking before anything of a request is read: `route_class`;
 * reading which dependencies and which body a route has: `dependencies_of`, `takes_json`,
   `tree_of`, and letting one dependency run right behind another: `Companion`, `when_closed`.
 
@@ -84,6 +85,7 @@ __all__ = [
     "reads_body",
     "response_of",
     "returned_by",
+    "route_class",
     "route_contexts",
     "route_of",
     "stop_measuring",
@@ -141,6 +143,18 @@ class Again(Exception):
         super().__init__("run again")
         self.pause = pause
         """Seconds to wait first."""
+
+
+def route_class(around: Callable[[Handler], Handler]) -> type[APIRoute]:
+    """Return a class of routes whose handlers are wrapped, before anything of a request is read."""
+
+    class Wrapped(APIRoute):
+        """A route whose handler is wrapped."""
+
+        def get_route_handler(self) -> Any:
+            return around(super().get_route_handler())
+
+    return Wrapped
 
 
 def response_of(connection: HTTPConnection) -> Response | None:

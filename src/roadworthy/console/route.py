@@ -3,8 +3,7 @@
 Every route of the console is one of these, its assets too: the check cannot be forgotten.
 """
 
-from collections.abc import Awaitable, Callable
-from typing import Any, Final, TypeAlias
+from typing import Final
 
 from fastapi import HTTPException
 from fastapi.exceptions import RequestValidationError
@@ -13,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.requests import Request
 from starlette.responses import Response
 
+from roadworthy import _fastapi
 from roadworthy.console.access import viewer_of
 from roadworthy.console.errors import CrossSiteRequest
 from roadworthy.console.options import Options
@@ -25,7 +25,6 @@ from roadworthy.problems import NotFound, ServiceUnavailable
 
 __all__ = ["route_class"]
 
-Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
 _SAFE: Final = frozenset({"GET", "HEAD"})
 
 
@@ -37,22 +36,19 @@ def route_class(options: Options, home: str) -> type[APIRoute]:
         home: The name of the route of its first page.
     """
 
-    class ConsoleRoute(APIRoute):
-        """A route that answers viewers only."""
+    def around(inner: _fastapi.Handler) -> _fastapi.Handler:
+        async def handle(request: Request) -> Response:
+            base = request.url_for(home).path
+            return secure(await _answer(request, inner, options, base))
 
-        def get_route_handler(self) -> Any:
-            inner = super().get_route_handler()
+        return handle
 
-            async def handle(request: Request) -> Response:
-                base = request.url_for(home).path
-                return secure(await _answer(request, inner, options, base))
-
-            return handle
-
-    return ConsoleRoute
+    return _fastapi.route_class(around)
 
 
-async def _answer(request: Request, inner: Handler, options: Options, base: str) -> Response:
+async def _answer(
+    request: Request, inner: _fastapi.Handler, options: Options, base: str
+) -> Response:
     viewer = await viewer_of(options.access, request)
     if viewer is None:
         stranger = way_in(request, options.access, base)
