@@ -145,14 +145,17 @@ class Again(Exception):
         """Seconds to wait first."""
 
 
-def route_class(around: Callable[[Handler], Handler]) -> type[APIRoute]:
-    """Return a class of routes whose handlers are wrapped, before anything of a request is read."""
+def route_class(around: Callable[[Handler, str], Handler]) -> type[APIRoute]:
+    """Return a class of routes whose handlers are wrapped, before anything of a request is read.
+
+    `around` is given a handler, and the path of its route as that was declared in its router.
+    """
 
     class Wrapped(APIRoute):
         """A route whose handler is wrapped."""
 
         def get_route_handler(self) -> Any:
-            return around(super().get_route_handler())
+            return around(super().get_route_handler(), self.path_format)
 
     return Wrapped
 

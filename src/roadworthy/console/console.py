@@ -1,11 +1,9 @@
 """`console`: the router of the pages, for `app.include_router(..., prefix="/ops")`."""
 
 from collections.abc import Iterable
-from itertools import count
 from typing import Final
 
 from fastapi import APIRouter
-from fastapi.routing import APIRoute
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
@@ -24,9 +22,6 @@ from roadworthy.problems import NotFound
 __all__ = ["console"]
 
 _SEE_OTHER: Final = 303
-_METHODS: Final = ["DELETE", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"]
-_numbers: Final = count()
-"""So that the routes of two consoles have names of their own."""
 
 
 def console(
@@ -55,33 +50,38 @@ def console(
             f"access is {access!r}, and has to be a function of the request that returns a "
             "Viewer or None, or Token('...')."
         )
-    home = f"roadworthy-console-{next(_numbers)}"
     options = Options(access or nobody, title, Redaction(redact), PAGES)
     routes = APIRouter(
-        include_in_schema=False, redirect_slashes=False, route_class=route_class(options, home)
+        include_in_schema=False, redirect_slashes=False, route_class=route_class(options)
     )
-    _add_pages(routes, options, home)
+    _add_pages(routes, options)
     if isinstance(access, Token) and access.signs_in:
-        add_signing_in(routes, access, home)
+        add_signing_in(routes, access)
     _add_nothing(routes)
     return routes
 
 
-def _add_pages(routes: APIRouter, options: Options, home: str) -> None:
+def _add_pages(routes: APIRouter, options: Options) -> None:
     """Add what answers viewers only: every page, and the files they load."""
     for page in options.pages:
         path = f"/{page.name}" if page.name else ""
-        name = f"{home}-{page.name}" if page.name else home
-        routes.get(path, name=name, response_model=None)(page.show)
+        routes.get(path, response_model=None)(page.show)
         page.add_to(routes)
+    routes.get("/", response_model=None)(_to_first_page)
     routes.get("/static/{name}", response_model=None)(_static)
     routes.post("/sign-out", response_model=None)(_sign_out)
 
 
 def _add_nothing(routes: APIRouter) -> None:
     """Answer every other path and method with 404: that a path takes others is not told."""
-    routes.add_api_route("", _nothing, methods=_METHODS, route_class_override=APIRoute)
-    routes.routes.append(Route("/{rest:path}", _Nothing(), include_in_schema=False))
+    first = Route("/", _Nothing(), include_in_schema=False)
+    first.path = ""  # which its constructor refuses, as it knows nothing of the prefix to come
+    routes.routes += [first, Route("/{rest:path}", _Nothing(), include_in_schema=False)]
+
+
+async def _to_first_page(visit: Seen) -> Response:
+    """Lead on from the path with a slash at its end."""
+    return RedirectResponse(visit.base, status_code=_SEE_OTHER)
 
 
 async def _static(name: str) -> Response:
@@ -94,10 +94,6 @@ async def _sign_out(visit: Seen) -> Response:
     response = RedirectResponse(visit.base, status_code=_SEE_OTHER)
     end_session(response, visit.base)
     return response
-
-
-async def _nothing() -> None:
-    raise NotFound
 
 
 class _Nothing:

@@ -16,6 +16,7 @@ __all__ = ["Flash"]
 _COOKIE: Final = "roadworthy_console_done"
 _SECONDS: Final = 30
 _MAX: Final = 300
+_LONGEST: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +31,8 @@ class Flash:
     def of(cls, request: Request) -> "Flash | None":
         """Return what the action before this page has done, or None."""
         try:
-            found: object = json.loads(unquote(request.cookies.get(_COOKIE, "")))
-        except ValueError:
+            found: object = json.loads(unquote(request.cookies.get(_COOKIE, "")[:_LONGEST]))
+        except (ValueError, RecursionError):  # somebody else has written it
             return None
         if not isinstance(found, dict):
             return None

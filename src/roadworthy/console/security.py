@@ -15,7 +15,9 @@ HEADERS: Final = {
     "Cache-Control": "no-store",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
-    "Referrer-Policy": "no-referrer",
+    # Nothing to other sites. With "no-referrer" a browser would write `Origin: null` into our
+    # own forms, and over plain HTTP it sends no Sec-Fetch-Site: nobody could sign in.
+    "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "X-Robots-Tag": "noindex",

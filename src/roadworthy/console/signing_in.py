@@ -11,6 +11,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from roadworthy.console.errors import CrossSiteRequest
 from roadworthy.console.forms import fields_of
+from roadworthy.console.places import base_of
 from roadworthy.console.rendering import template
 from roadworthy.console.same_origin import is_same_origin
 from roadworthy.console.security import secure
@@ -24,12 +25,12 @@ _UNAUTHORIZED: Final = 401
 _TOO_MANY: Final = 429
 
 
-def add_signing_in(routes: APIRouter, access: Token, home: str) -> None:
+def add_signing_in(routes: APIRouter, access: Token) -> None:
     """Add the form, its style sheet, and what takes it."""
 
     async def form(request: Request) -> Response:
         """Show the form."""
-        return plain_page(_base(request, home), "sign-in.html", sentence="")
+        return plain_page(_base(request), "sign-in.html", sentence="")
 
     async def style() -> Response:
         """Answer with the style sheet of the form."""
@@ -37,7 +38,7 @@ def add_signing_in(routes: APIRouter, access: Token, home: str) -> None:
 
     async def sign_in(request: Request) -> Response:
         """Begin a session for who knows the token."""
-        return await _sign_in(request, access, _base(request, home))
+        return await _sign_in(request, access, _base(request))
 
     # Of FastAPI's own class of routes: the console's answers viewers only.
     add = partial(routes.add_api_route, response_model=None, route_class_override=APIRoute)
@@ -89,5 +90,5 @@ def plain_page(base: str, name: str, *, status: int = 200, **values: Any) -> Res
     return secure(HTMLResponse(html, status_code=status))
 
 
-def _base(request: Request, home: str) -> str:
-    return request.url_for(home).path
+def _base(request: Request) -> str:
+    return base_of(request.scope, "/sign-in")

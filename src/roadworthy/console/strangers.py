@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from roadworthy.console.access import Access
+from roadworthy.console.places import path_of
 from roadworthy.console.signing_in import give_session, plain_page
 from roadworthy.console.token import Token
 
@@ -26,7 +27,7 @@ def way_in(request: Request, access: Access, base: str) -> Response | None:
     """Return an answer for somebody who is not let in, or None: then there is nothing here."""
     if not isinstance(access, Token) or request.method != "GET":
         return None
-    is_first_page = request.url.path.rstrip("/") == base.rstrip("/")
+    is_first_page = path_of(request.scope).rstrip("/") == base
     code = request.query_params.get("link", "")
     if is_first_page and access.knows_link(code):
         return _follow(request, access, base, code)

@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Iterable
 from datetime import timedelta
 from hashlib import sha256
+from ipaddress import ip_address, ip_network
 from time import time
 from typing import Final
 
@@ -24,6 +25,7 @@ __all__ = ["COOKIE", "Token"]
 
 COOKIE: Final = "roadworthy_console"
 """The cookie of a session."""
+_IPV4: Final = 4
 
 
 class Token:
@@ -63,8 +65,10 @@ class Token:
         if session <= timedelta(0):
             raise ValueError(f"session is {session}: write how long, timedelta(hours=8).")
         self._viewer = Viewer(name, actions=actions)
+        token = None if token is None else token.strip()
         self._token = None if token is None else _digest(token)
-        root = key or token or secrets.token_urlsafe(32)
+        # With the token also where there is a key: another token ends all sessions.
+        root = "\0".join(part for part in (key, token) if part) or secrets.token_urlsafe(32)
         self._sessions = key_from(root, "roadworthy console session")
         self._links = key_from(root, "roadworthy console link")
         self._seconds = session.total_seconds()
@@ -98,7 +102,7 @@ class Token:
         """
         if self.wait(request):
             return False
-        if self._token is not None and hmac.compare_digest(_digest(given), self._token):
+        if self._token is not None and hmac.compare_digest(_digest(given.strip()), self._token):
             return True
         self._tries.note_wrong(_client(request))
         return False
@@ -140,7 +144,9 @@ class Token:
 
     def _has_bearer(self, request: Request) -> bool:
         scheme, _, given = request.headers.get("authorization", "").partition(" ")
-        return scheme.lower() == "bearer" and self.is_right(request, given.strip())
+        # Headers come as Latin-1, and were written as UTF-8 where a token is not of ASCII.
+        sent = given.encode("latin-1").decode("utf-8", "replace")
+        return scheme.lower() == "bearer" and self.is_right(request, sent)
 
 
 def _digest(text: str) -> bytes:
@@ -149,4 +155,10 @@ def _digest(text: str) -> bytes:
 
 
 def _client(request: Request) -> str:
-    return request.client.host if request.client is not None else "-"
+    """Return the address of a client; of IPv6 its network, in which everybody has many."""
+    host = request.client.host if request.client is not None else "-"
+    try:
+        address = ip_address(host.partition("%")[0])
+    except ValueError:
+        return host
+    return host if address.version == _IPV4 else str(ip_network((address, 64), strict=False))

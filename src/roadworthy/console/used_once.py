@@ -3,6 +3,7 @@
 import hashlib
 import os
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from time import time
 from typing import Final
@@ -39,5 +40,6 @@ class UsedOnce:
     def _forget(self, folder: Path) -> None:
         for path in folder.glob(f"{_PREFIX}*"):
             until = path.name.removeprefix(_PREFIX).partition("-")[0]
-            if until.isdigit() and int(until) < time():
-                path.unlink(missing_ok=True)
+            if until.isdecimal() and int(until) < time():
+                with suppress(OSError):  # of another user of this machine
+                    path.unlink()

@@ -15,6 +15,7 @@ from roadworthy.console.forms import fields_of
 from roadworthy.console.options import Options
 from roadworthy.console.page import Page
 from roadworthy.console.parts import Parts
+from roadworthy.console.places import path_of
 from roadworthy.console.rendering import template
 from roadworthy.console.token import COOKIE
 from roadworthy.problems import NotFound
@@ -59,7 +60,7 @@ class Visit:
         """Return the URL of this page, its filters changed as named."""
         query = {**self.request.query_params, **changed}
         wanted = {name: str(value) for name, value in query.items() if value not in {None, ""}}
-        return self.request.url.path + (f"?{urlencode(wanted)}" if wanted else "")
+        return path_of(self.request.scope) + (f"?{urlencode(wanted)}" if wanted else "")
 
     def menu(self) -> list[Page]:
         """Return the pages whose parts the service has."""
