@@ -30,6 +30,7 @@ from sqlalchemy.orm import Session, scoped_session
 from roadworthy._internal import calendar
 from roadworthy._internal.durations import duration
 from roadworthy._internal.keywords import defaults_of, refuse_unknown, shows_keywords
+from roadworthy._sqlalchemy.transactions import session_of, to_await, to_call
 from roadworthy.jobs.arguments.callables import is_async, unrun
 from roadworthy.jobs.arguments.task_arguments import Signature, signature_of
 from roadworthy.jobs.durations import moment
@@ -38,7 +39,6 @@ from roadworthy.jobs.limits import Limit
 from roadworthy.jobs.table import clock, insert
 from roadworthy.jobs.table.call import Call, Enqueued, JobOptions
 from roadworthy.jobs.table.signals import expect, run_after_commit
-from roadworthy.jobs.table.transactions import session_of, to_await, to_call
 from roadworthy.jobs.task_options import (
     Function,
     RunsOn,

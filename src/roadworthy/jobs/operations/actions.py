@@ -11,10 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlalchemy.orm import Session
 
 from roadworthy._internal.ids import new_id
+from roadworthy._sqlalchemy.transactions import connection_of, to_await
 from roadworthy.jobs.operations.arguments import name_of_operator
 from roadworthy.jobs.table import clock
 from roadworthy.jobs.table.tables import actions, utc
-from roadworthy.jobs.table.transactions import connection_of, to_await
 from roadworthy.problems import request_id
 
 __all__ = ["Action", "note", "note_sync", "recent"]

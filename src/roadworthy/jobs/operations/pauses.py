@@ -16,15 +16,15 @@ from sqlalchemy import Connection, delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlalchemy.orm import Session
 
+from roadworthy._sqlalchemy.dialects import insert_into
+from roadworthy._sqlalchemy.transactions import connection_of, to_await
 from roadworthy.jobs.operations.actions import note_sync
 from roadworthy.jobs.operations.arguments import name_of_operator
 from roadworthy.jobs.table import clock
-from roadworthy.jobs.table.dialects import insert_into
 from roadworthy.jobs.table.moves import moved
 from roadworthy.jobs.table.paused import Pausable
 from roadworthy.jobs.table.signals import announce
 from roadworthy.jobs.table.tables import pauses, table, utc
-from roadworthy.jobs.table.transactions import connection_of, to_await
 
 __all__ = ["Pausable", "Pause", "pause", "paused", "resume"]
 

@@ -9,13 +9,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlalchemy.orm import Session
 
 from roadworthy._internal.calendar import LAST
+from roadworthy._sqlalchemy.transactions import connection_of, to_await
 from roadworthy.jobs.operations.actions import note_sync
 from roadworthy.jobs.operations.arguments import name_of_operator
 from roadworthy.jobs.table import clock
 from roadworthy.jobs.table.paused import schedule_is_paused
 from roadworthy.jobs.table.signals import announce
 from roadworthy.jobs.table.tables import schedules, utc, utc_or_none
-from roadworthy.jobs.table.transactions import connection_of, to_await
 
 __all__ = ["ScheduleRecord", "run_now", "scheduled"]
 

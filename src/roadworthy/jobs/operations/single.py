@@ -11,12 +11,12 @@ from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlalchemy.orm import Session
 
+from roadworthy._sqlalchemy.transactions import to_await
 from roadworthy.jobs.operations.actions import note_sync
 from roadworthy.jobs.operations.arguments import name_of_operator
 from roadworthy.jobs.operations.bulk import DISMISSED
 from roadworthy.jobs.table import records
 from roadworthy.jobs.table.tables import table
-from roadworthy.jobs.table.transactions import to_await
 
 __all__ = ["cancel", "dismiss", "retry"]
 

@@ -15,10 +15,10 @@ from sqlalchemy import bindparam, delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from roadworthy._internal.ids import new_id
+from roadworthy._sqlalchemy.transactions import connection_of
 from roadworthy.jobs.table import tables
 from roadworthy.jobs.table.states import State
 from roadworthy.jobs.table.tables import utc, utc_or_none
-from roadworthy.jobs.table.transactions import connection_of
 
 __all__ = ["MAX_KEPT", "AttemptRecord", "Ended", "add", "attempts", "forget", "storable"]
 

@@ -11,14 +11,14 @@ from sqlalchemy.orm import Session, scoped_session
 
 from roadworthy._internal.calendar import earlier, later
 from roadworthy._internal.ids import new_id
+from roadworthy._sqlalchemy.dialects import insert_into
+from roadworthy._sqlalchemy.transactions import Async, connection_of, to_await, to_call
 from roadworthy.jobs import metrics, tracing
 from roadworthy.jobs.table import clock
 from roadworthy.jobs.table.call import Call, Enqueued
-from roadworthy.jobs.table.dialects import insert_into
 from roadworthy.jobs.table.signals import announce, check_database, expect
 from roadworthy.jobs.table.states import State
 from roadworthy.jobs.table.tables import table
-from roadworthy.jobs.table.transactions import Async, connection_of, to_await, to_call
 from roadworthy.problems import request_id
 
 __all__ = [

@@ -12,7 +12,7 @@ from sqlalchemy import bindparam, delete
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from roadworthy._internal.calendar import earlier, later
-from roadworthy.jobs.table.dialects import insert_into
+from roadworthy._sqlalchemy.dialects import insert_into
 from roadworthy.jobs.table.tables import workers
 
 __all__ = ["Presence", "Role", "forget_silent"]

@@ -27,13 +27,13 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlalchemy.orm import Session
 
+from roadworthy._sqlalchemy.transactions import connection_of, to_await
 from roadworthy.jobs.table import clock
 from roadworthy.jobs.table.insert import turn_at
 from roadworthy.jobs.table.moves import in_state, kept_key, moved
 from roadworthy.jobs.table.signals import announce
 from roadworthy.jobs.table.states import TRANSITIONS, WAITING, State
 from roadworthy.jobs.table.tables import table, utc, utc_or_none
-from roadworthy.jobs.table.transactions import connection_of, to_await
 
 __all__ = [
     "JobRecord",

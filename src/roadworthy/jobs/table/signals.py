@@ -12,10 +12,11 @@ from types import FrameType
 from typing import Any, Final, Literal, Protocol, TypeAlias
 from weakref import WeakSet
 
-from sqlalchemy import Connection, TextClause, event, text
+from sqlalchemy import Connection, TextClause, event
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlalchemy.orm import Session, SessionTransaction
 
+from roadworthy._sqlalchemy import notices
 from roadworthy.jobs.table.call import Call
 
 __all__ = [
@@ -149,7 +150,7 @@ def _nothing() -> None:
 
 def notice_of(notice: Notice) -> TextClause:
     """Return the statement that tells the processes that listen, once it is committed."""
-    return text(f"NOTIFY {CHANNEL}, '{notice}'")
+    return notices.notice(CHANNEL, notice)
 
 
 def run_after_commit(session: Session, call: Call) -> None:

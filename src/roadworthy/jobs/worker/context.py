@@ -10,8 +10,8 @@ from typing import Protocol, TypeAlias, TypeVar, cast, runtime_checkable
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from sqlalchemy.orm import Session
 
+from roadworthy._sqlalchemy.transactions import not_a_database
 from roadworthy.jobs.table.ledger import Claimed
-from roadworthy.jobs.table.transactions import not_a_database
 from roadworthy.jobs.task import Task
 
 __all__ = ["FailedAttempt", "Hook", "JobsContext", "Units", "lender", "units_of"]
@@ -115,7 +115,7 @@ def units_of(database: Units | AsyncEngine) -> Units:
     Raises:
         TypeError: It is something else; the text says what to write.
     """
-    if (wrong := not_a_database(database)) is not None:
+    if (wrong := not_a_database(database, "Jobs")) is not None:
         raise TypeError(wrong)
     return _EngineUnits(database) if isinstance(database, AsyncEngine) else database
 

@@ -17,7 +17,7 @@ from sqlalchemy import bindparam, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from roadworthy._internal.calendar import LAST
-from roadworthy.jobs.table.dialects import insert_into
+from roadworthy._sqlalchemy.dialects import insert_into
 from roadworthy.jobs.table.insert import add_sync
 from roadworthy.jobs.table.paused import schedule_is_paused
 from roadworthy.jobs.table.tables import schedules, utc, utc_or_none

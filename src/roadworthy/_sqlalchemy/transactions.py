@@ -96,10 +96,15 @@ def connection_of(tx: Session | Connection) -> Connection:
     return tx.connection() if isinstance(tx, Session) else tx
 
 
-def not_a_database(given: object) -> str | None:
-    """Return what to write in place of a value that is no database, or None."""
-    wanted = "Jobs takes a Database or an AsyncEngine"
-    make = "Jobs(Database('sqlite:///app.db'), ...) or create_async_engine(...)"
+def not_a_database(given: object, part: str) -> str | None:
+    """Return what to write in place of a value that is no database, or None.
+
+    Args:
+        given: What the constructor of a part was given.
+        part: The name of its class.
+    """
+    wanted = f"{part} takes a Database or an AsyncEngine"
+    make = f"{part}(Database('sqlite:///app.db'), ...) or create_async_engine(...)"
     if isinstance(given, AsyncEngine):
         return None
     if isinstance(given, Engine):
