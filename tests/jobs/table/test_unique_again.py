@@ -169,5 +169,5 @@ class TestCommandLine:
         assert "2 of the dead jobs are queued" in said.out
         assert "1 stay dead" in said.err
 
-        assert await asyncio.to_thread(main, [*command, "retry", ids[0]]) == 1
-        assert f"job {ids[1]} has its unique key" in capsys.readouterr().err
+        assert await asyncio.to_thread(main, [*command, "retry", ids[1]]) == 1
+        assert f"job {ids[0]} has its unique key" in capsys.readouterr().err
