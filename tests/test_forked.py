@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from support import forked, zygote
+from support.polling import until
 
 TELLS = """
 import json, multiprocessing, os, signal, sys
@@ -96,6 +97,29 @@ def test_it_ends_by_a_signal(tmp_path, number):
         process.send_signal(number)
 
         assert process.wait(10) == -number
+
+
+LEAVES_A_FORK = """
+import os, signal, sys
+from support import forked
+
+forked.run([sys.executable, "-m", "asyncio"], input=b"", capture_output=True)
+print(forked._zygote()._process.pid, flush=True)
+if not os.fork():
+    os.read(0, 1)
+    os._exit(0)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_what_forks_ends_with_the_tests_although_a_fork_of_them_goes_on():
+    command = [sys.executable, "-c", LEAVES_A_FORK]
+    path = {"PYTHONPATH": str(Path(forked.__file__).parent.parent)}
+    both = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, env=os.environ | path, **both) as process:
+        pid = int(process.stdout.readline())
+        process.wait()
+        until(lambda: not Path(f"/proc/{pid}").exists())
 
 
 def test_what_cannot_run_says_why():

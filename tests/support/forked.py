@@ -130,7 +130,7 @@ class _Zygote:
         self._channel, theirs = socket.socketpair()
         environment = {**os.environ, "PYTHONPATH": str(_TESTS)}
         self._process = subprocess.Popen(
-            [sys.executable, "-c", _ZYGOTE], stdin=theirs, env=environment
+            [sys.executable, "-c", _ZYGOTE, str(os.getpid())], stdin=theirs, env=environment
         )
         theirs.close()
         self._lock = threading.Lock()

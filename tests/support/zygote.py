@@ -47,29 +47,47 @@ IMPORTED = (
 
 
 def main() -> None:
-    """Fork until nobody is at the other end of standard input; return in each child only."""
+    """Fork until the process ends that has started this one; return in each child only."""
     _forget_own_path()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    channel = socket.socket(fileno=os.dup(0))
+    asker = _Asker()
     for name in IMPORTED:
-        while _is_asked(channel):
-            if not _answer(channel):
+        while asker.asks(seconds=0):
+            if not _answer(asker.channel):
                 return
         with contextlib.suppress(Exception):  # an extra that is not installed
             importlib.import_module(name)
     gc.collect()
     gc.freeze()
-    while _answer(channel):
+    while asker.asks() and _answer(asker.channel):
         pass
+
+
+class _Asker:
+    """Who asks by the channel on standard input: the process that has started this one."""
+
+    def __init__(self) -> None:
+        self.channel = socket.socket(fileno=os.dup(0))
+        # The end of the channel alone does not tell: whatever was forked there has that, too.
+        parent = os.getppid()
+        self._life = os.pidfd_open(parent)
+        if parent != int(sys.argv[1]):
+            sys.exit()
+
+    def asks(self, *, seconds: float | None = None) -> bool:
+        """Return whether there is something to answer, after so many seconds at most.
+
+        Where the process has ended, end this one.
+        """
+        ready, _, _ = select.select([self.channel, self._life], [], [], seconds)
+        if self._life in ready:
+            sys.exit()
+        return self.channel in ready
 
 
 def _forget_own_path() -> None:
     ours = ("", *os.environ["PYTHONPATH"].split(os.pathsep))
     sys.path[:] = [path for path in sys.path if path not in ours]
-
-
-def _is_asked(channel: socket.socket) -> bool:
-    return bool(select.select([channel], [], [], 0)[0])
 
 
 def _answer(channel: socket.socket) -> bool:
