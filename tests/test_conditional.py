@@ -152,6 +152,7 @@ async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
 # In the write
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("engine", ["sqlite", "postgresql"], indirect=True)
 @pytest.mark.parametrize("writers", [2, 20])
 async def test_of_concurrent_writers_with_one_etag_exactly_one_wins_p4(

@@ -119,6 +119,7 @@ def told(sent: list[Message]) -> list[tuple[str, int | None, bytes]]:
     return [(m["type"], m.get("status"), m.get("body", b"")) for m in sent]
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 @pytest.mark.parametrize("inside", INSIDE.values(), ids=INSIDE)
 @pytest.mark.parametrize("around", AROUND.values(), ids=AROUND)

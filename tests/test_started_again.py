@@ -206,6 +206,7 @@ def told_to_measure(_: Telemetry) -> FastAPI:
     return FastAPI(telemetry={"metrics": True})
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("make", [with_options, without_options, told_to_measure])
 @pytest.mark.parametrize("first", ["contract", "telemetry"])
 @pytest.mark.parametrize("place", ["app", "mounted", "mounted twice"])

@@ -38,6 +38,7 @@ def _stored(data: Path) -> list[Path]:
     return [path for path in (data / "files").rglob("*") if path.is_file()]
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("content", "media_type"),
     [
@@ -92,6 +93,7 @@ def test_what_is_no_archive_is_refused(client: httpx.Client, content: bytes) -> 
     assert _error(_post(client, content)) == (415, "UNSUPPORTED_MEDIA_TYPE")
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     "content",
     [

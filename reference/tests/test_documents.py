@@ -50,6 +50,7 @@ def _thumbnail(client: httpx.Client, added: httpx.Response, eventually: Eventual
     return Image.open(io.BytesIO(answer.content))
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("content", "declared", "media_type"),
     [

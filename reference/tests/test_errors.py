@@ -15,6 +15,7 @@ JSON = {"Content-Type": "application/json"}
 LIMIT = 2**20
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("method", "path", "status", "code"),
     [

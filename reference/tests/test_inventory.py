@@ -341,6 +341,7 @@ def test_the_list_can_be_narrowed_to_active_items(client: httpx.Client, add_item
     assert all(item["is_active"] for item in _walk(client, is_active="true", limit=200))
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     "query",
     [

@@ -36,6 +36,7 @@ def handler(returns, exception="HTTPException", before=""):
     )
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("exception", ["HTTPException", "Other", "Taken", "Exception"])
 @pytest.mark.parametrize(
     ("returns", "said"),

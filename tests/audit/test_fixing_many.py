@@ -61,6 +61,7 @@ app = FastAPI()
 """
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("shape", ["plain", "annotated", "mixed"])
 @pytest.mark.parametrize("count", [1, 2, 9])
 def test_every_route_that_asks_for_a_dependency_is_changed(project, shape, count):

@@ -55,6 +55,7 @@ def grown(project):
     return grow
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("before", SEVERAL)
 @pytest.mark.parametrize("rule", HEADS)
 def test_one_more_is_new_for_a_diff_and_a_baseline(project, grown, rule, before):

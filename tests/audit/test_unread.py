@@ -22,6 +22,7 @@ def broken(request, project):
     return says
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_one_that_is_named_alone_is_no_success(project, broken, form):
     said = project.mistake("--format", form, "broken.py")

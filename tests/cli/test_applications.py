@@ -75,6 +75,7 @@ def run(shop: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return done
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("target", ["shop:jobs", "shop:parts"])
 def test_a_job_is_enqueued_and_a_worker_runs_it(shop: Path, target: str) -> None:
     done = run(shop, "enqueue", target, "orders.confirm", '{"order_id": 3, "due": "2030-01-02"}')
@@ -119,6 +120,7 @@ def fetched(port: int, path: str) -> str | None:
         return None
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("words", "says"),
     [

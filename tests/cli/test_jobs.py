@@ -118,6 +118,7 @@ def test_columns_stand_below_each_other(url, roadworthy):
     assert {row.index("queued") for row in rows} == {head.index("state")}
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     "filters",
     [("--state", "dead"), ("--task", "pdf.render"), ("--queue", "slow"), ("--limit", "1")],
@@ -262,6 +263,7 @@ def test_retry_of_all_where_none_is_dead_changes_nothing(url, roadworthy):
     assert roadworthy("retry", "--all-dead").returncode == 1
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("words", [(), ("x", "--all-dead"), ("x", "--task", "t")], ids=len)
 def test_retry_is_told_jobs_or_all_of_them(roadworthy, words):
     done = roadworthy("retry", *words)

@@ -34,6 +34,7 @@ def test_all_that_are_meant_are_retried_at_once(roadworthy, url):
     assert states(url) == ["dead", "queued", "queued"]
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("way", ["cancel", "dismiss"])
 def test_what_discards_is_counted_before_it_is_done(roadworthy, url, way):
     add(url, send.call(to="a"), state="dead" if way == "dismiss" else "queued")
@@ -63,6 +64,7 @@ def test_a_time_that_is_none_is_refused(roadworthy):
     assert "2026-01-31T12:00:00Z" in done.stderr
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("command", ["schedules", "workers", "paused", "actions"])
 def test_nothing_to_list_is_said_and_is_an_empty_list(roadworthy, command):
     assert roadworthy(command).returncode == 1

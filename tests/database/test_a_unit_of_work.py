@@ -73,6 +73,7 @@ def test_a_failing_callback_is_logged_and_the_answer_stays(start: Callable[..., 
     server.wait_for_log("the callback is broken")
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("path", ["/included/stream", "/included/jsonl"])
 def test_a_stream_that_uses_the_closed_unit_is_told_what_to_do(
     client: RawClient, path: str
@@ -121,6 +122,7 @@ def test_a_broken_rollback_does_not_replace_the_error(client: RawClient) -> None
     assert client.request("POST", f"{ITEMS}/3").status == 200
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(("how", "status"), [("answers-409", 409), ("raises", 404)])
 def test_an_error_answer_rolls_back(client: RawClient, how: str, status: int) -> None:
     """T9: returned or raised."""

@@ -28,6 +28,7 @@ def test_a_forced_shutdown_finishes_the_rollback(start: Callable[..., Server], k
         assert client.request("POST", f"{ITEMS}/2").status == 200
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_a_statement_that_never_ends_is_stopped_and_frees_the_pool(
     start: Callable[..., Server], method: str

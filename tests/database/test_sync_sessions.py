@@ -172,6 +172,7 @@ READERS = {
 }
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("read", READERS.values(), ids=READERS)
 @pytest.mark.parametrize("options", [{}, {"statement_timeout": timedelta(0)}], ids=["", "endless"])
 @pytest.mark.filterwarnings("always")

@@ -133,6 +133,7 @@ def test_a_file_that_another_process_locks_holds_no_thread(
     all_idle(port)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("how", ["in-statement", "between-statements"])
 def test_a_cancelled_request_commits_nothing_though_its_thread_runs_on(
     start: Callable[..., Server], how: str

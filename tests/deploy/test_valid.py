@@ -59,6 +59,7 @@ def test_a_compose_file_with_a_mistake_does_not():
     assert "stop_grace_periode" in complaints({"services": {"server": service}})[0]
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("version", KUBERNETES)
 @pytest.mark.parametrize("name", MANIFESTS)
 def test_a_manifest_fits_the_api(name, version):

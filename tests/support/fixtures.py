@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-from support import debian, forked
+from support import debian, forked, sampling
 from support.brokers import NoBroker, nats_server, rabbitmq_vhost, redis_database
 from support.clock import FalseClock
 from support.emptied import database_on, keeping
@@ -219,6 +219,12 @@ def pytest_configure(config: pytest.Config) -> None:
     too_slow = [HealthCheck.too_slow]
     settings.register_profile("busy", deadline=None, suppress_health_check=too_slow)
     settings.load_profile("busy")
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m "not soak"` is heeded
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave the most of what is `sampled` to `make test-all`."""
+    sampling.mark_soaks(items)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -26,6 +26,7 @@ def test_a_user_signs_up_and_logs_in(client: TestClient):
     assert "hashed_password" not in me.json()
 
 
+@pytest.mark.sampled
 def test_a_wrong_password_is_refused(client: TestClient):
     signed_up(client)
 
@@ -34,6 +35,7 @@ def test_a_wrong_password_is_refused(client: TestClient):
     assert client.post("/login/access-token", data=form).status_code == 400
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("authorization", "status"),
     [(None, 401), ("Bearer x.y", 403), (f"Bearer {uuid.uuid4()}.{'0' * 64}", 403)],
@@ -44,6 +46,7 @@ def test_who_cannot_be_known_is_refused(client: TestClient, authorization: str |
     assert client.get("/users/me", headers=headers).status_code == status
 
 
+@pytest.mark.sampled
 def test_an_email_is_taken_once(client: TestClient):
     signed_up(client)
 
@@ -70,6 +73,7 @@ def test_who_is_not_active_hears_it_from_the_service_s_own_handler(client: TestC
     assert answer.json() == {"detail": "Inactive user"}
 
 
+@pytest.mark.sampled
 def test_a_user_changes_a_name_and_nothing_else(client: TestClient):
     ann = signed_up(client)
 
@@ -80,6 +84,7 @@ def test_a_user_changes_a_name_and_nothing_else(client: TestClient):
     assert client.get("/users/me", headers=ann).json() == changed.json()
 
 
+@pytest.mark.sampled
 def test_an_item_is_made_read_changed_listed_and_deleted(client: TestClient):
     ann = signed_up(client)
     made = client.post("/items/", json={"title": "Cup", "description": "Blue"}, headers=ann).json()
@@ -94,6 +99,7 @@ def test_an_item_is_made_read_changed_listed_and_deleted(client: TestClient):
     assert client.get(path, headers=ann).status_code == 404
 
 
+@pytest.mark.sampled
 def test_the_items_of_others_are_theirs(client: TestClient):
     ann, bob = signed_up(client), signed_up(client, "bob@example.com")
     made = client.post("/items/", json={"title": "Cup"}, headers=ann).json()
@@ -109,11 +115,13 @@ def test_the_items_of_others_are_theirs(client: TestClient):
     assert client.get(f"/items/{made['id']}", headers=ann).json()["title"] == "Cup"
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("body", [{"title": ""}, {"title": "x" * 256}, {}, {"title": 1}])
 def test_an_item_that_does_not_fit_is_refused(client: TestClient, body: dict[str, object]):
     assert client.post("/items/", json=body, headers=signed_up(client)).status_code == 422
 
 
+@pytest.mark.sampled
 def test_operations_keep_the_names_that_clients_were_generated_from(client: TestClient):
     paths = client.get("/openapi.json").json()["paths"]
 

@@ -169,6 +169,7 @@ async def test_engines_write_too_and_readers_are_refused(db: Database) -> None:
     assert await names(db) == ["for good"]
 
 
+@pytest.mark.sampled
 async def test_an_application_opens_its_database_within(closed: Database) -> None:
     app = FastAPI(lifespan=lifespan(closed, service := Jobs(closed, tasks=TASKS, run=False)))
 
@@ -208,6 +209,7 @@ def write_in_a_thread(tx: Session, name: str) -> None:
     tx.execute(INSERT, {"name": name})
 
 
+@pytest.mark.sampled
 async def test_jobs_that_run_beside_the_test_do_not_notice_its_end(
     db: Database, caplog: pytest.LogCaptureFixture
 ) -> None:

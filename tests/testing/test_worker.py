@@ -250,6 +250,7 @@ async def test_a_task_that_enqueues_itself_is_noticed(db, worker):
         await worker.run_due(most=5)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("point", "left"), [("claimed", 0), ("ran", 1), ("committing", 0), ("committed", 1)]
 )
@@ -265,6 +266,7 @@ async def test_a_crash_leaves_what_was_committed(db, worker, effects, point, lef
     assert (await effects(), job.state) == (left, "succeeded" if left else "running")
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("point", ["claimed", "committing", "committed"])
 async def test_after_a_crash_the_job_runs_again_when_the_lease_ends(
     db, worker, effects, clock, point

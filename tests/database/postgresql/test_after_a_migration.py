@@ -104,6 +104,7 @@ async def warm_up(client, *lines):
             assert await statuses(client, line) == [200] * 4
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("migration", MIGRATIONS)
 @pytest.mark.parametrize("path", ["/tx", "/read", "/second"])
 async def test_what_only_reads_runs_again(client, url, path, migration):
@@ -116,6 +117,7 @@ async def test_what_only_reads_runs_again(client, url, path, migration):
     assert (await client.get(path)).json() == wanted
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("migration", MIGRATIONS)
 async def test_what_may_run_again_does(client, url, migration):
     await warm_up(client, "POST /repeated", "POST /returning")
@@ -124,6 +126,7 @@ async def test_what_may_run_again_does(client, url, migration):
     assert await statuses(client, "POST /returning") == [200] * 4
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("migration", MIGRATIONS)
 async def test_what_may_not_run_again_is_503_and_never_500(client, url, migration):
     await warm_up(client, "POST /second")

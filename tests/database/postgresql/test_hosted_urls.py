@@ -47,6 +47,7 @@ async def shown(url, name, **options):
         return (await read.execute(text(f"SHOW {name}"))).scalar_one()
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("query", "setting", "value"),
     [

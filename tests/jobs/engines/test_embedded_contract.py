@@ -14,6 +14,7 @@ def embedded(*, at_a_time: int, lease: timedelta) -> Embedded:
     )
 
 
+@pytest.mark.sampled
 class TestEmbedded(EngineContract):
     """On SQLite, and on PostgreSQL with asyncpg."""
 

@@ -164,6 +164,7 @@ async def test_a_limit_bounds_how_many_are_looked_at(database_url):
         assert await states(db) == {"queued": 3, "dead": 2}
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("meant", "ids"),
     [

@@ -681,6 +681,7 @@ async def outputs(popen):
     return await asyncio.to_thread(popen.communicate, timeout=60)
 
 
+@pytest.mark.sampled
 @LINUX
 @pytest.mark.parametrize(
     "options", ["", ", setup=work.forget_the_parent"], ids=["kernel", "portable"]

@@ -213,6 +213,7 @@ def statements() -> Generator[list[str]]:
 
 
 class TestOneInsert:
+    @pytest.mark.sampled
     @every_kind
     async def test_the_job_exists_if_the_transaction_commits(
         self, database_url: str, kind: Kind
@@ -338,6 +339,7 @@ class TestOneInsert:
 
 
 class TestWakingUp:
+    @pytest.mark.sampled
     @every_kind
     async def test_a_job_starts_at_once_after_the_commit(
         self, database_url: str, kind: Kind

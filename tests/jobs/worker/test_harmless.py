@@ -272,6 +272,7 @@ async def raise_later() -> None:
 
 
 class TestExceptions:
+    @pytest.mark.sampled
     @pytest.mark.parametrize("kind", RAISED)
     @pytest.mark.parametrize("declared", [raise_on_loop, raise_on_thread], ids=["loop", "thread"])
     async def test_whatever_is_raised_is_a_failed_attempt(self, declared, kind):

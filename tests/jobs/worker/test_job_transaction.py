@@ -159,6 +159,7 @@ async def run(db, jobs, declared, *args):
     return row, numbers
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("declared", [runs, completes], ids=lambda it: it.name)
 @pytest.mark.parametrize("how", COMMITS)
 async def test_ending_it_fails_the_attempt_and_nothing_is_written(db, how, declared):
@@ -169,6 +170,7 @@ async def test_ending_it_fails_the_attempt_and_nothing_is_written(db, how, decla
     assert numbers == []
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("declared", [runs, completes], ids=lambda it: it.name)
 @pytest.mark.parametrize("how", FREE)
 async def test_savepoints_and_rollbacks_are_free(db, how, declared):
@@ -177,6 +179,7 @@ async def test_savepoints_and_rollbacks_are_free(db, how, declared):
     assert (row.state, numbers) == ("succeeded", [1])
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("how", COMMITS)
 async def test_who_catches_the_refusal_has_not_succeeded(db, how):
     row, numbers = await run(db, Jobs(db, tasks=TASKS), catches, how)
@@ -184,6 +187,7 @@ async def test_who_catches_the_refusal_has_not_succeeded(db, how):
     assert (row.state, row.error_code, numbers) == ("dead", "TRANSACTION_ENDED", [])
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     "how", sorted(COMMITS.keys() - {"commit_by_a_block"})
 )  # it is begun already
@@ -200,6 +204,7 @@ async def test_a_transaction_of_its_own_may_be_committed(db):
     assert (row.state, numbers) == ("succeeded", [1])
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("how", COMMITS)
 async def test_on_a_plain_engine_of_sqlalchemy_too(db, database_url, how):
     engine = create_async_engine(url_for(database_url, PLAIN))

@@ -77,6 +77,7 @@ FINE = {
 KINDS = {**BAD, **FINE}
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("kind", KINDS)
 async def test_it_stops_itself_alone(database_url, kind, caplog):
     bad = scheduled(copy(KINDS[kind]), "a.bad")  # some know how often they were asked

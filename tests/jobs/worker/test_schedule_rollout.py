@@ -47,6 +47,7 @@ mostly_on_postgresql = pytest.mark.parametrize(
 )
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     "old", [HOURLY, *(pytest.param(one, marks=pytest.mark.soak) for one in (DAILY, NEVER))]
 )

@@ -61,11 +61,13 @@ def upload(request, client, framing):
     return lambda url: uploader(Upload(url, SIZE, chunked=framing == "chunked"))
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("target", REFUSALS)
 def test_a_client_sees_the_refusal(upload, server, target):
     assert_refused(upload(server.url + target), target)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("target", ["/auth", "/limited"])
 def test_a_client_behind_nginx_sees_the_refusal(upload, nginx, target):
     assert_refused(upload(nginx.url + target), target)

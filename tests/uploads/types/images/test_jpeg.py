@@ -124,6 +124,7 @@ def test_cameras_may_fill_their_last_sector(kind):
 SMALLER = file_of(noise(side=8))
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("filling", [b"", b"\0" * 600, b"\xff" * 9])
 @pytest.mark.parametrize("preview", [SMALLER, b"\0" + SMALLER[1:]])
 @pytest.mark.parametrize("end", [b"", b"\0" * 600])
