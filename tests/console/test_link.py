@@ -104,13 +104,11 @@ def test_of_processes_that_race_for_a_link_one_wins(tmp_path):
     for racer in racers:
         assert racer.stdout is not None
         assert racer.stdout.readline() == "ready\n"
-    won = []
     for racer in racers:
         assert racer.stdin is not None
         racer.stdin.write("go\n")
         racer.stdin.flush()
-    for racer in racers:
-        won.append(int(racer.communicate(timeout=60)[0]))
+    won = [int(racer.communicate(timeout=60)[0]) for racer in racers]
     assert sum(won) == 200
 
 

@@ -20,17 +20,18 @@ SECONDS: Final = 3.0
 
 
 @asynccontextmanager
-async def reading(database: object) -> AsyncGenerator[AsyncConnection]:
+async def reading(database: object, *, seconds: float = SECONDS) -> AsyncGenerator[AsyncConnection]:
     """Lend a connection for reading; nothing is committed.
 
     Args:
         database: A `Database`, or what else has an `engine`.
+        seconds: How long all of it may take.
 
     Raises:
-        TimeoutError: It took longer than `SECONDS`.
+        TimeoutError: It took longer.
         Problem: 503: the database does not answer.
     """
-    async with asyncio.timeout(SECONDS), _connection(database) as connection:
+    async with asyncio.timeout(seconds), _connection(database) as connection:
         yield connection
 
 

@@ -98,6 +98,11 @@ class ProblemLog:
         self._trim_at = 0.0
         self._silent_until = 0.0
 
+    @property
+    def database(self) -> HasEngine:
+        """The database that the table is in, to ask for what is kept."""
+        return self._database
+
     def watch(self, app: Starlette) -> None:
         """Keep the problems of an application; call it where `problems.install(app)` stands."""
         problems.watch(app, self)

@@ -74,14 +74,32 @@ async def of_request(session: Here, request_id: str) -> list[KeptProblem]:
     return [_problem(row) for row in await session.execute(query.limit(_OF_REQUEST))]
 
 
-async def counted(session: Here, *, since: timedelta = timedelta(hours=1)) -> list[Counted]:
-    """Count the problems since then by code, status and route, the most frequent first."""
-    number = func.sum(table.c.stands_for)
+async def counted(
+    session: Here,
+    *,
+    since: timedelta = timedelta(hours=1),
+    status_from: int = 0,
+    newest: int | None = None,
+) -> list[Counted]:
+    """Count the problems since then by code, status and route, the most frequent first.
+
+    Args:
+        session: What is asked.
+        since: How far back.
+        status_from: Only those of this status and above.
+        newest: Look at so many of the newest rows, and no more: what a page can wait for.
+    """
+    columns = (table.c.code, table.c.status, table.c.route, table.c.stands_for, table.c.at)
+    recent_ones = select(*columns).where(table.c.at >= datetime.now(UTC) - since)
+    if newest is not None:
+        recent_ones = recent_ones.order_by(table.c.at.desc()).limit(newest)
+    row = recent_ones.subquery().c
+    number = func.sum(row.stands_for)
     query = (
-        select(table.c.code, table.c.status, table.c.route, number, func.max(table.c.at))
-        .where(table.c.at >= datetime.now(UTC) - since)
-        .group_by(table.c.code, table.c.status, table.c.route)
-        .order_by(number.desc(), table.c.code, table.c.route)
+        select(row.code, row.status, row.route, number, func.max(row.at))
+        .where(row.status >= status_from)
+        .group_by(row.code, row.status, row.route)
+        .order_by(number.desc(), row.code, row.route)
     )
     return [
         Counted(code, status, route, int(problems), utc(last))

@@ -12,6 +12,7 @@ down who did what. What an application does itself with a job is in `roadworthy.
 """
 
 from roadworthy.jobs.operations.actions import Action, note, recent
+from roadworthy.jobs.operations.backlog import Backlog, backlog
 from roadworthy.jobs.operations.bulk import Changed, cancel_all, count, dismiss_all, retry_all
 from roadworthy.jobs.operations.filters import JobFilter
 from roadworthy.jobs.operations.pauses import Pause, pause, paused, resume
@@ -22,12 +23,14 @@ from roadworthy.jobs.table.paused import Pausable
 
 __all__ = [
     "Action",
+    "Backlog",
     "Changed",
     "JobFilter",
     "Pausable",
     "Pause",
     "ScheduleRecord",
     "WorkerRecord",
+    "backlog",
     "cancel",
     "cancel_all",
     "count",
