@@ -14,13 +14,13 @@ except ModuleNotFoundError as missing:
         "roadworthy.tables needs SQLAlchemy: pip install 'roadworthy[jobs]'"
     ) from missing
 
-from roadworthy import idempotency, jobs, problem_log
+from roadworthy import events, idempotency, jobs, problem_log
 
 __all__ = ["metadata"]
 
 metadata = MetaData()
 """Every table of every part."""
 
-for _part in (idempotency.metadata, jobs.metadata, problem_log.metadata):
+for _part in (events.metadata, idempotency.metadata, jobs.metadata, problem_log.metadata):
     for _table in _part.sorted_tables:
         _table.to_metadata(metadata)

@@ -1,0 +1,209 @@
+"""`Feed`: the one reader of a process: it settles the order, and serves all who listen here."""
+
+import asyncio
+import logging
+import threading
+from collections import defaultdict
+from collections.abc import Generator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Final, Protocol
+
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from roadworthy._sqlalchemy import notices
+from roadworthy.events import metrics, wire
+from roadworthy.events.listener import Listener
+from roadworthy.events.ordering import BATCH, give_positions
+from roadworthy.events.place import Place
+from roadworthy.events.reading import PAGE, Extent, KeptEvent, extent, read_between
+from roadworthy.events.signals import CHANNEL
+
+__all__ = ["Feed", "HasEngine"]
+
+_log = logging.getLogger("roadworthy.events")
+
+_TOGETHER: Final = 0.01
+"""Seconds between two rounds: one serves all that was committed meanwhile."""
+_LOOK: Final = 1.0
+"""Seconds after which events are looked for that no notice told of."""
+_LOOK_ALONE: Final = 0.25
+"""The same where no notices come: on SQLite, and through a pooler."""
+_PAUSES: Final = (0.2, 5.0)
+"""Seconds to wait after a failure: at first, and at most."""
+
+
+class HasEngine(Protocol):
+    """A `Database`, or what else has an engine."""
+
+    @property
+    def engine(self) -> AsyncEngine:
+        """The engine for writing."""
+        ...
+
+
+class Feed:
+    """Read new events once for all listeners of this process, and hand them out.
+
+    While nobody listens, nothing is read; positions are given all the same, by whichever
+    process has committed an event.
+
+    Args:
+        database: Where the events are.
+    """
+
+    def __init__(self, database: HasEngine) -> None:
+        self._database = database
+        self._listeners: dict[str, set[Listener]] = defaultdict(set)
+        self._clients = 0
+        self.place: Place = Place(0, 0)
+        """The last event that was handed out, or that nobody here wanted."""
+        self._is_reading = False
+        self._starting = asyncio.Lock()
+        self._woken = asyncio.Event()
+        self._hears: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Note the event loop, which `wake` may be called outside of."""
+        self._loop, self._thread = asyncio.get_running_loop(), threading.get_ident()
+
+    @property
+    def listeners(self) -> int:
+        """Return how many clients listen in this process."""
+        return self._clients
+
+    def wake(self) -> None:
+        """Look for events now; may be called from any thread."""
+        if threading.get_ident() == self._thread:
+            self._woken.set()
+        else:
+            self._loop.call_soon_threadsafe(self._woken.set)
+
+    @contextmanager
+    def joined(self, listener: Listener) -> Generator[None]:
+        """Hand events to a listener for as long as the context lasts."""
+        for topic in listener.topics:
+            self._listeners[topic].add(listener)
+        self._count(1)
+        try:
+            yield
+        finally:
+            self._count(-1)
+            for topic in listener.topics:
+                self._leave(topic, listener)
+
+    async def extent(self) -> Extent:
+        """Return from where to where the order reaches, this feed being at or before its end.
+
+        Whoever has joined before is handed all that comes behind it.
+        """
+        async with self._starting:
+            found = await self._read_extent()
+            if not self._is_reading:
+                self.place, self._is_reading = found.last, True
+        return found
+
+    def reading(self) -> AsyncConnection:
+        """Return a connection for reading, to be entered for one short look."""
+        engine: AsyncEngine = getattr(self._database, "read_engine", self._database.engine)
+        return engine.connect()
+
+    async def run(self) -> None:
+        """Settle the order and hand out events until cancelled."""
+        pause, most = _PAUSES
+        while True:
+            await self._wait()
+            self._woken.clear()
+            try:
+                await self._round()
+                pause = _PAUSES[0]
+            except Exception as error:  # whatever a driver raises: who listens waits meanwhile
+                _log.warning("Events cannot be read: %s", type(error).__name__)
+                self._woken.set()
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, most)
+            await asyncio.sleep(_TOGETHER)
+
+    async def hear(self) -> None:
+        """Wake with every notice of another process until cancelled."""
+        await notices.listen(self._database.engine, CHANNEL, lambda _: self._woken.set())
+
+    async def _wait(self) -> None:
+        """Wait until woken; while somebody listens, not for long."""
+        try:
+            async with asyncio.timeout(self._look if self._clients else None):
+                await self._woken.wait()
+        except TimeoutError:
+            pass
+
+    @property
+    def _look(self) -> float:
+        return _LOOK if self._can_hear else _LOOK_ALONE
+
+    @property
+    def _can_hear(self) -> bool:
+        return notices.can_listen(self._database, self._database.engine)
+
+    async def _round(self) -> None:
+        if self._database.engine.dialect.name == "postgresql":
+            await self._settle()
+        if self._clients and self._is_reading:
+            await self._hand_out()
+
+    async def _settle(self) -> None:
+        """Give positions to all that is committed, and tell the other processes."""
+        given = BATCH
+        while given == BATCH:
+            async with self._database.engine.connect() as plain:
+                connection = await plain.execution_options(isolation_level="AUTOCOMMIT")
+                given = await give_positions(connection)
+                if given:
+                    await connection.execute(notices.notice(CHANNEL, "ordered"))
+
+    async def _hand_out(self) -> None:
+        more = True
+        while more:
+            async with self.reading() as connection:
+                until = (await extent(connection)).last
+                topics, after = list(self._listeners), self.place.position
+                found = await read_between(connection, after, until.position, topics)
+            more = len(found) == PAGE
+            self._give(found)
+            self.place = found[-1].place if more else until
+
+    def _give(self, found: list[KeptEvent]) -> None:
+        for event in found:
+            listeners = self._listeners.get(event.topic)
+            if listeners:
+                chunk = wire.encode(event)
+                for listener in listeners:
+                    listener.push(event.position, chunk)
+                metrics.delivered((datetime.now(UTC) - event.at).total_seconds())
+
+    async def _read_extent(self) -> Extent:
+        async with self.reading() as connection:
+            return await extent(connection)
+
+    def _leave(self, topic: str, listener: Listener) -> None:
+        self._listeners[topic].discard(listener)
+        if not self._listeners[topic]:
+            del self._listeners[topic]
+
+    def _count(self, change: int) -> None:
+        self._clients += change
+        metrics.listening(self._clients)
+        if self._clients == 1 and change == 1:
+            self._begin_to_hear()
+        elif not self._clients:
+            self._is_reading = False
+            self._stop_hearing()
+        self._woken.set()
+
+    def _begin_to_hear(self) -> None:
+        if self._can_hear and self._hears is None:
+            self._hears = asyncio.create_task(self.hear(), name="roadworthy events: notices")
+
+    def _stop_hearing(self) -> None:
+        if self._hears is not None:
+            self._hears.cancel()
+            self._hears = None

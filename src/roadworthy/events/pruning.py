@@ -1,0 +1,48 @@
+"""Take old events out of the table, a few at a time: nobody waits long for that."""
+
+from datetime import UTC, datetime, timedelta
+from itertools import takewhile
+from typing import Final
+
+from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from roadworthy._internal.calendar import utc
+from roadworthy.events.tables import ORDER, order, table
+
+__all__ = ["BATCH", "prune"]
+
+BATCH: Final = 500
+"""Events that one transaction removes."""
+
+
+async def prune(connection: AsyncConnection, *, keep: timedelta) -> int:
+    """Remove the oldest events that are older than `keep`; return how many.
+
+    Only from the beginning of the order: what is told as pruned is gone, and nothing else is.
+    0 where there are none, or where another process is at it.
+    """
+    before = datetime.now(UTC) - keep
+    pruned = await connection.scalar(_locked)
+    if pruned is None:
+        return 0
+    rows = (await connection.execute(_oldest, {"after": pruned})).all()
+    old = list(takewhile(lambda row: utc(row.at) < before, rows))
+    if old:
+        last = {"until": old[-1].position}
+        await connection.execute(_remove, last)
+        await connection.execute(_note, last)
+    return len(old)
+
+
+_locked: Final = (
+    select(order.c.pruned).where(order.c.name == ORDER).with_for_update(skip_locked=True)
+)
+_oldest: Final = (
+    select(table.c.position, table.c.at)
+    .where(table.c.position > bindparam("after"))
+    .order_by(table.c.position)
+    .limit(BATCH)
+)
+_remove: Final = delete(table).where(table.c.position <= bindparam("until"))
+_note: Final = update(order).where(order.c.name == ORDER).values(pruned=bindparam("until"))
