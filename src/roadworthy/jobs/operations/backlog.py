@@ -7,11 +7,11 @@ from typing import Any, Final, TypeAlias
 from sqlalchemy import Connection, bindparam, func, literal, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
+from roadworthy._sqlalchemy.transactions import connection_of, to_await
 from roadworthy.jobs.table import clock
 from roadworthy.jobs.table.moves import in_state
 from roadworthy.jobs.table.states import State
 from roadworthy.jobs.table.tables import table, utc
-from roadworthy.jobs.table.transactions import connection_of, to_await
 
 __all__ = ["Backlog", "backlog"]
 
