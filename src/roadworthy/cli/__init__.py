@@ -1,5 +1,6 @@
 """`roadworthy`: the command line, to write a service and to operate it.
 
+    roadworthy new shop
     roadworthy audit
     roadworthy jobs dead
 
@@ -22,11 +23,12 @@ _WORDS: Final = {
     "audit": ("roadworthy.cli.audit.command", "find mistakes in the code of a FastAPI service"),
     "explain": ("roadworthy.cli.explain", "say all that is known of a rule of the audit"),
     "jobs": ("roadworthy.cli.jobs.command", "look at background jobs, retry them, cancel them"),
+    "new": ("roadworthy.cli.new.command", "write a service to begin with"),
 }
 """The module of each word, which has `add_to(parser)`, and its help."""
 
 
-_DOES: Final = "Find mistakes in a FastAPI service, and operate one that is built on Roadworthy."
+_DOES: Final = "Begin a FastAPI service, find mistakes in one, and operate one built on Roadworthy."
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

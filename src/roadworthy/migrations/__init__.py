@@ -1,0 +1,27 @@
+"""Alembic for services: their database, their tables and a lock, said in pyproject.toml.
+
+    [tool.alembic]
+    script_location = "roadworthy.migrations:environment"
+    version_locations = ["%(here)s/shop/migrations"]
+    prepend_sys_path = ["."]
+    database = "shop.app:database_url"
+    tables = ["shop.models:metadata", "roadworthy.tables:metadata"]
+
+Then `alembic upgrade head` and `alembic revision --autogenerate -m "..."` work as ever. The
+tables of Roadworthy's parts are made by a line in a migration of yours:
+
+    def upgrade() -> None:
+        create_tables(version=1)
+"""
+
+try:
+    import alembic as _  # noqa: F401 - so that its absence is told once
+except ModuleNotFoundError as missing:
+    raise ModuleNotFoundError(
+        "roadworthy.migrations needs Alembic: pip install 'roadworthy[migrations]'"
+    ) from missing
+
+from roadworthy.migrations.made import create_tables, drop_tables
+from roadworthy.migrations.running import run
+
+__all__ = ["create_tables", "drop_tables", "run"]
