@@ -10,7 +10,7 @@ from roadworthy.cli.parsing import Mistake
 __all__ = ["Names", "names_of"]
 
 _FORM: Final = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*")
-_LONGEST: Final = 40
+_LONGEST: Final = 30
 """Letters: with more, lines of the service would be longer than its formatter writes them."""
 _LIKE: Final = (
     f"A name is like my-shop: a letter, then at most {_LONGEST - 1} letters, digits, hyphens and "
