@@ -36,7 +36,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 # Tests start hundreds of processes: where a machine forbids .pyc files, each compiles everything.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup run test test-all mutate faults contract latest lowest peers check format lint types mypy pyright imports docs reference bench lock
+.PHONY: help setup run test test-all mutate faults contract latest lowest peers check format lint types mypy pyright imports docs reference site bench lock
 .NOTPARALLEL:
 
 help: ## list these words
@@ -118,8 +118,15 @@ format: setup ## let ruff rewrite what it can
 	@$(PY) -m ruff check --quiet --fix-only
 	@$(PY) -m ruff format --quiet
 
-reference: setup ## write docs/reference/ from the docstrings
+reference: setup ## write docs/reference/ from the docstrings, and fill in what pages quote
 	@$(PY) docs/reference/write.py
+	@$(PY) docs/fill.py
+
+# An environment of its own: what builds the site has nothing to do with what the tests need.
+site: ## build the pages of docs/ in site/, to read in a browser, also from the disk
+	@test -x .venv-site/bin/python || $(PYTHON) -m venv .venv-site
+	@.venv-site/bin/python -m pip install -q --no-input --require-hashes -r requirements-site.txt
+	@.venv-site/bin/python docs/build.py $(ARGS)
 
 bench: setup ## print one table for each script in benchmarks/
 	@$(PY) -m pip install -q --no-input --require-hashes -r requirements-bench.txt
@@ -135,6 +142,8 @@ lock: ## pin what pyproject.toml asks for; ARGS=--upgrade takes newer releases
 		$(PINNED) --output-file requirements-dev.txt $(ARGS) && \
 	$(UV) pip compile --group pyproject.toml:bench --constraint requirements-dev.txt \
 		$(PINNED) --output-file requirements-bench.txt $(ARGS) && \
+	$(UV) pip compile --group pyproject.toml:site --constraint requirements-dev.txt \
+		$(PINNED) --output-file requirements-site.txt $(ARGS) && \
 	$(UV) pip compile pyproject.toml --group pyproject.toml:peers --constraint requirements-dev.txt \
 		--no-emit-package roadworthy $(PINNED) --output-file requirements-peers.txt $(ARGS) && \
 	$(UV) pip compile reference/pyproject.toml --extra fast --no-emit-package roadworthy \
