@@ -27,6 +27,7 @@ HERE = Path(__file__).parent
 REPOSITORY = HERE.parent
 BUILT = REPOSITORY / "build/site"
 SITE = REPOSITORY / "site"
+ZENSICAL = Path(sys.executable).with_name("zensical")
 FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 COMMENT = re.compile(r"^<!--.*?-->\n", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[([^\]]*)\]\(([^)\s]+)\)")
@@ -56,7 +57,9 @@ class Page:
 def main() -> int:
     """Build the site into `site/`."""
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--with", dest="builder", default=f"{Path(sys.executable).parent}/zensical")
+    options.add_argument(
+        "--with", dest="builder", default=f"{Path(sys.executable).parent}/zensical"
+    )
     options.add_argument("--into", type=Path, default=SITE)
     options.add_argument("--url", default="")
     told = options.parse_args()
@@ -162,7 +165,9 @@ def details(start: Page) -> Iterable[str]:
 
 def entry(page: Page, url: str) -> str:
     """Return the line of llms.txt about a page."""
-    return f"- [{page.title}]({url.rstrip('/') + '/' if url else ''}{page.path}): {page.description}"
+    return (
+        f"- [{page.title}]({url.rstrip('/') + '/' if url else ''}{page.path}): {page.description}"
+    )
 
 
 def llms_full(site: list[Page]) -> str:

@@ -4,15 +4,19 @@ make reference                         writes them
 python docs/reference/write.py --check fails where one is not what it would write
 """
 
+import ast
 import importlib
 import inspect
 import re
 import sys
 from collections.abc import Iterator, Sequence
 from enum import Enum
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 from typing import get_overloads
+
+from docstrings import code, prose
 
 from roadworthy.audit.fixes import KNOWN
 from roadworthy.audit.model.rule import Example, Rule
@@ -21,6 +25,7 @@ from roadworthy.problems import Problem
 
 HERE = Path(__file__).parent
 RULES = HERE.parent / "audit"
+WIDTH = 80  # characters of a signature in one line
 RULES_ARE = """What `roadworthy audit` looks for; [the guide](../how-to/audit.md) says how.
 RW1 is about partial updates, RW2 about dependencies and sessions, RW3 about errors, RW4 about
 background work, RW5 about uploads, RW6 about health, RW7 about what makes others wait. RW0 is
@@ -143,7 +148,7 @@ def page(module: ModuleType | None) -> str:
     if module is None:
         return ""
     entries = [entry(module, name) for name in module.__all__]
-    head = f"# `{module.__name__}`\n\n{prose(module.__doc__)}"
+    head = f"# `{module.__name__}`\n\n{prose(module.__doc__, of_a_module=True)}"
     return "\n\n".join([head, *entries]) + "\n"
 
 
@@ -154,13 +159,37 @@ def entry(module: ModuleType, name: str) -> str:
         parts = [prose(value.__doc__), ", ".join(f"`{member.value}`" for member in value)]
     elif inspect.isclass(value):
         methods = [method for method in public_methods(value) if method.__doc__]
-        parts = [signature(name, value), prose(value.__doc__)]
-        parts += [f"- {signature(m.__name__, m, dot=True)}: {first(m)}" for m in methods]
+        parts = [block(name, value), answered(value), prose(value.__doc__)]
+        parts += ["**Methods**"] if methods else []
+        parts.append("\n".join(f"- {inline(m)}: {first(m)}" for m in methods))
     elif inspect.isfunction(value):
-        parts = [signature(name, value), prose(value.__doc__)]
+        parts = [block(name, value), prose(value.__doc__)]
     else:
         parts = [prose(comment_on(module, name))]
     return "\n\n".join([f"## {name}", *filter(None, parts)])
+
+
+def block(name: str, value: object) -> str:
+    """Return `name(a, *, b=1)` as a block of code, a parameter a line where it is long."""
+    shown = parameters(value)
+    if shown is None:
+        return ""
+    line = f"{name}({', '.join(shown)})"
+    if len(line) > WIDTH:
+        line = "\n".join([f"{name}(", *(f"    {one}," for one in shown), ")"])
+    return code(line, "python")
+
+
+def inline(method: object) -> str:
+    """Return `.method(a, *, b=1)` for a line of a list."""
+    return f"`.{method.__name__}({', '.join(parameters(method) or [])})`"  # type: ignore[attr-defined]
+
+
+def answered(kind: type) -> str:
+    """Return the status and the code of a problem."""
+    if not issubclass(kind, Problem) or kind is Problem:
+        return ""
+    return f"Answered as {kind.status} `{kind.code}`."
 
 
 def public_methods(kind: type) -> Iterator[object]:
@@ -177,24 +206,22 @@ def first(function: object) -> str:
     return inspect.cleandoc(function.__doc__ or "").split("\n\n")[0].replace("\n", " ")
 
 
-def signature(name: str, value: object, *, dot: bool = False) -> str:
-    """Return `name(a, *, b=1)`: names and defaults; types stand in the source."""
+def parameters(value: object) -> list[str] | None:
+    """Return names and defaults, or None where nobody calls the value; types are in the source."""
     if inspect.isclass(value) and issubclass(value, Problem):
-        members = ", ".join(value.member_types())
-        answer = f", answered as {value.status} `{value.code}`" if value is not Problem else ""
-        return f"`{name}({f'*, {members}' if members else ''})`{answer}"
+        members = value.member_types()
+        return ["*", *members] if members else []
     if getattr(value, "_is_protocol", False):
-        return ""  # it is for annotations, nobody calls it
+        return None  # it is for annotations
     try:
         # Where a function has several shapes, the last one has the keywords.
         is_told = hasattr(value, "__signature__")
         overloads = () if is_told else get_overloads(value)[-1:]  # type: ignore[arg-type]
         shape: object = next(iter(overloads), value)
-        parameters = inspect.signature(shape).parameters.values()  # type: ignore[arg-type]
+        found = inspect.signature(shape).parameters.values()  # type: ignore[arg-type]
     except (TypeError, ValueError):
-        return ""
-    shown = ", ".join(spelled(list(parameters)))
-    return f"`{'.' if dot else ''}{name}({shown})`"
+        return None
+    return list(spelled(list(found)))
 
 
 def spelled(parameters: list[inspect.Parameter]) -> Iterator[str]:
@@ -217,23 +244,26 @@ def default(value: object) -> str:
     """Return a default's source, without addresses in memory."""
     if value is Ellipsis or getattr(value, "__name__", "") == "<lambda>":
         return "..."
+    if inspect.isclass(value):
+        return value.__name__
     text = re.sub(r" at 0x[0-9a-f]+", "", repr(value))
     return re.sub(r"datetime\.(timedelta)", r"\1", text)
 
 
 def comment_on(module: ModuleType, name: str) -> str:
     """Return the string that stands after a value where it is defined."""
-    for source in sorted(Path(inspect.getfile(module)).parent.glob("*.py")):
-        pattern = rf'^{name}\b[^\n]*=(?:(?!^\w).)*?\n"""(.*?)"""'
-        if found := re.search(pattern, source.read_text(), re.MULTILINE | re.DOTALL):
-            return found[1]
+    for source in sorted(Path(inspect.getfile(module)).parent.rglob("*.py")):
+        for node, after in pairwise(ast.parse(source.read_text()).body):
+            if name in assigned(node) and isinstance(after, ast.Expr):
+                return str(getattr(after.value, "value", ""))
     return ""
 
 
-def prose(text: str | None) -> str:
-    """Return a docstring as Markdown, with its sections as paragraphs."""
-    clean = inspect.cleandoc(text or "")
-    return re.sub(r"^(Raises|Args|Returns|Yields):$", r"**\1**\n", clean, flags=re.MULTILINE)
+def assigned(node: ast.stmt) -> set[str]:
+    """Return the names that a statement gives values to."""
+    targets = node.targets if isinstance(node, ast.Assign) else []
+    targets = [node.target] if isinstance(node, ast.AnnAssign) else targets
+    return {target.id for target in targets if isinstance(target, ast.Name)}
 
 
 if __name__ == "__main__":

@@ -1,11 +1,13 @@
 """Partial updates that keep what they do not name (RFC 7396, RFC 6902, RFC 5789).
 
-@router.patch("/inventory/{item_id}")
-async def update(item_id: str, patch: Annotated[Patch[Item], MergePatch], tx: Tx) -> Item:
-    row = await locked(tx, item_id)                            # SELECT ... FOR UPDATE
-    change = patching.apply(patch, Item.model_validate(row))   # 422 before any write
-    await tx.execute(update_of(item_id).values(**change.values))
-    return change.after
+    @router.patch("/inventory/{item_id}")
+    async def update(item_id: str, patch: Annotated[Patch[Item], MergePatch], tx: Tx) -> Item:
+        row = await locked(tx, item_id)                            # SELECT ... FOR UPDATE
+        change = patching.apply(patch, Item.model_validate(row))   # 422 before any write
+        await tx.execute(update_of(item_id).values(**change.values))
+        return change.after
+
+A patch names what should change. What it does not name is neither checked nor written.
 """
 
 from roadworthy.patching.body.patch_body import AnyPatch, MergePatch, PatchBody, advertise, openapi

@@ -4,8 +4,9 @@
 
     @router.post("/documents", status_code=201, openapi_extra=documents.openapi)
     async def add(file: Annotated[Stored, documents.file], tx: Tx) -> Document:
-        tx.add(DocumentRow(key=file.key, ...))
-        ...
+        row = DocumentRow(key=file.key, size_bytes=file.size_bytes)
+        tx.add(row)
+        return Document.model_validate(row)
 
     @router.get("/documents/{document_id}/content")
     async def content(document_id: str, request: Request, read: Read) -> Response:
