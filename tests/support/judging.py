@@ -53,3 +53,15 @@ def seconds(content: bytes, *, kind: FileType) -> float:
     began = time.process_time()
     verdict(content, *range(0, len(content), 65_536), kind=kind)
     return time.process_time() - began
+
+
+def grows_in_proportion(small: bytes, *, times: int, kind: FileType) -> bool:
+    """Return whether a file that is so many times as large takes at most 2.5 times as many times.
+
+    A machine that is busy gets three attempts.
+    """
+    most = 2.5 * times
+    return any(
+        seconds(small * times, kind=kind) < most * max(seconds(small, kind=kind), 0.001)
+        for _ in range(3)
+    )
