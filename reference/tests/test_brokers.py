@@ -74,7 +74,7 @@ def test_an_order_gets_its_confirmation_and_its_invoice(
     assert server.stop(signal.SIGTERM) == 0
 
 
-@pytest.mark.parametrize("engine", ["celery", "rq"])
+@pytest.mark.parametrize("engine", [pytest.param("celery", marks=pytest.mark.soak), "rq"])
 def test_a_worker_of_the_engine_that_ends_by_itself_is_followed_by_another(
     start_briefly: StartDepot,
     eventually: Eventually,

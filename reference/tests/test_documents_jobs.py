@@ -17,17 +17,15 @@ from PIL import Image
 
 from depot.documents.drawing import CannotDraw, draw
 from support.sample_files import jpeg, pdf, png, zip_of
+from support.sampling import mostly_on
 
 Eventually = Callable[..., Any]
 StartDepot = Callable[..., Any]
 
 HOURS = timedelta(hours=1).total_seconds()
 
-mostly_on_sqlite = pytest.mark.parametrize(
-    "own_database_url",
-    ["sqlite", pytest.param("postgresql", marks=pytest.mark.soak)],
-    indirect=True,
-)
+mostly_on_sqlite = mostly_on("sqlite", fixture="own_database_url")
+mostly_on_postgresql = mostly_on("postgresql", fixture="own_database_url")
 
 
 def _post(client: httpx.Client, content: bytes) -> httpx.Response:
@@ -52,6 +50,7 @@ def _settings(url: str, data: Path, **more: str) -> dict[str, str]:
     return {"DEPOT_DATABASE__URL": url, "DEPOT_DATA_DIR": str(data), **more}
 
 
+@mostly_on_postgresql
 def test_until_a_worker_has_made_it_the_thumbnail_is_not_ready(
     start_briefly: StartDepot, own_database_url: str, tmp_path: Path, eventually: Eventually
 ) -> None:
@@ -125,6 +124,7 @@ def test_an_image_of_any_shape_has_a_thumbnail(size: tuple[int, int]) -> None:
     assert min(image.size) >= 1
 
 
+@mostly_on_postgresql
 def test_after_a_delete_and_a_crash_the_files_go_all_the_same(
     start_briefly: StartDepot, own_database_url: str, tmp_path: Path, eventually: Eventually
 ) -> None:
@@ -146,6 +146,7 @@ def test_after_a_delete_and_a_crash_the_files_go_all_the_same(
     eventually(lambda: len(_stored(tmp_path)) == 2)
 
 
+@mostly_on_sqlite
 def test_a_document_that_is_deleted_while_it_is_drawn_leaves_nothing(
     start_briefly: StartDepot, own_database_url: str, tmp_path: Path, eventually: Eventually
 ) -> None:

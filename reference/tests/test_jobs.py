@@ -17,6 +17,7 @@ from depot.jobs.models import JobStatus
 from roadworthy import jobs
 from roadworthy.database import Database
 from support.pace import Pace
+from support.sampling import mostly_on
 
 Add = Callable[..., dict[str, Any]]
 Eventually = Callable[..., Any]
@@ -236,6 +237,7 @@ def test_a_recipient_that_is_refused_for_good_is_given_up(
     assert server.envelopes == []
 
 
+@mostly_on("sqlite", fixture="own_database_url")
 def test_what_an_order_owes_survives_a_kill(
     start_briefly: StartDepot, own_database_url: str, tmp_path: Path, eventually: Eventually
 ) -> None:
@@ -258,6 +260,7 @@ def test_what_an_order_owes_survives_a_kill(
     assert [mails.count(f"Order: {answer.json()['id']}") for answer in answers] == [1] * 5
 
 
+@mostly_on("postgresql", fixture="own_database_url")
 def test_a_running_job_goes_back_to_the_queue_in_time(
     start_briefly: StartDepot,
     serve_mail: ServeMail,
@@ -315,6 +318,7 @@ def test_a_worker_gives_its_running_job_back_in_time(
     assert (job["status"], job["finished_at"]) == ("queued", None)
 
 
+@mostly_on("postgresql", fixture="own_database_url")
 def test_workers_run_what_the_server_does_not(
     start_briefly: StartDepot, own_database_url: str, tmp_path: Path, eventually: Eventually
 ) -> None:

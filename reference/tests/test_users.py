@@ -12,6 +12,8 @@ import httpx
 import psycopg
 import pytest
 
+from support.sampling import mostly_on
+
 AtOnce = Callable[..., list[Any]]
 Eventually = Callable[..., Any]
 StartDepot = Callable[..., Any]
@@ -192,11 +194,7 @@ def test_a_slow_audit_log_does_not_slow_the_answer(
     assert [entry["action"] for entry in entries] == [f"action-{n}" for n in range(19, -1, -1)]
 
 
-@pytest.mark.parametrize(
-    "own_database_url",
-    ["sqlite", pytest.param("postgresql", marks=pytest.mark.soak)],
-    indirect=True,
-)
+@mostly_on("sqlite", fixture="own_database_url")
 def test_an_accepted_action_survives_a_kill_and_is_logged_once(
     start_briefly: StartDepot, own_database_url: str, tmp_path: Path, eventually: Eventually
 ) -> None:

@@ -166,7 +166,15 @@ def told_to_users() -> set[str]:
     }
 
 
-@pytest.mark.parametrize("absent", [*EXTRAS, "pytest", "celery", "rq", "cronsim"])
+ABSENT = [*EXTRAS, "pytest", "celery", "rq", "cronsim"]
+OFTEN = {"sqlalchemy", "PIL", "celery", "pytest"}
+"""What `make test` takes away: each takes a second of a process that imports everything."""
+
+
+@pytest.mark.parametrize(
+    "absent",
+    [one if one in OFTEN else pytest.param(one, marks=pytest.mark.soak) for one in ABSENT],
+)
 def test_whatever_is_absent_each_module_of_the_docs_imports_or_says_what_to_install(absent):
     public = told_to_users() & set(module_names())
     assert "roadworthy.jobs.engines.celery" in public

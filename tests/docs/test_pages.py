@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from support import forked
 from support.pages import blocks_of, links_of, pages
 from support.source import REPOSITORY
 
@@ -131,5 +132,5 @@ def has_command(module, *words):
 @cache
 def help_of(module, *words):
     command = [sys.executable, "-m", module, *words, "--help"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = forked.run(command, capture_output=True, text=True, check=False)
     return done.stdout if done.returncode == 0 else ""

@@ -216,9 +216,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Let no test fail because the machine is busy, and start processes as is asked."""
     forked.fresh = config.getoption("--fresh")
-    too_slow = [HealthCheck.too_slow]
-    settings.register_profile("busy", deadline=None, suppress_health_check=too_slow)
-    settings.load_profile("busy")
+    busy = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+    settings.register_profile("quick", max_examples=50, **busy)
+    settings.register_profile("long", max_examples=200, **busy)
+    settings.load_profile("quick" if config.option.markexpr == "not soak" else "long")
 
 
 @pytest.hookimpl(tryfirst=True)  # before `-m "not soak"` is heeded

@@ -11,7 +11,19 @@ from typing import Any
 
 import pytest
 
-__all__ = ["mark_soaks", "sample"]
+__all__ = ["mark_soaks", "mostly_on", "sample"]
+
+_DATABASES = ("sqlite", "postgresql")
+
+
+def mostly_on(database: str, *, fixture: str = "database_url") -> pytest.MarkDecorator:
+    """Ask a test on one database in `make test`, and on the other one in `make test-all`, too.
+
+    For what takes long, and has a neighbour that is mostly asked on the other one.
+    """
+    (other,) = {*_DATABASES} - {database}
+    both = [database, pytest.param(other, marks=pytest.mark.soak)]
+    return pytest.mark.parametrize(fixture, both, indirect=True)
 
 
 def mark_soaks(items: Iterable[pytest.Item]) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from jobs.conftest import environment, until
 from jobs.ticked import DAILY, at_most_one_a_second
+from support.sampling import mostly_on
 
 HOURLY, OFTEN, NEVER = "3600", "1", ""
 
@@ -42,11 +43,6 @@ def expect_each_tick_once(books):
     at_most_one_a_second([job for job in books.jobs() if job.task == "fixed"])
 
 
-mostly_on_postgresql = pytest.mark.parametrize(
-    "database_url", ["postgresql", pytest.param("sqlite", marks=pytest.mark.soak)], indirect=True
-)
-
-
 @pytest.mark.sampled
 @pytest.mark.parametrize(
     "old", [HOURLY, *(pytest.param(one, marks=pytest.mark.soak) for one in (DAILY, NEVER))]
@@ -61,7 +57,7 @@ def test_the_new_ticks_come_during_and_after_a_rollout(version, books, old):
     expect_each_tick_once(books)
 
 
-@mostly_on_postgresql
+@mostly_on("postgresql")
 def test_also_where_an_old_process_was_the_last_to_start(version, books):
     first = version(HOURLY)
     version(OFTEN)
@@ -74,7 +70,7 @@ def test_also_where_an_old_process_was_the_last_to_start(version, books):
     expect_each_tick_once(books)
 
 
-@mostly_on_postgresql
+@mostly_on("postgresql")
 def test_a_rollback_has_the_old_ticks_again(version, books):
     first = version(OFTEN)
     wait_for_more(books)
@@ -89,7 +85,7 @@ def test_a_rollback_has_the_old_ticks_again(version, books):
     expect_each_tick_once(books)
 
 
-@mostly_on_postgresql
+@mostly_on("postgresql")
 def test_a_schedule_that_was_removed_has_no_ticks_once_the_old_version_is_gone(version, books):
     first = version(OFTEN)
     wait_for_more(books)

@@ -12,6 +12,7 @@ from threading import Event, Thread
 from jobs.conftest import Books, until
 from support.http import RawClient
 from support.pace import Pace
+from support.sampling import mostly_on
 from support.server import Server
 
 Start = Callable[..., Server]
@@ -72,6 +73,7 @@ def names_of(effects: Counter[str], kind: str) -> set[str]:
     return {name.removeprefix(kind) for name in effects if name.startswith(kind)}
 
 
+@mostly_on("sqlite")
 def test_crashes_lose_nothing_invent_nothing_and_repeat_nothing(start: Start, books: Books) -> None:
     clients = [Client(number) for number in range(CLIENTS)]
     chance = random.Random(7)
@@ -109,6 +111,7 @@ def serve_orders(start: Start, books: Books, clients: list[Client]) -> Server:
     return server
 
 
+@mostly_on("postgresql")
 def test_two_processes_run_each_job_once(start: Start, books: Books) -> None:
     servers = [start(books.url, concurrency=10), start(books.url, concurrency=10)]
 
