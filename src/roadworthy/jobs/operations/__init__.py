@@ -17,6 +17,7 @@ from roadworthy.jobs.operations.bulk import Changed, cancel_all, count, dismiss_
 from roadworthy.jobs.operations.filters import JobFilter
 from roadworthy.jobs.operations.pauses import Pause, pause, paused, resume
 from roadworthy.jobs.operations.schedules import ScheduleRecord, run_now, scheduled
+from roadworthy.jobs.operations.search import Counted, Found, JobSummary, count_up_to, find
 from roadworthy.jobs.operations.single import cancel, dismiss, retry
 from roadworthy.jobs.operations.workers import WorkerRecord, running
 from roadworthy.jobs.table.paused import Pausable
@@ -25,7 +26,10 @@ __all__ = [
     "Action",
     "Backlog",
     "Changed",
+    "Counted",
+    "Found",
     "JobFilter",
+    "JobSummary",
     "Pausable",
     "Pause",
     "ScheduleRecord",
@@ -34,8 +38,10 @@ __all__ = [
     "cancel",
     "cancel_all",
     "count",
+    "count_up_to",
     "dismiss",
     "dismiss_all",
+    "find",
     "note",
     "pause",
     "paused",

@@ -2,19 +2,18 @@
 
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, TypeAlias
 
-from sqlalchemy import ColumnElement, Select, select
+from sqlalchemy import ColumnElement, or_
+from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from roadworthy.jobs.table.moves import in_state
 from roadworthy.jobs.table.states import WAITING, State
 from roadworthy.jobs.table.tables import table
 
-__all__ = ["JobFilter"]
+__all__ = ["Columns", "JobFilter"]
 
-LOOKED_AT: Final = 10_000
-"""Jobs whose arguments are searched for a text: the newest of those that fit the rest."""
-_ESCAPE: Final = "\\"
+Columns: TypeAlias = ReadOnlyColumnCollection[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,8 +28,7 @@ class JobFilter:
         request_id: The id of the request that enqueued them.
         enqueued_after: Enqueued at this time or later, with a zone.
         enqueued_before: Enqueued before this time, with a zone.
-        text: A text in the stored arguments, looked for in the newest 10,000 jobs that fit
-            everything else.
+        text: A text in the stored arguments, in upper or lower case.
     """
 
     state: str | None = None
@@ -58,22 +56,19 @@ class JobFilter:
 
     def conditions(self) -> list[ColumnElement[bool]]:
         """Return the conditions, all of which a job has to meet."""
-        found = self._plain()
-        if self.text:
-            found.append(table.c.id.in_(self._with_text(found)))
-        return found
+        return [*self.conditions_but_state(table.c), *self._in_state()]
 
-    def _plain(self) -> list[ColumnElement[bool]]:
-        same = (self.task, self.queue, self.error_code, self.request_id)
-        columns = (table.c.task, table.c.queue, table.c.error_code, table.c.request_id)
-        found: list[ColumnElement[bool]] = [
-            column == value for column, value in zip(columns, same, strict=True) if value
-        ]
+    def conditions_but_state(self, columns: Columns) -> list[ColumnElement[bool]]:
+        """Return all conditions but that of the state, on these columns of the table."""
+        names = ("task", "queue", "error_code", "request_id")
+        found = [columns[name] == getattr(self, name) for name in names if getattr(self, name)]
         if self.enqueued_after is not None:
-            found.append(table.c.enqueued_at >= self.enqueued_after)
+            found.append(columns["enqueued_at"] >= self.enqueued_after)
         if self.enqueued_before is not None:
-            found.append(table.c.enqueued_at < self.enqueued_before)
-        return [*found, *self._in_state()]
+            found.append(columns["enqueued_at"] < self.enqueued_before)
+        if self.text:
+            found.append(_contains(columns["arguments"], self.text))
+        return found
 
     def _in_state(self) -> list[ColumnElement[bool]]:
         if self.state is None:
@@ -82,20 +77,9 @@ class JobFilter:
             return [in_state(*WAITING), table.c.attempts > 0]
         return [in_state(State(self.state))]  # it is written into the statement
 
-    def _with_text(self, others: list[ColumnElement[bool]]) -> Select[tuple[Any]]:
-        newest = (
-            select(table.c.id, table.c.arguments)
-            .where(*others)
-            .order_by(table.c.id.desc())
-            .limit(LOOKED_AT)
-            .subquery()
-        )
-        within = newest.c.arguments.like(f"%{_literal(self.text or '')}%", escape=_ESCAPE)
-        return select(newest.c.id).where(within)
 
-
-def _literal(text: str) -> str:
-    """Return a text in which no character stands for others in LIKE."""
-    for special in (_ESCAPE, "%", "_"):
-        text = text.replace(special, _ESCAPE + special)
-    return text
+def _contains(arguments: ColumnElement[str], text: str) -> ColumnElement[bool]:
+    """Return the condition that the arguments have this text, in upper or lower case."""
+    stored = text.replace('": ', '":').replace(', "', ',"')  # without blanks, as JSON is stored
+    spellings = sorted({text, stored})
+    return or_(*(arguments.icontains(one, autoescape=True) for one in spellings))

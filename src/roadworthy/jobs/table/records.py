@@ -51,6 +51,7 @@ __all__ = [
     "retry_one",
     "retrying",
     "stats",
+    "status_of",
     "stopping",
     "waiting",
 ]
@@ -91,13 +92,15 @@ class JobRecord:
     """The time from which on nobody begins it any more."""
     limit_key: str | None = None
     """Jobs of one key share a limit."""
+    unique_key: str | None = None
+    """While the job has it, no other of its task is added with it."""
+    cancel_requested: bool = False
+    """Whether it was told to stop as it ran."""
 
     @property
     def status(self) -> Status:
         """The state in words for clients: a job that waits is queued, or retrying."""
-        if self.state in WAITING:
-            return "retrying" if self.attempts else "queued"
-        return cast("Status", self.state.value)
+        return status_of(self.state, self.attempts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +243,13 @@ def _holder_of(id_: str) -> Select[*tuple[Any, ...]]:
     mine, holder = table.alias("mine"), table.alias("holder")
     same_key = (holder.c.task == mine.c.task) & (holder.c.unique_key == mine.c.unique_of)
     return select(holder.c.id).select_from(mine.join(holder, same_key)).where(mine.c.id == id_)
+
+
+def status_of(state: State, attempts: int) -> Status:
+    """Return a state in words for clients: a job that waits is queued, or retrying."""
+    if state in WAITING:
+        return "retrying" if attempts else "queued"
+    return cast("Status", state.value)
 
 
 def ending(move: str, code: str) -> Update:

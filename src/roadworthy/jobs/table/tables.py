@@ -186,6 +186,11 @@ _partial("ix_roadworthy_jobs_running", "state = 'running'", "leased_until")
 _partial("ix_roadworthy_jobs_parked", "state = 'parked'", "task")
 _partial("ix_roadworthy_jobs_dead", "state = 'dead'", "finished_at")
 _partial("ix_roadworthy_jobs_done", "state IN ('succeeded', 'cancelled')", "finished_at")
+_partial(
+    "ix_roadworthy_jobs_by_state",
+    "state IN ('dead', 'queued', 'scheduled', 'parked', 'blocked')",
+    *("state", "id"),
+)
 _partial("ix_roadworthy_jobs_blocked", "state = 'blocked'", "limit_key", "turn_at", "id")
 _partial(
     "ix_roadworthy_jobs_expiring", "state = 'blocked' AND expires_at IS NOT NULL", "expires_at"

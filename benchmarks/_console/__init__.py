@@ -1,0 +1,1 @@
+"""What `benchmarks/console.py` is made of."""
