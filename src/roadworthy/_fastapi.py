@@ -3,20 +3,19 @@
 Six things have no public hook (FastAPI 0.165, Starlette 1.10):
 
 * standing outside every middleware: `wrap_outermost`;
-* seeing the response while the transaction is still open: `response_of`, by `roadworthy._hook`,
-  and `roadworthy._proof` sees at each start that this is reached;
+* seeing the response while the transaction is still open: `response_of`. `_route_hook` puts the
+  hook around each handler, and `_hook_check` checks at each start that requests reach it;
 * answering, or running the endpoint again, from inside a dependency: `Answer`, `Again`;
-* reading the body when all else about the request is known to be right, and hearing how it
-  ended: `reads_body`, `streams_body`, `when_settled`, with `roadworthy._validation` and `_request`;
+* reading the body once everything else about the request has been checked, and learning how the
+  request ended: `reads_body`, `streams_body`, `when_settled`, with `_early_validation` and
+  `_request_body`;
 * asking before anything of a request is read: `route_class`;
 * reading which dependencies and which body a route has: `dependencies_of`, `takes_json`,
   `tree_of`, and letting one dependency run right behind another: `Companion`, `when_closed`.
 
-Everything else in this library uses documented interfaces only.
+Everything else in this library uses documented interfaces only. The private names are imported
+below, each with its `pyright: ignore`.
 """
-
-# pyright: reportPrivateUsage=false, reportPrivateImportUsage=false
-# Private names are what this module is for.
 
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, replace
@@ -25,20 +24,30 @@ from typing import Any, Final, TypeAlias, TypeVar, cast
 
 from fastapi import params
 from fastapi import routing as _routing
-from fastapi.dependencies import utils as _utils
 from fastapi.dependencies.models import (
     Dependant,
-    _get_computed_scope,
-    _is_async_gen_callable,
-    _is_coroutine_callable,
-    _unwrapped_call,
+    _get_computed_scope,  # pyright: ignore[reportPrivateUsage]
+    _is_async_gen_callable,  # pyright: ignore[reportPrivateUsage]
+    _is_coroutine_callable,  # pyright: ignore[reportPrivateUsage]
+    _unwrapped_call,  # pyright: ignore[reportPrivateUsage]
 )
 from fastapi.dependencies.utils import (
+    _get_form_models,  # pyright: ignore[reportPrivateUsage]
+    _get_param_aliases,  # pyright: ignore[reportPrivateUsage]
+    _get_param_model,  # pyright: ignore[reportPrivateUsage]
     get_dependant,
     get_typed_return_annotation,
     get_typed_signature,
 )
-from fastapi.routing import APIRoute, APIRouter, RouteContext, iter_route_contexts
+from fastapi.routing import (
+    APIRoute,
+    APIRouter,
+    RouteContext,
+    _effective_route_context_var,  # pyright: ignore[reportPrivateUsage]
+    _get_scope_effective_route_context,  # pyright: ignore[reportPrivateUsage]
+    _IncludedRouter,  # pyright: ignore[reportPrivateUsage]
+    iter_route_contexts,
+)
 from starlette._exception_handler import wrap_app_handling_exceptions
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
@@ -104,15 +113,15 @@ __all__ = [
 Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
 Prepare: TypeAlias = Callable[[Request], Request]
 Settle: TypeAlias = Callable[[Response | None, BaseException | None], Awaitable[None]]
-"""What hears how a request ended."""
+"""Called with the response, or with the error, when a request has ended."""
 Closed: TypeAlias = Callable[[BaseException | None], Awaitable[None]]
 F = TypeVar("F", bound=Callable[..., Any])
 
 PREPARE: Final = "roadworthy.prepare"
-"""Scope key: what turns the request of a route with a JSON body into a stricter one."""
+"""Scope key: a function that makes requests with a JSON body read it more strictly."""
 
 TELEMETRY: Final = "fastapi.telemetry"
-"""Scope key: what FastAPI's telemetry knows of the request, None or absent where it is off."""
+"""Scope key: the telemetry that FastAPI keeps of a request; None or absent where it is off."""
 
 HOOKED: Final = "roadworthy.hooked"
 RESPONSE: Final = "roadworthy.response"
@@ -129,7 +138,11 @@ _NOT_ALONE: Final = (
 
 
 class Answer(Exception):
-    """Raise in a dependency of a hooked route to answer now, without the endpoint."""
+    """Raise in a dependency of a hooked route to answer now, without the endpoint.
+
+    Args:
+        response: The answer.
+    """
 
     def __init__(self, response: Response) -> None:
         super().__init__("answered")
@@ -137,12 +150,15 @@ class Answer(Exception):
 
 
 class Again(Exception):
-    """Raise while dependencies close to run the whole request again, after a pause."""
+    """Raise while dependencies close to run the whole request again, after a pause.
+
+    Args:
+        pause: Seconds to wait first.
+    """
 
     def __init__(self, *, pause: float) -> None:
         super().__init__("run again")
         self.pause = pause
-        """Seconds to wait first."""
 
 
 def route_class(around: Callable[[Handler, str], Handler]) -> type[APIRoute]:
@@ -161,7 +177,7 @@ def route_class(around: Callable[[Handler, str], Handler]) -> type[APIRoute]:
 
 
 def response_of(connection: HTTPConnection) -> Response | None:
-    """Return what the endpoint answered: set while function-scoped dependencies close."""
+    """Return the endpoint's response, which is set while function-scoped dependencies close."""
     return cast("Response | None", connection.scope.get(RESPONSE))
 
 
@@ -173,8 +189,8 @@ def is_hooked(connection: HTTPConnection) -> bool:
 def reads_body(dependency: F) -> F:
     """Declare that a dependency reads the body by itself: it then runs after all others.
 
-    Whoever authenticates is asked first, wherever it stands, and FastAPI's own limit
-    of the body gives way: the dependency has limits of its own.
+    So dependencies that authenticate run first, wherever they are declared. FastAPI's own limit
+    of the body is lifted: the dependency has limits of its own.
     """
     setattr(dependency, _READS_BODY, True)
     return dependency
@@ -182,14 +198,14 @@ def reads_body(dependency: F) -> F:
 
 @dataclass(frozen=True, slots=True)
 class Companion:
-    """A dependency that runs right after another one, wherever a route has that."""
+    """A dependency that runs right after another one, in every route that has the other."""
 
     of: Dependant
-    """What it runs behind."""
+    """The other dependency."""
     run: Callable[..., Any]
-    """It takes `request`, and what `of` gives as `session`; its scope is "function"."""
+    """Takes `request`, and the value of `of` as `session`; its scope is "function"."""
     apart: str
-    """What is said at the start of a route that asks `of` for one of its own: `{route}`."""
+    """The refusal, at start, of a `{route}` whose `of` is not shared with others."""
 
     def declare_on(self, dependency: F) -> F:
         """Bring the companion to each route that has this dependency."""
@@ -200,13 +216,13 @@ class Companion:
 def when_closed(request: Request, tell: Closed) -> None:
     """Call `tell(error)` once the function scope has closed, before anything is sent.
 
-    What it raises is the answer, where there was no error.
+    If `tell` raises and there was no error before, its exception becomes the answer.
     """
     request.scope.setdefault(CLOSED, []).append(tell)
 
 
 def tree_of(dependency: params.Depends) -> Dependant:
-    """Return a dependency with all that it depends on, as FastAPI sees them."""
+    """Return a dependency with everything that it depends on, as FastAPI sees them."""
     call: Any = dependency.dependency
     return get_dependant(path="/", call=call, scope=dependency.scope)
 
@@ -217,24 +233,24 @@ def yields(dependant: Dependant) -> bool:
 
 
 def closes_late(dependant: Dependant) -> bool:
-    """Return whether a dependency does something when the response has been sent."""
+    """Return whether a dependency does something after the response has been sent."""
     return yields(dependant) and dependant.scope != "function"
 
 
 def may_await(dependant: Dependant) -> bool:
-    """Return whether FastAPI runs this on the event loop, rather than in a thread."""
+    """Return whether FastAPI runs a dependency on the event loop, not in a thread."""
     return _is_coroutine_callable(dependant.call) or _is_async_gen_callable(dependant.call)
 
 
 def annotation_of(dependant: Dependant, child: Dependant) -> Any:
-    """Return how a dependency annotates the parameter that another one fills, if it does."""
+    """Return a dependency's annotation of the parameter that another one fills, or None."""
     parameters = get_typed_signature(cast("Callable[..., Any]", dependant.call)).parameters
     parameter = parameters.get(child.name or "")
     return parameter.annotation if parameter is not None else None
 
 
 def returned_by(call: Callable[..., Any]) -> Any:
-    """Return what a dependency is annotated to return, None where that is nothing."""
+    """Return the return annotation of a dependency, None where there is none."""
     return get_typed_return_annotation(call)
 
 
@@ -256,8 +272,8 @@ def paces_itself(scope: Scope) -> bool:
 def when_settled(request: Request, settle: Settle) -> None:
     """Call `settle(response, error)` after the function scope; one of the two is None.
 
-    Whatever happens to the request by then does not change what was committed, and what
-    `settle` raises does not change the answer: it is logged.
+    By then the transaction is committed or rolled back. What `settle` raises is logged, and
+    does not change the answer.
     """
     request.scope.setdefault(SETTLE, []).append(settle)
 
@@ -270,7 +286,7 @@ def arrange(route: Any) -> None:
 
 
 def _codes_within(function: Any, module: str) -> frozenset[CodeType]:
-    """Return the code of the functions that a function makes when called."""
+    """Return the code objects of the functions that a function defines in its body."""
     found = [held for held in objects_within(function) if isinstance(held, FunctionType)]
     own = [held for held in found if held.__module__ == module] or found
     consts = (const for made in own for const in made.__code__.co_consts)
@@ -285,7 +301,7 @@ _HANDLING: Final = _codes_within(wrap_app_handling_exceptions, "starlette._excep
 
 
 def streams_body(route: Any) -> bool:
-    """Return whether a dependency of this route reads the body by itself."""
+    """Return whether a dependency of a route reads the body by itself."""
     return any(getattr(dep.call, _READS_BODY, False) for dep in dependencies_of(route))
 
 
@@ -336,27 +352,27 @@ def _behind(child: Dependant, companion: Companion) -> Dependant:
 
 
 def effective(route: APIRoute) -> APIRoute:
-    """Return a route as the router sees it that is just being included."""
-    context = _routing._effective_route_context_var.get()  # noqa: SLF001
+    """Return a route as the router that is just being included sees it."""
+    context = _effective_route_context_var.get()
     included = context is not None and context.original_route is route
     return cast("APIRoute", context) if included else route
 
 
 def included_routers(routes: list[BaseRoute]) -> Iterator[APIRouter]:
-    """Yield the routers that were included, and theirs."""
+    """Yield the routers that were included, and those that they include."""
     for route in routes:
-        if isinstance(route, _routing._IncludedRouter):  # noqa: SLF001
+        if isinstance(route, _IncludedRouter):
             yield route.original_router
             yield from included_routers(route.original_router.routes)
 
 
 def is_inclusion(route: BaseRoute) -> bool:
-    """Return whether this stands for a router that was included."""
-    return isinstance(route, _routing._IncludedRouter)  # noqa: SLF001
+    """Return whether a route stands for a router that was included."""
+    return isinstance(route, _IncludedRouter)
 
 
 def original_of(error: BaseException) -> BaseException:
-    """Return the failure itself, where Starlette says only that it came too late."""
+    """Return the original error where Starlette's only says that the response had started."""
     last = error.__traceback__
     while last is not None and last.tb_next is not None:
         last = last.tb_next
@@ -373,18 +389,18 @@ def route_contexts(app: Starlette) -> Iterator[RouteContext]:
 
 def route_of(scope: Scope) -> Any:
     """Return the route that a request was sent to, as its router sees it, or None."""
-    context = _routing._get_scope_effective_route_context(scope)  # noqa: SLF001
+    context = _get_scope_effective_route_context(scope)
     return context or scope.get("route")
 
 
 def template_of(scope: Scope) -> str | None:
-    """Return the template of the path, with what it is mounted under if telemetry is on."""
+    """Return the path template of a request, with its mount's prefix if telemetry is on."""
     told: str | None = getattr(scope.get(TELEMETRY), "route", None)
     return told or getattr(route_of(scope), "path_format", None)
 
 
 def dependencies_of(route: Any) -> Iterator[Dependant]:
-    """Yield the dependencies of a route and theirs, the endpoint itself left out."""
+    """Yield the dependencies of a route, at any depth, without the endpoint itself."""
     for dependant in route.dependant.dependencies:
         yield from _flatten(dependant)
 
@@ -396,12 +412,12 @@ def _flatten(dependant: Dependant) -> Iterator[Dependant]:
 
 
 def is_api_route(route: Any) -> bool:
-    """Return whether this is a FastAPI route, rather than a mount or one of Starlette's."""
+    """Return whether a route is FastAPI's, not a mount or one of Starlette's."""
     return getattr(route, "dependant", None) is not None
 
 
 def parameters_of(route: Any) -> Iterator[tuple[Any, Any]]:
-    """Yield where each parameter of a route and its dependencies stands, and it."""
+    """Yield each parameter of a route and its dependencies, with its place, such as "query"."""
     for dependant in (route.dependant, *dependencies_of(route)):
         for where in ("path", "query", "header", "cookie"):
             for field in getattr(dependant, f"{where}_params"):
@@ -409,16 +425,16 @@ def parameters_of(route: Any) -> Iterator[tuple[Any, Any]]:
 
 
 def values_of(route: Any) -> Iterator[tuple[Any, tuple[str, ...], Any]]:
-    """Yield where each value of a request stands, its names and its schema.
+    """Yield the place, the names and the schema of each value of a request.
 
-    A model whose fields stand there by themselves has no name of its own.
+    A model whose fields are read from the place directly has no name of its own.
     """
     for where, field in parameters_of(route):
-        model = _utils._get_param_model(field)  # noqa: SLF001
+        model = _get_param_model(field)
         yield where, () if model else _names_of(field), _schema_of(field)
     for dependant in (route.dependant, *dependencies_of(route)):
         for field in dependant.body_params:
-            alone = field is route.body_field or _utils._get_form_models(field)  # noqa: SLF001
+            alone = field is route.body_field or _get_form_models(field)
             yield "body", () if alone else _names_of(field), _schema_of(field)
 
 
@@ -427,12 +443,12 @@ def _schema_of(field: Any) -> Any:
 
 
 def _names_of(field: Any) -> tuple[str, ...]:
-    aliases = (name for pair in _utils._get_param_aliases(field) for name in pair)  # noqa: SLF001
+    aliases = (name for pair in _get_param_aliases(field) for name in pair)
     return tuple(dict.fromkeys([*aliases, field.alias, field.name]))
 
 
 def takes_json(route: Any) -> bool:
-    """Return whether FastAPI will parse this route's body as JSON."""
+    """Return whether FastAPI parses the body of a route as JSON."""
     return body_media_type(route).endswith("json")
 
 

@@ -3,11 +3,9 @@
     [tool.pytest.ini_options]
     roadworthy_paths = ["src"]
 
-It is loaded with every pytest, so it imports the audit only where that is asked for.
+pytest loads this module at every start, so the audit is imported only where it is asked for.
+pytest has no types for the arguments of its items: hence `pyright: ignore` at those calls.
 """
-
-# pyright: reportUnknownMemberType=false
-# pytest does not say what the constructors of its items take.
 
 from pathlib import Path
 from typing import Any
@@ -35,7 +33,7 @@ def pytest_collection_modifyitems(
     """Add the audit to the tests, if it is asked for.
 
     Raises:
-        UsageError: It cannot run.
+        UsageError: The audit cannot run.
     """
     if config.getoption(_OPTION):
         items.extend(_tests(session, config))
@@ -57,7 +55,21 @@ def _tests(session: pytest.Session, config: pytest.Config) -> list[pytest.Item]:
     return [whole, *(_One.from_parent(session, finding=f, root=done.root) for f in done.findings)]
 
 
-class _Whole(pytest.Item):
+class _Item(pytest.Item):
+    """A test that pytest makes with arguments of ours."""
+
+    def __init__(self, **rest: Any) -> None:
+        super().__init__(**rest)  # pyright: ignore[reportUnknownMemberType]
+
+    @classmethod
+    def from_parent(cls, parent: Any, **rest: Any) -> Any:
+        return super().from_parent(parent, **rest)  # pyright: ignore[reportUnknownMemberType]
+
+    def repr_failure(self, excinfo: Any, style: Any = None) -> str:
+        return str(excinfo.value)
+
+
+class _Whole(_Item):
     """The audit itself: it passes if there was something to audit."""
 
     def __init__(self, *, inspection: Any, **rest: Any) -> None:
@@ -68,11 +80,8 @@ class _Whole(pytest.Item):
         if self._inspection.result.files == 0:
             raise _Found("There is no Python file. Name folders in roadworthy_paths.")
 
-    def repr_failure(self, excinfo: Any, style: Any = None) -> str:
-        return str(excinfo.value)
 
-
-class _One(pytest.Item):
+class _One(_Item):
     """The test of one finding, which fails."""
 
     def __init__(self, *, finding: Any, root: Path, **rest: Any) -> None:
@@ -80,17 +89,10 @@ class _One(pytest.Item):
         super().__init__(name=f"roadworthy[{finding.rule} {where}]", **rest)
         self._finding, self._root = finding, root
 
-    @classmethod
-    def from_parent(cls, parent: Any, **rest: Any) -> Any:
-        return super().from_parent(parent, **rest)
-
     def runtest(self) -> None:
         from roadworthy.audit.report.text import described  # noqa: PLC0415
 
         raise _Found(described(self._finding, root=self._root))
-
-    def repr_failure(self, excinfo: Any, style: Any = None) -> str:
-        return str(excinfo.value)
 
     def reportinfo(self) -> tuple[Path, int, str]:
         place = f"{self._finding.rule} {self._finding.name}"

@@ -18,9 +18,9 @@ from starlette.applications import Starlette
 from starlette.requests import HTTPConnection
 from starlette.routing import BaseRoute
 
-from roadworthy import _fastapi, _proof
-from roadworthy._callers import check_callers
-from roadworthy._hook import hook_routes
+from roadworthy import _fastapi, _hook_check
+from roadworthy._route_hook import hook_routes
+from roadworthy._sync_or_async import check_sync_or_async
 
 __all__ = ["Lifespan", "PartAmbiguous", "PartMissing", "find", "lifespan", "needs"]
 
@@ -151,7 +151,7 @@ class _Lifespan:
 
     @asynccontextmanager
     async def __call__(self, app: Starlette, /) -> AsyncGenerator[Mapping[str, Any]]:
-        _proof.prove()
+        _hook_check.check_hooks()
         hook_routes(app)
         opened = _opened(app)
         async with AsyncExitStack() as stack:
@@ -183,7 +183,7 @@ class _Entered:
 def _check(app: Starlette, opened: list[object]) -> None:
     needed: dict[_Need, set[str]] = {}
     for context in _fastapi.route_contexts(app):
-        check_callers(context, getattr(app, "dependency_overrides", {}))
+        check_sync_or_async(context, getattr(app, "dependency_overrides", {}))
         for need in _needed(app, context):
             needed.setdefault(need, set()).add(str(context.path))
     for (kind, name), paths in needed.items():

@@ -9,7 +9,7 @@ import pytest
 from opentelemetry.metrics import _internal as metrics
 from opentelemetry.util._once import Once
 
-from roadworthy import _instruments
+from roadworthy import _metric_instruments
 from support.pages import Block, examples, pages
 from support.source import load, module_names
 
@@ -19,7 +19,7 @@ def _meters_of_its_own(monkeypatch):
     """A process has one provider of meters, which tells of what ran in it before."""
     monkeypatch.setattr(metrics, "_METER_PROVIDER", None)
     monkeypatch.setattr(metrics, "_METER_PROVIDER_SET_ONCE", Once())
-    monkeypatch.setattr(_instruments, "made", {})
+    monkeypatch.setattr(_metric_instruments, "made", {})
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Body, FastAPI
 from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 
-from roadworthy import _hook, _proof, problems
+from roadworthy import _hook_check, _route_hook, problems
 
 TWICE = {"content": b'{"n":1,"n":2}', "headers": {"Content-Type": "application/json"}}
 
@@ -109,8 +109,8 @@ def test_included_routes_are_hooked_whatever_was_made_of_them_before(
 
 
 def test_a_start_is_refused_where_the_hook_is_not_reached(monkeypatch):
-    monkeypatch.setattr(_hook, "_hook_made", lambda route, app: None)
-    monkeypatch.setattr(_proof, "_proved", [])
+    monkeypatch.setattr(_route_hook, "_hook_made", lambda route, app: None)
+    monkeypatch.setattr(_hook_check, "_proved", [])
     app = FastAPI()
     problems.install(app)
 
@@ -123,7 +123,7 @@ def test_an_application_that_cannot_be_asked_is_not_refused(monkeypatch):
     def refuses(*_: Any, **__: Any) -> None:
         raise ValueError("each route needs a tag here")
 
-    monkeypatch.setattr(_proof, "_proved", [])
+    monkeypatch.setattr(_hook_check, "_proved", [])
     monkeypatch.setattr(APIRouter, "add_api_route", refuses)
     app = FastAPI()
     problems.install(app)
@@ -140,7 +140,7 @@ def test_whoever_installs_on_every_application_is_not_refused(monkeypatch):
         problems.install(self)
 
     monkeypatch.setattr(FastAPI, "__init__", make_installed)
-    monkeypatch.setattr(_proof, "_proved", [])
+    monkeypatch.setattr(_hook_check, "_proved", [])
     app = FastAPI()
     app.post("/n")(lambda body: None)
 

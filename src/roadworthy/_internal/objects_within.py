@@ -1,7 +1,7 @@
-"""Find the objects within an object: ASGI layers keep the next one in any attribute.
+"""`objects_within`: find the objects that an object holds, at any depth.
 
-One keeps it as `self.app`, another in a slot, a closure, a partial, a list or a method's
-own object. Classes, modules and globals are not looked into: what they hold is everybody's.
+ASGI layers hold the next layer as `self.app`, in a slot, a closure, a partial, a list or the
+object of a bound method. Classes, modules and globals are left out: many others share them.
 """
 
 import functools
@@ -14,7 +14,7 @@ from typing import Any, Final, cast
 __all__ = ["objects_within"]
 
 _MOST: Final = 2_000
-"""Objects looked at: a layer is small, and what hangs on a large cache is no layer."""
+"""The most objects to visit: a layer is small, and a large cache holds no layer."""
 
 _LEAVES: Final = (str, bytes, bytearray, int, float, complex, type(None), type, ModuleType)
 

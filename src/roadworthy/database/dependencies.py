@@ -12,9 +12,9 @@ from sqlalchemy.orm import Session
 from starlette.requests import HTTPConnection, Request
 
 from roadworthy import _fastapi
-from roadworthy._callers import awaited, called
+from roadworthy._early_validation import check_request
 from roadworthy._internal.durations import check_size
-from roadworthy._validation import check_request
+from roadworthy._sync_or_async import for_async_routes, for_sync_routes
 from roadworthy.database import metrics
 from roadworthy.database.database import Database
 from roadworthy.database.errors import FAILURES, is_stale_statement, may_succeed_again
@@ -87,7 +87,7 @@ def transaction(
     check_size("attempts", attempts)
     check_unit(isolation=isolation, session=session)
 
-    @awaited(_NO_AWAIT.format(name="Tx", other="SyncTx"))
+    @for_async_routes(_NO_AWAIT.format(name="Tx", other="SyncTx"))
     @needs(Database, name=database)
     @raises(*FAILURES)
     async def tx(connection: HTTPConnection) -> AsyncGenerator[AsyncSession]:
@@ -105,7 +105,7 @@ def reading(*, database: str | None = None, replica: bool = True) -> Any:
     With `replica=False` it is like `ReadLatest`.
     """
 
-    @awaited(_NO_AWAIT.format(name="Read", other="SyncRead"))
+    @for_async_routes(_NO_AWAIT.format(name="Read", other="SyncRead"))
     @needs(Database, name=database)
     @raises(ServiceUnavailable)
     async def read(connection: HTTPConnection) -> AsyncGenerator[AsyncSession]:
@@ -134,7 +134,7 @@ def sync_transaction(
     check_size("attempts", attempts)
     check_unit(isolation=isolation, session=session, kind=Session)
 
-    @called(_HOLDS_UP.format(name="SyncTx", other="Tx"))
+    @for_sync_routes(_HOLDS_UP.format(name="SyncTx", other="Tx"))
     @needs(Database, name=database)
     @raises(*FAILURES)
     async def tx(connection: HTTPConnection) -> AsyncGenerator[Session]:
@@ -152,7 +152,7 @@ def sync_reading(*, database: str | None = None, replica: bool = True) -> Any:
     With `replica=False` it is like `SyncReadLatest`.
     """
 
-    @called(_HOLDS_UP.format(name="SyncRead", other="Read"))
+    @for_sync_routes(_HOLDS_UP.format(name="SyncRead", other="Read"))
     @needs(Database, name=database)
     @raises(ServiceUnavailable)
     async def read(connection: HTTPConnection) -> AsyncGenerator[Session]:

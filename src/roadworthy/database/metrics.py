@@ -13,7 +13,7 @@ from opentelemetry.metrics import CallbackOptions, Observation
 from sqlalchemy import exc
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
-from roadworthy._instruments import counter, histogram, observe
+from roadworthy._metric_instruments import counter, histogram, observe
 
 __all__ = [
     "Pool",

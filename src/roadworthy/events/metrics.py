@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from roadworthy._instruments import counter, gauge, histogram
+from roadworthy._metric_instruments import counter, gauge, histogram
 
 __all__ = ["delivered", "ended_slow", "listening"]
 

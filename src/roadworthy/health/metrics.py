@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from roadworthy._instruments import gauge, histogram
+from roadworthy._metric_instruments import gauge, histogram
 
 __all__ = ["record_draining", "record_duration", "record_loop_lag", "record_status"]
 

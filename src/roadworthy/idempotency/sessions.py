@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_scoped_session, async_ses
 from sqlalchemy.orm import Session
 
 from roadworthy import _fastapi
-from roadworthy._callers import is_called
+from roadworthy._sync_or_async import is_for_sync_routes
 from roadworthy.idempotency.session_types import can_await, given_by, is_of_no_type, taken_as
 
 __all__ = ["Source", "awaitable", "judge", "sync_session_of"]
@@ -91,7 +91,7 @@ def _refuse_what_cannot_be_awaited(kind: Any, tree: Dependant) -> None:
 
 
 def _has_one_behind(dependant: Dependant) -> bool:
-    return is_called(dependant.call) or any(map(_has_one_behind, dependant.dependencies))
+    return is_for_sync_routes(dependant.call) or any(map(_has_one_behind, dependant.dependencies))
 
 
 def _late(tree: Dependant) -> Dependant | None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Final
 
-from roadworthy._instruments import counter, gauge, histogram
+from roadworthy._metric_instruments import counter, gauge, histogram
 
 __all__ = ["backlog", "ended", "enqueued", "started"]
 

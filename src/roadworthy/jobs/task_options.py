@@ -1,7 +1,8 @@
 """`TaskOptions`: the options of `@task`, their defaults, and what each of them may be.
 
 This is the one place to add another: name its type and say what it does in `TaskOptions`, give
-its default in `TaskTerms`, and say which values fit in `_KINDS`.
+its default in `TaskTerms`, and say which values fit in `_KINDS`. Options of retries are read in
+`roadworthy/jobs/worker/retrying.py`.
 """
 
 import re
@@ -29,7 +30,7 @@ __all__ = [
 RunsOn: TypeAlias = Literal["loop", "thread", "cpu"]
 """Where a task runs: the event loop, a thread, or a worker process."""
 Unique: TypeAlias = Literal["queued", "unfinished"]
-"""While what a job is the only one of its key: until it begins, or until it ends."""
+"""How long a job is the only one with its key: until it begins, or until it ends."""
 Upgrade: TypeAlias = Callable[[int, dict[str, Any]], dict[str, Any]]
 """Turns the arguments of an older version into today's."""
 Function: TypeAlias = Callable[..., Awaitable[object] | object]

@@ -10,7 +10,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from roadworthy import _fastapi, _proof
+from roadworthy import _fastapi, _hook_check
 from roadworthy.problems.asgi.innermost import Innermost
 from roadworthy.problems.asgi.lingering_close import Linger, LingeringClose
 from roadworthy.problems.asgi.outermost import Observer, Outermost
@@ -125,7 +125,7 @@ def _outermost(
 ) -> ASGIApp:
     # Now all routes and middleware are there, but for what lifespan and requests bring.
     try:
-        _proof.prove()
+        _hook_check.check_hooks()
     except RuntimeError as error:
         return _Refusal(error)
 

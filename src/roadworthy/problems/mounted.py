@@ -9,8 +9,8 @@ from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Route, Router, WebSocketRoute
 
 from roadworthy import _fastapi
-from roadworthy._hook import hook_routes
 from roadworthy._internal.objects_within import objects_within
+from roadworthy._route_hook import hook_routes
 from roadworthy.problems.asgi.innermost import Innermost
 from roadworthy.problems.exception_handlers import lend
 from roadworthy.problems.openapi.app_openapi import document

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from roadworthy._instruments import counter
+from roadworthy._metric_instruments import counter
 
 __all__ = ["kept", "refused"]
 

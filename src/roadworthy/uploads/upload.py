@@ -9,8 +9,8 @@ from fastapi import Depends, Request, params
 from starlette.responses import Response
 
 from roadworthy import _fastapi
+from roadworthy._early_validation import check_parameters
 from roadworthy._internal.finish import to_its_end
-from roadworthy._validation import check_parameters
 from roadworthy.lifespan import find, needs
 from roadworthy.problems import (
     FieldError,

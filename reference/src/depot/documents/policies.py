@@ -5,11 +5,7 @@ from typing import Final
 from depot.documents.models import Kind
 from depot.documents.tasks import THUMBNAILS
 from roadworthy.uploads import Upload
-from roadworthy.uploads.types.gzip import GZIP
-from roadworthy.uploads.types.images.jpeg import JPEG
-from roadworthy.uploads.types.images.png import PNG
-from roadworthy.uploads.types.pdf.pdf import PDF
-from roadworthy.uploads.types.zip.zip import ZIP
+from roadworthy.uploads.types import GZIP, JPEG, PDF, PNG, ZIP
 
 __all__ = ["ARCHIVES", "DOCUMENTS", "PREFIX", "PREFIXES", "archives", "documents"]
 

@@ -1,4 +1,7 @@
-"""What calls wait for: servers, databases, files, other processes."""
+"""The calls that block, by library, and what each waits for: a server, a database, a file.
+
+A new client goes into these tables, and rules RW701 to RW703 find its calls.
+"""
 
 import ast
 from dataclasses import dataclass
@@ -31,7 +34,7 @@ class Effect:
 
     @property
     def said(self) -> str:
-        """Return it as the end of a sentence that begins with what waits."""
+        """Return the words for a message, to follow the text of the call: "sleeps"."""
         return _SAID[self.kind]
 
 

@@ -2,19 +2,17 @@
 
 import ast
 import re
-from collections.abc import Iterator
 from typing import Final
 
 from roadworthy.audit.dataflow import reach
 from roadworthy.audit.fastapi.routes import Route
 from roadworthy.audit.source.module import Function, Module
-from roadworthy.audit.source.nodes import last_name, walk
+from roadworthy.audit.source.nodes import walk
 from roadworthy.audit.source.pins import service_root
 
 __all__ = [
     "checks_nothing",
     "service_uses_dependency",
-    "statuses_set",
     "uses_dependency",
 ]
 
@@ -84,16 +82,3 @@ _PLAIN: Final = frozenset(
 def _is_plain(call: ast.Call) -> bool:
     """Return whether a method of something unknown only turns values into others."""
     return isinstance(call.func, ast.Attribute) and call.func.attr in _PLAIN
-
-
-def statuses_set(function: Function) -> Iterator[ast.AST]:
-    """Return where a function gives its answer a status."""
-    for event in function.flow.assigns:
-        targets = event.node.targets if isinstance(event.node, ast.Assign) else []
-        for target in targets:
-            if isinstance(target, ast.Attribute) and target.attr == "status_code":
-                yield event.node
-    for one in reach.calls(function):
-        response = last_name(one.call.node.func).endswith("Response")
-        if response and any(word.arg == "status_code" for word in one.call.node.keywords):
-            yield one.call.node

@@ -6,14 +6,13 @@ from typing import Final
 
 from roadworthy.audit.dataflow import caught, reach
 from roadworthy.audit.dataflow.outcomes import outcome
-from roadworthy.audit.fastapi import shallow_health
 from roadworthy.audit.fastapi.health_routes import is_health
 from roadworthy.audit.fastapi.routes import Route
 from roadworthy.audit.model.finding import Confidence, Severity
 from roadworthy.audit.model.rule import Example, Hit, Rule
 from roadworthy.audit.source.flow import Handler
 from roadworthy.audit.source.module import Function
-from roadworthy.audit.source.nodes import walk
+from roadworthy.audit.source.nodes import last_name, walk
 
 __all__ = ["RULE"]
 
@@ -46,7 +45,20 @@ def _check(route: Route) -> Iterator[Hit]:
 
 def _answers_with_a_status(function: Function) -> bool:
     """Return whether a route can answer something else than 200."""
-    return bool(function.flow.raises) or any(shallow_health.statuses_set(function))
+    return bool(function.flow.raises) or any(_statuses_set(function))
+
+
+def _statuses_set(function: Function) -> Iterator[ast.AST]:
+    """Return where a function gives its answer a status."""
+    for event in function.flow.assigns:
+        targets = event.node.targets if isinstance(event.node, ast.Assign) else []
+        for target in targets:
+            if isinstance(target, ast.Attribute) and target.attr == "status_code":
+                yield event.node
+    for one in reach.calls(function):
+        response = last_name(one.call.node.func).endswith("Response")
+        if response and any(word.arg == "status_code" for word in one.call.node.keywords):
+            yield one.call.node
 
 
 def _answers_200(handler: Handler, function: Function) -> bool:

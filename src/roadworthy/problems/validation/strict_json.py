@@ -6,7 +6,7 @@ from starlette.requests import Request
 
 from roadworthy import _fastapi
 from roadworthy._internal.read_json import Json, Unreadable, read_json, unstorable
-from roadworthy._request import has_content, view_as
+from roadworthy._request_body import has_content, view_as
 from roadworthy.problems.answer import HAS_DOCUMENT
 from roadworthy.problems.standard import MalformedBody, UnsupportedMediaType, ValidationFailed
 from roadworthy.problems.validation.field_errors import MAX_ERRORS, FieldError, Names, pointer

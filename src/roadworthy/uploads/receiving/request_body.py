@@ -6,7 +6,7 @@ from typing import Final
 from starlette.requests import ClientDisconnect, Request
 
 from roadworthy import _fastapi
-from roadworthy._request import body_of, take_body
+from roadworthy._request_body import body_of, take_body
 from roadworthy.problems import RequestTimeout
 from roadworthy.uploads.receiving.pace import Pace, PaceClock
 

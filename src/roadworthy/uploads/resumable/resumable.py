@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Request, Response, params
 from fastapi.utils import generate_unique_id
 
 from roadworthy import _fastapi
-from roadworthy._validation import check_parameters
+from roadworthy._early_validation import check_parameters
 from roadworthy.lifespan import needs
 from roadworthy.problems import (
     InsufficientStorage,

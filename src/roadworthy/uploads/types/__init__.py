@@ -37,7 +37,7 @@ from roadworthy.uploads.types.texts.html import HTML, html_within
 from roadworthy.uploads.types.texts.json import JSON, NDJSON, json_within, ndjson_within
 from roadworthy.uploads.types.texts.svg import SVG, svg_within
 from roadworthy.uploads.types.texts.text import TEXT, text_within
-from roadworthy.uploads.types.zip.zip import ZIP, zip_within
+from roadworthy.uploads.types.zip_archive import ZIP, zip_within
 
 __all__ = [
     "CSV",

@@ -23,9 +23,8 @@ from roadworthy.uploads.types.office.document_types import ODF, OPC
 from roadworthy.uploads.types.office.odf import Odf
 from roadworthy.uploads.types.office.opc import DocumentFamily
 from roadworthy.uploads.types.office.zip_or_office import ArchiveKind, ZipOrOffice
-from roadworthy.uploads.types.zip.records import LOCAL
+from roadworthy.uploads.types.zip.records import ARCHIVES, LOCAL
 from roadworthy.uploads.types.zip.walk import Contents, Walk, ZipLimits
-from roadworthy.uploads.types.zip.zip import ARCHIVES
 
 __all__ = [
     "DOCX",

@@ -1,3 +1,3 @@
-"""The inspector of ZIP archives: records, directory and the walk through both."""
+"""Read ZIP archives: records, the central directory, and the walk through both."""
 
 __all__: list[str] = []

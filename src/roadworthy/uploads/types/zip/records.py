@@ -11,8 +11,31 @@ from roadworthy.uploads.types.inspecting.polyglot import look_at
 from roadworthy.uploads.types.inspecting.push_parser import PushedBytes, Step
 from roadworthy.uploads.types.inspecting.reasons import AMBIGUOUS, ENCRYPTED, MALFORMED, UNSUPPORTED
 
-__all__ = ["CENTRAL", "DEFLATED", "DESCRIPTOR", "END", "END64", "LOCAL", "LOCATOR64", "STORED"]
-__all__ += ["WRAP", "ZipEntry", "descriptors", "read_central", "read_local"]
+__all__ = [
+    "ARCHIVES",
+    "CENTRAL",
+    "DEFLATED",
+    "DESCRIPTOR",
+    "END",
+    "END64",
+    "LOCAL",
+    "LOCATOR64",
+    "STORED",
+    "WRAP",
+    "ZipEntry",
+    "descriptors",
+    "read_central",
+    "read_local",
+]
+
+ARCHIVES: Final = (
+    "application/zip",
+    "application/x-zip-compressed",  # Windows
+    "application/x-zip",
+    "application/zip-compressed",
+    "multipart/x-zip",
+)
+"""The media types that clients declare for a ZIP, and for files that are one inside."""
 
 LOCAL: Final = b"PK\x03\x04"
 """Begins a local header (4.3.7)."""

@@ -1,12 +1,12 @@
-"""ZIP, read from its first byte to its last, so that all readers see the same.
+"""`ZIP`: archives, read from first byte to last, so that all readers see the same.
 
-A reader that starts at the end trusts the central directory, one that streams trusts the
-local headers. Here both have to say the same, with no gap before, between or after; so
-there is no room for a second archive or another format. Entries are judged by the sizes
-that they declare; those without are inflated to find their end, and so are as many of the
-others as `max_inflated` allows: their sizes and CRCs are verified.
+A reader that starts at the end trusts the central directory; one that streams trusts the
+local headers. Here the two have to agree, with no gap before, between or after the entries,
+so there is no room for a second archive or another format. Entries are judged by the sizes
+that they declare. Entries without a size are inflated to find their end, and others too, up to
+`max_inflated` bytes: their sizes and CRCs are verified.
 
-Archives in archives are contents like any other: who unpacks them judges them.
+An archive in an archive is content like any other: whoever unpacks it has to judge it.
 """
 
 from typing import Final
@@ -15,20 +15,10 @@ from roadworthy.uploads.arguments import limited
 from roadworthy.uploads.types.inspecting.decompression import MAX_EXPANDED, MAX_RATIO
 from roadworthy.uploads.types.inspecting.filetype import FileType
 from roadworthy.uploads.types.office.zip_or_office import ArchiveKind, ZipOrOffice
-from roadworthy.uploads.types.zip.records import END, LOCAL
+from roadworthy.uploads.types.zip.records import ARCHIVES, END, LOCAL
 from roadworthy.uploads.types.zip.walk import MAX_ENTRIES, MAX_INFLATED, ZipLimits
 
-__all__ = ["ARCHIVES", "ZIP", "zip_within"]
-
-
-ARCHIVES: Final = (
-    "application/zip",
-    "application/x-zip-compressed",  # Windows
-    "application/x-zip",
-    "application/zip-compressed",
-    "multipart/x-zip",
-)
-"""What a ZIP is called, and what is one inside."""
+__all__ = ["ZIP", "zip_within"]
 
 
 @limited
@@ -57,7 +47,7 @@ def zip_within(
         lambda head: head.startswith((LOCAL, END)),
         ArchiveKind(limits),
         aliases=ARCHIVES,
-        breadth=1,  # documents of offices are archives, too
+        breadth=1,  # office documents are archives, too
         together=ZipOrOffice,
     )
 

@@ -1,9 +1,9 @@
-"""Check at each start that a request reaches the hooks of this library.
+"""Check at each start that requests reach the hooks of `_route_hook`.
 
-Our hooks rest on names that FastAPI does not promise to keep. Where it has renamed one, a
-transaction could not commit before its answer, and JSON would be read leniently: nobody
-would notice. So a small application of our own is asked, in each way that a route can come
-to stand in one. Nothing of the user's runs for it, and no endpoint.
+The hooks depend on names that FastAPI does not promise to keep. If a release renamed one, no
+transaction would commit before its answer and JSON would be read leniently, and nobody would
+notice. So a small application is asked here, once for each way in which a route can be added
+to an application. No code of the user's runs, and no endpoint.
 """
 
 from contextlib import AsyncExitStack
@@ -18,30 +18,30 @@ from starlette.responses import Response
 from starlette.types import Message, Scope
 
 from roadworthy import _fastapi
-from roadworthy._hook import hook_routes
+from roadworthy._route_hook import hook_routes
 
-__all__ = ["TESTED", "prove"]
+__all__ = ["TESTED", "check_hooks"]
 
 TESTED: Final = "FastAPI 0.165 with Starlette 1.10"
-"""What the hooks were written for, and all tests run on."""
+"""The versions that the hooks were written for, and that all tests run on."""
 
 
 class _Reached(BaseException):
-    """The hook was asked, with all at hand. No handler of errors may see this."""
+    """The hook ran, and had all that it needs. No exception handler may see this."""
 
 
 class _Lost(BaseException):
-    """The body is read, and no hook was asked."""
+    """The body is read, and no hook ran."""
 
 
-def prove() -> None:
+def check_hooks() -> None:
     """Check that direct, included, nested and mounted routes reach the hook.
 
-    What cannot be asked at all proves nothing, and is let through: somebody may have
-    changed the frameworks in a way that this small application does not stand.
+    Where the small application cannot even be built or called, the check passes: somebody may
+    have patched the frameworks in a way that only this application does not survive.
 
     Raises:
-        RuntimeError: One of them does not reach it.
+        RuntimeError: A route does not reach the hook.
     """
     state = _state()
     if _proved != state:
@@ -50,7 +50,7 @@ def prove() -> None:
 
 
 _proved: list[int] = []
-"""What routing was made of when it was proved: a patch of it is asked about again."""
+"""The identities of all that `fastapi.routing` holds, as last checked: a patch changes them."""
 
 
 def _state() -> list[int]:
@@ -96,7 +96,7 @@ class _OwnRoute(APIRoute):
 
 def _application() -> FastAPI:
     app, included, outer = FastAPI(openapi_url=None), APIRouter(), APIRouter()
-    app.user_middleware.clear()  # of somebody who puts it, or us, on every application
+    app.user_middleware.clear()  # some libraries add theirs to every application
     inner = APIRouter(route_class=_OwnRoute)
     _add(app.router, "/direct", APIRoute)
     _add(app.router, "/own", _OwnRoute)
@@ -106,7 +106,7 @@ def _application() -> FastAPI:
     app.include_router(included)
     app.include_router(outer, prefix="/outer")
     for _ in _fastapi.route_contexts(app):
-        pass  # as a schema that is made before we are installed does: FastAPI keeps these
+        pass  # FastAPI caches these, as when a schema is made before `problems.install`
     hook_routes(app)
     return app
 
@@ -119,7 +119,7 @@ async def _endpoint(body: Annotated[Any, Body()]) -> None: ...
 
 
 def _is_lost(app: FastAPI, path: str) -> bool:
-    # Not by calling the application: trackers wrap that, and this is nobody's request.
+    # The application itself is not called: error trackers wrap it, and this is no request.
     asked = FastAPI.build_middleware_stack(app)(_scope(app, path), _receive, _send)
     try:
         asked.__await__().send(None)

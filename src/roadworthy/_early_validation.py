@@ -1,10 +1,7 @@
-"""Validate a request before FastAPI does, which is after all dependencies.
+"""Validate a request from within a dependency: FastAPI validates after all dependencies.
 
-For dependencies that read the body, or wait: what is invalid is not worth either.
+An invalid request is then refused before a dependency reads its body or opens a transaction.
 """
-
-# pyright: reportPrivateUsage=false, reportPrivateImportUsage=false
-# As in `_fastapi`, to which this belongs.
 
 from typing import Any
 
@@ -18,10 +15,10 @@ __all__ = ["check_parameters", "check_request"]
 
 
 def check_parameters(request: Request) -> None:
-    """Check all parameters of the route now: FastAPI does it after all dependencies.
+    """Check all parameters of the route now.
 
     Raises:
-        RequestValidationError: One of them does not fit.
+        RequestValidationError: A parameter does not fit.
     """
     route = _fastapi.route_of(request.scope)
     if errors := _errors_in_parameters(request, route):
@@ -29,10 +26,10 @@ def check_parameters(request: Request) -> None:
 
 
 async def check_request(request: Request) -> None:
-    """Check all parameters of the route and its body now, as far as that has been read.
+    """Check all parameters of the route now, and the body if it has been read.
 
     Raises:
-        RequestValidationError: Something does not fit.
+        RequestValidationError: A parameter or the body does not fit.
     """
     route = _fastapi.route_of(request.scope)
     errors, body = _errors_in_parameters(request, route), _body_read(request, route)

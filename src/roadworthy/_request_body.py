@@ -1,7 +1,7 @@
-"""Read the body of a request that others read, too, or that nobody else may read."""
+"""Read the body of a request that others read too, or be its only reader.
 
-# pyright: reportPrivateUsage=false
-# A request has no public way to say how far it has been read.
+Starlette has no public way to ask how far a body has been read: hence the private attributes.
+"""
 
 from collections.abc import AsyncGenerator
 from typing import Final, TypeVar
@@ -22,8 +22,8 @@ _TAKEN: Final = (
 def view_as(request: Request, kind: type[R]) -> R:
     """Return the same request as another kind of `Request`.
 
-    What is read through one of them, the other has read: exception handlers, middleware
-    and the route's own class go on with the request that they have.
+    The two share their state: when one has read the body, so has the other. Exception handlers,
+    middleware and the route's own class keep the request that they have.
     """
     view = kind.__new__(kind)
     view.__dict__ = request.__dict__
@@ -31,10 +31,11 @@ def view_as(request: Request, kind: type[R]) -> R:
 
 
 async def has_content(request: Request) -> bool:
-    """Return whether a body has anything in it. Whoever reads it then reads all of it."""
-    if hasattr(request, "_body") or request._stream_consumed:  # noqa: SLF001
+    """Return whether a body is not empty. It can be read from its start afterwards."""
+    if hasattr(request, "_body") or _is_consumed(request):
         return bool(getattr(request, "_body", b""))
-    receive, begun = request._receive, True  # noqa: SLF001
+    receive = request._receive  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    begun = True
     message = await receive()
     while message.get("more_body", False) and not message.get("body"):
         message = await receive()
@@ -46,18 +47,18 @@ async def has_content(request: Request) -> bool:
             return message
         return await receive()
 
-    request._receive = receive_again  # noqa: SLF001
+    request._receive = receive_again  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
     return bool(message.get("body"))
 
 
 def body_of(request: Request) -> bytes | None:
-    """Return the body if somebody has read it already, None if nobody has begun.
+    """Return the body if it was read already, None if nobody has begun to read it.
 
     Raises:
-        RuntimeError: Somebody has read it, and did not keep it.
+        RuntimeError: Something has read the body, and did not keep it.
     """
     kept: bytes | None = getattr(request, "_body", None)
-    if kept is None and request._stream_consumed:  # noqa: SLF001
+    if kept is None and _is_consumed(request):
         raise RuntimeError(
             "The body of this request has been read by something else: a dependency, another "
             "Upload, or middleware that calls request.stream(). Let one upload read it."
@@ -66,12 +67,16 @@ def body_of(request: Request) -> bytes | None:
 
 
 def take_body(request: Request) -> None:
-    """Refuse every other reader of the body: it gets an error, and does not wait."""
-    request._stream_consumed = True  # noqa: SLF001
+    """Let every other reader of the body fail at once, instead of waiting for ever."""
+    request._stream_consumed = True  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
     request.stream = _refused  # type: ignore[method-assign]
 
 
+def _is_consumed(request: Request) -> bool:
+    return request._stream_consumed  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+
+
 async def _refused() -> AsyncGenerator[bytes]:
-    """Fail where a request is asked for its stream."""
+    """Stand in for `request.stream`, and fail."""
     raise RuntimeError(_TAKEN)
     yield b""  # which makes it a generator

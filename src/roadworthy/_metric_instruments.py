@@ -1,6 +1,7 @@
-"""OpenTelemetry's instruments, which FastAPI brings, each made when it is first used.
+"""OpenTelemetry's counters, gauges and histograms, each made once, at its first use.
 
-Made at import, they would be effects of an import. Made twice, one would hide the other.
+Making them at import would give imports an effect, and of two with one name, one is lost.
+OpenTelemetry's API is installed with FastAPI.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -14,23 +15,23 @@ __all__ = ["Observe", "counter", "gauge", "histogram", "made", "observe"]
 T = TypeVar("T")
 
 Observe: TypeAlias = Callable[[CallbackOptions], Iterable[Observation]]
-"""What is asked for the values of an instrument whenever somebody reads the meters."""
+"""Called for the values of an instrument whenever the meters are read."""
 made: dict[str, Any] = {}
-"""Those that there are, by their names; a test that exchanges the provider exchanges it, too."""
+"""All instruments, by name; a test that replaces the provider replaces this, too."""
 
 
 def counter(meter: str, name: str, unit: str, description: str) -> metrics.Counter:
-    """Return the counter of this name, of this meter."""
+    """Return the counter with this name."""
     return _once(name, lambda: metrics.get_meter(meter).create_counter(name, unit, description))
 
 
 def gauge(meter: str, name: str, unit: str, description: str) -> Any:
-    """Return the gauge of this name, of this meter."""
+    """Return the gauge with this name."""
     return _once(name, lambda: metrics.get_meter(meter).create_gauge(name, unit, description))
 
 
 def histogram(meter: str, name: str, edges: Sequence[float], description: str) -> metrics.Histogram:
-    """Return the histogram of this name, of this meter: of seconds, between these edges."""
+    """Return the histogram of seconds with this name, whose buckets have these edges."""
     return _once(
         name,
         lambda: metrics.get_meter(meter).create_histogram(
@@ -40,7 +41,7 @@ def histogram(meter: str, name: str, edges: Sequence[float], description: str) -
 
 
 def observe(meter: str, name: str, unit: str, description: str, values: Observe) -> None:
-    """Report an up-down counter, whose values `values` returns, from now on."""
+    """Report an up-down counter from now on, with the values that `values` returns."""
     _once(
         name,
         lambda: metrics.get_meter(meter).create_observable_up_down_counter(

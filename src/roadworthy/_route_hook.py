@@ -1,7 +1,7 @@
-"""`hook_routes`: stand around the handler of each route, where FastAPI keeps it.
+"""`hook_routes`: wrap the handler of each route, at the place where FastAPI keeps it.
 
-From there the response is seen while the transaction is still open, a dependency can answer
-or have the endpoint run again, and JSON is read as strictly as `_fastapi.PREPARE` wants.
+The wrapper sees the response while the transaction is still open, lets a dependency answer or
+run the endpoint again, and has JSON read as strictly as `_fastapi.PREPARE` wants.
 """
 
 import asyncio
@@ -34,14 +34,15 @@ _MARK: Final = "_roadworthy_hooked"
 def hook_routes(app: Starlette) -> None:
     """Let function-scoped dependencies of `app` see the response as they close.
 
-    Call it when all routes are there; it may be called again, and on applications
-    that share routers: a route is hooked once. Nothing that FastAPI, a subclass of
-    `APIRoute` or a tracker has put around a handler is made again, or left out.
+    Call this when all routes are declared. Calling it again is harmless, also for applications
+    that share routers: each route is hooked once. Wrappers that FastAPI, a subclass of
+    `APIRoute` or an error tracker has put around a handler stay, and run once.
     """
     for route in _api_routes(app.routes):
         _hook_remade(route)
         _hook_made(route, route.app)
-    # What an included router has made of its routes already; now it makes them hooked.
+    # Handlers that an included router has made already; those that it makes from now on are
+    # hooked as they are made.
     for context in _fastapi.route_contexts(app):
         _hook_made(context, context.app)
 
@@ -55,7 +56,7 @@ def _api_routes(routes: list[BaseRoute]) -> Iterator[APIRoute]:
 
 
 def _hook_remade(route: APIRoute) -> None:
-    """Hook the handlers that are still to be made of a route, by inclusion."""
+    """Hook the handlers that will be made of a route when its router is included."""
     if getattr(route, _MARK, False):
         return
     get_handler = route.get_route_handler
@@ -70,7 +71,7 @@ def _hook_remade(route: APIRoute) -> None:
 
 
 def _hook_made(route: Any, app: object) -> None:
-    """Hook the handler that is in place, and leave all that stands around it."""
+    """Hook the handler that is in place, and leave the wrappers around it."""
     _fastapi.arrange(route)
     cell = _cell_of_handler(app) if _needs_hook(route) else None
     if cell is not None and not _is_hook(cell.cell_contents):
@@ -78,12 +79,12 @@ def _hook_made(route: Any, app: object) -> None:
 
 
 def has_lost_hook(route: Any) -> bool:
-    """Return whether a route that needs the hook keeps its handler out of sight."""
+    """Return whether a route needs the hook and its handler cannot be found."""
     return _needs_hook(route) and _cell_of_handler(route.app) is None
 
 
 def _needs_hook(route: Any) -> bool:
-    # Where there is nothing to do for it, nothing is paid.
+    # A route without work for the hook pays nothing.
     return _fastapi.takes_json(route) or _fastapi.streams_body(route) or _has_function_scope(route)
 
 
@@ -110,7 +111,7 @@ def _hooked(handler: _fastapi.Handler, route: Any) -> _fastapi.Handler:
     async def run(request: Request) -> Response:
         scope = request.scope
         if scope.get(_fastapi.HOOKED) is endpoint:
-            return await handler(request)  # a tracker stands between two of us
+            return await handler(request)  # an outer hook of ours is around this one
         scope[_fastapi.HOOKED] = endpoint
         if streams:
             await _lift_limit(request)
@@ -123,7 +124,7 @@ def _hooked(handler: _fastapi.Handler, route: Any) -> _fastapi.Handler:
             scope.pop(_fastapi.HOOKED, None)
             await _settle(scope, None, error)
             raise
-        scope.pop(_fastapi.HOOKED, None)  # whoever serves this scope once more is hooked again
+        scope.pop(_fastapi.HOOKED, None)  # the scope may be served a second time
         await _settle(scope, response, None)
         return response
 
@@ -136,9 +137,9 @@ def _is_hook(handler: object) -> bool:
 
 
 async def _lift_limit(request: Request) -> None:
-    """Lift the limit of the body where a dependency counts the bytes by itself.
+    """Lift FastAPI's limit of the body where a dependency counts the bytes by itself.
 
-    A limit of the body gives way to one that stands further in, and only to one.
+    FastAPI offers no other way: an outer limit is replaced by an inner one.
     """
     if MAX_BODY_SIZE_SCOPE_KEY in request.scope:
         innermost = RequestBodyLimitMiddleware(_nothing, max_body_size=sys.maxsize)
@@ -161,7 +162,7 @@ async def _settle(scope: Scope, response: Response | None, error: BaseException 
         try:
             await settle(response, error)
         except Exception:
-            log.exception("what was to be done after the request failed")
+            log.exception("work that follows the request failed")
 
 
 async def _run_once(handler: _fastapi.Handler, request: Request, scope: Scope) -> Response:
