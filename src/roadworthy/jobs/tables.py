@@ -1,4 +1,4 @@
-"""The tables of jobs under the name that programs import them by."""
+"""The tables of jobs, under a name that programs of users import."""
 
 from roadworthy.jobs.table.tables import attempts, metadata, schedules, table
 
