@@ -18,12 +18,14 @@ from roadworthy.idempotency.errors import (
     IdempotencyKeyRequired,
     IdempotencyKeyReused,
 )
+from roadworthy.idempotency.found_answers import FoundAnswer, of_request
 from roadworthy.idempotency.guard import TransactionEnded
 from roadworthy.idempotency.kept import CannotKeep
 from roadworthy.idempotency.key import Key
 
 __all__ = [
     "CannotKeep",
+    "FoundAnswer",
     "Idempotency",
     "IdempotencyInProgress",
     "IdempotencyKeyInvalid",
@@ -33,6 +35,7 @@ __all__ = [
     "TransactionEnded",
     "by_authorization",
     "metadata",
+    "of_request",
     "sweep",
     "sweep_sync",
     "table",

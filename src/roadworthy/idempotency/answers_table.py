@@ -15,6 +15,7 @@ except ModuleNotFoundError as error:
     ) from error
 
 from roadworthy.idempotency.kept import Kept
+from roadworthy.problems import request_id
 
 __all__ = [
     "claim",
@@ -41,13 +42,15 @@ table = sa.Table(
     sa.Column("headers", sa.JSON, nullable=False),
     sa.Column("body", sa.LargeBinary, nullable=False),
     sa.Column("expires_at_ms", sa.BigInteger, nullable=False, index=True),
+    sa.Column("request_id", sa.String(128), index=True),
 )
 """One row for each answer that is kept.
 
 `id` is the SHA-256 of caller, route and key, which are stored nowhere; `expires_at_ms`
 counts milliseconds since 1970 in UTC, so that every database compares it alike. `status`
 is 0 while the request runs: nobody else sees such a row, unless what the request wrote
-was committed apart from its answer.
+was committed apart from its answer. `request_id` is that of the first request, so that
+operators find the answer of a request that somebody asks about.
 """
 
 _INSERTS: Final[dict[str, Callable[[sa.Table], postgresql.Insert | sqlite.Insert]]] = {
@@ -83,6 +86,7 @@ async def claim(
         "headers": [],
         "body": b"",
         "expires_at_ms": milliseconds(expires),
+        "request_id": request_id(),
     }
     insert = _INSERTS.get(connection.dialect.name)
     if insert is None:

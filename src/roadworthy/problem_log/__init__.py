@@ -19,15 +19,23 @@ except ModuleNotFoundError as missing:
         "roadworthy.problem_log needs SQLAlchemy: pip install 'roadworthy[database]'"
     ) from missing
 
+from roadworthy.problem_log.browsing import Found, ProblemFilter, browse, get
+from roadworthy.problem_log.counts import Count, in_time
 from roadworthy.problem_log.problem_log import ProblemLog
 from roadworthy.problem_log.reading import Counted, KeptProblem, counted, of_request, recent
 from roadworthy.problem_log.table import metadata, table
 
 __all__ = [
+    "Count",
     "Counted",
+    "Found",
     "KeptProblem",
+    "ProblemFilter",
     "ProblemLog",
+    "browse",
     "counted",
+    "get",
+    "in_time",
     "metadata",
     "of_request",
     "recent",

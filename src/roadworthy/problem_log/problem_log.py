@@ -4,9 +4,11 @@ import asyncio
 import hmac
 import logging
 import os
+import re
 from collections import deque
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import cache
 from hashlib import sha256
 from time import monotonic
 from types import TracebackType
@@ -20,8 +22,10 @@ from starlette.types import Scope
 from roadworthy import _fastapi, problems
 from roadworthy._internal.ids import new_id
 from roadworthy._internal.traces import trace_of
+from roadworthy._sqlalchemy.dialects import insert_into
 from roadworthy.problem_log.sampling import Sampler
-from roadworthy.problem_log.table import table
+from roadworthy.problem_log.table import counts, table
+from roadworthy.problem_log.tally import Kind, Tally
 from roadworthy.problems import Outcome, request_id
 from roadworthy.problems.report import FIRST_ERROR
 
@@ -43,6 +47,7 @@ _WAITING: Final = 2000
 _TRIM_SECONDS: Final = 60.0
 _TRIMMED: Final = 5000
 """Rows that one statement takes out of the ring."""
+_COUNTS_KEPT: Final = timedelta(days=8)
 _SILENCE: Final = 60.0
 """Seconds between two log lines that say problems are lost."""
 
@@ -93,6 +98,7 @@ class ProblemLog:
         self._caller = caller or _address
         self._key = os.urandom(32) if secret is None else secret.encode()
         self._sampler = Sampler(per_second)
+        self._tally = Tally()
         self._waiting: deque[dict[str, Any]] = deque(maxlen=_WAITING)
         self._writer: asyncio.Task[None] | None = None
         self._trim_at = 0.0
@@ -133,28 +139,31 @@ class ProblemLog:
         status = outcome.status
         if status is None or (status < FIRST_ERROR and outcome.crash is None):
             return
+        now, route = datetime.now(UTC), getattr(_fastapi.route_of(scope), "path_format", None)
         code = outcome.error_code or ("LATE_FAILURE" if status < FIRST_ERROR else str(status))
-        route = getattr(_fastapi.route_of(scope), "path_format", None) or "-"
-        stands_for = self._sampler.take((code, route))
+        kind = Kind(code[:100], status, (route or "-")[:200], _reason(outcome.reason))
+        self._tally.note(kind, now.timestamp())
+        stands_for = self._sampler.take((kind.code, kind.route))
         if stands_for:
-            self._waiting.append(self._row(scope, outcome, code, route, stands_for))
+            self._waiting.append(self._row(scope, outcome, kind, now, stands_for))
 
     def _row(
-        self, scope: Scope, outcome: Outcome, code: str, route: str, stands_for: int
+        self, scope: Scope, outcome: Outcome, kind: Kind, now: datetime, stands_for: int
     ) -> dict[str, Any]:
         crash = outcome.crash
         return {
             "id": new_id(),
-            "at": datetime.now(UTC),
-            "status": outcome.status,
-            "code": code[:100],
+            "at": now,
+            "status": kind.status,
+            "code": kind.code,
             "method": str(scope.get("method", "-"))[:16],
-            "route": route[:200],
+            "route": kind.route,
             "request_id": (request_id() or "-")[:128],
             "caller": self._hash(scope),
             "exception": None if crash is None else _name_of(crash),
             "traceback": None if crash is None else trace_of(crash),
             "stands_for": stands_for,
+            "reason": kind.reason or None,
         }
 
     def _hash(self, scope: Scope) -> str | None:
@@ -169,19 +178,22 @@ class ProblemLog:
             await self._write(_DEADLINE)
 
     async def _write(self, seconds: float) -> None:
-        rows = list(self._waiting)
-        if not rows:
+        rows, counted = list(self._waiting), self._tally.take()
+        if not counted:
             return
         self._waiting.clear()
         try:
             async with asyncio.timeout(seconds):
-                await self._insert(rows)
+                await self._insert(rows, counted)
         except Exception as error:  # whatever a driver raises: rows are lost, and nothing else
+            self._tally.put_back(counted)
             self._say_lost(len(rows), error)
 
-    async def _insert(self, rows: list[dict[str, Any]]) -> None:
+    async def _insert(self, rows: list[dict[str, Any]], counted: list[dict[str, Any]]) -> None:
         async with self._database.engine.begin() as connection:
-            await connection.execute(insert(table), rows)
+            if rows:
+                await connection.execute(insert(table), rows)
+            await connection.execute(_add(connection.dialect.name), counted)
             await self._trim(connection)
 
     async def _trim(self, connection: AsyncConnection) -> None:
@@ -189,6 +201,7 @@ class ProblemLog:
         if monotonic() < self._trim_at:
             return
         self._trim_at = monotonic() + _TRIM_SECONDS
+        await connection.execute(_old_counts, {"before": datetime.now(UTC) - _COUNTS_KEPT})
         removed = await connection.execute(_too_many, {"keep": self._keep})
         if removed.rowcount == _TRIMMED:
             self._trim_at = 0.0
@@ -208,6 +221,22 @@ def _oldest() -> Delete:
 
 
 _too_many: Final = _oldest()
+_old_counts: Final = delete(counts).where(counts.c.begins_at < bindparam("before"))
+_REASON: Final = re.compile(r"[a-z0-9_.-]{1,64}")
+
+
+@cache
+def _add(dialect: str) -> Any:
+    """Return the INSERT that adds to counts that are there."""
+    new = insert_into(counts, dialect)
+    total = counts.c.problems + new.excluded.problems
+    key = [column.name for column in counts.primary_key]
+    return new.on_conflict_do_update(index_elements=key, set_={"problems": total})
+
+
+def _reason(told: str | None) -> str:
+    """Return a machine code, or nothing: a text is none, whoever has written it."""
+    return told if told is not None and _REASON.fullmatch(told) else ""
 
 
 def _address(scope: Scope) -> str | None:

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from roadworthy._internal.calendar import utc
 from roadworthy.problem_log.table import table
 
-__all__ = ["Counted", "KeptProblem", "counted", "of_request", "recent"]
+__all__ = ["Counted", "KeptProblem", "counted", "of_request", "problem_of", "recent"]
 
 Here: TypeAlias = AsyncSession | AsyncConnection
 
@@ -36,6 +36,8 @@ class KeptProblem:
     """Types and frames, without messages and lines of source."""
     stands_for: int
     """How many problems of this code and route it stands for, itself included."""
+    reason: str | None
+    """Which case it was, as a code: the reason of a file that was refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +67,13 @@ async def recent(
             query = query.where(column == wanted)
     if before is not None:
         query = query.where(table.c.id < before)
-    return [_problem(row) for row in await session.execute(query.limit(limit))]
+    return [problem_of(row) for row in await session.execute(query.limit(limit))]
 
 
 async def of_request(session: Here, request_id: str) -> list[KeptProblem]:
     """Return the problems of one request id, the newest first: a client may reuse its own."""
     query = select(table).where(table.c.request_id == request_id).order_by(table.c.id.desc())
-    return [_problem(row) for row in await session.execute(query.limit(_OF_REQUEST))]
+    return [problem_of(row) for row in await session.execute(query.limit(_OF_REQUEST))]
 
 
 async def counted(
@@ -111,7 +113,8 @@ _OF_REQUEST: Final = 100
 _NAMES: Final = tuple(field.name for field in fields(KeptProblem))
 
 
-def _problem(row: Any) -> KeptProblem:
+def problem_of(row: Any) -> KeptProblem:
+    """Return the problem of a row of the table."""
     values: dict[str, Any] = {name: getattr(row, name) for name in _NAMES}
     values["at"] = utc(row.at)
     return KeptProblem(**values)

@@ -13,6 +13,7 @@ from starlette.types import Scope
 from roadworthy import _fastapi
 from roadworthy.problems.allow_header import complete_allow
 from roadworthy.problems.contract import context_or_default
+from roadworthy.problems.problem import Problem
 from roadworthy.problems.report import FIRST_ERROR, Report
 from roadworthy.problems.translate import is_refusal, report_on
 
@@ -34,6 +35,8 @@ async def handle(request: Request, error: Exception) -> Response:
         complete_allow(request.scope, error)
     if not is_refusal(error):
         log_failure(request.scope, error)
+    elif isinstance(error, Problem):
+        context_or_default(request.scope).reason = error.reason_for_log()
     report = report_on(
         error,
         route=_fastapi.route_of(request.scope),

@@ -82,7 +82,10 @@ class RequestContext:
         scope: The ASGI scope, as the outermost layer received it.
     """
 
-    __slots__ = ("broken", "contract", "identity", "inner", "logged", "own", "path", "root_path")
+    __slots__ = (
+        *("broken", "contract", "identity", "inner", "logged", "own"),
+        *("path", "reason", "root_path"),
+    )
 
     def __init__(self, contract: Contract, identity: str, scope: Scope) -> None:
         self.contract, self.identity = contract, identity
@@ -94,6 +97,8 @@ class RequestContext:
         """The exception that cut the body short, seen inside of every middleware."""
         self.own: int | None = None
         """The status of an answer that a route or a handler of the application gave."""
+        self.reason: str | None = None
+        """Which case of an error it was, for the log of problems."""
         self.inner: Scope | None = None
         """The scope inside of every middleware, some of which make another."""
 

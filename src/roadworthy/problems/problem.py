@@ -27,7 +27,7 @@ __all__ = ["Problem"]
 
 _RESERVED = frozenset(
     {"status", "title", "detail", "code", "headers", "status_code", "args", "details", "members"}
-    | {"details_type", "member_types"}
+    | {"details_type", "member_types", "reason_for_log"}
 )
 
 
@@ -92,6 +92,13 @@ class Problem(HTTPException):
         """Return the `details` of the answer: by default one object of the members."""
         members = self.members()
         return [members] if members else []
+
+    def reason_for_log(self) -> str | None:
+        """Return which case of the error this is, as a code; `ProblemLog` keeps that.
+
+        Letters in lower case, digits, `_`, `-` and `.`, and never a text that a client sent.
+        """
+        return None
 
     @classmethod
     def member_types(cls) -> dict[str, Any]:

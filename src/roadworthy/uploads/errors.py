@@ -44,6 +44,10 @@ class FileRejected(Problem):
         """Return the reason of the refusal, for programs."""
         return [RejectedJson(reason=self.reason)]
 
+    def reason_for_log(self) -> str:
+        """Return the reason of the refusal."""
+        return self.reason
+
 
 class FileTypeRefused(UnsupportedMediaType):
     """The bytes are of no accepted type, or of another type than was declared."""
@@ -76,6 +80,10 @@ class FileTypeRefused(UnsupportedMediaType):
         """Return the reason of the refusal, for programs."""
         return [RejectedJson(reason=self.reason)]
 
+    def reason_for_log(self) -> str:
+        """Return the reason of the refusal."""
+        return self.reason
+
 
 _DO: Final = "Save it as one of these."
 
@@ -102,6 +110,10 @@ class BodyEncoded(UnsupportedMediaType):
         """Return the reason of the refusal, for programs."""
         return [RejectedJson(reason="content_encoding")]
 
+    def reason_for_log(self) -> str:
+        """Return the reason of the refusal."""
+        return "content_encoding"
+
 
 class PartEncoded(UnsupportedMediaType):
     """A part has a `Content-Transfer-Encoding`, such as base64: send its bytes."""
@@ -118,6 +130,10 @@ class PartEncoded(UnsupportedMediaType):
     def details(self) -> list[Any]:
         """Return the reason of the refusal, for programs."""
         return [RejectedJson(reason="content_transfer_encoding")]
+
+    def reason_for_log(self) -> str:
+        """Return the reason of the refusal."""
+        return "content_transfer_encoding"
 
 
 class DigestMismatch(Problem):

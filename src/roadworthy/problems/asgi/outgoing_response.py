@@ -158,7 +158,8 @@ class OutgoingResponse(RequestContext):
         """Return the outcome of the request, for watchers."""
         left = self.client_left or (self._state < _REPLACED and self._failure is None)
         crash = self.logged[0] if self.logged else None
-        return Outcome(self.status, self.seconds(), self._error_code(), self._failure, left, crash)
+        code, reason = self._error_code(), self.reason
+        return Outcome(self.status, self.seconds(), code, self._failure, left, crash, reason)
 
     def _error_code(self) -> str | None:
         if self.status is not None and self.status >= FIRST_ERROR:

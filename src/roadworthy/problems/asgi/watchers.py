@@ -34,6 +34,8 @@ class Outcome(NamedTuple):
     """Whether the client had gone before it had all of the response."""
     crash: BaseException | None = None
     """The first exception that no client was told the cause of: a crash, or a late failure."""
+    reason: str | None = None
+    """Which case of the error it was: `Problem.reason_for_log()`."""
 
 
 class Watcher(Protocol):
