@@ -15,7 +15,7 @@ from faults.site import SOURCE, is_ready, why_not
 
 __all__ = ["FAULTS", "next_version"]
 
-_MIGRATION: Final = Path(__file__).parents[1] / "next_version" / "r0007_channels.py"
+_MIGRATION: Final = Path(__file__).parents[1] / "next_version" / "r0008_channels.py"
 _SCHEMA_IS_LOOKED_AT: Final = 16.0
 """Seconds: the check of the schema comes every 15."""
 _CHANGES: Final = (
