@@ -55,6 +55,7 @@ def test_schemathesis_finds_nothing(depot: Any, tmp_path: Path, examples: int) -
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("operation", "codes"),
     [

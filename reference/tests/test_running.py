@@ -40,6 +40,7 @@ def test_without_configuration_everything_is_in_the_data_directory(
     assert depot.lines[0] == f"Depot is ready on {depot.url}\n"
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("workers", ["1", "2"])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_it_with_exit_code_0(

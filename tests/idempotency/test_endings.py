@@ -223,6 +223,7 @@ def at_end(end: Ending) -> Ending:
     return write
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("place", [at_start, in_the_middle, at_end])
 @pytest.mark.parametrize("end", COMMITS + BEGINS + ROLLBACKS)
 @pytest.mark.parametrize("path", ["/orders", "/strict"])
@@ -244,6 +245,7 @@ async def test_who_ends_the_transaction_is_named_and_nothing_happens(
     assert "Idempotency-Key" in caplog.text
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("make", SESSIONS)
 @pytest.mark.parametrize("end", [by_session, by_connection, by_rollback, by_close])
 async def test_however_the_session_is_made(
@@ -290,6 +292,7 @@ async def test_a_refusal_that_is_swallowed_is_the_answer_all_the_same(
     assert await shop.skus() == []
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("make", SESSIONS)
 @pytest.mark.parametrize("end", [by_session, by_connection])
 async def test_a_dependency_that_commits_before_the_key_is_claimed_is_refused(
@@ -339,6 +342,7 @@ async def test_a_dependency_may_roll_back_what_it_has_read(engine: AsyncEngine) 
     assert await shop.skus() == ["a"]
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("make", SESSIONS)
 @pytest.mark.parametrize("returned", [True, False])
 async def test_a_refused_request_leaves_nothing_whatever_the_session_does_at_its_end(

@@ -70,6 +70,7 @@ async def _passing(request: Any, call_next: Callable[[Any], Awaitable[Any]]) -> 
     return await call_next(request)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("contract", ["all", "outermost", "none"])
 @pytest.mark.parametrize("middleware", [True, False])
 @pytest.mark.parametrize("levels", [1, 2, 3])

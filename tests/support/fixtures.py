@@ -6,10 +6,12 @@ import signal
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from httpx._transports import default as httpx_transports
 from hypothesis import HealthCheck, settings
 
 from support import debian, forked, sampling
@@ -216,6 +218,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Let no test fail because the machine is busy, and start processes as is asked."""
     forked.fresh = config.getoption("--fresh")
+    # To read the certificates of all authorities takes longer than most requests here.
+    httpx_transports.create_ssl_context = cache(httpx_transports.create_ssl_context)
     busy = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
     settings.register_profile("quick", max_examples=50, **busy)
     settings.register_profile("long", max_examples=200, **busy)
