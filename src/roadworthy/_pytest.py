@@ -10,7 +10,10 @@ pytest has no types for the arguments of its items: hence `pyright: ignore` at t
 from pathlib import Path
 from typing import Any
 
-import pytest
+from roadworthy._internal.extras import extra
+
+with extra("testing", of="pytest --roadworthy"):
+    import pytest
 
 __all__ = ["pytest_addoption", "pytest_collection_modifyitems"]
 

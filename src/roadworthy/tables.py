@@ -7,12 +7,10 @@
 In a test: `await connection.run_sync(metadata.create_all)`.
 """
 
-try:
+from roadworthy._internal.extras import extra
+
+with extra("jobs", of="roadworthy.tables"):
     from sqlalchemy import MetaData
-except ModuleNotFoundError as missing:
-    raise ModuleNotFoundError(
-        "roadworthy.tables needs SQLAlchemy: pip install 'roadworthy[jobs]'"
-    ) from missing
 
 from roadworthy import events, idempotency, jobs, problem_log
 

@@ -136,7 +136,7 @@ def test_the_absence_of_an_extra_says_what_to_install(module, absent, extra):
 def test_the_contracts_say_what_tests_need(absent):
     told = run(BLOCKED, "roadworthy.testing.contract", absent)
 
-    assert f"needs {absent}: pip install pytest pytest-asyncio" in told
+    assert f"needs {absent}: pip install 'roadworthy[testing]'" in told
 
 
 ALL_ABSENT = """

@@ -8,8 +8,11 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import Table, inspect
-from sqlalchemy.engine import URL
+from roadworthy._internal.extras import extra
+
+with extra("jobs", of="roadworthy jobs"):
+    from sqlalchemy import Table, inspect
+    from sqlalchemy.engine import URL
 
 from roadworthy.cli.parsing import Mistake
 from roadworthy.database import Database, reason

@@ -8,12 +8,10 @@ Pages show the parts that `lifespan(...)` has opened: jobs, checks of health, pr
 are made by the server, work without JavaScript, and load nothing from elsewhere.
 """
 
-try:
+from roadworthy._internal.extras import extra
+
+with extra("console", of="roadworthy.console"):
     import jinja2 as _  # noqa: F401 - so that its absence is told once
-except ModuleNotFoundError as missing:
-    raise ModuleNotFoundError(
-        "roadworthy.console needs Jinja2: pip install 'roadworthy[console]'"
-    ) from missing
 
 from roadworthy.console.access import EVERY_ACTION, Access, Action, Viewer
 from roadworthy.console.console import console

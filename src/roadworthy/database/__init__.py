@@ -15,12 +15,10 @@
         return item
 """
 
-try:
+from roadworthy._internal.extras import extra
+
+with extra("database", of="roadworthy.database"):
     import sqlalchemy.ext.asyncio as _  # noqa: F401 - so that its absence is told once
-except ModuleNotFoundError as missing:
-    raise ModuleNotFoundError(
-        "roadworthy.database needs SQLAlchemy: pip install 'roadworthy[database]'"
-    ) from missing
 
 from roadworthy.database.awaiting import Unawaited
 from roadworthy.database.database import Database

@@ -4,15 +4,13 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-try:
+from roadworthy._internal.extras import extra
+
+with extra("database", of="roadworthy.idempotency"):
     import sqlalchemy as sa
     from sqlalchemy.dialects import postgresql, sqlite
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
     from sqlalchemy.orm import Session
-except ModuleNotFoundError as error:
-    raise ModuleNotFoundError(
-        "roadworthy.idempotency needs SQLAlchemy: pip install 'roadworthy[database]'"
-    ) from error
 
 from roadworthy.idempotency.kept import Kept
 from roadworthy.problems import request_id

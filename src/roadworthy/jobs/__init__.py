@@ -18,12 +18,10 @@ process that knows the task, whatever dies meanwhile; what it writes in the
 transaction that completes it happens once.
 """
 
-try:
+from roadworthy._internal.extras import extra
+
+with extra("jobs", of="roadworthy.jobs"):
     import sqlalchemy.ext.asyncio as _  # noqa: F401 - so that its absence is told once
-except ModuleNotFoundError as missing:
-    raise ModuleNotFoundError(
-        "roadworthy.jobs needs SQLAlchemy: pip install 'roadworthy[jobs]'"
-    ) from missing
 
 from roadworthy.jobs.arguments.task_arguments import ArgumentsMistaken
 from roadworthy.jobs.backoff import Backoff

@@ -4,13 +4,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from opentelemetry.context import Context
-from opentelemetry.sdk._logs import ReadWriteLogRecord, SynchronousMultiLogRecordProcessor
-from opentelemetry.sdk.trace import (
-    Event,
-    ReadableSpan,
-    Span,
-    SynchronousMultiSpanProcessor,
-)
+
+from roadworthy._internal.extras import extra
+
+with extra("telemetry", of="Telemetry"):
+    from opentelemetry.sdk._logs import ReadWriteLogRecord, SynchronousMultiLogRecordProcessor
+    from opentelemetry.sdk.trace import (
+        Event,
+        ReadableSpan,
+        Span,
+        SynchronousMultiSpanProcessor,
+    )
 from opentelemetry.trace import SpanKind, Status
 
 from roadworthy.observability import redaction

@@ -11,24 +11,27 @@ from math import inf
 from threading import Lock
 from typing import Any, Final
 
-from opentelemetry.sdk.metrics import (
-    Counter,
-    Histogram,
-    ObservableCounter,
-    ObservableGauge,
-    ObservableUpDownCounter,
-    UpDownCounter,
-)
-from opentelemetry.sdk.metrics.export import (
-    AggregationTemporality,
-    Gauge,
-    HistogramDataPoint,
-    Metric,
-    MetricReader,
-    MetricsData,
-    Sum,
-)
-from opentelemetry.sdk.metrics.export import Histogram as HistogramData
+from roadworthy._internal.extras import extra
+
+with extra("telemetry", of="Telemetry"):
+    from opentelemetry.sdk.metrics import (
+        Counter,
+        Histogram,
+        ObservableCounter,
+        ObservableGauge,
+        ObservableUpDownCounter,
+        UpDownCounter,
+    )
+    from opentelemetry.sdk.metrics.export import (
+        AggregationTemporality,
+        Gauge,
+        HistogramDataPoint,
+        Metric,
+        MetricReader,
+        MetricsData,
+        Sum,
+    )
+    from opentelemetry.sdk.metrics.export import Histogram as HistogramData
 
 from roadworthy.observability.metric_families import Buckets, Family, Kind, Labels, Snapshot, Value
 

@@ -223,13 +223,9 @@ class Telemetry:
 
 
 def _providers(redact: Iterable[str], resource: Mapping[str, str]) -> "Providers":
-    try:
-        # Not at the top: the SDK is an extra, and who only logs requests needs none.
-        from roadworthy.observability.providers import Providers  # noqa: PLC0415
-    except ModuleNotFoundError as missing:
-        raise ModuleNotFoundError(
-            f"Telemetry needs {missing.name}: pip install 'roadworthy[telemetry]'"
-        ) from missing
+    # Not at the top: the SDK is an extra, and who only logs requests needs none.
+    from roadworthy.observability.providers import Providers  # noqa: PLC0415
+
     return Providers(Redaction(redact), resource)
 
 

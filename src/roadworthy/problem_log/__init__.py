@@ -12,12 +12,10 @@ sent. Rows are written behind the responses, in batches; where the database is a
 much goes wrong at once, rows are lost, and never a response.
 """
 
-try:
+from roadworthy._internal.extras import extra
+
+with extra("database", of="roadworthy.problem_log"):
     import sqlalchemy as _  # noqa: F401 - the absence is told once, here
-except ModuleNotFoundError as missing:
-    raise ModuleNotFoundError(
-        "roadworthy.problem_log needs SQLAlchemy: pip install 'roadworthy[database]'"
-    ) from missing
 
 from roadworthy.problem_log.browsing import Found, ProblemFilter, browse, get
 from roadworthy.problem_log.counts import Count, in_time

@@ -21,12 +21,10 @@ counts, inspects, hashes and writes. A file is visible with its row's commit and
 what no row names is removed by `Files.sweep`.
 """
 
-try:
+from roadworthy._internal.extras import extra
+
+with extra("uploads", of="roadworthy.uploads"):
     import python_multipart as _  # noqa: F401 - so that its absence is told once
-except ModuleNotFoundError as missing:
-    raise ModuleNotFoundError(
-        "roadworthy.uploads needs python-multipart: pip install 'roadworthy[uploads]'"
-    ) from missing
 
 from roadworthy.uploads.checks import Check, Conversion, Scan
 from roadworthy.uploads.direct import Direct, NotUploaded, Offer, TicketInvalid

@@ -29,19 +29,13 @@ from typing import Any, Final, cast
 from roadworthy._internal.durations import check_duration
 from roadworthy._internal.finish import to_its_end
 from roadworthy.problems import ServiceUnavailable
+from roadworthy.uploads import pixels
 from roadworthy.uploads.arguments import check_number
 from roadworthy.uploads.checks import Converted
 from roadworthy.uploads.stored import MiB
 from roadworthy.uploads.types.images import formats
 from roadworthy.uploads.types.images.formats import ImageFormat
 from roadworthy.uploads.types.inspecting.filetype import Rejected
-
-try:
-    from roadworthy.uploads import pixels
-except ModuleNotFoundError as missing:
-    raise ModuleNotFoundError(
-        "roadworthy.uploads.images needs Pillow: pip install 'roadworthy[images]'"
-    ) from missing
 
 __all__ = ["MAX_PIXELS", "Reencode", "reencode", "thumbnail"]
 

@@ -12,7 +12,12 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, cast
 
-from PIL import Image, ImageCms
+try:
+    from PIL import Image, ImageCms
+except ModuleNotFoundError as missing:
+    raise ModuleNotFoundError(
+        "roadworthy.uploads.images needs Pillow: pip install 'roadworthy[images]'"
+    ) from missing
 
 __all__ = ["MAX_PIXELS", "Unfit", "main", "reencode"]
 

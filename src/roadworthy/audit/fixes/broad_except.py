@@ -1,8 +1,6 @@
 """Let an `HTTPException` through before `except Exception` takes it."""
 
-import libcst as cst
-
-from roadworthy.audit.fixes.tree import Change, tree_of
+from roadworthy.audit.fixes.tree import Change, cst, tree_of
 from roadworthy.audit.model.finding import Finding
 
 __all__ = ["fix"]

@@ -3,10 +3,7 @@
 from http import HTTPStatus
 from typing import Any, Final
 
-import libcst as cst
-from libcst import matchers
-
-from roadworthy.audit.fixes.tree import Change, Tree, dotted, tree_of
+from roadworthy.audit.fixes.tree import Change, Tree, cst, dotted, matchers, tree_of
 from roadworthy.audit.model.finding import Finding
 
 __all__ = ["fix"]

@@ -3,9 +3,7 @@
 from pathlib import Path
 from typing import Final
 
-import libcst as cst
-
-from roadworthy.audit.fixes.tree import Change, Tree, dotted, tree_of, with_argument
+from roadworthy.audit.fixes.tree import Change, Tree, cst, dotted, tree_of, with_argument
 from roadworthy.audit.model.finding import Finding
 
 __all__ = ["fix_all"]

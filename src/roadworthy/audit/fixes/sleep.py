@@ -1,8 +1,6 @@
 """Sleep without stopping everybody else."""
 
-import libcst as cst
-
-from roadworthy.audit.fixes.tree import Change, Tree, dotted, tree_of
+from roadworthy.audit.fixes.tree import Change, Tree, cst, dotted, tree_of
 from roadworthy.audit.model.finding import Finding
 
 __all__ = ["fix"]

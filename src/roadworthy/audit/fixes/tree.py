@@ -6,20 +6,22 @@ from functools import cached_property, lru_cache
 from typing import Any, TypeVar
 
 from roadworthy.audit.fixes.imports import with_import, without_unused
-from roadworthy.audit.model.refusal import CannotRun
+from roadworthy.audit.model.refusal import NotInstalled
 
 try:
     import libcst as cst
-    from libcst import metadata
+    from libcst import matchers, metadata
 except ModuleNotFoundError as missing:
-    raise CannotRun("--fix needs libcst. Type: pip install 'roadworthy[audit]'") from missing
+    raise NotInstalled("--fix needs libcst. Type: pip install 'roadworthy[audit]'") from missing
 
 __all__ = [
     "Change",
     "Tree",
     "Unreadable",
+    "cst",
     "dotted",
     "finished",
+    "matchers",
     "tree_of",
     "with_argument",
 ]

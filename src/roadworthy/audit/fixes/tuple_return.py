@@ -1,8 +1,6 @@
 """Answer with the status that `return body, 404` was meant to have."""
 
-import libcst as cst
-
-from roadworthy.audit.fixes.tree import Change, Tree, tree_of
+from roadworthy.audit.fixes.tree import Change, Tree, cst, tree_of
 from roadworthy.audit.model.finding import Finding
 
 __all__ = ["fix"]

@@ -1,8 +1,6 @@
 """Write only what a PATCH has sent."""
 
-import libcst as cst
-
-from roadworthy.audit.fixes.tree import Change, tree_of, with_argument
+from roadworthy.audit.fixes.tree import Change, cst, tree_of, with_argument
 from roadworthy.audit.model.finding import Finding
 
 __all__ = ["fix"]

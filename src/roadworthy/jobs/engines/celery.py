@@ -18,13 +18,11 @@ jobs, and no more. The rows stay the truth: a broker that loses everything loses
 # Celery has no types.
 # pyright: reportMissingTypeStubs=false
 
-try:
+from roadworthy._internal.extras import extra
+
+with extra("celery", of="roadworthy.jobs.engines.celery"):
     from celery import signals as celery_signals  # type: ignore[import-untyped]
     from celery.exceptions import Reject  # type: ignore[import-untyped]
-except ModuleNotFoundError as missing:
-    raise ModuleNotFoundError(
-        "roadworthy.jobs.engines.celery needs Celery: pip install 'roadworthy[celery]'"
-    ) from missing
 
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Unpack

@@ -4,9 +4,12 @@ from contextlib import suppress
 from typing import Any, Final
 from uuid import uuid4
 
-import kombu
-from amqp import exceptions as amqp_exceptions  # type: ignore[import-untyped] # it has no types
-from kombu.exceptions import ChannelError
+from roadworthy._internal.extras import extra
+
+with extra("celery", of="roadworthy.jobs.engines.celery"):
+    import kombu
+    from amqp import exceptions as amqp_exceptions  # type: ignore[import-untyped] # it has no types
+    from kombu.exceptions import ChannelError
 
 from roadworthy.jobs.broker.message import Doorbell
 

@@ -8,7 +8,10 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Final, Unpack
 
-from celery import exceptions as celery_exceptions  # type: ignore[import-untyped]
+from roadworthy._internal.extras import extra
+
+with extra("celery", of="roadworthy.jobs.engines.celery"):
+    from celery import exceptions as celery_exceptions  # type: ignore[import-untyped]
 
 from roadworthy.jobs.arguments.callables import is_async
 from roadworthy.jobs.arguments.returned import refuse_unrun

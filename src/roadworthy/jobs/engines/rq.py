@@ -15,12 +15,10 @@ rings: it tells Redis that there are jobs, and no more. The rows stay the truth:
 that loses everything loses no job.
 """
 
-try:
+from roadworthy._internal.extras import extra
+
+with extra("rq", of="roadworthy.jobs.engines.rq"):
     import rq as _  # noqa: F401 - so that its absence is told once
-except ModuleNotFoundError as missing:
-    raise ModuleNotFoundError(
-        "roadworthy.jobs.engines.rq needs RQ: pip install 'roadworthy[rq]'"
-    ) from missing
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Unpack

@@ -2,11 +2,14 @@
 
 from typing import Any, Final
 
-import rq
-from redis import ConnectionPool, Redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
-from rq.exceptions import DeserializationError
+from roadworthy._internal.extras import extra
+
+with extra("rq", of="roadworthy.jobs.engines.rq"):
+    import rq
+    from redis import ConnectionPool, Redis
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
+    from rq.exceptions import DeserializationError
 
 from roadworthy.jobs.broker.message import Doorbell
 from roadworthy.jobs.task_options import RunsOn

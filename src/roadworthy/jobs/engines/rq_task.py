@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Unpack
 
-from rq import Retry
+from roadworthy._internal.extras import extra
+
+with extra("rq", of="roadworthy.jobs.engines.rq"):
+    from rq import Retry
 
 from roadworthy.jobs.arguments.returned import refuse_unrun
 from roadworthy.jobs.backoff import Backoff

@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, ClassVar, Final
 
-from redis.exceptions import ConnectionError as RedisAway
-from redis.exceptions import RedisError
-from redis.exceptions import TimeoutError as RedisLate
-from rq.intermediate_queue import IntermediateQueue
-from rq.job import Job
-from rq.worker import Worker as OfRq
+from roadworthy._internal.extras import extra
+
+with extra("rq", of="roadworthy.jobs.engines.rq"):
+    from redis.exceptions import ConnectionError as RedisAway
+    from redis.exceptions import RedisError
+    from redis.exceptions import TimeoutError as RedisLate
+    from rq.intermediate_queue import IntermediateQueue
+    from rq.job import Job
+    from rq.worker import Worker as OfRq
 
 from roadworthy.jobs.broker.message import Doorbell
 from roadworthy.jobs.engines.rq_broker import bell_in

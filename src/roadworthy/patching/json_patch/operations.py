@@ -5,6 +5,7 @@ from typing import Any, Final, cast
 
 from pydantic import BaseModel
 
+from roadworthy._internal.extras import extra
 from roadworthy._internal.read_json import MAX_DEPTH, Json
 from roadworthy.patching.errors import PatchTestFailed
 from roadworthy.patching.joining.merged import MergedObject, MovedValue
@@ -14,13 +15,9 @@ from roadworthy.patching.json_patch.outcome import merged_value, replacing
 from roadworthy.patching.patch import Operations
 from roadworthy.problems import FieldError, ValidationFailed
 
-try:
+with extra("json-patch", of="JSON Patch"):
     import jsonpatch
     from jsonpointer import EndOfList, JsonPointer, JsonPointerException
-except ModuleNotFoundError as error:
-    raise ModuleNotFoundError(
-        "JSON Patch needs the jsonpatch library: pip install 'roadworthy[json-patch]'"
-    ) from error
 
 __all__ = ["apply_operations", "check"]
 

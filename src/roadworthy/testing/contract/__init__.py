@@ -8,7 +8,7 @@
         def database_url(self, tmp_path: Path) -> str:
             return f"sqlite:///{tmp_path / 'test.db'}"
 
-They need pytest and pytest-asyncio. They look at the database and at files only, never
+They need `roadworthy[testing]`. They look at the database and at files only, never
 into the engine: where that runs its jobs in other processes, override `working` and
 `worker_process`, and have those processes open `contract_tasks.contract_jobs`.
 
@@ -17,12 +17,10 @@ For stores see `StoreContract`.
 
 from typing import TYPE_CHECKING, Any
 
-try:
+from roadworthy._internal.extras import extra
+
+with extra("testing", of="roadworthy.testing.contract"):
     import pytest_asyncio as _  # noqa: F401 - it needs pytest; the absence of both is told once
-except ModuleNotFoundError as missing:
-    raise ModuleNotFoundError(
-        f"roadworthy.testing.contract needs {missing.name}: pip install pytest pytest-asyncio"
-    ) from missing
 
 from roadworthy.testing.contract.crashes import Crashes
 from roadworthy.testing.contract.history import History

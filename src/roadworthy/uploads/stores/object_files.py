@@ -8,8 +8,11 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any, Final, Self
 
-import obstore
-from obstore.exceptions import AlreadyExistsError, BaseError
+from roadworthy._internal.extras import extra
+
+with extra("s3", of="roadworthy.uploads.stores.objects"):
+    import obstore
+    from obstore.exceptions import AlreadyExistsError, BaseError
 
 from roadworthy._internal.finish import to_its_end
 from roadworthy.uploads.store import Batch, FileMissing, Judge

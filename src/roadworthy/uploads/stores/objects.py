@@ -7,12 +7,10 @@ the client sends and is aborted on any end but `commit`: obstore does that where
 fails, and not where the call is cancelled, so that calls are never cancelled here.
 """
 
-try:
+from roadworthy._internal.extras import extra
+
+with extra("s3", of="roadworthy.uploads.stores.objects"):
     import obstore
-except ModuleNotFoundError as missing:
-    raise ModuleNotFoundError(
-        "roadworthy.uploads.stores.objects needs obstore: pip install 'roadworthy[s3]'"
-    ) from missing
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
