@@ -21,7 +21,7 @@ from roadworthy.problem_log.browsing import Found, ProblemFilter, browse, get
 from roadworthy.problem_log.counts import Count, in_time
 from roadworthy.problem_log.problem_log import ProblemLog
 from roadworthy.problem_log.reading import Counted, KeptProblem, counted, of_request, recent
-from roadworthy.problem_log.table import metadata, table
+from roadworthy.problem_log.table import counts, metadata, table
 
 __all__ = [
     "Count",
@@ -32,6 +32,7 @@ __all__ = [
     "ProblemLog",
     "browse",
     "counted",
+    "counts",
     "get",
     "in_time",
     "metadata",

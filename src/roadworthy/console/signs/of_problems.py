@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Final
 
-from sqlalchemy import false, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from roadworthy import problem_log
@@ -27,7 +27,8 @@ def questions() -> list[tuple[str, Callable[[AsyncConnection], Awaitable[list[Si
 
 async def _failures(connection: AsyncConnection) -> list[Sign]:
     """Tell the errors of the last minutes by code and route."""
-    await connection.execute(select(problem_log.table).where(false()))  # are all columns there?
+    for table in problem_log.metadata.sorted_tables:
+        await connection.execute(select(table).limit(0))  # are all columns there?
     found = await problem_log.counted(
         connection, since=RECENT, status_from=_SERVER_ERROR, newest=_LOOKED_AT
     )
