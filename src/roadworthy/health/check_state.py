@@ -1,15 +1,31 @@
 """`CheckState`: the status of a check, which takes several results in a row to change."""
 
+from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from time import monotonic
 from typing import Final
 
 from roadworthy.health.check import UNKNOWN, Check, CheckResult, Status
 
-__all__ = ["CheckState"]
+__all__ = ["Change", "CheckState"]
 
 _SOONER: Final = 5.0
 """How many times sooner a check runs again whose last result contradicts its status."""
+
+_RESULTS: Final = 60
+_CHANGES: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change of the status of a check, as this process has seen it."""
+
+    at: datetime
+    status: Status
+    reason: str | None
+    """Why it is no longer `pass`; for operators."""
 
 
 class CheckState:
@@ -26,6 +42,10 @@ class CheckState:
         """The last result, whatever the status is."""
         self.reason: str | None = UNKNOWN.reason
         """Why the status is not `pass`."""
+        self.results: deque[CheckResult] = deque(maxlen=_RESULTS)
+        """The last sixty results, the oldest first, of this process or of a fellow."""
+        self.changes: deque[Change] = deque(maxlen=_CHANGES)
+        """The last twenty changes of the status, the oldest first; the first status is one."""
         self._clock = clock
         self._status: Status | None = None
         self._contradictions = 0
@@ -50,6 +70,7 @@ class CheckState:
         """
         before = self.status
         self.last, self._recorded_at = result, self._clock()
+        self.results.append(result)
         if self._status is None or (result.status == "fail") == (self._status == "fail"):
             self._adopt(result)
         else:
@@ -61,7 +82,7 @@ class CheckState:
     def skip(self, reason: str) -> None:
         """Record that the check was not run, since one that it comes after fails."""
         if self._status != "fail":
-            self._status, self.reason = "warn", reason
+            self._change("warn", reason, datetime.now(UTC))
         self._recorded_at = self._clock()
 
     def pause(self) -> float:
@@ -70,8 +91,13 @@ class CheckState:
         return seconds / _SOONER if self._contradictions else seconds
 
     def _adopt(self, result: CheckResult) -> None:
-        self._status, self._contradictions = result.status, 0
-        self.reason = result.reason
+        self._contradictions = 0
+        self._change(result.status, result.reason, result.at)
+
+    def _change(self, status: Status, reason: str | None, at: datetime) -> None:
+        if status != self._status:
+            self.changes.append(Change(at, status, reason))
+        self._status, self.reason = status, reason
 
     def _needed(self, result: CheckResult) -> int:
         return self.check.failures if result.status == "fail" else self.check.recoveries
