@@ -3,9 +3,27 @@
 from typing import Final
 
 from roadworthy.console.page import Page
-from roadworthy.console.pages import checks, now, problems
+from roadworthy.console.pages import (
+    checks,
+    dead,
+    jobs,
+    now,
+    problems,
+    queues,
+    schedules,
+    workers,
+)
 
 __all__ = ["PAGES"]
 
-PAGES: Final[tuple[Page, ...]] = (now.PAGE, problems.PAGE, checks.PAGE)
+PAGES: Final[tuple[Page, ...]] = (
+    now.PAGE,
+    jobs.PAGE,
+    dead.PAGE,
+    schedules.PAGE,
+    queues.PAGE,
+    workers.PAGE,
+    problems.PAGE,
+    checks.PAGE,
+)
 """Every page; one whose part the service does not have is in no menu."""

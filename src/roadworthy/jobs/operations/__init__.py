@@ -14,8 +14,10 @@ down who did what. What an application does itself with a job is in `roadworthy.
 from roadworthy.jobs.operations.actions import Action, note, recent
 from roadworthy.jobs.operations.backlog import Backlog, backlog
 from roadworthy.jobs.operations.bulk import Changed, cancel_all, count, dismiss_all, retry_all
+from roadworthy.jobs.operations.dead import Causes, DeadGroup, causes
 from roadworthy.jobs.operations.filters import JobFilter
 from roadworthy.jobs.operations.pauses import Pause, pause, paused, resume
+from roadworthy.jobs.operations.rates import Minute, by_minute, by_queue
 from roadworthy.jobs.operations.schedules import ScheduleRecord, run_now, scheduled
 from roadworthy.jobs.operations.search import Counted, Found, JobSummary, count_up_to, find
 from roadworthy.jobs.operations.single import cancel, dismiss, retry
@@ -25,18 +27,24 @@ from roadworthy.jobs.table.paused import Pausable
 __all__ = [
     "Action",
     "Backlog",
+    "Causes",
     "Changed",
     "Counted",
+    "DeadGroup",
     "Found",
     "JobFilter",
     "JobSummary",
+    "Minute",
     "Pausable",
     "Pause",
     "ScheduleRecord",
     "WorkerRecord",
     "backlog",
+    "by_minute",
+    "by_queue",
     "cancel",
     "cancel_all",
+    "causes",
     "count",
     "count_up_to",
     "dismiss",
