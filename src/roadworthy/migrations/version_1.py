@@ -48,6 +48,27 @@ Table(
     Index("ix_idempotency_keys_expires_at_ms", "expires_at_ms"),
 )
 Table(
+    "roadworthy_event_order",
+    metadata,
+    Column("name", String(20), primary_key=True),
+    Column("last", BigInteger, nullable=False),
+    Column("pruned", BigInteger, nullable=False),
+)
+Table(
+    "roadworthy_events",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("position", BigInteger),
+    Column("topic", String(200), nullable=False),
+    Column("name", String(100)),
+    Column("data", Text, nullable=False),
+    Column("at", _Time, nullable=False),
+    Index("ix_roadworthy_events_topic", "topic", "position"),
+    _partial("ix_roadworthy_events_unordered", "position IS NULL", "id"),
+    Index("uq_roadworthy_events_position", "position", unique=True),
+    sqlite_autoincrement=True,
+)
+Table(
     "roadworthy_job_pauses",
     metadata,
     Column("kind", String(16), primary_key=True),

@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 ${imports if imports else ""}
-revision = ${repr(up_revision)}
-down_revision = ${repr(down_revision)}
+revision = "${up_revision}"
+down_revision = ${f'"{down_revision}"' if isinstance(down_revision, str) else repr(down_revision)}
 
 
 def upgrade() -> None:
