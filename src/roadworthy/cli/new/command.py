@@ -59,7 +59,7 @@ def _parts(text: str) -> list[str]:
 
 
 def _run(chosen: Namespace) -> int:
-    names = names_of(chosen.name)
+    names = names_of(chosen.name.rstrip("/"))
     folder = Path(names.name)
     refuse_to_overwrite(folder)
     texts = files_of(names, parts=chosen.parts, postgresql=chosen.postgresql, sync=chosen.sync)
