@@ -31,7 +31,7 @@ def parts(lines: list[str]) -> Iterator[str]:
             *_, last = text.splitlines() or [""]
             section = SECTION.match(last)
             text = text.removesuffix(last) + f"**{section[1]}**" if section else text
-            yield from filter(None, [text.strip()])
+            yield from map(shown, filter(None, text.strip().split("\n\n")))
         else:
             yield listed(text) if section else code(textwrap.dedent(text))
 
@@ -55,6 +55,12 @@ def listed(text: str) -> str:
         elif line:
             items.append("- " + ENTRY.sub(r"`\1`: ", line, count=1))
     return "\n".join(items)
+
+
+def shown(paragraph: str) -> str:
+    """Return a paragraph, as code if it is: an example may stand at the margin of a docstring."""
+    lone_word = paragraph.isidentifier()
+    return paragraph if lone_word or told(paragraph) == "text" else code(paragraph)
 
 
 def code(text: str, language: str | None = None) -> str:

@@ -102,8 +102,8 @@ def rule_page(rule: Rule) -> str:
         select = f"`roadworthy audit --select {rule.code}`"
         parts[-1] += f" It is asked where it is selected: {select}."
     parts += ["## Why", rule.why.strip()]
-    parts += [part for one in rule.bad for part in example("Found", one)]
-    parts += [part for one in rule.good for part in example("Not found", one)]
+    parts += examples("Found", rule.bad)
+    parts += examples("Not found", rule.good)
     parts += ["## Fix", rule.mend.strip()]
     if fix_of(rule):
         parts.append(
@@ -120,12 +120,20 @@ def fix_of(rule: Rule) -> str:
     return "" if known is None else "--fix" if known.safe else "--fix --unsafe"
 
 
-def example(title: str, one: Example) -> Iterator[str]:
-    """Yield a heading and the code; what stands there is read in tests, and never run."""
-    yield f"## {title}"
+def examples(title: str, shown: Sequence[Example]) -> list[str]:
+    """Return a heading with blocks of code, which tests read and never run."""
+    return [f"## {title}", *(part for one in shown for part in example(one))] if shown else []
+
+
+def example(one: Example) -> Iterator[str]:
+    """Yield a note, if there is one, and the code with the lines marked that are found."""
+    lines = one.code.strip().splitlines()
+    found = [str(number) for number, line in enumerate(lines, 1) if line.endswith("# found")]
+    marked = f' hl_lines="{" ".join(found)}"' if found else ""
     if one.note:
         yield one.note
-    yield f"<!-- not run: the audit reads it -->\n```python\n{one.code.strip()}\n```"
+    text = "\n".join(lines)
+    yield f"<!-- not run: the audit reads it -->\n```python{marked}\n{text}\n```"
 
 
 def load(name: str) -> ModuleType | None:
