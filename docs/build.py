@@ -107,8 +107,8 @@ def finish(built: Path, site: list[Page], *, url: str = "") -> None:
         told.with_suffix(".html.md").write_text(bare(page.text))
     (built / "llms.txt").write_text(llms(site, url))
     (built / "llms-full.txt").write_text(llms_full(site))
-    (built / "sitemap.xml").unlink(missing_ok=True)  # it needs an address that nobody has given
-    (built / "sitemap.xml.gz").unlink(missing_ok=True)
+    for name in ("404.html", "sitemap.xml", "sitemap.xml.gz"):  # they need an address of the site
+        (built / name).unlink(missing_ok=True)
 
 
 def described(text: str, page: Page) -> str:

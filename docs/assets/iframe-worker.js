@@ -6,7 +6,7 @@ if (location.protocol === "file:") {
       this.frame = document.body.appendChild(document.createElement("iframe"));
       this.frame.hidden = true;
       const inside = this.frame.contentWindow;
-      inside.postMessage = (data) => setTimeout(() => this.onmessage?.({ data }));
+      inside.postMessage = (data) => this.deliver(data, this);
       const code = inside.document.createElement("script");
       code.src = script;
       code.onload = () => this.started(inside);
@@ -18,8 +18,12 @@ if (location.protocol === "file:") {
       this.waiting.forEach((data) => this.postMessage(data));
     }
     postMessage(data) {
-      if (!this.inside) this.waiting.push(data);
-      else setTimeout(() => this.inside.onmessage?.({ data }));
+      if (this.inside) this.deliver(data, this.inside);
+      else this.waiting.push(data);
+    }
+    deliver(data, to) {
+      const copy = structuredClone(data); // each side may change what it has
+      setTimeout(() => to.onmessage?.({ data: copy }));
     }
     terminate() {
       this.frame.remove();

@@ -7,6 +7,7 @@ A comment in front of a block says what it is:
     <!-- not run: why -->   is shown only
 """
 
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +15,10 @@ from pathlib import Path
 
 from support.source import REPOSITORY
 
-__all__ = ["Block", "Example", "blocks_of", "examples", "links_of", "pages"]
+__all__ = ["FILES", "Block", "Example", "blocks_of", "examples", "links_of", "pages", "targets_of"]
+
+FILES = "https://github.com/roadworthy/roadworthy/blob/main/"
+"""Where a file of the repository can be read by who has no copy of it."""
 
 _BLOCK = re.compile(
     r"^(?:<!-- (?P<comment>[^\n]*?) -->\n\s*)?^```(?P<language>\w*)[^\n]*\n(?P<text>.*?)^```$",
@@ -78,8 +82,15 @@ def examples(page: Path) -> Iterator[Example]:
 
 
 def links_of(page: Path) -> Iterator[str]:
-    """Yield the targets of a page's links that point into the repository."""
+    """Yield the targets of a page's links that point into the repository, from the page on."""
+    for target in targets_of(page):
+        if target.startswith(FILES):
+            yield os.path.relpath(REPOSITORY / target.removeprefix(FILES), page.parent)
+        elif not re.match(r"https?:|mailto:", target):
+            yield target
+
+
+def targets_of(page: Path) -> Iterator[str]:
+    """Yield the targets of a page's links as they are written."""
     prose = _BLOCK.sub("", page.read_text())
-    for match in _LINK.finditer(prose):
-        if not re.match(r"https?:|mailto:", match["target"]):
-            yield match["target"]
+    yield from (match["target"] for match in _LINK.finditer(prose))
