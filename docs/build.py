@@ -73,7 +73,8 @@ def run(builder: str) -> None:
     """Have a builder make the pages, and fail where it has a warning."""
     shutil.rmtree(BUILT, ignore_errors=True)
     environment = os.environ | {"NO_MKDOCS_2_WARNING": "1", "NO_COLOR": "1"}
-    subprocess.run([builder, "build", "--strict"], cwd=REPOSITORY, env=environment, check=True)  # noqa: S603 - the one that was named
+    command = [builder, "build", "--strict"]
+    subprocess.run(command, cwd=REPOSITORY, env=environment, check=True)  # noqa: S603 - as named
 
 
 def pages() -> list[Page]:

@@ -38,7 +38,7 @@ def main() -> int:
     """Fill the pages, or with `--check` say which are out of date."""
     stale = [page for page in sorted(HERE.rglob("*.md")) if filled(page) != page.read_text()]
     if "--check" in sys.argv:
-        print(*(f"{page.name} is out of date." for page in stale), sep="\n")  # noqa: T201 - a script
+        print("\n".join(f"{page.name} is out of date." for page in stale))  # noqa: T201 - a script
         return len(stale)
     for page in stale:
         page.write_text(filled(page))

@@ -190,7 +190,8 @@ def block(name: str, value: object) -> str:
 
 def inline(method: object) -> str:
     """Return `.method(a, *, b=1)` for a line of a list."""
-    return f"`.{method.__name__}({', '.join(parameters(method) or [])})`"  # type: ignore[attr-defined]
+    name = method.__name__  # type: ignore[attr-defined]  # it is a function
+    return f"`.{name}({', '.join(parameters(method) or [])})`"
 
 
 def answered(kind: type) -> str:
