@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from markupsafe import Markup
 
-__all__ = ["FILTERS", "ago", "at_most", "length", "number"]
+__all__ = ["FILTERS", "ago", "at_most", "length", "number", "size"]
 
 _UNITS: Final = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 _SOON: Final = 1.0
@@ -54,10 +54,25 @@ def at_most(text: object, characters: int = 80) -> str:
     return line if len(line) <= characters else f"{line[: characters - 1]}…"
 
 
+def size(of: int | None) -> str:
+    """Return a number of bytes in its largest unit: `1.4 MiB`, `512 B`; a dash for None."""
+    if of is None:
+        return UNKNOWN
+    value, units = float(of), iter(_SIZES)
+    unit = next(units)
+    while value >= _STEP and unit != _SIZES[-1]:
+        value, unit = value / _STEP, next(units)
+    return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+
+
+_STEP: Final = 1024
+_SIZES: Final = ("B", "KiB", "MiB", "GiB", "TiB")
+
 FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "ago": ago,
     "at_most": at_most,
     "length": length,
     "number": number,
+    "size": size,
 }
 """By the name that templates use."""

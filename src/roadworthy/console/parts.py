@@ -1,7 +1,8 @@
 """`Parts`: what the console shows: the parts that `lifespan(...)` of the service has opened."""
 
+import sys
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from starlette.requests import Request
 
@@ -9,7 +10,11 @@ from roadworthy.database import Database
 from roadworthy.health import Health
 from roadworthy.jobs import Jobs
 from roadworthy.lifespan import PartAmbiguous, PartMissing, find
+from roadworthy.observability import Telemetry
 from roadworthy.problem_log import ProblemLog
+
+if TYPE_CHECKING:
+    from roadworthy.uploads import Files
 
 __all__ = ["Parts", "open_part"]
 
@@ -24,6 +29,8 @@ class Parts:
     health: Health | None
     problem_log: ProblemLog | None
     database: Database | None
+    telemetry: Telemetry | None
+    files: "Files | None"
 
     @classmethod
     def of(cls, request: Request) -> "Parts":
@@ -33,7 +40,15 @@ class Parts:
             health=open_part(request, Health),
             problem_log=open_part(request, ProblemLog),
             database=open_part(request, Database),
+            telemetry=open_part(request, Telemetry),
+            files=_files(request),
         )
+
+
+def _files(request: Request) -> "Files | None":
+    # Uploads are an extra: where nobody has imported them, no such part can be open.
+    uploads = sys.modules.get("roadworthy.uploads")
+    return None if uploads is None else open_part(request, uploads.Files)
 
 
 def open_part(request: Request, kind: type[P]) -> P | None:

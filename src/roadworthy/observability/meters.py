@@ -5,6 +5,7 @@ import logging
 from concurrent.futures import ThreadPoolExecutor
 
 from roadworthy._internal.workers import Workers
+from roadworthy.observability.metric_families import Snapshot
 from roadworthy.observability.prometheus import PrometheusReader, render
 from roadworthy.observability.worker_meters import WorkerMeters
 
@@ -34,12 +35,19 @@ class Meters:
             OSError: A worker that hangs keeps the others from reading (`TimeoutError`),
                 or the folder for temporary files is full or gone.
         """
+        return render(await self.snapshot_of_all(), open_metrics=open_metrics)
+
+    async def snapshot_of_all(self) -> Snapshot:
+        """Return the same as values.
+
+        Raises:
+            OSError: As for `text_of_all`.
+        """
         if self._workers is None or self._thread is None:
             # On the event loop: when all threads are taken is when this must answer.
-            return self.text(open_metrics=open_metrics)
+            return self.reader.snapshot()
         loop = asyncio.get_running_loop()
-        snapshot = await loop.run_in_executor(self._thread, self._workers.gather)
-        return render(snapshot, open_metrics=open_metrics)
+        return await loop.run_in_executor(self._thread, self._workers.gather)
 
     async def open(self) -> None:
         """Find the other workers, where the server has several."""

@@ -171,6 +171,20 @@ class Telemetry:
         """
         return self._meters.text(open_metrics=open_metrics)
 
+    async def totals(self, name: str) -> dict[tuple[tuple[str, str], ...], float]:
+        """Return a counter of all workers of this server, by its labels; empty where it has none.
+
+        Args:
+            name: As `/metrics` names it, without `_total`: `roadworthy_idempotency_replays`.
+
+        Raises:
+            OSError: A worker that hangs keeps the others from reading.
+            RuntimeError: It measures nothing.
+        """
+        family = (await self._meters.snapshot_of_all()).families.get(name)
+        points = {} if family is None else family.points
+        return {at: value for at, value in points.items() if isinstance(value, float | int)}
+
     async def __aenter__(self) -> "Telemetry":
         self._providers.register()
         if self._providers.meters is not None:

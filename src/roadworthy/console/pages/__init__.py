@@ -11,19 +11,15 @@ from roadworthy.console.pages import (
     problems,
     queues,
     schedules,
+    uploads,
     workers,
+    writes,
 )
 
 __all__ = ["PAGES"]
 
 PAGES: Final[tuple[Page, ...]] = (
-    now.PAGE,
-    jobs.PAGE,
-    dead.PAGE,
-    schedules.PAGE,
-    queues.PAGE,
-    workers.PAGE,
-    problems.PAGE,
-    checks.PAGE,
+    *(now.PAGE, jobs.PAGE, dead.PAGE, schedules.PAGE, queues.PAGE, workers.PAGE),
+    *(problems.PAGE, uploads.PAGE, writes.PAGE, checks.PAGE),
 )
 """Every page; one whose part the service does not have is in no menu."""

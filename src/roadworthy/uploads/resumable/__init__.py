@@ -13,6 +13,7 @@ Extensions: creation, creation-with-upload, expiration, checksum and termination
 """
 
 from roadworthy.uploads.resumable.headers import TUS_HEADERS
+from roadworthy.uploads.resumable.in_progress import InProgress, UploadsInProgress, in_progress
 from roadworthy.uploads.resumable.resumable import Resumable
 
-__all__ = ["TUS_HEADERS", "Resumable"]
+__all__ = ["TUS_HEADERS", "InProgress", "Resumable", "UploadsInProgress", "in_progress"]

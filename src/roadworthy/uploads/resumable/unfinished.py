@@ -25,9 +25,10 @@ from roadworthy.uploads.resumable.piece_writer import piece_name
 from roadworthy.uploads.store import Entry, FileMissing
 from roadworthy.uploads.stored import Stored
 
-__all__ = ["CompletionAttempt", "UnfinishedUpload", "UploadInfo", "UploadState"]
+__all__ = ["PREFIX", "CompletionAttempt", "UnfinishedUpload", "UploadInfo", "UploadState"]
 
-_PREFIX: Final = f"{UNFINISHED}tus/"
+PREFIX: Final = f"{UNFINISHED}tus/"
+"""What starts the keys of everything of these uploads."""
 _SMALL: Final = 64 * 1024
 """Bytes of what is written here beside pieces."""
 
@@ -64,7 +65,7 @@ class UnfinishedUpload:
     """One upload in the store: any process can go on with it."""
 
     def __init__(self, files: Files, upload_id: str) -> None:
-        self.folder = f"{_PREFIX}{upload_id}/"
+        self.folder = f"{PREFIX}{upload_id}/"
         self._files = files
 
     async def create(self, info: UploadInfo) -> None:
