@@ -10,9 +10,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from hashlib import sha256
-from time import monotonic
+from time import monotonic, time
 from types import TracebackType
-from typing import Any, Final, Protocol, Self, TypeAlias
+from typing import Any, ClassVar, Final, NamedTuple, Protocol, Self, TypeAlias
 
 from sqlalchemy import Delete, bindparam, delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -61,10 +61,23 @@ class HasEngine(Protocol):
         ...
 
 
+class _Noted(NamedTuple):
+    """A problem that waits to be written."""
+
+    seconds: float
+    kind: Kind
+    method: str
+    request_id: str
+    caller: str | None
+    crash: tuple[str, str] | None
+    """The class of its exception, and its frames."""
+    stands_for: int
+
+
 class ProblemLog:
     """Keep the last problems in a table: a part, opened after the database.
 
-    It costs a response below 400 one comparison. Where the writer falls behind, the oldest
+    It costs a response below 400 nothing. Where the writer falls behind, the oldest
     that wait are lost; where the database fails, the batch is. A line of the logger
     `roadworthy.problem_log` says so, once a minute at most.
 
@@ -81,6 +94,9 @@ class ProblemLog:
     Raises:
         ValueError: `keep` or `per_second` is less than 1.
     """
+
+    errors_only: ClassVar[bool] = True
+    """For `problems.watch`: other requests do not concern it."""
 
     def __init__(
         self,
@@ -99,7 +115,7 @@ class ProblemLog:
         self._key = os.urandom(32) if secret is None else secret.encode()
         self._sampler = Sampler(per_second)
         self._tally = Tally()
-        self._waiting: deque[dict[str, Any]] = deque(maxlen=_WAITING)
+        self._waiting: deque[_Noted] = deque(maxlen=_WAITING)
         self._writer: asyncio.Task[None] | None = None
         self._trim_at = 0.0
         self._silent_until = 0.0
@@ -139,35 +155,43 @@ class ProblemLog:
         status = outcome.status
         if status is None or (status < FIRST_ERROR and outcome.crash is None):
             return
-        now, route = datetime.now(UTC), getattr(_fastapi.route_of(scope), "path_format", None)
+        now, route = time(), getattr(_fastapi.route_of(scope), "path_format", None)
         code = outcome.error_code or ("LATE_FAILURE" if status < FIRST_ERROR else str(status))
         kind = Kind(code[:100], status, (route or "-")[:200], _reason(outcome.reason))
-        self._tally.note(kind, now.timestamp())
+        self._tally.note(kind, now)
         stands_for = self._sampler.take((kind.code, kind.route))
         if stands_for:
-            self._waiting.append(self._row(scope, outcome, kind, now, stands_for))
+            self._note(scope, outcome.crash, kind, now, stands_for)
 
-    def _row(
-        self, scope: Scope, outcome: Outcome, kind: Kind, now: datetime, stands_for: int
-    ) -> dict[str, Any]:
-        crash = outcome.crash
+    def _note(
+        self, scope: Scope, crash: BaseException | None, kind: Kind, seconds: float, stands_for: int
+    ) -> None:
+        """Keep what is known only now; the writer makes a row of it, behind the response."""
+        named = None if crash is None else (_name_of(crash), trace_of(crash))
+        method: str = scope.get("method", "-")
+        noted = _Noted(
+            seconds, kind, method, request_id() or "-", self._caller(scope), named, stands_for
+        )
+        self._waiting.append(noted)
+
+    def _row(self, noted: "_Noted") -> dict[str, Any]:
+        exception, trace = noted.crash or (None, None)
         return {
-            "id": new_id(),
-            "at": now,
-            "status": kind.status,
-            "code": kind.code,
-            "method": str(scope.get("method", "-"))[:16],
-            "route": kind.route,
-            "request_id": (request_id() or "-")[:128],
-            "caller": self._hash(scope),
-            "exception": None if crash is None else _name_of(crash),
-            "traceback": None if crash is None else trace_of(crash),
-            "stands_for": stands_for,
-            "reason": kind.reason or None,
+            "id": new_id(noted.seconds),
+            "at": datetime.fromtimestamp(noted.seconds, UTC),
+            "status": noted.kind.status,
+            "code": noted.kind.code,
+            "method": noted.method[:16],
+            "route": noted.kind.route,
+            "request_id": noted.request_id[:128],
+            "caller": self._hash(noted.caller),
+            "exception": exception,
+            "traceback": trace,
+            "stands_for": noted.stands_for,
+            "reason": noted.kind.reason or None,
         }
 
-    def _hash(self, scope: Scope) -> str | None:
-        caller = self._caller(scope)
+    def _hash(self, caller: str | None) -> str | None:
         if caller is None:
             return None
         return hmac.new(self._key, caller.encode("utf-8", "replace"), sha256).hexdigest()[:16]
@@ -178,7 +202,7 @@ class ProblemLog:
             await self._write(_DEADLINE)
 
     async def _write(self, seconds: float) -> None:
-        rows, counted = list(self._waiting), self._tally.take()
+        rows, counted = [self._row(noted) for noted in self._waiting], self._tally.take()
         if not counted:
             return
         self._waiting.clear()

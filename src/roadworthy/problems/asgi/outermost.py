@@ -16,7 +16,7 @@ from roadworthy import _fastapi
 from roadworthy.problems import request_ids
 from roadworthy.problems.answer import call_observer
 from roadworthy.problems.asgi.outgoing_response import OutgoingResponse, Rules, is_test_client
-from roadworthy.problems.asgi.watchers import Watcher
+from roadworthy.problems.asgi.watchers import Watcher, wants_errors_only
 from roadworthy.problems.contract import CONTEXT
 from roadworthy.problems.validation import strict_json
 
@@ -55,7 +55,8 @@ class Outermost:
         self.rules = rules
         self.settle = settle
         self.observe = observe
-        self.watchers = watchers
+        self.watchers = tuple(each for each in watchers if not wants_errors_only(each))
+        self.of_errors = tuple(each for each in watchers if wants_errors_only(each))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request so that nothing escapes the contract."""
@@ -85,9 +86,10 @@ class Outermost:
         if self.observe is not None:
             status = None if response.client_left else response.status
             call_observer(self.observe, scope, status, response.seconds())
-        if self.watchers:
+        of_errors = self.of_errors if self.of_errors and response.went_wrong else ()
+        if self.watchers or of_errors:
             outcome = response.outcome()
-            for watcher in self.watchers:
+            for watcher in (*self.watchers, *of_errors):
                 call_observer(watcher.ended, scope, outcome)
         request_ids.current.reset(token)
         # A cycle would keep each request for the garbage collector.

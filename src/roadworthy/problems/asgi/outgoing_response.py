@@ -104,6 +104,14 @@ class OutgoingResponse(RequestContext):
         self.client_left = False
 
     @property
+    def went_wrong(self) -> bool:
+        """Return whether this is an error, or something failed that no client was told."""
+        status = self.status
+        if self.logged is not None or self._failure is not None:
+            return True
+        return status is None or status >= FIRST_ERROR
+
+    @property
     def _is_over(self) -> bool:
         return self._state >= _REPLACED
 

@@ -14,7 +14,7 @@ from starlette.types import Message, Receive, Scope
 
 from roadworthy.problems.asgi.lingering_close import has_more_body
 
-__all__ = ["Outcome", "Watcher", "client_has_left", "watch", "watchers_of"]
+__all__ = ["Outcome", "Watcher", "client_has_left", "wants_errors_only", "watch", "watchers_of"]
 
 _KEY: Final = "roadworthy_watchers"
 
@@ -39,7 +39,11 @@ class Outcome(NamedTuple):
 
 
 class Watcher(Protocol):
-    """An observer of requests. It is called for each of them: keep it short."""
+    """An observer of requests. It is called for each of them: keep it short.
+
+    One that has an attribute `errors_only = True` costs other requests nothing: only its
+    `ended` is called, and only for answers of 400 and above, and for what failed or crashed.
+    """
 
     def began(self, scope: Scope) -> None:
         """Be called when a request begins."""
@@ -63,6 +67,11 @@ def watch(app: Starlette, watcher: Watcher) -> None:
 def watchers_of(app: Starlette) -> Iterator[Watcher]:
     """Yield the watchers of an application."""
     yield from _list_of(app)
+
+
+def wants_errors_only(watcher: Watcher) -> bool:
+    """Return whether a watcher is called for what went wrong alone."""
+    return getattr(watcher, "errors_only", False) is True
 
 
 def client_has_left(scope: Scope, receive: Receive) -> bool:
