@@ -11,10 +11,10 @@ PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3 python; d
 	"$$name" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' \
 	2>/dev/null && echo "$$name" && break; done)
 
-# Twice as many as processors: half of the tests wait for another process. Who has nothing left
+# Three times as many as two processors: most tests wait for another process. Who has nothing left
 # takes half of another's, so that the tests of a file mostly share its servers. A few tests need
 # fewer, whose start takes longer than these.
-AT_ONCE = -n $(if $(findstring tests,$(ARGS)),2,4) --dist worksteal
+AT_ONCE = -n $(if $(findstring tests,$(ARGS)),2,6) --dist worksteal
 
 # Show what a command printed only where it failed.
 quietly = $(1) > $(VENV)/output.log 2>&1 || { cat $(VENV)/output.log; exit 1; }

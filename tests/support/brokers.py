@@ -1,12 +1,14 @@
 """Find the message brokers to test with, and use a corner of each that is nobody else's."""
 
+import fcntl
 import os
 import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -30,17 +32,21 @@ class NoBroker(Exception):
 
 
 @contextmanager
-def rabbitmq_vhost() -> Iterator[str]:
-    """Yield the URL of an empty virtual host, and remove it afterwards."""
+def rabbitmq_vhost(folder: Path) -> Iterator[str]:
+    """Yield the URL of a virtual host of this run, and remove it afterwards.
+
+    Of the processes that share the folder, the first one makes it, and the last one removes it:
+    each call of rabbitmqctl starts Erlang.
+    """
     url = os.environ.get("AMQP_URL", "amqp://guest:guest@127.0.0.1:5672")
     _knock(url, 5672)
-    name = f"roadworthy_test_{uuid4().hex[:12]}"
-    _rabbitmqctl("add_vhost", name)
+    name = f"roadworthy_test_{os.environ.get('PYTEST_XDIST_TESTRUNUID', uuid4().hex)[:12]}"
+    users = folder / "users-of-rabbitmq"
+    _count(users, 1, first=lambda: _add_vhost(name, urlsplit(url).username or "guest"))
     try:
-        _rabbitmqctl("set_permissions", "-p", name, urlsplit(url).username or "guest", *[".*"] * 3)
         yield f"{url.rstrip('/')}/{name}"
     finally:
-        _rabbitmqctl("delete_vhost", name)
+        _count(users, -1, last=lambda: _rabbitmqctl("delete_vhost", name))
 
 
 @contextmanager
@@ -128,6 +134,31 @@ def _knock(url: str, port: int) -> None:
         raise NoBroker(
             f"{parts.hostname}:{parts.port or port} does not answer ({error})"
         ) from error
+
+
+def _count(
+    users: Path,
+    added: int,
+    *,
+    first: Callable[[], None] = lambda: None,
+    last: Callable[[], None] = lambda: None,
+) -> None:
+    """Keep in a file how many use something, and do what the first and the last one do."""
+    with users.open("a+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.seek(0)
+        before = int(file.read() or 0)
+        if not before:
+            first()
+        file.truncate(0)
+        file.write(str(before + added))
+        if not before + added:
+            last()
+
+
+def _add_vhost(name: str, user: str) -> None:
+    _rabbitmqctl("add_vhost", name)
+    _rabbitmqctl("set_permissions", "-p", name, user, *[".*"] * 3)
 
 
 def _rabbitmqctl(*words: str) -> None:

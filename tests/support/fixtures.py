@@ -1,6 +1,7 @@
 """The fixtures that all tests share: databases, servers, proxies and a browser."""
 
 import gc
+import os
 import re
 import signal
 from collections import Counter
@@ -62,9 +63,12 @@ def object_url() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def rabbitmq_url() -> Iterator[str]:
+def rabbitmq_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of a virtual host of RabbitMQ that is empty at first: use a prefix of your own."""
-    with skipped_without("RabbitMQ"), rabbitmq_vhost() as url:
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent  # that of the whole run
+    with skipped_without("RabbitMQ"), rabbitmq_vhost(folder) as url:
         yield url
 
 
