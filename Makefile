@@ -132,6 +132,9 @@ bench: setup ## print one table for each script in benchmarks/
 	@$(PY) -m pip install -q --no-input --require-hashes -r requirements-bench.txt
 	@for script in benchmarks/[!_]*.py; do $(PY) "$$script" || exit 1; done
 
+bench-gate: setup ## fail where a request costs over 3 % more instructions than was kept
+	@$(PY) benchmarks/instructions.py --check $(ARGS)
+
 # Only this word needs uv (pip install uv). What the image is made of comes from the same pins.
 PINNED := --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --no-header --no-annotate --quiet

@@ -18,10 +18,11 @@ from time import time
 from typing import Any, Literal, Protocol
 
 from opentelemetry import trace
+from opentelemetry.context import get_current
 from starlette.types import Scope
 
 from roadworthy import _fastapi
-from roadworthy.problems import request_id
+from roadworthy.problems.request_ids import current, request_id
 
 __all__ = ["RequestLog"]
 
@@ -76,11 +77,24 @@ class RequestLog:
 
 
 def _json(now: float, method: str, route: str, status: int, milliseconds: float) -> str:
+    second = int(now)
     return (
-        f'{{"time":"{_second(int(now))}.{int(now % 1 * 1000):03}Z","level":"INFO",'
-        f'"logger":"roadworthy.request","method":"{method}","route":{_quoted(route)},'
-        f'"status":{status},"milliseconds":{milliseconds:.1f},"request_id":"{request_id()}"'
+        f"{_second_json(second)}{int((now - second) * 1000):03}"
+        f'{_request_json(method, route, status)}{milliseconds:.1f},"request_id":"{current.get()}"'
         f"{_trace()}}}\n"
+    )
+
+
+@lru_cache(maxsize=4)
+def _second_json(now: int) -> str:
+    return f'{{"time":"{_second(now)}.'
+
+
+@lru_cache(maxsize=4096)
+def _request_json(method: str, route: str, status: int) -> str:
+    return (
+        f'Z","level":"INFO","logger":"roadworthy.request","method":"{method}",'
+        f'"route":{json.dumps(route)},"status":{status},"milliseconds":'
     )
 
 
@@ -93,6 +107,8 @@ def _console(now: float, method: str, route: str, status: int, milliseconds: flo
 
 
 def _trace() -> str:
+    if not get_current():
+        return ""  # nobody traces: asking for the span would cost more than the line
     context = trace.get_current_span().get_span_context()
     if not context.is_valid:
         return ""
@@ -118,8 +134,3 @@ def _tell(
 @lru_cache(maxsize=4)
 def _second(now: int) -> str:
     return datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-
-
-@lru_cache(maxsize=4096)
-def _quoted(route: str) -> str:
-    return json.dumps(route)

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from roadworthy import _fastapi, _hook_check
 from roadworthy.problems.asgi.innermost import Innermost
-from roadworthy.problems.asgi.lingering_close import Linger, LingeringClose
+from roadworthy.problems.asgi.lingering_close import Linger
 from roadworthy.problems.asgi.outermost import Observer, Outermost
 from roadworthy.problems.asgi.outgoing_response import Rules
 from roadworthy.problems.asgi.watchers import watchers_of
@@ -75,10 +75,7 @@ def install(
     app.user_middleware.append(Middleware(Innermost, owner=app, settle=settle))
     document(app)
     contract = Contract(default=default, types=types, tell_5xx=tell_5xx, on_failure=on_failure)
-    outermost = partial(_outermost, app=app, contract=contract, observe=observe)
-
-    def wrap(inner: ASGIApp) -> ASGIApp:
-        return LingeringClose(outermost(inner), linger)
+    outermost = partial(_outermost, app=app, contract=contract, observe=observe, linger=linger)
 
     def prepare() -> None:
         if replace:
@@ -86,7 +83,7 @@ def install(
         register(app)
         tell_of(app, replace=replace)
 
-    _fastapi.wrap_outermost(app, wrap, first=prepare)
+    _fastapi.wrap_outermost(app, outermost, first=prepare)
 
 
 def _check_spelling(default: object) -> None:
@@ -121,7 +118,12 @@ def is_installed(app: Starlette) -> bool:
 
 
 def _outermost(
-    inner: ASGIApp, *, app: FastAPI, contract: Contract, observe: Observer | None
+    inner: ASGIApp,
+    *,
+    app: FastAPI,
+    contract: Contract,
+    observe: Observer | None,
+    linger: Linger | None,
 ) -> ASGIApp:
     # Now all routes and middleware are there, but for what lifespan and requests bring.
     try:
@@ -140,6 +142,7 @@ def _outermost(
         settle=settle_all,
         observe=observe,
         watchers=tuple(watchers_of(app)),
+        linger=linger,
     )
 
 

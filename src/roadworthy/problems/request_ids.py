@@ -6,14 +6,17 @@ context variable, so whatever the request starts (tasks, threads) carries it alo
 
 import logging
 import re
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from contextvars import ContextVar
-from os import urandom
+from os import register_at_fork, urandom
+from typing import Final
 
 from opentelemetry import trace
 
 __all__ = ["RequestIdFilter", "accept", "current", "request_id"]
 
+_CALLERS: Final = frozenset({b"x-request-id", b"traceparent"})
+"""Headers in which callers send an id."""
 _SAFE = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 
 current: ContextVar[str | None] = ContextVar("roadworthy_request_id", default=None)
@@ -25,18 +28,45 @@ def request_id() -> str | None:
     return current.get()
 
 
-def accept(headers: Iterable[tuple[bytes, bytes]], *, traced: bool = False) -> str:
+def accept(
+    headers: Iterable[tuple[bytes, bytes]],
+    *,
+    traced: bool = False,
+    names: Container[bytes] = _CALLERS,
+) -> str:
     """Return the caller's id if it is 1 to 128 of `[A-Za-z0-9._-]`, else a new one.
 
     Where the request is `traced` and begins its trace, the new one is the trace's: what
     it calls hears it in `traceparent`. A caller's trace may have many requests.
+
+    Args:
+        headers: The headers of the request.
+        traced: Whether the request is traced.
+        names: The names of the headers, where they are known: mostly none of ours is there.
     """
-    for name, value in headers:
-        if name == b"x-request-id" and _SAFE.fullmatch(value):
-            return value.decode()
-        if name == b"traceparent":
-            traced = False
-    return (traced and _trace_id()) or urandom(16).hex()
+    if b"x-request-id" in names or b"traceparent" in names:
+        for name, value in headers:
+            if name == b"x-request-id" and _SAFE.fullmatch(value):
+                return value.decode()
+            if name == b"traceparent":
+                traced = False
+    return (traced and _trace_id()) or new_request_id()
+
+
+def new_request_id() -> str:
+    """Return 32 hexadecimal digits that nobody can guess, and nobody else is given."""
+    if not _drawn:
+        # The system is asked for many at once: a call costs more than an id.
+        block = urandom(_BYTES * _AT_ONCE)
+        _drawn.extend(block[at : at + _BYTES].hex() for at in range(0, len(block), _BYTES))
+    return _drawn.pop()
+
+
+_BYTES: Final = 16
+_AT_ONCE: Final = 256
+_drawn: list[str] = []
+# A process that is forked would give the same ids as its parent.
+register_at_fork(after_in_child=_drawn.clear)
 
 
 def _trace_id() -> str | None:

@@ -8,7 +8,7 @@ reading for a while, then close.
 """
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from roadworthy._internal.durations import check_duration, check_size
 
-__all__ = ["Linger", "LingeringClose", "has_more_body"]
+__all__ = ["Linger", "LingeringClose", "has_body", "has_more_body"]
 
 FIRST_REFUSAL: Final = 300
 """From here on the body does not matter to the answer: the client is sent away with it."""
@@ -85,10 +85,15 @@ def has_more_body(scope: Scope) -> bool:
     return not scope.get("http_version", "1.1").startswith("1")
 
 
+def has_body(headers: Mapping[bytes, bytes]) -> bool:
+    """Return whether the headers of a request announce a body (RFC 9112 §6)."""
+    return headers.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in headers
+
+
 def _framing(scope: Scope) -> dict[bytes, bytes] | None:
     """Return the headers of a request that has a body which may outlive its answer."""
     headers: dict[bytes, bytes] = dict(scope["headers"])
-    if headers.get(b"content-length", b"0") == b"0" and b"transfer-encoding" not in headers:
+    if not has_body(headers):
         return None
     # HTTP/2 and later end one stream, not the connection, and hold senders back themselves.
     if _SCOPE_KEY in scope or not scope.get("http_version", "1.1").startswith("1"):

@@ -6,7 +6,7 @@ the connection, so that the next request on it loses its answer. This layer give
 of them the contract's shape, and every response its `X-Request-ID`.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Container
 from contextvars import Token
 from typing import Final, TypeAlias
 
@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from roadworthy import _fastapi
 from roadworthy.problems import request_ids
 from roadworthy.problems.answer import call_observer
+from roadworthy.problems.asgi.lingering_close import Linger, LingeringClose, has_body
 from roadworthy.problems.asgi.outgoing_response import OutgoingResponse, Rules, is_test_client
 from roadworthy.problems.asgi.watchers import Watcher, wants_errors_only
 from roadworthy.problems.contract import CONTEXT
@@ -40,6 +41,7 @@ class Outermost:
         settle: Called at start: it puts routes that were added meanwhile under the contract.
         observe: Called after each response.
         watchers: Called when a request begins, and when it is over.
+        linger: The limits of reading on after a refusal that did not wait for the body.
     """
 
     def __init__(
@@ -50,20 +52,32 @@ class Outermost:
         settle: Callable[[], None],
         observe: Observer | None,
         watchers: tuple[Watcher, ...] = (),
+        linger: Linger | None = None,
     ) -> None:
         self.app = app
+        self.lingering = LingeringClose(self._serve_http, linger)
         self.rules = rules
         self.settle = settle
         self.observe = observe
         self.watchers = tuple(each for each in watchers if not wants_errors_only(each))
         self.of_errors = tuple(each for each in watchers if wants_errors_only(each))
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Serve one request so that nothing escapes the contract."""
+        # Each request pays for what is here: nothing is awaited, and headers are looked at once.
         if scope["type"] != "http" or CONTEXT in scope:
-            return await self._serve_other(scope, receive, send)
+            return self._serve_other(scope, receive, send)
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        if has_body(headers):
+            return self.lingering(scope, receive, send)
+        return self._serve_http(scope, receive, send, headers)
+
+    async def _serve_http(
+        self, scope: Scope, receive: Receive, send: Send, names: Container[bytes] | None = None
+    ) -> None:
+        headers = scope["headers"]
         traced = scope.get(_fastapi.TELEMETRY) is not None
-        identity = request_ids.accept(scope["headers"], traced=traced)
+        identity = request_ids.accept(headers, traced=traced, names=names or dict(headers))
         response = OutgoingResponse(self.rules, scope, receive, send, identity)
         token = self._begin(scope, response)
         try:

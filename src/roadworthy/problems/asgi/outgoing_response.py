@@ -88,7 +88,10 @@ class OutgoingResponse(RequestContext):
     def __init__(
         self, rules: Rules, scope: Scope, receive: Receive, forward: Send, identity: str
     ) -> None:
-        super().__init__(rules.contract, identity, scope)
+        # Not by `super()`: each request would pay for that call.
+        self.contract, self.identity = rules.contract, identity
+        self.root_path, self.path = scope.get("root_path", ""), scope["path"]
+        self.logged = self.broken = self.own = self.reason = self.inner = None
         self._rules = rules
         self._scope = scope
         self._receive = receive
