@@ -41,6 +41,7 @@ MODULES = (
     "conditional",
     "database",
     "idempotency",
+    "migrations",
     "jobs",
     "jobs.broker",
     "jobs.operations",

@@ -37,6 +37,8 @@ ANYWHERE = {
     "pip",
     "python",
     "mkdir",
+    "uvx",
+    "alembic",
 }
 COMMANDS = [
     pytest.param(line, id=f"{block.page.name}: {line[:60]}")

@@ -1,14 +1,9 @@
 """Alembic for services: their database, their tables and a lock, said in pyproject.toml.
 
-    [tool.alembic]
-    script_location = "roadworthy.migrations:environment"
-    version_locations = ["%(here)s/shop/migrations"]
-    prepend_sys_path = ["."]
-    database = "shop.app:database_url"
-    tables = ["shop.models:metadata", "roadworthy.tables:metadata"]
-
-Then `alembic upgrade head` and `alembic revision --autogenerate -m "..."` work as ever. The
-tables of Roadworthy's parts are made by a line in a migration of yours:
+`script_location = "roadworthy.migrations:environment"` there leads Alembic here, `database` names
+the URL, or a function that returns one, and `tables` each `MetaData`. Then `alembic upgrade head`
+and `alembic revision --autogenerate` work as ever. The tables of Roadworthy's parts are made by a
+line in a migration of yours:
 
     def upgrade() -> None:
         create_tables(version=1)

@@ -19,7 +19,6 @@ _TEMPLATES: Final = {
     "AGENTS.md": "AGENTS.md",
     "Dockerfile": "Dockerfile",
     ".gitignore": "gitignore",
-    "{package}/__init__.py": "init.py",
     "{package}/app.py": "app.py",
     "{package}/models.py": "models.py",
     "{package}/migrations/0001_first_tables.py": "migration.py",
@@ -55,10 +54,11 @@ def files_of(
         "extras": ",".join(sorted({*parts, database, "migrations"})),
         "version": version("roadworthy").partition("+")[0],
     }
-    return {
+    rendered = {
         path.format(package=names.package): _rendered(template, having, values)
         for path, template in _TEMPLATES.items()
     }
+    return {**rendered, f"{names.package}/__init__.py": ""}
 
 
 def _rendered(template: str, having: Collection[str], values: Mapping[str, str]) -> str:
