@@ -68,13 +68,14 @@ def commands(service: Path) -> list[str]:
 
 def test_the_two_commands_serve_it(shop):
     _, serve = commands(shop)
-    process = subprocess.Popen(
-        ["bash", "-c", f"{serve} --port 0"],
-        cwd=shop,
-        stderr=subprocess.STDOUT,
-        stdout=(shop / "log").open("wb"),
-        start_new_session=True,
-    )
+    with (shop / "log").open("wb") as log:
+        process = subprocess.Popen(
+            ["bash", "-c", f"{serve} --port 0"],
+            cwd=shop,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
     try:
         said = r"running on (http://[^ ]+)"
         found = until(lambda: re.search(said, (shop / "log").read_text()))
