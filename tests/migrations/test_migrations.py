@@ -97,7 +97,7 @@ def engine_of(url: str) -> sa.Engine:
 
 
 def test_the_first_version_of_the_tables_is_what_the_parts_have_today(database_url):
-    """A part has another table: before 0.1 is out, change `version_1.py`; then add a next one."""
+    """If a part has another table: type `python tests/migrations/freeze.py`, until 0.1.0 is out."""
     engine = engine_of(database_url)
     with engine.begin() as connection:
         context = MigrationContext.configure(connection)

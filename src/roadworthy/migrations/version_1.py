@@ -45,7 +45,9 @@ Table(
     Column("headers", JSON, nullable=False),
     Column("body", LargeBinary, nullable=False),
     Column("expires_at_ms", BigInteger, nullable=False),
+    Column("request_id", String(128)),
     Index("ix_idempotency_keys_expires_at_ms", "expires_at_ms"),
+    Index("ix_idempotency_keys_request_id", "request_id"),
 )
 Table(
     "roadworthy_event_order",
@@ -123,6 +125,12 @@ Table(
         "limit_key",
     ),
     _partial("ix_roadworthy_jobs_blocked", "state = 'blocked'", "limit_key", "turn_at", "id"),
+    _partial(
+        "ix_roadworthy_jobs_by_state",
+        "state IN ('dead', 'queued', 'scheduled', 'parked', 'blocked')",
+        "state",
+        "id",
+    ),
     _partial("ix_roadworthy_jobs_dead", "state = 'dead'", "finished_at"),
     _partial("ix_roadworthy_jobs_done", "state IN ('succeeded', 'cancelled')", "finished_at"),
     _partial(
@@ -151,6 +159,16 @@ Table(
     Index("ix_roadworthy_operator_actions_at", "at"),
 )
 Table(
+    "roadworthy_problem_counts",
+    metadata,
+    Column("begins_at", _Time, primary_key=True),
+    Column("code", String(100), primary_key=True),
+    Column("status", Integer, primary_key=True, autoincrement=False),
+    Column("route", String(200), primary_key=True),
+    Column("reason", String(64), primary_key=True),
+    Column("problems", Integer, nullable=False),
+)
+Table(
     "roadworthy_problems",
     metadata,
     Column("id", String(36), primary_key=True),
@@ -164,6 +182,7 @@ Table(
     Column("exception", String(200)),
     Column("traceback", Text),
     Column("stands_for", Integer, nullable=False),
+    Column("reason", String(64)),
     Index("ix_roadworthy_problems_at", "at", "code", "route"),
     Index("ix_roadworthy_problems_request", "request_id"),
 )
