@@ -1,18 +1,24 @@
 """Fill a database with many jobs, attempts and problems, by a few statements of its own."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import product
 
 import sqlalchemy as sa
 
 from roadworthy import problem_log
 from roadworthy.jobs import table as jobs
 from roadworthy.jobs.table.tables import attempts
+from roadworthy.problem_log.table import counts
 from roadworthy.tables import metadata
 
 __all__ = ["SETTINGS", "Setting", "fill"]
 
 _DAYS = 7
 """The jobs were enqueued within these."""
+_KINDS = 20
+"""Codes and routes that have problems in every quarter of an hour."""
 _RARE = 100_003
 """One job of so many is of the task `shop.rare`."""
 
@@ -52,10 +58,26 @@ def fill(url: str, setting: Setting, *, many: int, problems: int) -> None:
         connection.exec_driver_sql(_jobs(speak, state, many))
         connection.exec_driver_sql(_attempts(speak))
         connection.exec_driver_sql(_problems(speak, problems))
+        connection.execute(counts.insert(), list(_counts()))
         for index in indexes:
             index.create(connection)
     _analyse(engine)
     engine.dispose()
+
+
+def _counts() -> Iterator[dict[str, object]]:
+    """Yield a week of counts: every quarter of an hour, problems of some kinds."""
+    now = datetime.now(UTC).replace(second=0, microsecond=0)
+    now -= timedelta(minutes=now.minute % 15)
+    for quarter, kind in product(range(_DAYS * 96), range(_KINDS)):
+        yield {
+            "begins_at": now - timedelta(minutes=15 * quarter),
+            "code": f"CODE_{kind % 12}",
+            "status": 500 if kind == 0 else 422,
+            "route": f"/orders/{kind}/{{id}}",
+            "reason": "",
+            "problems": 1 + kind * quarter % 40,
+        }
 
 
 def _analyse(engine: sa.Engine) -> None:
@@ -112,7 +134,7 @@ def _id(speak: _Sqlite | _Postgres, ago: str) -> str:
 def _jobs(speak: _Sqlite | _Postgres, state: str, many: int) -> str:
     seconds = _DAYS * 86400
     ago = f"({seconds} - (CAST(i AS BIGINT) * {seconds} / {many}))"
-    at, ended = speak.time(ago), f"state IN ('succeeded', 'dead', 'cancelled')"
+    at, ended = speak.time(ago), "state IN ('succeeded', 'dead', 'cancelled')"
     task = (
         f"CASE WHEN i % {_RARE} = 7 THEN 'shop.rare' ELSE 'shop.tasks.number_' || (i * 7 % 20) END"
     )
@@ -120,8 +142,8 @@ def _jobs(speak: _Sqlite | _Postgres, state: str, many: int) -> str:
         "id": _id(speak, ago),
         "task": task,
         "version": "1",
-        "arguments": "'{\"order_id\": \"' || i || '\", \"customer\": \"c-' || (i % 997)"
-        " || '@example.com\", \"lines\": [{\"item\": \"item-001\", \"quantity\": 3}]}'",
+        "arguments": '\'{"order_id": "\' || i || \'", "customer": "c-\' || (i % 997)'
+        ' || \'@example.com", "lines": [{"item": "item-001", "quantity": 3}]}\'',
         "state": "state",
         "queue": "CASE WHEN i % 5 = 0 THEN 'mail' ELSE 'default' END",
         "runs_on": "'loop'",

@@ -4,8 +4,6 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from jobs.opened import database
 from jobs.operations.test_bulk import put, row
@@ -141,11 +139,3 @@ async def test_a_change_whose_time_is_up_says_that_more_are_left(database_url):
 
     assert not rest.more
     assert first.done + rest.done == sum(fits(at(minute), meant) for minute in range(60))
-
-
-@given(st.text(min_size=1, max_size=8).filter(lambda text: "\0" not in text))
-@settings(max_examples=20)
-def test_a_text_is_looked_for_as_it_is(text):
-    (condition,) = JobFilter(text=text).conditions()
-
-    assert text not in str(condition)  # a parameter, never a part of the statement

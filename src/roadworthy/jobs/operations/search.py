@@ -42,8 +42,8 @@ FIRST: Final = 500
 MOST: Final = 5_000
 """Jobs that a statement looks at: the first one, which often finds enough, and the others."""
 _GROWTH: Final = 3
-_BY_STATE: Final = (State.DEAD, State.QUEUED, State.SCHEDULED, State.PARKED, State.BLOCKED)
-"""The states of the index `ix_roadworthy_jobs_by_state`, in its order."""
+_NOT_BY_STATE: Final = (State.RUNNING, State.SUCCEEDED, State.CANCELLED)
+"""The states that the index `ix_roadworthy_jobs_by_state` has not, in its order."""
 _SLACK: Final = timedelta(minutes=1)
 """How far the time in an id may be from the time of enqueueing."""
 
@@ -187,15 +187,19 @@ class Walk:
     def _in_order(self, rows: Rows, start: str | None) -> Rows:
         """Return the jobs that are gone through, after an id."""
         state = self._meant.state
-        if state not in _BY_STATE:
+        if state in {None, "retrying", *_NOT_BY_STATE}:
             return rows.where(*self._after(start)).order_by(self.order(table.c.id))
         # Not `state = 'dead'`: planners would take an index of that state, or go through all
-        # jobs by id. This order has the one index only.
-        this: ColumnElement[str] = literal_column(f"'{State(state)}'")
+        # jobs by id. This order has the one index only, and each end of its range one bound.
+        this = _word(State(state))
         both, bound = tuple_(table.c.state, table.c.id), tuple_(this, start)
-        rows = rows.where(in_state(*_BY_STATE), table.c.state >= this, table.c.state <= this)
-        if start is not None:
-            rows = rows.where(both > bound if self._oldest_first else both < bound)
+        least, most = table.c.state >= this, table.c.state <= this
+        if start is not None and self._oldest_first:
+            least = both > bound
+        elif start is not None:
+            most = both < bound
+        others = (table.c.state != _word(other) for other in _NOT_BY_STATE)
+        rows = rows.where(*others, least, most)
         return rows.order_by(self.order(table.c.state), self.order(table.c.id))
 
     def _few(self) -> ColumnElement[bool] | None:
@@ -236,6 +240,11 @@ class Walk:
         if self._oldest_first:
             return latest is not None and edge > latest
         return earliest is not None and edge < earliest
+
+
+def _word(state: State) -> ColumnElement[str]:
+    """Return a state as it is written into a statement: an index is not taken for a parameter."""
+    return literal_column(f"'{state}'")
 
 
 def _find(

@@ -188,7 +188,7 @@ _partial("ix_roadworthy_jobs_dead", "state = 'dead'", "finished_at")
 _partial("ix_roadworthy_jobs_done", "state IN ('succeeded', 'cancelled')", "finished_at")
 _partial(
     "ix_roadworthy_jobs_by_state",
-    "state IN ('dead', 'queued', 'scheduled', 'parked', 'blocked')",
+    "state <> 'running' AND state <> 'succeeded' AND state <> 'cancelled'",
     *("state", "id"),
 )
 _partial("ix_roadworthy_jobs_blocked", "state = 'blocked'", "limit_key", "turn_at", "id")

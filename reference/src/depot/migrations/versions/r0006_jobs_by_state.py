@@ -15,7 +15,7 @@ _NAME = "ix_roadworthy_jobs_by_state"
 
 def upgrade() -> None:
     """Add an index of the jobs that wait or are dead."""
-    rows = sa.text("state IN ('dead', 'queued', 'scheduled', 'parked', 'blocked')")
+    rows = sa.text("state <> 'running' AND state <> 'succeeded' AND state <> 'cancelled'")
     columns = ["state", "id"]
     op.create_index(_NAME, "roadworthy_jobs", columns, sqlite_where=rows, postgresql_where=rows)
 
