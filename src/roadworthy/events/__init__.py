@@ -25,7 +25,7 @@ except ModuleNotFoundError as missing:
         "roadworthy.events needs SQLAlchemy: pip install 'roadworthy[database]'"
     ) from missing
 
-from roadworthy.events.errors import EventTooLarge, PlaceMalformed
+from roadworthy.events.errors import EventTooLarge, PlaceMalformed, TopicUnknown
 from roadworthy.events.part import Events
 from roadworthy.events.position import position
 from roadworthy.events.publishing import publish, publish_sync
@@ -38,6 +38,7 @@ __all__ = [
     "Events",
     "MayListen",
     "PlaceMalformed",
+    "TopicUnknown",
     "metadata",
     "order",
     "position",

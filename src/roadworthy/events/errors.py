@@ -2,7 +2,7 @@
 
 from roadworthy.problems import Problem
 
-__all__ = ["EventTooLarge", "PlaceMalformed"]
+__all__ = ["EventTooLarge", "PlaceMalformed", "TopicUnknown"]
 
 
 class PlaceMalformed(Problem):
@@ -14,6 +14,14 @@ class PlaceMalformed(Problem):
         "Last-Event-ID, or the query parameter of that name, is the id of an event of this stream. "
         "Leave it out to begin with what happens from now on."
     )
+
+
+class TopicUnknown(Problem):
+    """Nothing can be published under this topic: it is too long, or has such characters."""
+
+    status = 404
+    title = "Topic unknown"
+    detail = "There are no events of this kind."
 
 
 class EventTooLarge(ValueError):

@@ -4,25 +4,27 @@ import asyncio
 import logging
 import threading
 from collections import defaultdict
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import Collection, Generator, Iterable
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from roadworthy._sqlalchemy import notices
 from roadworthy.events import metrics, wire
 from roadworthy.events.listener import Listener
-from roadworthy.events.ordering import BATCH, give_positions
-from roadworthy.events.place import Place
-from roadworthy.events.reading import PAGE, Extent, KeptEvent, extent, read_between
+from roadworthy.events.ordering import give_positions
+from roadworthy.events.place import NOWHERE, Place
+from roadworthy.events.reading import KeptEvent, Page, last_place, read_page
 from roadworthy.events.signals import CHANNEL
 
 __all__ = ["Feed", "HasEngine"]
 
 _log = logging.getLogger("roadworthy.events")
 
+_PAGE: Final = 500
+"""Events that one statement reads for all who listen."""
 _TOGETHER: Final = 0.01
 """Seconds between two rounds: one serves all that was committed meanwhile."""
 _LOOK: Final = 1.0
@@ -31,6 +33,8 @@ _LOOK_ALONE: Final = 0.25
 """The same where no notices come: on SQLite, and through a pooler."""
 _PAUSES: Final = (0.2, 5.0)
 """Seconds to wait after a failure: at first, and at most."""
+_DEADLINE: Final = 20.0
+"""Seconds for one statement: a server that took over does not answer on the old connection."""
 
 
 class HasEngine(Protocol):
@@ -56,7 +60,7 @@ class Feed:
         self._database = database
         self._listeners: dict[str, set[Listener]] = defaultdict(set)
         self._clients = 0
-        self.place: Place = Place(0, 0)
+        self.place: Place = NOWHERE
         """The last event that was handed out, or that nobody here wanted."""
         self._is_reading = False
         self._starting = asyncio.Lock()
@@ -66,6 +70,13 @@ class Feed:
     def start(self) -> None:
         """Note the event loop, which `wake` may be called outside of."""
         self._loop, self._thread = asyncio.get_running_loop(), threading.get_ident()
+
+    async def stop(self) -> None:
+        """Hear of nothing any more."""
+        hears, self._hears = self._hears, None
+        if hears is not None:
+            hears.cancel()
+            await asyncio.gather(hears, return_exceptions=True)
 
     @property
     def listeners(self) -> int:
@@ -77,7 +88,8 @@ class Feed:
         if threading.get_ident() == self._thread:
             self._woken.set()
         else:
-            self._loop.call_soon_threadsafe(self._woken.set)
+            with suppress(RuntimeError):  # the loop is closed, and whoever commits goes on
+                self._loop.call_soon_threadsafe(self._woken.set)
 
     @contextmanager
     def joined(self, listener: Listener) -> Generator[None]:
@@ -92,21 +104,23 @@ class Feed:
             for topic in listener.topics:
                 self._leave(topic, listener)
 
-    async def extent(self) -> Extent:
-        """Return from where to where the order reaches, this feed being at or before its end.
+    async def end(self) -> Place:
+        """Return the end of the order, this feed being at or before that.
 
-        Whoever has joined before is handed all that comes behind it.
+        Whoever has joined before is handed all that comes behind it, or falls behind.
         """
         async with self._starting:
-            found = await self._read_extent()
+            async with asyncio.timeout(_DEADLINE), self._reading.connect() as connection:
+                last = await last_place(connection)
             if not self._is_reading:
-                self.place, self._is_reading = found.last, True
-        return found
+                self.place, self._is_reading = last, True
+                self._woken.set()  # what came meanwhile was left to this
+        return last
 
-    def reading(self) -> AsyncConnection:
-        """Return a connection for reading, to be entered for one short look."""
-        engine: AsyncEngine = getattr(self._database, "read_engine", self._database.engine)
-        return engine.connect()
+    async def page(self, after: Place, topics: Collection[str], *, limit: int) -> Page:
+        """Return the next events of these topics behind a place, by one short look."""
+        async with asyncio.timeout(_DEADLINE), self._reading.connect() as connection:
+            return await read_page(connection, after, topics, limit=limit)
 
     async def run(self) -> None:
         """Settle the order and hand out events until cancelled."""
@@ -124,21 +138,17 @@ class Feed:
                 pause = min(pause * 2, most)
             await asyncio.sleep(_TOGETHER)
 
-    async def hear(self) -> None:
-        """Wake with every notice of another process until cancelled."""
-        await notices.listen(self._database.engine, CHANNEL, lambda _: self._woken.set())
-
     async def _wait(self) -> None:
         """Wait until woken; while somebody listens, not for long."""
-        try:
-            async with asyncio.timeout(self._look if self._clients else None):
+        look = _LOOK if self._can_hear else _LOOK_ALONE
+        with suppress(TimeoutError):
+            async with asyncio.timeout(look if self._clients else None):
                 await self._woken.wait()
-        except TimeoutError:
-            pass
 
     @property
-    def _look(self) -> float:
-        return _LOOK if self._can_hear else _LOOK_ALONE
+    def _reading(self) -> AsyncEngine:
+        engine: AsyncEngine = getattr(self._database, "read_engine", self._database.engine)
+        return engine
 
     @property
     def _can_hear(self) -> bool:
@@ -147,42 +157,46 @@ class Feed:
     async def _round(self) -> None:
         if self._database.engine.dialect.name == "postgresql":
             await self._settle()
-        if self._clients and self._is_reading:
+        if self._is_reading:
             await self._hand_out()
 
     async def _settle(self) -> None:
         """Give positions to all that is committed, and tell the other processes."""
-        given = BATCH
-        while given == BATCH:
-            async with self._database.engine.connect() as plain:
+        more = True
+        while more:
+            async with asyncio.timeout(_DEADLINE), self._database.engine.connect() as plain:
                 connection = await plain.execution_options(isolation_level="AUTOCOMMIT")
-                given = await give_positions(connection)
+                given, more = await give_positions(connection)
                 if given:
                     await connection.execute(notices.notice(CHANNEL, "ordered"))
 
     async def _hand_out(self) -> None:
         more = True
-        while more:
-            async with self.reading() as connection:
-                until = (await extent(connection)).last
-                topics, after = list(self._listeners), self.place.position
-                found = await read_between(connection, after, until.position, topics)
-            more = len(found) == PAGE
-            self._give(found)
-            self.place = found[-1].place if more else until
+        while more and self._clients:
+            asked = frozenset(self._listeners)
+            page = await self.page(self.place, asked, limit=_PAGE)
+            # Who joined meanwhile, for what was not asked for, may have read before this did.
+            self._fall_behind(self._listeners.keys() - asked)
+            if page.follows(self.place):
+                self._give(page.events)
+            else:
+                self._fall_behind(asked)
+            self.place = page.reached
+            more = page.is_full
 
     def _give(self, found: list[KeptEvent]) -> None:
         for event in found:
             listeners = self._listeners.get(event.topic)
             if listeners:
-                chunk = wire.encode(event)
+                place, chunk = event.place, wire.encode(event)
                 for listener in listeners:
-                    listener.push(event.position, chunk)
+                    listener.push(place, chunk)
                 metrics.delivered((datetime.now(UTC) - event.at).total_seconds())
 
-    async def _read_extent(self) -> Extent:
-        async with self.reading() as connection:
-            return await extent(connection)
+    def _fall_behind(self, topics: Iterable[str]) -> None:
+        for topic in topics:
+            for listener in self._listeners.get(topic, ()):
+                listener.fall_behind()
 
     def _leave(self, topic: str, listener: Listener) -> None:
         self._listeners[topic].discard(listener)
@@ -194,16 +208,20 @@ class Feed:
         metrics.listening(self._clients)
         if self._clients == 1 and change == 1:
             self._begin_to_hear()
+            self._woken.set()  # the wait has no end while nobody listens
         elif not self._clients:
             self._is_reading = False
             self._stop_hearing()
-        self._woken.set()
 
     def _begin_to_hear(self) -> None:
         if self._can_hear and self._hears is None:
-            self._hears = asyncio.create_task(self.hear(), name="roadworthy events: notices")
+            self._hears = asyncio.create_task(self._hear(), name="roadworthy events: notices")
 
     def _stop_hearing(self) -> None:
         if self._hears is not None:
             self._hears.cancel()
             self._hears = None
+
+    async def _hear(self) -> None:
+        """Wake with every notice of another process until cancelled."""
+        await notices.listen(self._database.engine, CHANNEL, lambda _: self._woken.set())

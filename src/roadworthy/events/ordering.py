@@ -33,21 +33,22 @@ def take_position(connection: Connection, number: int) -> int:
     return int(connection.execute(taken.returning(order.c.last)).scalar_one())
 
 
-async def give_positions(connection: AsyncConnection) -> int:
-    """Give positions to committed events that have none; return how many.
+async def give_positions(connection: AsyncConnection) -> tuple[int, bool]:
+    """Give positions to committed events that have none; return how many, and if there are more.
 
     It is one statement, and commits by itself where the connection does (AUTOCOMMIT): so a
     process that stops in the middle never keeps the order from the others.
     """
     if await connection.scalar(_unordered) is None:
-        return 0
+        return 0, False
     given = (await connection.execute(_give)).scalar_one_or_none()
     if given is None:
         await connection.execute(
             insert_into(order, "postgresql").values(_FIRST).on_conflict_do_nothing()
         )
-        given = (await connection.execute(_give)).scalar_one_or_none()
-    return given or 0
+        given = (await connection.execute(_give)).scalar_one_or_none() or 0
+    # None of those that this one saw were left, as another process was first: it has to look anew.
+    return given, given in {0, BATCH}
 
 
 _FIRST: Final = {"name": ORDER, "last": 0, "pruned": 0}

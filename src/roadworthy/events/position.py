@@ -3,7 +3,7 @@
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from roadworthy._sqlalchemy.transactions import to_await
-from roadworthy.events.reading import extent
+from roadworthy.events.reading import last_place
 
 __all__ = ["position"]
 
@@ -17,4 +17,4 @@ async def position(session: AsyncSession | AsyncConnection) -> str:
     Read before the rest, nothing is missed that happens between reading and listening; what
     happens while the page reads may be shown and told.
     """
-    return str((await extent(to_await(session, "events.position"))).last)
+    return str(await last_place(to_await(session, "events.position")))

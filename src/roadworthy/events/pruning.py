@@ -4,10 +4,10 @@ from datetime import UTC, datetime, timedelta
 from itertools import takewhile
 from typing import Final
 
-from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy import bindparam, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from roadworthy._internal.calendar import utc
+from roadworthy._internal.calendar import earlier, utc
 from roadworthy.events.tables import ORDER, order, table
 
 __all__ = ["BATCH", "prune"]
@@ -22,7 +22,7 @@ async def prune(connection: AsyncConnection, *, keep: timedelta) -> int:
     Only from the beginning of the order: what is told as pruned is gone, and nothing else is.
     0 where there are none, or where another process is at it.
     """
-    before = datetime.now(UTC) - keep
+    before = earlier(await _now(connection), keep)
     pruned = await connection.scalar(_locked)
     if pruned is None:
         return 0
@@ -33,6 +33,12 @@ async def prune(connection: AsyncConnection, *, keep: timedelta) -> int:
         await connection.execute(_remove, last)
         await connection.execute(_note, last)
     return len(old)
+
+
+async def _now(connection: AsyncConnection) -> datetime:
+    if connection.dialect.name != "postgresql":
+        return datetime.now(UTC)
+    return utc((await connection.execute(select(func.clock_timestamp()))).scalar_one())
 
 
 _locked: Final = (

@@ -1,6 +1,5 @@
 """`publish`: write an event in the caller's transaction; it exists if and only if that commits."""
 
-from datetime import UTC, datetime
 from typing import Any, Final, TypeAlias
 
 from pydantic_core import PydanticSerializationError, from_json, to_json
@@ -9,17 +8,19 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlalchemy.orm import Session
 
 from roadworthy._sqlalchemy.transactions import connection_of, to_await, to_call
+from roadworthy.events.clock import moment
 from roadworthy.events.errors import EventTooLarge
 from roadworthy.events.ordering import take_position
 from roadworthy.events.signals import announce
 from roadworthy.events.tables import table
+from roadworthy.events.wire import GAP
 
-__all__ = ["MAX_BYTES", "publish", "publish_sync"]
+__all__ = ["MAX_BYTES", "MAX_TOPIC", "is_topic", "publish", "publish_sync"]
 
 Here: TypeAlias = AsyncSession | AsyncConnection
 MAX_BYTES: Final = 64 * 1024
 """Bytes of an event's data as JSON: what is larger has an address of its own, and that is sent."""
-_MAX_TOPIC: Final = 200
+MAX_TOPIC: Final = 200
 _MAX_NAME: Final = 100
 
 
@@ -40,7 +41,8 @@ async def publish(tx: Here, topic: str, data: Any, *, name: str | None = None) -
 
     Raises:
         TypeError: `tx` is no such transaction, or `data` cannot be written as JSON.
-        ValueError: The topic or the name is too long, has a line break, or is empty.
+        ValueError: The topic or the name is too long, has a line break, or is empty, or the name
+            is `gap`, by which a client is told that events are missing.
         EventTooLarge: `data` has more bytes.
     """
     row = _row(topic, data, name)
@@ -56,18 +58,29 @@ def publish_sync(
 
 def _write(tx: Session | Connection, row: dict[str, Any]) -> None:
     connection = connection_of(tx)
-    position = take_position(connection, 1) if connection.dialect.name == "sqlite" else None
-    connection.execute(insert(table).values(**row, position=position))
+    if connection.dialect.name == "sqlite":
+        row |= {"position": take_position(connection, 1)}
+    connection.execute(insert(table).values(**row, at=moment(connection.dialect.name)))
     announce(tx, connection)
 
 
 def _row(topic: str, data: Any, name: str | None) -> dict[str, Any]:
     return {
-        "topic": _line("topic", topic, _MAX_TOPIC),
-        "name": None if name is None else _line("name", name, _MAX_NAME),
+        "topic": _line("topic", topic, MAX_TOPIC),
+        "name": None if name is None else _name(name),
         "data": _json(data),
-        "at": datetime.now(UTC),
     }
+
+
+def is_topic(text: str) -> bool:
+    """Return whether events can be published under a topic."""
+    return 0 < len(text) <= MAX_TOPIC and text.isprintable()
+
+
+def _name(text: str) -> str:
+    if text == GAP:
+        raise ValueError(f"An event named {GAP!r} says that some are missing: choose another name.")
+    return _line("name", text, _MAX_NAME)
 
 
 def _line(what: str, text: str, most: int) -> str:

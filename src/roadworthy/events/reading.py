@@ -1,21 +1,19 @@
-"""Read events in their order, each time in a short transaction."""
+"""Read events in their order: one statement, and so one state of the database, for each page."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import select
+from sqlalchemy import Select, and_, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from roadworthy._internal.calendar import utc
-from roadworthy.events.place import Place
+from roadworthy.events.place import NOWHERE, Place
 from roadworthy.events.tables import ORDER, order, table
 
-__all__ = ["PAGE", "Extent", "KeptEvent", "event_id_at", "extent", "read_between"]
+__all__ = ["KeptEvent", "Page", "last_place", "read_page"]
 
-PAGE: Final = 500
-"""Events that one statement reads."""
 _MANY: Final = 200
 """Topics above which all events are read and sorted out here: a statement has its bounds."""
 
@@ -25,7 +23,6 @@ class KeptEvent:
     """One event as it stands in the table; the time is in UTC."""
 
     position: int
-    id: int
     topic: str
     name: str | None
     data: str
@@ -34,58 +31,87 @@ class KeptEvent:
     @property
     def place(self) -> Place:
         """Return where in the order it stands."""
-        return Place(self.position, self.id)
+        return Place.at(self.position, self.at)
 
 
 @dataclass(frozen=True, slots=True)
-class Extent:
-    """From where to where the order reaches."""
+class Page:
+    """The next events behind a place, and what the order was like when they were read."""
 
+    events: list[KeptEvent]
+    is_full: bool
+    """Whether there may be more."""
     last: Place
-    """The last event that has a position; its id is 0 where the event was pruned."""
+    """The end of the order."""
     pruned: int
     """The last position whose event is gone."""
+    here: Place
+    """The place that was read behind, with the mark that its event has now."""
+
+    @property
+    def reached(self) -> Place:
+        """Return the place up to which there is nothing but these events."""
+        return self.events[-1].place if self.is_full else self.last
+
+    def follows(self, place: Place) -> bool:
+        """Return whether nothing is missing between a place, read behind, and these events."""
+        return self.pruned <= place.position and not self.is_another_order(place)
+
+    def is_another_order(self, place: Place) -> bool:
+        """Return whether a place is none of this order: the database was set back since."""
+        known = place.mark and self.here.mark
+        return place.position > self.last.position or bool(known and place != self.here)
 
 
-async def extent(session: AsyncConnection | AsyncSession) -> Extent:
-    """Return from where to where the order reaches."""
-    row = (await session.execute(_extent)).one_or_none()
-    return Extent(Place(0, 0), 0) if row is None else Extent(Place(row[0], row[2] or 0), row[1])
+async def last_place(session: AsyncConnection | AsyncSession) -> Place:
+    """Return the end of the order."""
+    row = (await session.execute(_last)).one_or_none()
+    return NOWHERE if row is None else Place.at(row.last, row.at)
 
 
-async def event_id_at(connection: AsyncConnection, position: int) -> int | None:
-    """Return the id of the event at a position, or None where there is none."""
-    found: int | None = await connection.scalar(
-        select(table.c.id).where(table.c.position == position)
+async def read_page(
+    connection: AsyncConnection, after: Place, topics: Collection[str], *, limit: int
+) -> Page:
+    """Return the next events of these topics behind a place."""
+    rows = (await connection.execute(_page(after.position, topics, limit))).all()
+    if not rows:
+        return Page([], is_full=False, last=NOWHERE, pruned=0, here=NOWHERE)
+    found = [_event(row) for row in rows if row.position is not None]
+    first = rows[0]
+    return Page(
+        # Events of other topics may be among them: a full page is known by all that was read.
+        found,
+        is_full=len(found) == limit,
+        last=Place.at(first.last, first.last_at),
+        pruned=first.pruned,
+        here=Place.at(after.position, first.here_at),
     )
-    return found
 
 
-async def read_between(
-    connection: AsyncConnection, after: int, until: int, topics: Collection[str]
-) -> list[KeptEvent]:
-    """Return the events of these topics behind one position and up to another, a page of them."""
-    here = (table.c.position > after) & (table.c.position <= until)
-    query = select(*_COLUMNS).where(here).order_by(table.c.position).limit(PAGE)
-    if len(topics) <= _MANY:
-        query = query.where(table.c.topic.in_(topics))
-    return [_event(row) for row in await connection.execute(query)]
-
-
-_COLUMNS: Final = (
-    table.c.position,
-    table.c.id,
-    table.c.topic,
-    table.c.name,
-    table.c.data,
-    table.c.at,
-)
-_extent: Final = (
-    select(order.c.last, order.c.pruned, table.c.id)
-    .outerjoin(table, table.c.position == order.c.last)
+_end: Final = table.alias("the_end")
+_here: Final = table.alias("here")
+_last: Final = (
+    select(order.c.last, _end.c.at)
+    .outerjoin(_end, _end.c.position == order.c.last)
     .where(order.c.name == ORDER)
 )
 
 
+def _page(after: int, topics: Collection[str], limit: int) -> Select[Any]:
+    wanted = table.c.position > after
+    if len(topics) <= _MANY:
+        wanted = and_(wanted, table.c.topic.in_(topics))
+    columns = (table.c.position, table.c.topic, table.c.name, table.c.data, table.c.at)
+    found = select(*columns).where(wanted).order_by(table.c.position).limit(limit).subquery()
+    joined = (
+        order.outerjoin(_end, _end.c.position == order.c.last)
+        .outerjoin(_here, _here.c.position == after)
+        .outerjoin(found, true())
+    )
+    state = (order.c.last, order.c.pruned, _end.c.at.label("last_at"), _here.c.at.label("here_at"))
+    query = select(*state, *found.c).select_from(joined).where(order.c.name == ORDER)
+    return query.order_by(found.c.position)
+
+
 def _event(row: Any) -> KeptEvent:
-    return KeptEvent(row.position, row.id, row.topic, row.name, row.data, utc(row.at))
+    return KeptEvent(row.position, row.topic, row.name, row.data, utc(row.at))

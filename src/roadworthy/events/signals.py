@@ -58,7 +58,7 @@ def announce(tx: Session | Connection, connection: Connection) -> None:
         # A bare connection tells nobody of its commit; the server does.
         connection.execute(notice(CHANNEL, "written"))
     else:
-        # This is called just before the commit; on SQLite whoever is woken waits for it.
+        # This is called just before the commit: who looks too early for it looks again soon.
         event.listen(connection, "commit", _wake_for)
 
 

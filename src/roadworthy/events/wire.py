@@ -7,7 +7,7 @@ from typing import Final
 from roadworthy.events.place import Place
 from roadworthy.events.reading import KeptEvent
 
-__all__ = ["GAP", "encode", "gap", "heartbeat", "opening"]
+__all__ = ["GAP", "encode", "gap", "moved_on", "retry"]
 
 GAP: Final = "gap"
 """The name of the event that says some are missing."""
@@ -21,13 +21,13 @@ def encode(event: KeptEvent) -> bytes:
     return f"id: {event.place}\n{name}data: {event.data}\n\n".encode()
 
 
-def opening(place: Place) -> bytes:
-    """Return the beginning of a stream: where it stands, and when to come back after its end."""
-    return f"retry: {randint(*_RETRY_MS)}\nid: {place}\n\n".encode()  # noqa: S311 - no secret
+def retry() -> bytes:
+    """Return what tells a client when to come back after the end of a stream."""
+    return f"retry: {randint(*_RETRY_MS)}\n\n".encode()  # noqa: S311 - no secret
 
 
-def heartbeat(place: Place) -> bytes:
-    """Return what keeps a connection open, and moves on the id that the client comes back with.
+def moved_on(place: Place) -> bytes:
+    """Return what moves on the id that a client comes back with, and keeps a connection open.
 
     A block without data is no event; its id counts all the same (§9.2.6).
     """

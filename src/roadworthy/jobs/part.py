@@ -16,11 +16,12 @@ from sqlalchemy import URL, Connection
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from roadworthy._internal.durations import duration
+from roadworthy._sqlalchemy.missing import check_tables
 from roadworthy.jobs.engine import Engine
 from roadworthy.jobs.engines.embedded import Embedded
 from roadworthy.jobs.table import notices, signals
 from roadworthy.jobs.table.call import Call
-from roadworthy.jobs.table.tables import lacking
+from roadworthy.jobs.table.tables import metadata
 from roadworthy.jobs.task import Task
 from roadworthy.jobs.worker import logs
 from roadworthy.jobs.worker.context import Hook, JobsContext, Units, lender, units_of
@@ -153,7 +154,7 @@ class Jobs:
         Raises:
             RuntimeError: The database has no table of jobs; the text says what to do.
         """
-        await self._check_table()
+        await check_tables(self._work.units.engine, metadata, migration="jobs")
         self._loop, self._thread = asyncio.get_running_loop(), threading.get_ident()
         if self._engine is not None:
             await self._engine.start(self._work)
@@ -228,21 +229,6 @@ class Jobs:
                 except Exception as error:  # whatever a driver raises: others look anyway
                     logs.notify_failed(error)
             await asyncio.sleep(_NOTICE)
-
-    async def _check_table(self) -> None:
-        try:
-            async with self._work.units.engine.connect() as connection:
-                missing = await connection.run_sync(lacking)
-        except Exception:  # whatever a driver raises: the database is away, and jobs wait for it
-            return
-        if missing is not None:
-            raise RuntimeError(
-                f"The database has no {missing}. Add roadworthy.tables.metadata to "
-                "target_metadata in migrations/env.py and make a migration: `alembic revision "
-                "--autogenerate -m jobs`, then `alembic upgrade head`; for a new "
-                "database without Alembic: `async with db.engine.begin() as c: "
-                "await c.run_sync(metadata.create_all)`."
-            )
 
 
 def _place(url: URL) -> tuple[str, str | None, int | None, str | None]:

@@ -16,11 +16,11 @@ from sqlalchemy import (
     String,
     Table,
     Text,
-    inspect,
     text,
 )
 
 from roadworthy._internal.calendar import utc
+from roadworthy._sqlalchemy import missing
 
 __all__ = [
     "actions",
@@ -161,15 +161,7 @@ actions = Table(
 
 def lacking(connection: Connection) -> str | None:
     """Return the first table or column that a database lacks, or None."""
-    inspector = inspect(connection)
-    for wanted in metadata.sorted_tables:
-        if not inspector.has_table(wanted.name):
-            return f"table {wanted.name}"
-        there = {column["name"] for column in inspector.get_columns(wanted.name)}
-        for column in wanted.columns:
-            if column.name not in there:
-                return f"column {wanted.name}.{column.name}"
-    return None
+    return missing.lacking(connection, metadata)
 
 
 def _partial(name: str, rows: str, *columns: str, of: Table = table) -> None:
