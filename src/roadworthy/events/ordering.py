@@ -69,7 +69,7 @@ def _giving() -> ReturningUpdate[Any]:
     given = (
         update(table)
         .where(table.c.id == fresh.c.id, table.c.position.is_(None))
-        .values(position=held.c.last + fresh.c.number)
+        .values(position=select(held.c.last).scalar_subquery() + fresh.c.number)
         .returning(table.c.position)
         .cte("given")
     )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Select, and_, select, true
+from sqlalchemy import Select, and_, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from roadworthy._internal.calendar import utc
@@ -88,12 +88,13 @@ async def read_page(
     )
 
 
-_end: Final = table.alias("the_end")
-_here: Final = table.alias("here")
-_last: Final = (
-    select(order.c.last, _end.c.at)
-    .outerjoin(_end, _end.c.position == order.c.last)
-    .where(order.c.name == ORDER)
+def _written_at(position: Any) -> Any:
+    other = table.alias()
+    return select(other.c.at).where(other.c.position == position).scalar_subquery()
+
+
+_last: Final = select(order.c.last, _written_at(order.c.last).label("at")).where(
+    order.c.name == ORDER
 )
 
 
@@ -103,12 +104,10 @@ def _page(after: int, topics: Collection[str], limit: int) -> Select[Any]:
         wanted = and_(wanted, table.c.topic.in_(topics))
     columns = (table.c.position, table.c.topic, table.c.name, table.c.data, table.c.at)
     found = select(*columns).where(wanted).order_by(table.c.position).limit(limit).subquery()
-    joined = (
-        order.outerjoin(_end, _end.c.position == order.c.last)
-        .outerjoin(_here, _here.c.position == after)
-        .outerjoin(found, true())
-    )
-    state = (order.c.last, order.c.pruned, _end.c.at.label("last_at"), _here.c.at.label("here_at"))
+    last_at, here_at = _written_at(order.c.last), _written_at(after)
+    state = (order.c.last, order.c.pruned, last_at.label("last_at"), here_at.label("here_at"))
+    # All of them are: by this there is one row also where nothing was found.
+    joined = order.outerjoin(found, found.c.position > order.c.pruned)
     query = select(*state, *found.c).select_from(joined).where(order.c.name == ORDER)
     return query.order_by(found.c.position)
 
