@@ -1,16 +1,18 @@
 """`Streams`: responses without an end, which would keep a server from stopping."""
 
 import asyncio
+from contextlib import suppress
 from typing import Any, Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from roadworthy._internal.endless import is_endless
 from roadworthy._internal.finish import forget_cancellation
 
 __all__ = ["Streams"]
 
-_ENDLESS: Final = (b"text/event-stream", b"application/jsonl", b"application/x-ndjson")
-"""Media types whose clients connect again where the body ends between two messages."""
+_LAST: Final = 1.0
+"""Seconds for the end of a body: a client that does not read must not keep the server."""
 
 _Task = asyncio.Task[Any]
 
@@ -59,7 +61,7 @@ class _Stream:
         """Send a message on, and note whether the response has an end."""
         if message["type"] == "http.response.start":
             headers = message.get("headers", ())
-            if _are_endless(headers):
+            if is_endless(headers):
                 self._open.add(self)
             if self._closes:
                 message = {**message, "headers": [*headers, (b"connection", b"close")]}
@@ -77,11 +79,7 @@ class _Stream:
         """End the body where it is still open."""
         await forget_cancellation()
         if not self._ended:
-            await self._forward({"type": "http.response.body", "body": b""})
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LAST):
+                    await self._forward({"type": "http.response.body", "body": b""})
 
-
-def _are_endless(headers: Any) -> bool:
-    for name, value in headers:
-        if name == b"content-type":
-            return value.partition(b";")[0] in _ENDLESS
-    return False

@@ -36,8 +36,9 @@ class Layer:
         if self.terms.at_most is not None and len(self._running) >= self.terms.at_most:
             metrics.shed()
             return await _answer(ServiceUnavailable(retry_after=_SOON), scope, receive, send)
-        request = LimitedRequest(self.terms, scope, receive, send, owner=self.owner)
-        self._running.add(request)
+        request = LimitedRequest(
+            self.terms, scope, receive, send, owner=self.owner, running=self._running
+        )
         if not self._looks:
             self._look_again()
         try:

@@ -11,6 +11,7 @@ from typing import Any, Final, TypeAlias
 from starlette.types import Message, Receive, Scope, Send
 
 from roadworthy import _fastapi
+from roadworthy._internal.endless import is_endless
 from roadworthy.limits.terms import Terms
 from roadworthy.problems import Problem, RequestTimeout
 
@@ -46,6 +47,7 @@ class LimitedRequest:
         "_problem",
         "_receive",
         "_received",
+        "_running",
         "_scope",
         "_started",
         "_task",
@@ -59,7 +61,14 @@ class LimitedRequest:
     )
 
     def __init__(
-        self, terms: Terms, scope: Scope, receive: Receive, forward: Send, *, owner: object = None
+        self,
+        terms: Terms,
+        scope: Scope,
+        receive: Receive,
+        forward: Send,
+        *,
+        owner: object = None,
+        running: "set[LimitedRequest]",
     ) -> None:
         self._terms, self._scope, self._receive, self._forward = terms, scope, receive, forward
         self._loop = asyncio.get_running_loop()
@@ -79,6 +88,8 @@ class LimitedRequest:
         self.owner = owner
         self._outer = limited_request_of(scope)  # of the same application, or of one around it
         scope[_KEY] = self
+        self._running = running
+        running.add(self)
         if self._watch:
             self._watch_if_whole()
 
@@ -144,7 +155,10 @@ class LimitedRequest:
     async def send(self, message: Message) -> None:
         """Send a message of the response; once it has begun, the client's limits count."""
         self._started = True
-        if message["type"] != "http.response.start" and not message.get("more_body", False):
+        if message["type"] == "http.response.start":
+            if is_endless(message.get("headers", ())):
+                self._running.discard(self)  # who listens is served, and is no load
+        elif not message.get("more_body", False):
             self.ended = True
         await self._forward(message)
 
