@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from support.asgi import scope_of
 
-PATIENCE = 8.0
+PATIENCE = 40.0
 
 __all__ = ["Away", "InProcess", "Told", "WireClient", "listening"]
 

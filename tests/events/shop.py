@@ -4,10 +4,10 @@ import os
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import Any
+from typing import Annotated, Any
 
 import sqlalchemy as sa
-from fastapi import FastAPI, Query, Request
+from fastapi import Body, FastAPI, Query, Request
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from roadworthy import events, limits, problems
@@ -64,7 +64,7 @@ async def _of_one(request: Request, order_id: str) -> EventStream:
     return events.stream(request, f"orders/{order_id}")
 
 
-async def _publish(tx: Tx, data: Any, topic: str = "orders") -> None:
+async def _publish(tx: Tx, data: Annotated[Any, Body()], topic: str = "orders") -> None:
     await events.publish(tx, topic, data)
 
 

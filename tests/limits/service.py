@@ -93,6 +93,14 @@ async def trickle() -> StreamingResponse:
     return StreamingResponse(numbers(), media_type="text/plain")
 
 
+async def endless(media_type: str) -> StreamingResponse:
+    async def first() -> AsyncIterator[bytes]:
+        yield b"{}\n\n"
+        await asyncio.sleep(3600)
+
+    return StreamingResponse(first(), media_type=media_type)
+
+
 async def _passing(request: Any, call_next: Any) -> Any:
     return await call_next(request)
 
@@ -120,6 +128,7 @@ def create_app() -> FastAPI:
         ("/kept", kept),
         ("/seen", what_was_seen),
         ("/trickle", trickle),
+        ("/endless", endless),
     ):
         app.get(path)(endpoint)
     app.get("/hurried", dependencies=[limits.time_limit(0.3 * SECONDS, problem=TooSlow)])(slow)

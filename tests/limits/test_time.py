@@ -9,6 +9,8 @@ import pytest
 from support.http import RawClient
 from support.pace import Pace
 
+ENDLESS = ("text/event-stream", "application/jsonl", "application/x-ndjson;charset=utf-8")
+
 
 def get(server, path: str, **options) -> httpx.Response:
     return httpx.get(server.url + path, timeout=30, **options)
@@ -178,3 +180,15 @@ def test_uploads_have_terms_of_their_own(start):
         client.write(b"cd")
 
         assert client.receive().json() == 4
+
+
+@pytest.mark.parametrize("media_type", ENDLESS)
+def test_who_listens_is_no_request_that_runs(start, media_type):
+    server = start(at_most=2)
+    clients = [RawClient(server.port) for _ in range(3)]
+    for client in clients:
+        client.send("GET", f"/endless?media_type={media_type}")
+        client.file.readline()
+    assert get(server, "/seen").status_code == 200
+    for client in clients:
+        client.close()

@@ -21,6 +21,7 @@ from depot.stopping import Grace
 from depot.users import routes as users
 from roadworthy import limits, problems
 from roadworthy.console import console
+from roadworthy.events import Events
 from roadworthy.lifespan import lifespan
 from roadworthy.observability import RequestLog, Telemetry
 from roadworthy.problem_log import ProblemLog
@@ -75,7 +76,7 @@ def create_app(chosen: Settings) -> FastAPI:
         # Closed from right to left: jobs end before what they use.
         lifespan=lifespan(
             *(db, files, mailer, background),
-            *(Sweep(db, files), problem_log, health),
+            *(Sweep(db, files), problem_log, Events(db), health),
         ),
         telemetry=telemetry.options(),
         max_body_size=chosen.body.max_bytes,

@@ -114,8 +114,10 @@ class EventStream(Response):
         wanted: Place | None,
         may_listen: MayListen | None,
         ask_every: timedelta,
+        *,
+        status_code: int = 200,  # OpenAPI of FastAPI reads it here
     ) -> None:
-        super().__init__(headers=_HEADERS)
+        super().__init__(status_code=status_code, headers=_HEADERS)
         del self.headers["content-length"]
         self._part, self._wanted = part, wanted
         self._listener = Listener(topics)
@@ -125,7 +127,11 @@ class EventStream(Response):
         """Tell events until the client leaves, is too slow, may not listen any more, or a drain."""
         self._part.check_room()  # others may have come since the route asked
         self._send = send
-        start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
+        start = {
+            "type": "http.response.start",
+            "status": self.status_code,
+            "headers": self.raw_headers,
+        }
         with self._part.feed.joined(self._listener):
             await send(start)
             await self._tell_until_the_end(receive)

@@ -82,4 +82,3 @@ class _Stream:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_LAST):
                     await self._forward({"type": "http.response.body", "body": b""})
-

@@ -3,23 +3,26 @@
 from datetime import timedelta
 from uuid import UUID
 
-from fastapi import APIRouter, Response, status
+from fastapi import APIRouter, Request, Response, status
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from depot import headers, times
 from depot.inventory.problems import ItemNotFound
 from depot.jobs import header
+from depot.orders import telling
 from depot.orders.models import NewOrder, Order
 from depot.orders.placing import place
 from depot.orders.problems import InsufficientStock, InvoiceFailed, OrderNotFound
 from depot.orders.rows import InvoiceRow, OrderRow
 from depot.orders.tasks import make_invoice, send_confirmation
 from depot.problems import NotReady
-from roadworthy import problems
+from roadworthy import events, problems
 from roadworthy.conditional import IfNoneMatch
 from roadworthy.database import ReadLatest, Tx
+from roadworthy.events import EventStream, PlaceMalformed
 from roadworthy.idempotency import Idempotency
 from roadworthy.jobs import enqueue_many
+from roadworthy.problems import ServiceUnavailable
 
 __all__ = ["router"]
 
@@ -46,6 +49,25 @@ async def place_order(order: NewOrder, tx: Tx, response: Response) -> Order:
     header.add(response, *await enqueue_many(tx, follow))
     response.headers["Location"] = f"/orders/{row.id}"
     return Order.model_validate(row)
+
+
+@router.get(
+    "/events",
+    response_class=EventStream,
+    responses=problems.responses(PlaceMalformed, ServiceUnavailable),
+)
+async def listen(request: Request, order_id: UUID | None = None) -> EventStream:
+    """Tell when the confirmation of an order was sent, and its invoice is ready, as they happen.
+
+    Server-Sent Events without an end. With `order_id` they are of this order,
+    `{"order_id": "…", "invoice": "ready"}`, else of all orders, of which they have the first eight
+    characters: `{"order": "0b55e2c1", "confirmation": "sent"}`. With the header `Last-Event-ID`,
+    or the query parameter `last_event_id`, they go on behind that event; an event named `gap`
+    says that some are not known any more.
+    """
+    return events.stream(
+        request, telling.ALL if order_id is None else telling.of_one(str(order_id))
+    )
 
 
 @router.head("/{order_id}", include_in_schema=False)

@@ -13,6 +13,7 @@ from depot.orders import confirmation
 from depot.orders.invoice import invoice_of
 from depot.orders.pdf import render
 from depot.orders.rows import InvoiceRow, OrderRow
+from depot.orders.telling import tell
 from roadworthy.database import Database
 from roadworthy.jobs import Backoff, GiveUp, Job, task
 
@@ -92,3 +93,4 @@ async def _read(job: Job, order_id: str) -> OrderRow:
 
 async def _set(tx: AsyncSession, order_id: str, **state: str) -> None:
     await tx.execute(update(OrderRow).where(OrderRow.id == order_id).values(**state))
+    await tell(tx, order_id, **state)

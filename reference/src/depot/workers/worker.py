@@ -17,6 +17,7 @@ from depot.settings import Settings
 from depot.stopping import Grace
 from depot.workers.process import BrokerWorker
 from roadworthy import problems
+from roadworthy.events import Events
 from roadworthy.health import Health
 from roadworthy.jobs import run_worker
 from roadworthy.lifespan import lifespan
@@ -44,10 +45,10 @@ def work(
     health = probing.health(settings, db, files, engine, drain_seconds=0)
     health.add("worker", jobs.ping, critical=False, shared=False)
     if settings.jobs.engine == "embedded":
-        return _run([db, files, mailer, jobs], health, settings, listener)
+        return _run([db, files, mailer, Events(db), jobs], health, settings, listener)
     # This process keeps the table of jobs; they run in processes that open parts of their own.
     worker = BrokerWorker(settings.jobs.engine, grace, queues=queues or parts.queues())
-    code = _run([db, files, jobs, worker], health, settings, listener)
+    code = _run([db, files, Events(db), jobs, worker], health, settings, listener)
     return 1 if worker.died else code
 
 
