@@ -112,6 +112,23 @@ def test_the_first_page_says_what_to_try_and_each_line_does_what_it_says(depot: 
     assert "idempotent-replayed: true" in answers[-1].lower()
 
 
+def test_the_demo_has_a_day_to_look_at(
+    start_depot: StartDepot, tmp_path: Path, subtests: pytest.Subtests
+) -> None:
+    depot = start_depot(command="demo", DEPOT_DATA_DIR=str(tmp_path))
+
+    with depot.client(follow_redirects=True, headers=PAGE) as client:
+        client.get(_link(depot))
+        for path, told in (
+            ("/ops/problems", "INSUFFICIENT_STOCK"),
+            ("/ops/dead", "orders.send_confirmation"),
+            ("/ops/jobs", "orders.make_invoice"),
+            ("/ops/workers", "0.1.0"),
+        ):
+            with subtests.test(path):
+                until(lambda path=path, told=told: told in client.get(path).text)
+
+
 def _run(line: str) -> str:
     done = subprocess.run(
         ["bash", "-c", line], capture_output=True, text=True, timeout=60, check=True

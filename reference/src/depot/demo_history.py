@@ -3,6 +3,7 @@
 They are invented, as the orders are; the job that died really did, of a mailbox that is full.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from random import Random
@@ -40,7 +41,9 @@ _MINUTES: Final = 24 * 60
 async def add_history(tx: AsyncSession) -> None:
     """Add problems of the last day, and an order whose confirmation will be refused."""
     dice = Random(3)  # noqa: S311 - the same demo everywhere
-    await tx.execute(insert(problem_log.table), list(_problems(dice)))
+    problems = list(_problems(dice))
+    await tx.execute(insert(problem_log.table), problems)
+    await tx.execute(insert(problem_log.counts), list(_counts(problems)))
     lines = [NewLine(item_id="item-004", quantity=1)]
     order = await place(tx, NewOrder(customer_email=FULL, lines=lines))
     await send_confirmation.enqueue(tx, order_id=order.id)
@@ -64,6 +67,19 @@ def _problems(dice: Random) -> Iterator[dict[str, Any]]:
                 "traceback": None,
                 "stands_for": 1,
             }
+
+
+def _counts(problems: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Count them by the quarter of an hour and kind, as the problem log does."""
+    kinds = ("code", "status", "route")
+    counted = Counter((_quarter(row["at"]), *(row[name] for name in kinds)) for row in problems)
+    for (begins_at, *kind), number in counted.items():
+        row = dict(zip(kinds, kind, strict=True))
+        yield {**row, "begins_at": begins_at, "reason": "", "problems": number}
+
+
+def _quarter(at: datetime) -> datetime:
+    return at.replace(minute=at.minute // 15 * 15, second=0, microsecond=0)
 
 
 def _id(at: datetime, dice: Random) -> str:
