@@ -33,9 +33,11 @@ def create_app() -> FastAPI:
     db = Database(os.environ["DATABASE"])
     health = Health(version="1.4.2")
     health.add("disk", warns, critical=False)
-    parts = (db, filled(db), jobs_of(db, version="1.4.2"), ProblemLog(db), health)
+    log = ProblemLog(db)
+    parts = (db, filled(db), jobs_of(db, version="1.4.2"), log, health)
     app = FastAPI(lifespan=lifespan(*parts))
     problems.install(app)
+    log.watch(app)
     if origin := os.environ.get("CORS"):
         app.add_middleware(CORSMiddleware, allow_origins=[origin], allow_credentials=True)
     named = os.environ.get("ACTIONS")
