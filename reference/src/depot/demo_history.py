@@ -22,17 +22,17 @@ from roadworthy import problem_log
 
 __all__ = ["add_history"]
 
-_KINDS: Final[tuple[tuple[int, str, str, str, int], ...]] = (
-    (422, "VALIDATION_FAILED", "PATCH", "/inventory/{item_id}", 30),
-    (412, "PRECONDITION_FAILED", "PATCH", "/inventory/{item_id}", 12),
-    (409, "INSUFFICIENT_STOCK", "POST", "/orders", 9),
-    (404, "ITEM_NOT_FOUND", "GET", "/inventory/{item_id}", 20),
-    (415, "UNSUPPORTED_MEDIA_TYPE", "POST", "/documents", 6),
-    (422, "FILE_REJECTED", "POST", "/documents", 4),
-    (413, "PAYLOAD_TOO_LARGE", "POST", "/documents", 3),
-    (503, "SERVICE_UNAVAILABLE", "POST", "/orders", 2),
+_KINDS: Final[tuple[tuple[int, str, str, str, int, str], ...]] = (
+    (422, "VALIDATION_FAILED", "PATCH", "/inventory/{item_id}", 30, ""),
+    (412, "PRECONDITION_FAILED", "PATCH", "/inventory/{item_id}", 12, ""),
+    (409, "INSUFFICIENT_STOCK", "POST", "/orders", 9, ""),
+    (404, "ITEM_NOT_FOUND", "GET", "/inventory/{item_id}", 20, ""),
+    (415, "UNSUPPORTED_MEDIA_TYPE", "POST", "/documents", 6, "not_taken"),
+    (422, "FILE_REJECTED", "POST", "/documents", 4, "trailing_data"),
+    (413, "PAYLOAD_TOO_LARGE", "POST", "/documents", 3, ""),
+    (503, "SERVICE_UNAVAILABLE", "POST", "/orders", 2, ""),
 )
-"""Status, code, method, route, and how many of it there were."""
+"""Status, code, method, route, how many of it there were, and the reason of a refusal."""
 _CALLERS: Final = ("5b1f0c9a7d2e4468", "c04e88d1f3a9b672", "9e27aa41d0c35f18")
 _CUT_OFF: Final = "asyncpg.exceptions.ConnectionDoesNotExistError"
 _MINUTES: Final = 24 * 60
@@ -51,7 +51,7 @@ async def add_history(tx: AsyncSession) -> None:
 
 def _problems(dice: Random) -> Iterator[dict[str, Any]]:
     now = times.now()
-    for status, code, method, route, number in _KINDS:
+    for status, code, method, route, number, reason in _KINDS:
         for _ in range(number):
             at = now - timedelta(minutes=dice.randint(2, _MINUTES))
             yield {
@@ -66,16 +66,19 @@ def _problems(dice: Random) -> Iterator[dict[str, Any]]:
                 "exception": _CUT_OFF if code == "SERVICE_UNAVAILABLE" else None,
                 "traceback": None,
                 "stands_for": 1,
+                "reason": reason or None,
             }
 
 
 def _counts(problems: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """Count them by the quarter of an hour and kind, as the problem log does."""
-    kinds = ("code", "status", "route")
-    counted = Counter((_quarter(row["at"]), *(row[name] for name in kinds)) for row in problems)
+    kinds = ("code", "status", "route", "reason")
+    counted = Counter(
+        (_quarter(row["at"]), *(row[name] or "" for name in kinds)) for row in problems
+    )
     for (begins_at, *kind), number in counted.items():
         row = dict(zip(kinds, kind, strict=True))
-        yield {**row, "begins_at": begins_at, "reason": "", "problems": number}
+        yield {**row, "begins_at": begins_at, "problems": number}
 
 
 def _quarter(at: datetime) -> datetime:

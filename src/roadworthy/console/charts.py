@@ -16,6 +16,8 @@ _HEIGHT: Final = 120.0
 _BOTTOM: Final = 16.0
 _GAP: Final = 1.0
 _SPARK: Final = (240.0, 32.0)
+_WORD: Final = 30.0
+"""The width that a word on the axis may have."""
 _LEAST: Final = 2.0
 """The height of a bar that is not nothing."""
 
@@ -81,7 +83,9 @@ def _bar(bar: Bar, x: float, width: float, most: int) -> str:
 
 
 def _tick(x: float, word: str) -> str:
-    return f'<text x="{x:.1f}" y="{_HEIGHT - 3:.0f}">{escape(word)}</text>'
+    # A word that begins near the right edge would be cut: it ends there.
+    place = f'x="{x:.1f}"' if x < _WIDTH - _WORD else f'x="{_WIDTH:.0f}" text-anchor="end"'
+    return f'<text {place} y="{_HEIGHT - 3:.0f}">{escape(word)}</text>'
 
 
 def _svg(title: str, size: tuple[float, float], inner: str, *, kind: str = "chart") -> Markup:
