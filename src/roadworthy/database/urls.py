@@ -72,30 +72,68 @@ def address_of(url: str | URL) -> Address:
     return _of_postgresql(parsed.set(drivername=name), hosts)
 
 
+@dataclass(frozen=True, slots=True)
+class _Pieces:
+    """A URL that was cut at its punctuation; nothing of it is decoded."""
+
+    before: str
+    """All before the question mark."""
+    scheme: str
+    user: str
+    """User and password, with the @ behind them."""
+    hosts: str
+    path: str
+    """With its slash."""
+    query: str | None
+
+    @classmethod
+    def of(cls, url: str) -> "_Pieces":
+        before, mark, query = url.partition("?")
+        scheme, _, rest = before.partition("://")
+        place, slash, path = rest.partition("/")
+        user, at, hosts = place.rpartition("@")
+        return cls(before, scheme, user + at, hosts, slash + path, query if mark else None)
+
+    @property
+    def is_sqlite(self) -> bool:
+        return self.scheme.startswith("sqlite")
+
+    @property
+    def has_several_hosts(self) -> bool:
+        return "," in self.hosts and not self.is_sqlite
+
+
 def _parsed(url: str | URL) -> tuple[URL, str | None]:
     """Return the URL, and libpq's list of hosts where it has one: SQLAlchemy knows none."""
     if isinstance(url, URL):
         return url, None
-    before, mark, query = url.partition("?")
-    scheme, _, rest = before.partition("://")
-    place, slash, path = rest.partition("/")
-    who, at, hosts = place.rpartition("@")
-    several = "," in hosts and not scheme.startswith("sqlite")
-    if several and "@" in path:  # the slash was one of the password, and so are the "hosts"
+    pieces = _Pieces.of(url)
+    parsed = _without_query(pieces)
+    if pieces.query is not None:
+        alone = "@" not in pieces.user + pieces.path
+        parsed = parsed.set(query=_query(pieces.query, alone=alone))
+    return parsed, pieces.hosts if pieces.has_several_hosts else None
+
+
+def _without_query(pieces: _Pieces) -> URL:
+    """Return the URL without its options, and without a list of hosts.
+
+    Raises:
+        ValueError: A character of the password was taken for punctuation.
+    """
+    several = pieces.has_several_hosts
+    if several and "@" in pieces.path:  # the slash was one of the password, and so the "hosts"
         raise _unreadable()
-    if several:
-        before = f"{scheme}://{who}{at}{slash}{path}"
+    text = f"{pieces.scheme}://{pieces.user}{pieces.path}" if several else pieces.before
     try:
-        parsed = make_url(before)
+        parsed = make_url(text)
     except (ArgumentError, ValueError):  # their texts may show a part of the password
         raise _unreadable() from None
-    if not scheme.startswith("sqlite") and _has_raw_at(before, parsed.database):
+    if not pieces.is_sqlite and _has_raw_at(text, parsed.database):
         raise _unreadable()
-    if parsed.host is not None and parsed.host not in hosts and not several:
-        raise _unreadable()  # brackets of a password: what stands in them is no host
-    if mark:
-        parsed = parsed.set(query=_query(query, alone="@" not in rest))
-    return parsed, hosts if several else None
+    if parsed.host is not None and parsed.host not in pieces.hosts and not several:
+        raise _unreadable()  # brackets of a password: no host stands in them
+    return parsed
 
 
 def _has_raw_at(before: str, database: str | None) -> bool:

@@ -13,9 +13,9 @@
     db = Database("sqlite:///shop.db")
     app = FastAPI(lifespan=lifespan(db, Jobs(db, tasks=[send_confirmation])))
 
-The job exists if and only if the transaction commits. It is run at least once, by any
-process that knows the task, whatever dies meanwhile; what it writes in the
-transaction that completes it happens once.
+The job exists if and only if the transaction commits. It runs at least once, in any process that
+knows the task, even if processes die meanwhile. What it writes in the transaction that completes
+it happens exactly once.
 """
 
 from roadworthy._internal.extras import extra

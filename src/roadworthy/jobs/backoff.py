@@ -15,8 +15,8 @@ __all__ = ["Backoff"]
 class Backoff:
     """Wait `first` after the first failure, then `factor` times longer each time.
 
-    It is never more than `most`. Half of each wait is random, so that what failed
-    together does not come back together.
+    A wait is never longer than `most`. Half of each wait is random, so that jobs that failed
+    together are not tried again together.
     """
 
     first: timedelta = timedelta(seconds=2)

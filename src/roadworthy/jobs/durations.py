@@ -1,4 +1,4 @@
-"""Check the times that users write, where they write them."""
+"""Check the times that users pass, where they pass them."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -9,8 +9,8 @@ def moment(value: object, name: str) -> datetime:
     """Return a time as it was given.
 
     Raises:
-        TypeError: It is a text, a date or something else; the text names the argument.
-        ValueError: It has no time zone.
+        TypeError: The argument is no `datetime`; the text names it.
+        ValueError: The time has no time zone.
     """
     example = f"{name}=datetime.now(UTC) + timedelta(hours=1)"
     if not isinstance(value, datetime):
@@ -23,5 +23,5 @@ def moment(value: object, name: str) -> datetime:
 def _offset(value: datetime) -> timedelta | None:
     try:
         return value.utcoffset()
-    except OverflowError:  # at either end of the calendar, some zones cannot say
+    except OverflowError:  # at either end of the calendar, some zones have no offset
         return value.replace(year=2000).astimezone(UTC).utcoffset()

@@ -1,8 +1,9 @@
 """`Engine`: the part that carries jobs from their rows to the code that runs them.
 
-The row is the truth. An engine decides when to look for jobs and where they run; how
-a job is claimed, run and recorded is in `Ledger` and `Runner`, whatever the engine.
-To write one, implement this, and pass `roadworthy.testing.contract.EngineContract`.
+The row is the truth. An engine decides when to look for jobs and where they run. How a job is
+claimed, run and recorded is the same for every engine, in `Ledger` and `Runner`. An engine of your
+own implements this protocol and passes `roadworthy.testing.contract.EngineContract`. For a message
+broker, such as NATS, write only a `Broker`: see `roadworthy.jobs.broker`.
 """
 
 from typing import Protocol
@@ -13,14 +14,14 @@ __all__ = ["Engine"]
 
 
 class Engine(Protocol):
-    """The protocol of engines: what `Jobs(engine=...)` takes."""
+    """The protocol of engines, for `Jobs(engine=...)`."""
 
     async def start(self, work: JobsContext) -> None:
         """Begin to run jobs; return once the engine looks for them."""
         ...
 
     async def stop(self) -> None:
-        """Claim no more; let running jobs end, or give them back. Return within the grace."""
+        """Claim no more jobs, and let running ones end, or give them back, within the grace."""
         ...
 
     def wake(self) -> None:
@@ -28,10 +29,10 @@ class Engine(Protocol):
         ...
 
     def recheck(self) -> None:
-        """Look whether a running job was cancelled. Called on the event loop."""
+        """Check whether a running job was cancelled. Called on the event loop."""
         ...
 
     @property
     def has_room(self) -> bool:
-        """Whether another job would run at once here: if not, other processes are told of it."""
+        """Whether another job would run at once; if not, other processes are notified."""
         ...

@@ -24,8 +24,12 @@ class GiveUp(Exception):
 class TryAgain(Exception):
     """Raise in a task to be run again, after `delay` or the task's back-off.
 
-    It uses an attempt: a task that only waits for something ends one day. A delay beyond
-    the calendar waits until its end, and one below zero not at all.
+    This uses up an attempt, so a task that waits in this way ends one day. A delay beyond the
+    end of the calendar waits until that end, and a negative one not at all.
+
+    Args:
+        reason: A text for the record of the attempt.
+        delay: How long to wait; None for the task's back-off.
 
     Raises:
         TypeError: `delay` is no timedelta.
@@ -39,14 +43,14 @@ class TryAgain(Exception):
 
 
 class Host(Protocol):
-    """The attempt behind a `Job`, as far as the task may ask it."""
+    """The attempt behind a `Job`."""
 
     def find(self, kind: type[K]) -> K:
         """Return the part of this type."""
         ...
 
     def progress(self, done: float, note: str) -> None:
-        """Keep how much of the job is done, from 0 to 1."""
+        """Record how much of the job is done, from 0 to 1."""
         ...
 
     def cancelled(self) -> bool:
@@ -63,7 +67,7 @@ class Host(Protocol):
 
 
 class Job:
-    """One attempt at a job: a parameter `job: Job` of a task is given it."""
+    """An attempt at a job, passed to a task that has a parameter `job: Job`."""
 
     __slots__ = ("_host", "attempt", "attempts", "id", "request_id", "task")
 
@@ -83,62 +87,63 @@ class Job:
         self.attempt = attempt
         """The number of this attempt, from 1."""
         self.attempts = attempts
-        """How many there will be at most."""
+        """The most attempts of the job."""
         self.request_id = request_id
-        """The request that enqueued it."""
+        """The id of the request that enqueued the job."""
 
     def __repr__(self) -> str:
         return f"Job({self.task!r}, id={self.id!r}, attempt={self.attempt} of {self.attempts})"
 
     @property
     def idempotency_key(self) -> str:
-        """A key that is the same in every attempt: pass it on to what must act once."""
+        """The same key in every attempt: pass it to services that must act only once."""
         return self.id
 
     @property
     def cancelled(self) -> bool:
-        """Whether the job should stop: a thread cannot be stopped, it has to look."""
+        """Whether the job should stop. A thread cannot be stopped: it has to ask."""
         return self._host.cancelled()
 
     def find(self, kind: type[K]) -> K:
-        """Return the database, or the one of `Jobs(parts=[...])` that is of this type.
+        """Return the database, or the part of this type in `Jobs(parts=[...])`.
 
         Raises:
-            LookupError: There is none; its text has the line of code to add.
+            LookupError: There is no such part; the text has the line of code to add.
         """
         return self._host.find(kind)
 
     def progress(self, done: float, note: str = "") -> None:
-        """Tell how much is done, from 0 to 1; it is written down about once a second."""
+        """Report how much is done, from 0 to 1; recorded about once a second."""
         self._host.progress(*storable_progress(done, note))
 
     def completing(self) -> AbstractAsyncContextManager[AsyncSession]:
-        """Open the transaction that completes the job, as the last thing it does.
+        """Open the transaction that completes the job; do this last in the task.
 
             sent = await mailer.send(...)
             async with job.completing() as tx:
                 await tx.execute(...)
 
-        What is written in it and the completion of the job are committed together, so
-        it happens once, even where the slow part before it happened twice.
+        What is written in it is committed together with the completion of the job. So it happens
+        once, even if the slow part before it happened twice.
 
         Raises:
-            RuntimeError: On leaving: the job is somebody else's by now; nothing is kept.
+            RuntimeError: Another worker has the job by now, and nothing is kept; raised on
+                leaving.
         """
         return self._host.completing()
 
     async def in_process(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Call `function` in a worker process, within the task's time and memory.
 
-        Function, arguments and result travel by pickle: a function of a module, and values.
+        The function, its arguments and its result are pickled: use a function of a module.
 
         Raises:
-            MemoryError: It took more than the task's `max_memory`.
+            MemoryError: The call took more than the task's `max_memory`.
         """
         return await self._host.in_process(partial(function, *args, **kwargs))
 
 
 def storable_progress(done: float, note: str) -> tuple[float, str]:
-    """Return how far a job is, as a row can keep that: 0 to 1, and 200 characters."""
+    """Return progress in the form of a row: a number from 0 to 1, and 200 characters."""
     storable = note.encode(errors="replace").decode().replace("\0", "?")
     return min(1.0, max(0.0, float(done))), storable[:200]

@@ -1,4 +1,4 @@
-"""`Limit`: how many jobs of a key run at a time, and how many begin in a time."""
+"""`Limit`: how many jobs with one key run at a time, and how many begin in a period."""
 
 import inspect
 from collections.abc import Callable, Collection, Mapping
@@ -10,7 +10,7 @@ from typing import Any, Final
 __all__ = ["MAX_LIMIT_KEY", "Limit"]
 
 MAX_LIMIT_KEY: Final = 200
-"""Characters; longer keys are stored as their hash."""
+"""The most characters of a key; longer keys are stored as their hash."""
 _MAX_RATE: Final = 10_000
 _MAX_PER: Final = timedelta(days=1)
 _NOT_PLAIN: Final = str.maketrans({"%": "%25", ":": "%3A"})
@@ -18,7 +18,7 @@ _NOT_PLAIN: Final = str.maketrans({"%": "%25", ":": "%3A"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limit:
-    """Bound how many jobs run at a time or begin in a time, over all workers.
+    """Limit how many jobs run at a time, or begin in a period, over all workers.
 
         @task(limit=Limit(concurrency=1, key=lambda account_id: account_id))
         async def sync(account_id: str) -> None: ...
@@ -26,14 +26,18 @@ class Limit:
         @task(limit=Limit(rate=10, per=timedelta(seconds=1)))
         async def ask_partner(order_id: str) -> None: ...
 
-    At most `concurrency` jobs of one key run at a time, and at most `rate` of them begin
-    in any time as long as `per`; attempts after a failure count as well. `key` is called with
-    those arguments of the task that it names, when a job is enqueued: jobs of equal keys share
-    the limit, and where it returns None there is none. Without a `key`, all jobs of the task
-    share it. Tasks whose limits have one `name` share it, too: an account with somebody, say.
+    Args:
+        concurrency: How many jobs with the same key run at a time.
+        rate: How many jobs with the same key begin within `per`; further attempts count, too.
+        per: The period of `rate`, wherever it begins.
+        key: A function of those arguments of the task that it names, called when a job is
+            enqueued. Jobs with equal keys share the limit; None is no limit. Without a `key`,
+            all jobs of the task share the limit.
+        name: Tasks whose limits have the same name share the limit: an account at a service,
+            for example.
 
     Raises:
-        ValueError: Something is out of its range; the text names it.
+        ValueError: An argument is out of its range; the text names it.
     """
 
     concurrency: int | None = None
@@ -61,7 +65,7 @@ class Limit:
         return [] if self.key is None else [n for n in _named(self.key) if n not in parameters]
 
     def key_of(self, task: str, arguments: Mapping[str, Any]) -> str | None:
-        """Return the key that counts a job with these arguments; None without a limit."""
+        """Return the key that a job with these arguments counts under; None without a limit."""
         found: object = ""
         if self.key is not None:
             found = self.key(**_given(self.key, arguments))
@@ -69,7 +73,7 @@ class Limit:
 
 
 def _text(task: str, key: object) -> str:
-    """Return a key as text that is the same for equal keys, in every process."""
+    """Return a key as text: the same for equal keys, in every process."""
     waits = inspect.isawaitable(key)
     if waits:
         getattr(key, "close", lambda: None)()  # nobody will await it

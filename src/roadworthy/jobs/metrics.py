@@ -58,7 +58,7 @@ def ended(task: str, queue: str, outcome: str, seconds: float) -> None:
 
 
 def backlog(queue: str, *, depth: int, oldest: timedelta) -> None:
-    """Set how many jobs of a queue wait to run, and since when the oldest could have."""
+    """Set how many jobs of a queue wait, and for how long the oldest of them."""
     gauge(_METER, _DEPTH, "{job}", "Jobs that are due and wait.").set(depth, {"queue": queue})
     gauge(_METER, _AGE, "s", "How long the oldest of them has waited.").set(
         oldest.total_seconds(), {"queue": queue}

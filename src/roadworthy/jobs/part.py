@@ -1,4 +1,4 @@
-"""`Jobs`: the part that runs what was enqueued, or lets another process do so."""
+"""`Jobs`: the part that runs enqueued jobs, or leaves them to another process."""
 
 # pyright: reportUnnecessaryIsInstance=false
 
@@ -32,7 +32,7 @@ __all__ = ["Jobs"]
 K = TypeVar("K")
 
 _NOTICE = 0.02
-"""Seconds between two notices to other processes: one tells of many jobs."""
+"""Seconds between two notices to other processes; one notice serves many jobs."""
 
 
 class Jobs:
@@ -42,13 +42,18 @@ class Jobs:
         jobs = Jobs(db, tasks=[send_confirmation, make_invoice], parts=[mailer])
         app = FastAPI(lifespan=lifespan(db, mailer, jobs))
 
-    `database` is a `Database`, an `AsyncEngine` of SQLAlchemy, or anything that has
-    `engine` and `begin()`. `parts` are what a task gets by `job.find(Mailer)`. `engine`
-    runs the jobs, in this process unless it says otherwise; with `run=False` nothing runs
-    here, and jobs wait for a worker. `on_failure` is called after every failed attempt,
-    `on_dead` when there will be no other: for Sentry, or a webhook. Jobs that succeeded
-    are kept for `keep`, dead ones for `keep_dead`. `version` is what operators see beside
-    each worker, such as `"1.4.2"`: whether two versions run is seen by it.
+    Args:
+        database: A `Database`, an `AsyncEngine` of SQLAlchemy, or anything that has `engine` and
+            `begin()`.
+        tasks: The tasks whose jobs this process may run.
+        parts: Parts that tasks find, as in `job.find(Mailer)`.
+        engine: Runs the jobs; `Embedded()`, in this process, unless given.
+        run: With False nothing runs here, and jobs wait for a worker.
+        on_failure: Called after every failed attempt, for Sentry or a webhook.
+        on_dead: Called when a job has failed for good.
+        keep: How long jobs that succeeded stay in the table.
+        keep_dead: How long dead jobs stay in the table.
+        version: The version of the service, which operators see beside each worker: `"1.4.2"`.
     """
 
     def __init__(
@@ -89,19 +94,19 @@ class Jobs:
 
     @property
     def tasks(self) -> tuple[Task[...], ...]:
-        """The tasks that it runs."""
+        """The tasks whose jobs this process may run."""
         return tuple(self._work.tasks.values())
 
     @property
     def work(self) -> JobsContext:
-        """What an engine is given: the database, the tasks, the parts and the hooks."""
+        """The database, tasks, parts and hooks, for engines."""
         return self._work
 
     def with_engine(self, engine: Engine | None = None) -> "Jobs":
         """Return a `Jobs` like this one that runs jobs, for a worker.
 
-        The server may have `run=False`. Jobs run by `engine`, or by the one that this `Jobs`
-        was made with.
+        A server may have `run=False`; the returned `Jobs` has True. Its jobs run by `engine`, or
+        else by the engine of this `Jobs`.
         """
         work = self._work
         return Jobs(
@@ -118,13 +123,13 @@ class Jobs:
 
     @contextmanager
     def override(self, kind: type[K], part: object) -> Generator[None]:
-        """Have tasks find `part` where they ask for a `kind`, meanwhile: for tests.
+        """Let tasks find `part` where they ask for a `kind`, within the block: for tests.
 
             with jobs.override(Mailer, FakeMailer()):
                 await Worker(jobs).run_due()
 
         Raises:
-            LookupError: There is no such part, so no task could ask for it.
+            LookupError: There is no part of that type, so no task could ask for one.
         """
         self._work.find(kind)
         before = dict(self._work.overrides)
@@ -136,13 +141,13 @@ class Jobs:
             self._work.overrides.update(before)
 
     async def ping(self) -> None:
-        """Return if jobs are run here, or rung for; a check of health.
+        """Check that the engine works: a check for `Health`.
 
             health.add("jobs", jobs.ping, critical=False, shared=False)
 
         Raises:
-            Exception: What the engine raises where its broker is away; with `Embedded`,
-                NoHeartbeat, where the heartbeat has not reached the table for a lease.
+            Exception: The broker of the engine is away. With `Embedded`, NoHeartbeat: the
+                heartbeat has not reached the table for the time of a lease.
         """
         for name in ("ping", "beats"):
             if (ask := getattr(self._engine, name, None)) is not None:
@@ -178,15 +183,15 @@ class Jobs:
         await self._unstored.stop()
 
     def wake(self) -> None:
-        """Look for jobs now; may be called from any thread."""
+        """Look for jobs now. May be called from any thread."""
         self._on_loop(self._wake)
 
     def recheck(self) -> None:
-        """Look now whether a running job was cancelled; may be called from any thread."""
+        """Check now whether a running job was cancelled. May be called from any thread."""
         self._on_loop(self._recheck)
 
     def knows(self, call: Call) -> bool:
-        """Return whether a task is one of those that this `Jobs` was given."""
+        """Return whether a task is one of the tasks of this `Jobs`."""
         return self._work.tasks.get(call.task.name) is call.task
 
     def serves(self, connection: Connection) -> bool:
@@ -194,7 +199,7 @@ class Jobs:
         return _place(connection.engine.url) == _place(self._work.units.engine.url)
 
     def run_unstored(self, call: Call) -> None:
-        """Run a task once, now, without a row; may be called from any thread."""
+        """Run a task once, now, without a row. May be called from any thread."""
         self._on_loop(lambda: self._unstored.start(call))
 
     def _on_loop(self, do: Callable[[], object]) -> None:
@@ -219,20 +224,20 @@ class Jobs:
         self._told.set()
 
     async def _notify(self) -> None:
-        """Tell other processes of jobs, outside of anybody's transaction."""
+        """Notify other processes of jobs, outside of any transaction of users."""
         while True:
             await self._told.wait()
             self._told.clear()
             while self._to_tell:
                 try:
                     await notices.notify(self._work.units.engine, self._to_tell.pop())
-                except Exception as error:  # whatever a driver raises: others look anyway
+                except Exception as error:  # any error of the driver: the others look anyway
                     logs.notify_failed(error)
             await asyncio.sleep(_NOTICE)
 
 
 def _place(url: URL) -> tuple[str, str | None, int | None, str | None]:
-    """Return which database a URL leads to, whatever the driver and the user."""
+    """Return the database that a URL leads to, whatever the driver and the user."""
     return url.get_backend_name(), url.host, url.port, url.database
 
 
@@ -281,6 +286,6 @@ def _by_name(tasks: Iterable[Task[...]], units: Units) -> dict[str, Task[...]]:
     for task in tasks:
         if named.setdefault(task.name, task) is not task:
             raise ValueError(f"Two tasks are called {task.name}: give one @task(name='...').")
-        if task.signature.takes_session:  # read now, so that a mistake is told at the start
+        if task.signature.takes_session:  # read now, so that a mistake shows at the start
             lender(units, task.name)
     return named

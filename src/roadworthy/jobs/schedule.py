@@ -15,11 +15,11 @@ _FIELDS: Final = 5
 
 
 class Schedule(Protocol):
-    """When to run: what `@task(schedule=...)` takes."""
+    """When to run a task, for `@task(schedule=...)`."""
 
     @property
     def spec(self) -> str:
-        """Text that changes when the schedule does."""
+        """A text that changes when the schedule does."""
         ...
 
     def after(self, moment: datetime) -> datetime:
@@ -33,7 +33,7 @@ def is_schedule(given: object) -> bool:
         return False
     try:
         return isinstance(getattr(given, "spec", None), str)
-    except Exception:  # it is the application's, and no better when the task is run
+    except Exception:  # code of the application
         return False
 
 
@@ -41,7 +41,7 @@ def is_schedule(given: object) -> bool:
 class Every:
     """Run once in each `interval`, counted from midnight of 1970 in UTC.
 
-    So every process agrees on the times, and a restart moves none of them.
+    So all processes agree on the times, and a restart does not move them.
     """
 
     interval: timedelta
@@ -57,11 +57,11 @@ class Every:
         return f"every {self.interval.total_seconds():.15g} s"
 
     def after(self, moment: datetime) -> datetime:
-        """Return the end of the interval that `moment` is in."""
+        """Return the end of the interval that contains `moment`."""
         start = datetime(1970, 1, 1, tzinfo=UTC)
         try:
             return later(start, ((moment - start) // self.interval + 1) * self.interval)
-        except OverflowError:  # more than a duration can be
+        except OverflowError:  # longer than a duration can be
             return LAST
 
 
@@ -69,13 +69,13 @@ class Every:
 class Cron:
     """Run at the times of a cron expression: `Cron("0 3 * * *", zone="UTC")`.
 
-    Five fields: minute, hour, day of the month, month, day of the week; names,
-    ranges, steps, `L` and `#` as in Debian's cron. When the clocks change, a fixed
-    time that does not exist runs just after, and one that exists twice runs once.
+    The five fields are minute, hour, day of the month, month and day of the week, with names,
+    ranges, steps, `L` and `#` as in Debian's cron. When the clocks change, a fixed time that
+    does not exist runs just after, and one that exists twice runs once.
 
-    Where both days are restricted, either is enough, as in cron: `0 0 13 * FRI` is each
-    13th and each Friday. With `days="and"` both have to fit, as in Celery's `crontab`:
-    Friday the 13th. Where one of the two begins with `*`, both have to fit in any case.
+    If both days are restricted, one of them is enough, as in cron: `0 0 13 * FRI` is each 13th
+    and each Friday. With `days="and"` both have to fit, as in Celery's `crontab`: Friday the
+    13th. If one of the two begins with `*`, both have to fit in any case.
     """
 
     expression: str
@@ -102,7 +102,7 @@ class Cron:
         """Return the first time after `moment`, in UTC.
 
         Raises:
-            ValueError: The expression or the zone is none.
+            ValueError: The expression or the zone is not valid.
             ModuleNotFoundError: cronsim is not installed.
         """
         try:
@@ -115,7 +115,7 @@ class Cron:
             simulated = cronsim.CronSim(self.expression, local)
             simulated.day_and = simulated.day_and or self.days == "and"
             times = (time.astimezone(UTC) for time in simulated)
-            # In the hour that comes twice, it begins with the first one, which is over.
+            # In an hour that comes twice, cronsim begins with the first, which is over.
             return next(time for time in times if time > moment)
         except (ZoneInfoNotFoundError, ValueError) as error:
             raise ValueError(

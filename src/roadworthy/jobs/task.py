@@ -63,7 +63,7 @@ _NAME: Final = re.compile(r"[^\0\ud800-\udfff]{1,200}")
 
 
 class Sending(Generic[P]):
-    """A task and the options it is enqueued with: what `Task.options` returns."""
+    """A task with options for one job, as `Task.options` returns it."""
 
     def __init__(self, target: "Task[P]", options: JobOptions) -> None:
         self._task = target
@@ -91,14 +91,14 @@ class Sending(Generic[P]):
     ) -> Coroutine[Any, Any, Enqueued]:
         """Add a job in the transaction `tx`: it runs if and only if that commits.
 
-        Await it. One INSERT, without waiting for anybody. The arguments are stored as JSON.
-        A session that commits while this was not awaited raises, where `Jobs` is open.
+        Await the result. This is one INSERT, which waits for nobody. The arguments are stored as
+        JSON. If the call was not awaited, the commit of the session raises, where `Jobs` is open.
 
         Raises:
-            TypeError: `tx` cannot be awaited in; the text says what to write.
+            TypeError: `tx` is no async transaction; the text says what to write.
             ArgumentsMistaken: The arguments do not fit the task; nothing was written.
         """
-        # Not `async def`: the wrong transaction is refused also where nobody awaits.
+        # Not `async def`: a wrong transaction is refused even if the call is not awaited.
         name = self._task.name
         session = to_await(tx, f"{name}.enqueue", f"{name}.enqueue_sync")
         call = self.call(*args, **kwargs)
@@ -114,7 +114,7 @@ class Sending(Generic[P]):
         """Add a job as `enqueue` does, in a transaction of synchronous SQLAlchemy.
 
         Raises:
-            TypeError: `tx` is none of these; the text says what to write.
+            TypeError: `tx` is no such transaction; the text says what to write.
             ArgumentsMistaken: The arguments do not fit the task; nothing was written.
         """
         name = self._task.name
@@ -128,9 +128,9 @@ class Sending(Generic[P]):
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> None:
-        """Run the task once in this process after `tx` has committed, unstored.
+        """Run the task once in this process after `tx` has committed, without a row.
 
-        For what may be lost: a crash loses it, and a failure is logged, not repeated.
+        Use this for work that may be lost: a crash loses it, and a failure is only logged.
 
         Raises:
             TypeError: `tx` is no session.
@@ -141,7 +141,7 @@ class Sending(Generic[P]):
 
 
 class Task(Sending[P]):
-    """A function that can be enqueued; make one with `@task`."""
+    """A function that can be enqueued, made by `@task`."""
 
     def __init__(self, function: Function, *, name: str | None, terms: TaskTerms) -> None:
         super().__init__(self, JobOptions(unique=terms.unique))
@@ -160,7 +160,7 @@ class Task(Sending[P]):
         return f"Task({self.name!r})"
 
     def __reduce__(self) -> str:
-        # Pickled by its name, so that a worker process finds its own.
+        # Pickled by its name, so that a worker process finds its own copy.
         return self.__qualname__
 
     @property
@@ -173,10 +173,10 @@ class Task(Sending[P]):
 
     @cached_property
     def signature(self) -> Signature:
-        """The parameters, read when first needed: annotations may name later things.
+        """The parameters, read late: annotations may name what is defined after the task.
 
         Raises:
-            TypeError: One of them cannot be stored, or cannot be had where the task runs.
+            TypeError: A parameter cannot be stored, or is not available where the task runs.
         """
         signature = signature_of(self.name, self.function)
         _check_transaction(self.name, signature, self.terms.runs_on)
@@ -196,20 +196,19 @@ class Task(Sending[P]):
         queue: str | None = None,
         expires: timedelta | datetime | None = None,
     ) -> Sending[P]:
-        """Return the task with other terms for one job.
+        """Return the task with other options for one job.
 
             await remind.options(delay=timedelta(days=1)).enqueue(tx, order_id=order.id)
 
-        It runs no earlier than `run_at`, or `delay` from now. While a job of this task
-        with the same `unique_key` is unfinished (with `unique="queued"`: has not begun),
-        enqueueing returns that one and adds nothing. Where nobody has begun it by `expires`,
-        a moment or a time from when it is due, it is not run: it is dead, with `EXPIRED`.
-
-        A delay beyond the calendar waits until its end.
+        The job runs no earlier than `run_at`, or `delay` from now; a delay beyond the end of the
+        calendar waits until that end. While a job of this task with the same `unique_key` is
+        unfinished (with `unique="queued"`: has not begun), enqueueing returns that job and adds
+        none. `expires` is a time, or a duration from when the job is due: a job that has not
+        begun by then does not run, and is dead with the code `EXPIRED`.
 
         Raises:
             ValueError: An option is out of its range; the text names it.
-            TypeError: An option is of another type, a number for a time say.
+            TypeError: An option is of another type, such as a number in place of a duration.
         """
         if unique_key is not None:
             _check_key(unique_key)
@@ -228,7 +227,7 @@ class Task(Sending[P]):
         return Sending(self, chosen)
 
     def limit_key(self, arguments: str) -> str | None:
-        """Return what a job with these arguments, as they are stored, is counted by."""
+        """Return the key that a job with these stored arguments counts under."""
         limit, signature = self.terms.limit, self.signature
         if limit is None:
             return None
@@ -244,10 +243,10 @@ class Task(Sending[P]):
     def on_dead(self, handler: F) -> F:
         """Call `handler` in the transaction that records that a job is dead.
 
-        It takes what the task takes: the same arguments, `tx` and `job` where it asks.
+        The handler takes the arguments of the task, and `tx` and `job` if it names them.
 
         Raises:
-            TypeError: It is none that can be called and has then run.
+            TypeError: The handler cannot be called, or a call of it would not run it.
         """
         _refuse_unrun(f"{self.name}.on_dead", handler)
         self.dead_handler = handler
@@ -255,7 +254,7 @@ class Task(Sending[P]):
 
 
 class _Declare:
-    """What `task(...)` returns; leading `job` and `tx` are no arguments of a job."""
+    """The decorator that `task(...)` returns; `job` and `tx` are no arguments of a job."""
 
     def __init__(self, name: str | None, terms: Callable[[Function], TaskTerms]) -> None:
         self._name, self._terms = name, terms
@@ -310,16 +309,16 @@ def task(
 
     Args:
         function: The function, where `@task` is written without keywords.
-        name: What the jobs are stored under: module and function unless given. Keep it when
-            the function moves.
+        name: The name that the jobs are stored under: module and function unless given. Keep
+            the name when the function moves.
         runs_on: `"loop"` for coroutines, `"thread"` for functions that wait, `"cpu"` for
             functions that compute: these run in a process of their own. `"loop"` for an
             `async def` and `"thread"` for a `def` unless given.
-        options: Those of `TaskOptions`.
+        options: The options of `TaskOptions`.
 
     Raises:
         ValueError: An option is out of its range; the text names it.
-        TypeError: There is no such option, or the function cannot run there.
+        TypeError: There is no such option, or the function cannot run where `runs_on` says.
     """
     refuse_unknown("task()", options, ["name", *defaults_of(TaskTerms)])
 
@@ -339,7 +338,7 @@ def _natural(function: Function) -> RunsOn:
 
 
 def _name(function: Function) -> str:
-    """Return the name that a function gives its jobs, or none that is one."""
+    """Return the name that a function gives its jobs, or an invalid one."""
     qualname: object = getattr(function, "__qualname__", None)
     return f"{function.__module__}.{qualname}" if isinstance(qualname, str) else ""
 
@@ -356,7 +355,7 @@ def _checked_name(name: object) -> str:
 
 
 def _refuse_unrun(name: str, function: Function) -> None:
-    """Raise where calling a function does nothing yet, or cannot be done."""
+    """Refuse a function whose call would not run it, or that cannot be called."""
     if inspect.isclass(function) or not callable(function):
         raise TypeError(
             f"{name}: {function!r} is no function. Write a `def` or an `async def`, or give an "

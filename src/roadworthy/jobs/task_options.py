@@ -32,9 +32,9 @@ RunsOn: TypeAlias = Literal["loop", "thread", "cpu"]
 Unique: TypeAlias = Literal["queued", "unfinished"]
 """How long a job is the only one with its key: until it begins, or until it ends."""
 Upgrade: TypeAlias = Callable[[int, dict[str, Any]], dict[str, Any]]
-"""Turns the arguments of an older version into today's."""
+"""Turns the arguments of an older version into those of today."""
 Function: TypeAlias = Callable[..., Awaitable[object] | object]
-"""What can be a task."""
+"""A function that can be a task."""
 
 _QUEUE: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _MAX_INTEGER: Final = 2**31 - 1
@@ -46,24 +46,23 @@ _MAX_PRIORITY: Final = 1440
 class TaskOptions(TypedDict, total=False):
     """The options of `@task`, beside `name` and `runs_on`.
 
-    - `attempts`: how often a job is tried in all; 5 unless given.
+    - `attempts`: how often a job is tried in total; 5 unless given.
     - `backoff`: how long a failed job waits before the next attempt; `Backoff()` unless given.
-    - `timeout`: an attempt that takes longer has failed. 15 minutes unless given; None is no
-      limit.
-    - `priority`: a head start in minutes. 60 goes before whatever was enqueued in the last hour,
-      and nothing ever waits more than that hour longer for it.
-    - `queue`: the queue of its jobs, `"default"` unless given; workers may serve some queues only.
+    - `timeout`: how long an attempt may take before it has failed. 15 minutes unless given; None
+      is no limit.
+    - `priority`: a head start in minutes. A job with 60 goes before all jobs that were enqueued in
+      the last hour, and delays no job by more than that hour.
+    - `queue`: the queue of the jobs, `"default"` unless given. A worker may serve some queues only.
     - `unique`: `"unfinished"` keeps one unfinished job for equal arguments, `"queued"` one that
       has not begun.
-    - `version`: raised when the parameters change in a way that old jobs do not fit; 1 unless
-      given.
+    - `version`: increase it when parameters change so that old jobs do not fit; 1 unless given.
     - `upgrade`: a function `(version, arguments)` that turns the arguments of an older version
       into those of today.
     - `schedule`: a `Cron` or an `Every`, which enqueue jobs by the clock.
     - `max_memory`: the most bytes that an attempt with `runs_on="cpu"` may take; 1 GiB unless
       given, None is no limit.
-    - `expires`: a job that nobody has begun so long after it was due is not run.
-    - `limit`: a `Limit` of how many jobs of a key run at a time, or begin in a time.
+    - `expires`: how long after it was due a job may still begin; then it is not run any more.
+    - `limit`: a `Limit` of how many jobs with one key run at a time, or begin in a period.
     """
 
     attempts: int
@@ -82,7 +81,7 @@ class TaskOptions(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskTerms:
-    """How a task is run: its options and their defaults."""
+    """The options of a task with their defaults."""
 
     attempts: int = 5
     backoff: Backoff = field(default_factory=Backoff)
@@ -119,8 +118,8 @@ def check_turn(priority: object, queue: object) -> None:
     """Refuse a priority or a queue that no job can have.
 
     Raises:
-        ValueError: One of them is out of its range.
-        TypeError: One of them is of another type.
+        ValueError: An argument is out of its range.
+        TypeError: An argument is of another type.
     """
     if not isinstance(priority, int):
         raise TypeError(f"priority is {priority!r}, and has to be minutes: priority=60.")
@@ -174,4 +173,4 @@ _KINDS: Final[dict[str, tuple[Callable[[Any], bool], str]]] = {
         "bytes, or None for no limit: max_memory=512 * 1024**2",
     ),
 }
-"""What a term has to be, and what to type."""
+"""The check of each term, and what to type instead."""

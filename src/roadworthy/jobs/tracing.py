@@ -1,7 +1,7 @@
 """The trace of a job: a span for each attempt, in the trace of the request that enqueued it.
 
-Spans go to OpenTelemetry, which FastAPI brings; without a configured SDK they cost next to
-nothing.
+Spans go to OpenTelemetry, whose API is installed with FastAPI. Without a configured SDK they cost
+next to nothing.
 """
 
 from collections.abc import Generator, Mapping
@@ -37,9 +37,9 @@ def trace_id() -> str | None:
 def attempt(
     task: str, *, parent: str | None, attributes: Mapping[str, Any]
 ) -> AbstractContextManager[trace.Span]:
-    """Be in a span of an attempt, in the trace of the request that enqueued the job."""
+    """Open a span for an attempt, in the trace of the request that enqueued the job."""
     if parent is None and isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
-        return _NO_SPAN  # nobody records it: a span costs a third of a short job
+        return _NO_SPAN  # the span is not recorded: it would cost a third of a short job
     return _span(task, parent, attributes)
 
 

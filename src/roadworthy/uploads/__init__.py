@@ -16,9 +16,9 @@
     files = Files(Disk("var/files"))
     app = FastAPI(lifespan=lifespan(db, files))
 
-Nothing is read before all other dependencies have run. One pass over the socket parses,
-counts, inspects, hashes and writes. A file is visible with its row's commit and not before;
-what no row names is removed by `Files.sweep`.
+No byte of the body is read before all other dependencies have run. Then one pass over the
+socket parses, counts, inspects, hashes and writes. A file becomes visible when the row that
+names its key is committed; `Files.sweep` removes files that no row names.
 """
 
 from roadworthy._internal.extras import extra

@@ -10,15 +10,15 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 _MAY_BE_ZERO: Final = frozenset({"max_inflated", "max_unpacked"})
-"""Limits of which none at all means something: nothing is unpacked to be looked at."""
+"""Limits for which 0 has a meaning: nothing is unpacked to be checked."""
 
 
 def check_number(name: str, value: object, *, least: int = 1, example: str = "10") -> None:
     """Refuse an argument that is no whole number, or is too small.
 
     Raises:
-        TypeError: It is no `int`.
-        ValueError: It is less than `least`.
+        TypeError: The argument is no `int`.
+        ValueError: The argument is less than `least`.
     """
     if not isinstance(value, int) or isinstance(value, bool):
         kind = type(value).__name__
@@ -31,8 +31,8 @@ def check_text(name: str, value: object, *, example: str, empty: bool = False) -
     """Refuse an argument that is no text, or is empty.
 
     Raises:
-        TypeError: It is no `str`.
-        ValueError: It is empty.
+        TypeError: The argument is no `str`.
+        ValueError: The argument is empty.
     """
     check_type(name, value, str, "text", example)
     if not value and not empty:
@@ -43,7 +43,7 @@ def check_type(name: str, value: object, kind: Any, what: str, example: str) -> 
     """Refuse an argument of another type.
 
     Raises:
-        TypeError: It is none of `kind`.
+        TypeError: The argument is of another type than `kind`.
     """
     if not isinstance(value, kind):
         shown = f'"{example}"' if kind is str else example
@@ -51,11 +51,11 @@ def check_type(name: str, value: object, kind: Any, what: str, example: str) -> 
 
 
 def check_limits(limits: Iterable[tuple[str, object]]) -> None:
-    """Refuse limits of a file type that are no numbers, or limit nothing.
+    """Refuse limits of a file type that are no numbers, or too small to be limits.
 
     Raises:
-        TypeError: One is no number.
-        ValueError: One is too small.
+        TypeError: A limit is no number.
+        ValueError: A limit is too small.
     """
     for name, value in limits:
         if name.endswith("_ratio") and isinstance(value, float):

@@ -1,8 +1,9 @@
-"""`Check` and `Conversion`: what else is done with a file before it is stored.
+"""`Check` and `Conversion`: steps of your own between receiving and storing a file.
 
-An inspector judges by itself, in memory. A check asks somebody else while the bytes pass:
-a scanner, as `roadworthy.uploads.scan` does. A conversion makes another file of it, as
-`roadworthy.uploads.images` does. Implement them for whatever else there is:
+An inspector judges a file by itself, in memory. A check may ask another service while the bytes
+stream, such as the virus scanner of `roadworthy.uploads.scan`. A conversion makes another file
+of the one that was sent, such as the re-encoded images of `roadworthy.uploads.images`.
+Implement either protocol for other needs:
 
     class NotSeenBefore:
         @asynccontextmanager
@@ -20,53 +21,53 @@ __all__ = ["Check", "Conversion", "Converted", "Scan"]
 
 
 class Scan(Protocol):
-    """One check of one file. Every `await` in it has a deadline."""
+    """The check of one file. Every `await` of an implementation needs a deadline."""
 
     async def feed(self, batch: Batch, /) -> None:
-        """Check the next bytes; their memory is the caller's again once this returns.
+        """Check the next bytes, and keep no reference to them: their memory is reused.
 
         Raises:
             Rejected: The file is dangerous (422).
-            Problem: It cannot be told: `ServiceUnavailable` (503) where the scanner is away.
+            Problem: No verdict is possible: `ServiceUnavailable` (503) if the scanner is away.
         """
         ...
 
     async def finish(self) -> None:
-        """Return where the whole file may be stored.
+        """Return if the whole file may be stored.
 
         Raises:
             Rejected: The file is dangerous (422).
-            Problem: It cannot be told.
+            Problem: No verdict is possible.
         """
         ...
 
 
 class Check(Protocol):
-    """A check of files while they stream: what `Upload(checks=...)` lists."""
+    """Checks files while they stream; listed in `Upload(checks=...)`."""
 
     def open(self, *, media_type: str) -> AbstractAsyncContextManager[Scan]:
-        """Begin to check one file, of this type by its bytes."""
+        """Begin to check a file, whose bytes are of this media type."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Converted:
-    """The file that a conversion made: it is stored in place of the sent one."""
+    """The file that a conversion made, stored in place of the one that was sent."""
 
     data: bytes
     media_type: str
     extension: str
-    """What its name ends in, with the dot."""
+    """The end of its name, with the dot."""
 
 
 class Conversion(Protocol):
-    """Makes another file of a sent one: what `Upload(conversions=...)` has by type."""
+    """Makes another file of one that was sent; given by type in `Upload(conversions=...)`."""
 
     async def convert(self, data: bytes, *, media_type: str) -> Converted:
-        """Return the file to store instead of one that is whole in memory.
+        """Return the file to store in place of the one that was sent, which is in memory.
 
         Raises:
-            Rejected: It cannot be converted (422): its fault, not ours.
-            Problem: It cannot be converted now: `ServiceUnavailable` (503).
+            Rejected: The file cannot be converted (422).
+            Problem: The file cannot be converted now: `ServiceUnavailable` (503).
         """
         ...

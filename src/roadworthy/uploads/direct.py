@@ -11,9 +11,9 @@
         file = await direct.confirm(request, sent.ticket)
         ...
 
-The bytes do not pass through the service on their way in. Confirming reads them once,
-from the store, through the same policy, and writes what was judged under another key: what
-the client may still write to its own key by then changes nothing.
+The bytes do not pass through the service on their way in. To confirm a file, the service reads
+it once from the store, through the same policy, and writes what it has judged under another
+key. A client that overwrites its own key after that changes nothing.
 """
 
 import base64
@@ -67,12 +67,12 @@ class NotUploaded(Problem):
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """Where to send a file to the store, and the ticket to confirm it with."""
+    """An address to send a file to, and the ticket to confirm the file with."""
 
     method: str
     url: str
     headers: dict[str, str]
-    """What the request has to carry, as it is."""
+    """Headers that the request must have, unchanged."""
     expires_at: datetime
     ticket: str
 
@@ -80,9 +80,13 @@ class Offer:
 class Direct:
     """Offer and confirm files that clients write to an object store themselves.
 
-    `upload` is the policy that they have to meet, `secret` (32 bytes or more, the same in
-    all processes) signs tickets, `expires` is how long one is good for sending. A ticket
-    is bound to `owner`: pass who is asking, and nobody else can confirm it.
+    Pass the id of the user as `owner` of `offer` and of `confirm`: then nobody else can confirm
+    the file.
+
+    Args:
+        upload: The policy that the files have to meet.
+        secret: Signs the tickets: 32 bytes or more, the same in all processes.
+        expires: How long a client may send a file after the offer.
     """
 
     def __init__(
@@ -100,7 +104,7 @@ class Direct:
     ) -> Offer:
         """Return an address that takes one file, and the ticket to confirm it with.
 
-        The type is what the client says: what it sends decides when it is confirmed.
+        `media_type` is what the client declares. The bytes decide, when the file is confirmed.
         """
         files = find(request, self._upload.files)
         key = files.new_key(_PREFIX)
@@ -118,15 +122,15 @@ class Direct:
         )
 
     async def confirm(self, request: Request, ticket: str, *, owner: str = "") -> Stored:
-        """Judge the file that was written, and return it as a stored one.
+        """Judge the file that the client wrote, and return it as a stored file.
 
-        What the request is refused for later leaves the file in the store, so that it may
+        If the request is refused later on, the client's file stays in the store, so that it can
         be confirmed again until the ticket expires.
 
         Raises:
             TicketInvalid: 422.
             NotUploaded: 409.
-            Problem: What the policy refuses: the file is then removed.
+            Problem: The policy refuses the file, which is then removed.
         """
         key, filename, media_type = self._read(ticket, owner)
         files = find(request, self._upload.files)

@@ -21,7 +21,7 @@ __all__ = [
 
 
 EMPTY: Final = "The file is empty. Send one that has content."
-"""What is said of a file without bytes."""
+"""The message about a file without bytes."""
 
 
 class RejectedJson(TypedDict):
@@ -101,7 +101,7 @@ class BodyEncoded(UnsupportedMediaType):
         "The body has a Content-Encoding ({coding}). Send it as it is, without that header; "
         "a compressed file is sent like any other."
     )
-    # RFC 9110 §15.5.16: so that the client sees which of two faults it was.
+    # RFC 9110 §15.5.16: so that the client can tell it from an unsupported type.
     headers = {"Accept-Encoding": "identity"}  # noqa: RUF012 - never changed
     details_type = RejectedJson
     coding: str

@@ -1,6 +1,6 @@
 """File names of clients: for display, never for finding a file.
 
-Whoever names a file may be hostile. Everything here takes any input, in linear time.
+The names may come from attackers. Every function here takes any input, in linear time.
 """
 
 import re
@@ -13,11 +13,11 @@ from urllib.parse import quote, unquote_to_bytes
 __all__ = ["MAX_NAME_BYTES", "Disposition", "content_disposition", "display_name", "disposition"]
 
 MAX_NAME_BYTES: Final = 255
-"""What a file may be called on the usual file systems, in UTF-8."""
+"""The longest name on the usual file systems, in bytes of UTF-8."""
 MAX_RAW: Final = 1024
-"""Characters that are looked at, from the end: normalizing takes the square of a run of marks."""
+"""Characters that are read, from the end: normalizing n marks in a row takes n² steps."""
 MAX_EXTENSION: Final = 16
-"""Characters; what is longer is no extension, and can be cut."""
+"""The most characters of an extension; a longer one is treated as part of the name."""
 
 _TOKEN: Final = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]++"
 _KIND: Final = re.compile(rb"[ \t]*+(" + _TOKEN + rb")[ \t]*+")
@@ -39,7 +39,7 @@ _ESCAPED: Final = _parameter(rb'(?:[^"\\]|\\["\\]?)*+')
 _UNESCAPED: Final = _parameter(rb'[^"]*+')
 
 _SPACE: Final = re.compile(r"[\s\x1c-\x1f\x85\u2028\u2029]+")
-# What is drawn as nothing and is no format character: fillers, and selectors of variants.
+# Invisible characters that Unicode does not class as format characters.
 _BLANK: Final = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164"
     "\ufe00-\ufe0f\uffa0\U000e0000-\U000e0fff]"
@@ -49,7 +49,7 @@ _NOT_ON_WINDOWS: Final = re.compile(r'[<>:"|?*]')
 _RESERVED: Final = re.compile(
     r"(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9¹²³])[ ]*(?:\.|\Z)", re.IGNORECASE
 )
-# What a double click runs, or opens with the rights of a local page.
+# Files that a double click runs, or opens with the rights of a local page.
 _RUNS: Final = frozenset(
     """
     app apk appref-ms application bat chm cmd com command cpl desktop dll exe hta htm html inf
@@ -58,7 +58,7 @@ _RUNS: Final = frozenset(
     """.split()  # noqa: SIM905 - one on each line would be a page
 )
 _ATTR_CHAR: Final = "!#$&+-.^_`|~"
-"""RFC 8187 §3.2.1: what stands for itself, beside letters and digits."""
+"""Characters that stand for themselves beside letters and digits (RFC 8187 §3.2.1)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,21 +70,21 @@ class Disposition:
     name: str | None
     """The name of the form's field."""
     filename: str | None
-    """What the client calls the file: give it to `display_name`."""
+    """The client's name for the file: pass it through `display_name`."""
 
 
 def disposition(header: bytes) -> Disposition | None:
     """Parse a Content-Disposition (RFC 7578 §4.2, RFC 6266), None if it is invalid.
 
-    As clients send it: browsers percent-encode quotes and line ends and leave backslashes
-    alone, curl escapes by backslash, some send UTF-8 and some Latin-1. aiohttp and others
-    percent-encode all of a file's name (RFC 7578 §2). `filename*` is believed before
-    `filename` (RFC 6266 §4.3), but not where it is malformed.
+    The header is read as clients write it: browsers percent-encode quotes and line ends and
+    leave backslashes alone, curl escapes with backslashes, some send UTF-8 and some Latin-1.
+    aiohttp and others percent-encode the whole name (RFC 7578 §2). `filename*` goes before
+    `filename` (RFC 6266 §4.3), unless it is malformed.
     """
     kind = _KIND.match(header)
     if kind is None:
         return None
-    # A browser whose file's name ends in a backslash sends what looks like an open quote.
+    # From a browser, a name that ends in a backslash looks like a quote that is not closed.
     given = _parameters(header, kind.end(), _ESCAPED) or _parameters(header, kind.end(), _UNESCAPED)
     if given is None:
         return None
@@ -94,10 +94,11 @@ def disposition(header: bytes) -> Disposition | None:
 def display_name(raw: str | None, *, extension: str) -> str:
     """Return the name of a file for a page or a download.
 
-    It is the last segment of a path, in NFC, without what is invisible or turns the
-    direction of text, and can be saved everywhere: at most 255 bytes, nothing that
-    Windows does not take. `extension`, with the dot, is what the file's type has: it is
-    added to names that a double click would run, and to "file" where there is no name.
+    The name is the last segment of the client's path, in NFC, without invisible characters and
+    without those that turn the direction of text. It can be saved everywhere: it has at most 255
+    bytes, and nothing that Windows refuses. `extension`, with the dot, is that of the file's
+    type. It is added to names that a double click would run, and to "file" where the client
+    gave no name.
     """
     name = _visible((raw or "")[-MAX_RAW:].replace("\\", "/").rpartition("/")[2])
     name = _NOT_ON_WINDOWS.sub("_", name).strip(" .") or f"file{extension}"
@@ -111,7 +112,7 @@ def display_name(raw: str | None, *, extension: str) -> str:
 def content_disposition(name: str, *, inline: bool = False) -> str:
     """Return the header of a download (RFC 6266), in ASCII and UTF-8.
 
-    The name passes through `display_name`, so that it may be anything.
+    Any name is safe here, because it passes through `display_name`.
     """
     name = display_name(name, extension="")
     fallback = "".join(map(_ascii, name))
@@ -168,7 +169,7 @@ def _decoded(value: bytes) -> str:
 def _percent_decoded(value: str) -> str | None:
     """Decode a name that is percent-encoded throughout (RFC 7578 §2).
 
-    Browsers encode no percent signs, so that a name with nothing but `%25` may be theirs.
+    Browsers do not encode percent signs, so a name with no escape but `%25` is left as it is.
     """
     if not _ALL_ENCODED.fullmatch(value) or not _ESCAPES.search(value):
         return None
@@ -187,7 +188,7 @@ def _visible(text: str) -> str:
     text = _SPACE.sub(" ", text)
     text = _BLANK.sub("", text)
     text = "".join(c for c in text if unicodedata.category(c) not in _HIDDEN)
-    # Taking something out may have brought spaces together, and letters to their accents.
+    # Removed characters may have stood between two spaces, or between a letter and its accent.
     return _SPACE.sub(" ", unicodedata.normalize("NFC", text))
 
 

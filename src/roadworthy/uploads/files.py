@@ -27,14 +27,14 @@ __all__ = ["HELD", "UNFINISHED", "Files", "Known"]
 log = logging.getLogger("roadworthy.uploads")
 
 Known = Callable[[Sequence[str]], Awaitable[Collection[str]]]
-"""Return those of some keys that a row names."""
+"""Returns those of the given keys that a row of the application names."""
 
 UNFINISHED: Final = "unfinished/"
-"""What starts the keys of pieces that are no files yet: they expire by terms of their own."""
+"""The prefix of pieces that are no files yet, which expire by rules of their own."""
 HELD: Final = f"{UNFINISHED}held/"
-"""What starts the keys of marks, `held/<key>.<mark>`: the sweep leaves the file of this key."""
+"""The prefix of marks, `held/<key>.<mark>`: the sweep keeps the file under that key."""
 _NOW: Final = f"{UNFINISHED}now/"
-"""What starts the keys of files that are written to see what time it is."""
+"""The prefix of files that are written to read the clock of the store."""
 _SWEEP_BATCH: Final = 500
 _OLD: Final = timedelta(hours=1)
 _LAST_SECONDS: Final = 5.0
@@ -47,10 +47,15 @@ class Files:
         files = Files(Disk("var/files"))
         app = FastAPI(lifespan=lifespan(db, files))
 
-    It is a part. On entering it removes what writings of killed processes left.
-    `max_in_flight` bounds the bytes of all uploads of this process that are neither kept
-    nor refused yet; who comes when it is used up is answered 503. `unfinished_for` is how
-    long what clients send in pieces, or by themselves, may take to become a file.
+    `Files` is a part: pass it to `lifespan`. When it is opened, it removes unfinished files that
+    killed processes have left.
+
+    Args:
+        store: Where the files are kept.
+        max_in_flight: The most bytes of this process's uploads that are neither stored nor
+            refused yet; further uploads are answered 503.
+        unfinished_for: How long a client may take to complete a file that it sends in pieces, or
+            directly to the store.
     """
 
     def __init__(
@@ -68,7 +73,7 @@ class Files:
         self.max_in_flight = max_in_flight
         self.unfinished_for = unfinished_for
         self.in_flight = 0
-        """Bytes of uploads that are under way."""
+        """Bytes of uploads that are being received."""
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -88,16 +93,16 @@ class Files:
         await self._stack.aclose()
 
     async def _wait_for_uploads(self) -> None:
-        # Servers cancel requests that do not end and go on at once: these still clean up.
+        # Servers stop waiting for requests that they cancel: those still have to clean up.
         end = time.monotonic() + _LAST_SECONDS
         while self.in_flight and time.monotonic() < end:  # noqa: ASYNC110 - once in a process
             await asyncio.sleep(0.02)
 
     async def ping(self) -> None:
-        """Ask the store whether it answers, for a health check.
+        """Check that the store answers, for a health check.
 
         Raises:
-            OSError: It does not.
+            OSError: The store does not answer.
         """
         await anext(self.store.entries(UNFINISHED), None)
 
@@ -110,7 +115,7 @@ class Files:
         """Count bytes of uploads that are being received.
 
         Raises:
-            ServiceUnavailable: 503. There are too many.
+            ServiceUnavailable: 503. More than `max_in_flight` bytes are being received.
         """
         if self.in_flight + count > self.max_in_flight:
             log.warning("uploads of %d bytes are under way: one more was refused", self.in_flight)
@@ -118,14 +123,14 @@ class Files:
         self.in_flight += count
 
     def release(self, count: int) -> None:
-        """Stop counting bytes that were received, or given up."""
+        """Stop counting bytes whose upload has ended."""
         self.in_flight -= count
 
     def open(self, file: Stored | str) -> Reading:
         """Open a file: `async with files.open(stored) as reading: reading.chunks()`.
 
         Raises:
-            FileMissing: On entering: there is none.
+            FileMissing: There is no such file; raised on entering.
         """
         return self.store.reading(file if isinstance(file, str) else file.key)
 
@@ -133,8 +138,8 @@ class Files:
         """Return the bytes of a file that fits into memory.
 
         Raises:
-            FileMissing: There is none.
-            PayloadTooLarge: 413. It has more than `max_bytes`.
+            FileMissing: There is no such file.
+            PayloadTooLarge: 413. The file has more than `max_bytes`.
         """
         async with self.open(file) as reading:
             if reading.size_bytes > max_bytes:
@@ -144,7 +149,7 @@ class Files:
     async def add(
         self, data: bytes, *, media_type: str, filename: str, key: str | None = None
     ) -> Stored:
-        """Store a file that the service made itself, such as a thumbnail, unjudged.
+        """Store a file that the service has made, such as a thumbnail, without checks.
 
         Raises:
             FileExistsError: There is a file under `key` already.
@@ -165,29 +170,35 @@ class Files:
         return stored
 
     async def delete(self, file: Stored | str) -> None:
-        """Delete a file; a missing one is no error."""
+        """Delete a file. A missing file is no error."""
         await self.store.delete(file if isinstance(file, str) else file.key)
 
     async def download(self, request: Request, stored: Stored, *, inline: bool = False) -> Response:
-        """Return the response with a file, for ranges and conditions too.
+        """Return the response with a file, which honours ranges and preconditions.
 
         Raises:
-            RangeNotSatisfiable: 416.
+            RangeNotSatisfiable: 416. The requested range lies behind the end of the file.
         """
         return await _download.download(self.store, stored, request, inline=inline)
 
     async def sweep(self, known: Known, *, older_than: timedelta = _OLD, prefix: str = "") -> int:
         """Delete files that no row names, and return how many there were.
 
-        `known(keys)` returns those that a row names. Only files older than `older_than`
-        are looked at: younger ones may belong to a request that has not committed yet.
-        Whatever else lies under `prefix` in the store is removed as well. How old a file is
-        tells the clock of the store: that of this machine may be an hour ahead.
+        Everything under `prefix` that is older than `older_than` and has no row is deleted,
+        whoever wrote it there. Younger files stay: they may belong to a request that has not
+        committed yet. The age is taken from the clock of the store, because the clock of this
+        machine may differ by an hour.
+
+        Args:
+            known: Returns the given keys that a row names.
+            prefix: The start of the keys to sweep.
+            older_than: The least age of a file to delete.
         """
         await self.store.sweep_unfinished(older_than=older_than)
         now = await self._now()
         await self._remove_old(UNFINISHED, now - self.unfinished_for)
-        held = await self._held()  # first: who lets go of a file has committed its row
+        # Marks are read before rows: a mark is removed once the row of its file is committed.
+        held = await self._held()
         removed, batch = 0, list[str]()
         async for key in self._older(prefix, now - older_than):
             if not key.startswith(UNFINISHED) and key not in held:
@@ -208,7 +219,7 @@ class Files:
             return await self._time_of_new_file(key)
         except OSError:
             log.warning("the store does not tell its time: the machine's is taken", exc_info=True)
-            return datetime.now(UTC)  # a store that is full needs its sweep
+            return datetime.now(UTC)  # a full store still needs its sweep
 
     async def _time_of_new_file(self, key: str) -> datetime:
         async with self.store.writing(
@@ -239,4 +250,4 @@ class Files:
 
 
 def _accept(_: Batch) -> None:
-    """Judge nothing: the file is the service's own."""
+    """Accept every batch: the file is the service's own."""

@@ -16,17 +16,17 @@ M = TypeVar("M", bound=BaseModel)
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """The parts of one body, in the order in which they came."""
+    """The parts of a body, in the order in which they were sent."""
 
     files: tuple[Stored, ...]
     fields: Mapping[str, tuple[str, ...]]
-    """Each field's values: a name may come more than once."""
+    """The values of each field: a name may be sent more than once."""
 
     def read(self, model: type[M]) -> M:
-        """Return the fields as a model; names that come more than once give a list.
+        """Return the fields as a model; a name that was sent several times is a list.
 
         Raises:
-            ValidationFailed: 422. They do not fit.
+            ValidationFailed: 422. The fields do not fit the model.
         """
         given: dict[str, Any] = {
             name: values[0] if len(values) == 1 else list(values)

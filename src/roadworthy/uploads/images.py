@@ -8,8 +8,8 @@
     @task(runs_on="cpu")                          # or in a job, for what may come later
     def make_thumbnail(data: bytes) -> bytes: return thumbnail(data)
 
-Decoding is where images bite: their size is read from the header first, only the named
-formats are opened, and `Reencode` does it in a process that can do nothing else.
+Decoding is the dangerous step. So the size is read from the header first, only the named formats
+are opened, and `Reencode` decodes in a process that may open no file and no socket.
 """
 
 import asyncio
@@ -42,18 +42,18 @@ __all__ = ["MAX_PIXELS", "Reencode", "reencode", "thumbnail"]
 log = logging.getLogger("roadworthy.uploads")
 
 MAX_PIXELS: Final = pixels.MAX_PIXELS
-"""What cameras make, and 200 MB in memory."""
+"""The largest images of cameras; decoded, that is 200 MB of memory."""
 
 _PIECE: Final = 256 * 1024
-# What the interpreter and Pillow need to be found; no secret of the service among it.
+# Needed to find the interpreter and Pillow; secrets of the service are not passed on.
 _PASSED_ON: Final = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT", "LANG")
 
 
 def thumbnail(data: bytes, *, max_side: int = 256, max_pixels: int = MAX_PIXELS) -> bytes:
     """Return a PNG of the image's first frame that fits into a square, upright.
 
-    It takes PNG, JPEG, GIF, WebP and AVIF. It is CPU work with an untrusted decoder: call
-    it in a process with a limit of memory, `await job.in_process(thumbnail, data)`.
+    PNG, JPEG, GIF, WebP and AVIF are read. Decoding strangers' images takes time and may take
+    much memory: call this in a process with a limit, `await job.in_process(thumbnail, data)`.
 
     Raises:
         Rejected: The image cannot be decoded, or has more than `max_pixels`.
@@ -76,8 +76,8 @@ def reencode(
 ) -> bytes:
     """Return an image, re-encoded: upright, 8-bit sRGB, without metadata.
 
-    A GIF becomes a PNG of its first frame; the others keep their type, and animations
-    their first frame. Call it as `thumbnail`, or let `Reencode` do so.
+    A GIF becomes a PNG; other images keep their type. Of an animation, the first frame is left.
+    Call this in a process, as `thumbnail`, or use `Reencode`, which does.
 
     Raises:
         Rejected: The image cannot be decoded, or has more than `max_pixels`.
@@ -92,10 +92,17 @@ def reencode(
 class Reencode:
     """A `Conversion` that re-encodes images, each in a process of its own.
 
-    `max_side` makes larger ones smaller. The process may use `max_memory` bytes (on
-    Linux), opens no file and no socket, and is killed after `timeout`; what it made may
-    have `max_bytes`. At most `at_once` run at a time; who waits longer than `timeout` for
-    a place is answered 503. Whatever becomes of the process, it is the image's fault.
+    The process opens no file and no socket. If it fails, is killed or runs out of memory, the
+    image is rejected (422).
+
+    Args:
+        max_side: Pixels of the longer side; larger images are made smaller.
+        max_pixels: The most pixels that an image may have.
+        max_memory: The most bytes of memory that the process may use (on Linux).
+        max_bytes: The most bytes of the new image.
+        timeout: How long the process may take, and how long an upload waits for one of the
+            processes before it is answered 503.
+        at_once: How many processes run at a time.
     """
 
     def __init__(
@@ -124,8 +131,8 @@ class Reencode:
         """Return the image, re-encoded.
 
         Raises:
-            Rejected: It cannot be decoded with what it may use.
-            ServiceUnavailable: 503. There was no place in time, or no process.
+            Rejected: The image cannot be decoded within the limits.
+            ServiceUnavailable: 503. No process was free in time, or none could be started.
         """
         image = _format_of(media_type)
         async with self._place():
@@ -193,7 +200,7 @@ def _options(image: ImageFormat, *, max_side: int | None, max_pixels: int) -> di
 
 
 async def _start(**task: Any) -> Process:
-    # -P: the folder of that file is no place to import from.
+    # -P: do not import from the folder of that file.
     command = [sys.executable, "-P", str(Path(pixels.__file__)), json.dumps(task)]
     environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
@@ -201,7 +208,7 @@ async def _start(**task: Any) -> Process:
         return await asyncio.create_subprocess_exec(
             *command, stdin=PIPE, stdout=PIPE, stderr=asyncio.subprocess.DEVNULL, env=environment
         )
-    except OSError as error:  # no memory, or too many processes
+    except OSError as error:  # the machine has no memory, or too many processes
         log.exception("no process could be started to decode an image")
         raise ServiceUnavailable from error
 
@@ -209,7 +216,7 @@ async def _start(**task: Any) -> Process:
 async def _exchange(process: Process, data: bytes, max_bytes: int) -> bytes:
     """Send an image to the process, and return its whole output."""
     to, of = cast("StreamWriter", process.stdin), cast("StreamReader", process.stdout)
-    with suppress(ConnectionError):  # it has ended: its status says why
+    with suppress(ConnectionError):  # the process has ended: its status says why
         to.write(data)
         await to.drain()
     with suppress(ConnectionError):

@@ -1,15 +1,15 @@
 """`messages=` of an `Upload`: the application's own texts for refusals.
 
-Texts for everybody are a mapping. Texts that depend on who asks are a function of the request,
-and `by_language` makes one of texts in several languages:
+Pass a mapping of texts, or a function that returns the text for a request. `by_language` makes
+such a function of texts in several languages:
 
     messages=by_language({
         "de": {"encrypted": "Bitte ohne Kennwort speichern.", "PAYLOAD_TOO_LARGE": "Zu groß."},
         "fr": {"encrypted": "Enregistrez sans mot de passe."},
     })
 
-Keys are the reasons that stand in `details` of a refusal, its codes there (`missing`), or the
-code of the error. What has no text of its own keeps ours.
+The keys are reasons or codes from the `details` of a refusal (`encrypted`, `missing`), or the
+code of the error. A refusal without a text of its own keeps ours.
 """
 
 # pyright: reportUnknownArgumentType=false
@@ -30,7 +30,7 @@ __all__ = ["Messages", "by_language", "in_own_words"]
 log = logging.getLogger("roadworthy.uploads")
 
 Messages: TypeAlias = Mapping[str, str] | Callable[[Request, str], str | None]
-"""Texts by reasons and codes, or what returns one for a request; None keeps ours."""
+"""Texts by reason or code, or a function that returns a text, or None for ours."""
 
 _FIRST_FAILURE: Final = 500
 
@@ -38,12 +38,12 @@ _FIRST_FAILURE: Final = 500
 def by_language(texts: Mapping[str, Mapping[str, str]]) -> Callable[[Request, str], str | None]:
     """Return texts chosen by `Accept-Language`, for `Upload(messages=...)`.
 
-    Languages are BCP 47 tags (`de`, `pt-BR`). Of those that the client takes, the one that it
-    prefers and that has a text is taken, less exact where need be: `de` for `de-AT` (RFC 9110
-    §12.5.4, RFC 4647 §3.4). Where there is none, our text in English stays.
+    Languages are BCP 47 tags (`de`, `pt-BR`). The client gets the text in the language that it
+    prefers among those that have one; `de` serves `de-AT` too (RFC 9110 §12.5.4, RFC 4647
+    §3.4). If there is none, our text in English stays.
 
     Raises:
-        TypeError: It is no mapping of languages to texts by reason.
+        TypeError: The argument is no mapping of languages to texts by reason.
     """
     for language, by_reason in texts.items():
         if not isinstance(by_reason, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -75,13 +75,13 @@ def in_own_words(request: Request, messages: Messages) -> Generator[None]:
 
 
 def _own(refused: Problem, request: Request, messages: Messages) -> str | None:
-    """Return the application's text; a fault in it changes no refusal into a failure."""
+    """Return the application's text, or None where its function fails or has none."""
     if isinstance(messages, Mapping):
         return next((messages[key] for key in _keys(refused) if key in messages), None)
     try:
         found = (messages(request, key) for key in _keys(refused))
         return next((text for text in found if text), None)
-    except Exception:  # the application's: whatever it raises, the client is told our text
+    except Exception:  # code of the application: whatever it raises, the client gets our text
         log.exception("messages= of an upload failed for %s: our own text was sent", refused.code)
         return None
 
@@ -93,7 +93,7 @@ def _keys(refused: Problem) -> list[str]:
 
 
 def _preferred(accepted: str) -> list[str]:
-    """Return the languages of a header, the most wanted first, with less exact ones."""
+    """Return the languages of a header in order of preference, with broader ones: `de`."""
     weighted = [_weighed(one) for one in accepted.split(",")]
     wanted = [tag for weight, tag in sorted(weighted, key=lambda one: -one[0]) if weight > 0]
     return [tag for one in wanted for tag in _wider(one)]

@@ -10,7 +10,7 @@ _METER: Final = "roadworthy.uploads"
 
 
 def kept(media_type: str, size_bytes: int) -> None:
-    """Count a file that was put into the store."""
+    """Count a file that was stored."""
     counter(_METER, "roadworthy.uploads.files", "{file}", "Files put into the store").add(
         1, {"file.media_type": media_type}
     )

@@ -1,7 +1,7 @@
-"""Decode and re-encode an image; run as a file, it is a process of its own.
+"""Decode and re-encode an image; `Reencode` runs this file as a process of its own.
 
-It is run as a file, so that a process has started in a tenth of a second: it imports
-Pillow and the standard library, and nothing of this package.
+The file imports Pillow and the standard library and nothing of this package, so that the
+process starts in a tenth of a second.
 """
 
 import contextlib
@@ -22,9 +22,9 @@ except ModuleNotFoundError as missing:
 __all__ = ["MAX_PIXELS", "Unfit", "main", "reencode"]
 
 MAX_PIXELS: Final = 50_000_000
-"""What cameras make, and 200 MB in memory."""
+"""The largest images of cameras; decoded, that is 200 MB of memory."""
 UNFIT: Final = 3
-"""How the process ends where the image is to blame; its output says why."""
+"""The exit status for an image that cannot be decoded; the output says why."""
 
 _LARGEST_SIDE: Final = 65_535
 _SIXTEEN_BITS: Final = ("I;16", "I;16L", "I;16B", "I;16N")
@@ -37,11 +37,11 @@ _TURNS: Final = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""What makes an image upright, by its EXIF orientation."""
+"""The turn that makes an image upright, by its EXIF orientation."""
 
 
 class Unfit(Exception):
-    """The image cannot be decoded within its limits."""
+    """The image cannot be decoded within the limits."""
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(reason, message)
@@ -78,12 +78,12 @@ def reencode(
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise _too_large() from error
-    except Exception as error:  # decoders raise whatever their input makes them
+    except Exception as error:  # decoders raise anything, depending on their input
         raise Unfit("broken_image", "The image cannot be decoded.") from error
 
 
 def _refuse_large(image: Image.Image, max_pixels: int) -> None:
-    """Check the pixels by the header, before decoding: Pillow only warns."""
+    """Check the number of pixels by the header, before decoding: Pillow only warns."""
     width, height = image.size
     if width * height > max_pixels or max(width, height) > _LARGEST_SIDE:
         raise _too_large()
@@ -95,7 +95,7 @@ def _too_large() -> Unfit:
 
 def _drawn(image: Image.Image, max_side: int | None) -> Image.Image:
     """Return the first frame upright, in 8-bit sRGB, without metadata."""
-    if max_side is not None:  # lets JPEG decode fewer pixels than it has
+    if max_side is not None:  # JPEG can be decoded at a smaller size
         image.draft(None, (2 * max_side, 2 * max_side))
     image.load()
     profile, turn = image.info.get("icc_profile"), _TURNS.get(_orientation(image))
@@ -111,7 +111,7 @@ def _drawn(image: Image.Image, max_side: int | None) -> Image.Image:
 def _orientation(image: Image.Image) -> Any:
     try:
         return image.getexif().get(0x0112)
-    except Exception:  # metadata is nobody's reason to refuse an image
+    except Exception:  # broken metadata is no reason to refuse an image
         return None
 
 
@@ -120,7 +120,7 @@ def _eight_bits(image: Image.Image, *, cmyk: bool) -> Image.Image:
         darker: Image.Image = cast("Any", image).point(_darker)
         return darker.convert("L")
     if image.mode == "RGBA":
-        return image  # a conversion would take the memory twice
+        return image  # a conversion would hold the pixels twice
     if image.has_transparency_data:
         return image.convert("RGBA")
     if image.mode in {"L", "RGB"} or (cmyk and image.mode == "CMYK"):
@@ -129,7 +129,7 @@ def _eight_bits(image: Image.Image, *, cmyk: bool) -> Image.Image:
 
 
 def _darker(value: Any) -> Any:
-    # Pillow finds out the factor by calling this once, with an object of its own.
+    # Pillow calls this once with an object of its own, to learn the factor.
     return value * (1 / 256)
 
 
@@ -170,7 +170,7 @@ def main() -> int:
 
 
 def _import_late_modules(plugins: Sequence[str]) -> None:
-    # Pillow imports on demand; soon nothing can be opened any more.
+    # Pillow imports modules on demand, and below no file can be opened any more.
     Image.preinit()
     for name in ("copy", *plugins):
         importlib.import_module(name)

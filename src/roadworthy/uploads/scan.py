@@ -4,9 +4,9 @@
     documents = Upload(max_bytes=25 * MiB, accept=(PDF,), checks=[clamav])
     health.add("clamav", clamav.ping)
 
-clamd is told the bytes with its command INSTREAM. Three of its settings have to fit:
-`StreamMaxLength` and `MaxFileSize` are at least the `max_bytes` of the upload (what is
-larger than the second passes unseen), and `ReadTimeout` is longer than its `idle`.
+The bytes go to clamd by its command INSTREAM. Three settings of clamd have to fit:
+`StreamMaxLength` and `MaxFileSize` must be at least the `max_bytes` of the upload (clamd passes
+larger files unread), and `ReadTimeout` must be longer than the `idle` of the upload.
 """
 
 import asyncio
@@ -42,12 +42,14 @@ _TOO_LONG: Final = b"INSTREAM size limit exceeded"
 
 
 class ClamAV:
-    """Reject files in which clamd finds something: a `Check`.
+    """Reject files in which clamd finds a virus: a `Check`.
 
-    `address` is `tcp://127.0.0.1:3310` or `unix:///run/clamav/clamd.ctl`. clamd is given
-    `connect_timeout` to take the connection, and `timeout` to take each batch and to
-    judge the file in the end. Where it is away, fails or is too slow, files are answered
-    503; with `required=False` they pass, and the log says that nobody looked at them.
+    Args:
+        address: `tcp://127.0.0.1:3310` or `unix:///run/clamav/clamd.ctl`.
+        timeout: How long clamd may take to read a batch, and to judge the file at its end.
+        connect_timeout: How long clamd may take to accept the connection.
+        required: If clamd is away, fails or is too slow, answer 503. With False the file
+            passes, and the log says that it was not scanned.
     """
 
     def __init__(
@@ -71,15 +73,15 @@ class ClamAV:
         """Begin to scan one file, of any type.
 
         Raises:
-            ServiceUnavailable: 503, on entering. clamd is away.
+            ServiceUnavailable: 503. clamd is away; raised on entering.
         """
         return self._scanning()
 
     async def ping(self) -> None:
-        """Ask clamd whether it answers.
+        """Check that clamd answers, for a health check.
 
         Raises:
-            OSError: It is not, or does not answer.
+            OSError: clamd does not run, or does not answer.
         """
         async with self._wire() as wire:
             await wire.command(b"zPING\0")
@@ -101,7 +103,7 @@ class ClamAV:
     async def _wire(self) -> AsyncGenerator["_Wire"]:
         async with asyncio.timeout(self._connect_seconds):
             reader, writer = await self._connect()
-        # What is in the buffer is the caller's memory: none may be left in it after a drain.
+        # The buffer holds the caller's memory, so a drain has to empty it.
         writer.transport.set_write_buffer_limits(0)
         try:
             yield _Wire(reader, writer, self._seconds)
@@ -115,7 +117,7 @@ class ClamAV:
 
 
 class _Scan:
-    """The scan of one file; without a connection nothing is scanned."""
+    """The scan of one file; without a connection, the file passes unscanned."""
 
     def __init__(self, *, required: bool) -> None:
         self._required = required
@@ -135,7 +137,7 @@ class _Scan:
 
     @contextmanager
     def failures(self) -> Generator[None]:
-        """Turn failures of clamd into 503, or go on without it where that is allowed."""
+        """Turn failures of clamd into 503, or go on without clamd where that is allowed."""
         try:
             yield
         except (OSError, EOFError, asyncio.LimitOverrunError, _NoVerdict) as error:
@@ -147,7 +149,7 @@ class _Scan:
 
 
 class _NoVerdict(Exception):
-    """The answer of clamd has no verdict."""
+    """The answer of clamd contains no verdict."""
 
 
 class _Wire:
@@ -162,9 +164,9 @@ class _Wire:
         await self._drain()
 
     async def send(self, batch: Batch) -> None:
-        """Send bytes of a file, as fast as clamd takes them."""
+        """Send bytes of a file, and wait until clamd has taken them."""
         for data in batch:
-            if data:  # an empty chunk would be the end
+            if data:  # an empty chunk would mean the end
                 self._writer.write(len(data).to_bytes(4, "big"))
                 self._writer.write(data)
         try:

@@ -18,7 +18,7 @@ __all__ += ["Writing"]
 Batch: TypeAlias = Sequence[Data]
 """Consecutive pieces of one file."""
 Judge: TypeAlias = Callable[[Batch], object]
-"""What looks at a batch before it is written; what it raises ends the writing."""
+"""Checks a batch before it is written; an exception ends the writing."""
 
 
 class FileMissing(LookupError):
@@ -27,7 +27,7 @@ class FileMissing(LookupError):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A file as the store lists it."""
+    """A file in the listing of a store."""
 
     key: str
     size_bytes: int
@@ -35,7 +35,7 @@ class Entry:
 
 
 class Writing(Protocol):
-    """A file being written: its key has nothing before `commit`."""
+    """A file that is being written: nothing is under its key before `commit`."""
 
     async def __aenter__(self) -> "Writing": ...
 
@@ -45,30 +45,30 @@ class Writing(Protocol):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Discard the file unless it was committed, also when cancelled."""
+        """Discard the file unless it was committed, also on cancellation."""
         ...
 
     async def write(self, batch: Batch, judge: Judge, /) -> None:
-        """Call `judge(batch)` in a thread, then append the batch: in one hop at best.
+        """Call `judge(batch)` in a thread, then append the batch, best in the same thread.
 
-        The batch's memory is the caller's again once this returns.
+        Keep no reference to the batch after this returns: its memory is reused.
 
         Raises:
-            OSError: With `errno.ENOSPC` or `EDQUOT` where the store is full.
+            OSError: The store is full: with `errno.ENOSPC` or `EDQUOT`.
         """
         ...
 
     async def commit(self) -> None:
-        """Put the whole file under its key, durably: it is there after a power failure.
+        """Put the whole file under its key, durably: it survives a power failure.
 
         Raises:
-            FileExistsError: There is a file under that key already; it stays as it is.
+            FileExistsError: There is a file under that key already, which stays as it is.
         """
         ...
 
 
 class Reading(Protocol):
-    """An open file; deleted meanwhile, it stays readable or fails loudly."""
+    """An open file. If it is deleted meanwhile, reads go on or raise, and never end early."""
 
     size_bytes: int
     modified_at: datetime
@@ -83,12 +83,12 @@ class Reading(Protocol):
     ) -> None: ...
 
     def chunks(self, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
-        """Yield the bytes from `start` up to, not including, `end`, in pieces."""
+        """Yield the bytes from `start` up to, but not including, `end`, in pieces."""
         ...
 
 
 class Store(Protocol):
-    """Store files under keys. It is entered once, and used by many tasks at a time."""
+    """Store files under keys; entered once, and used by many tasks at a time."""
 
     async def __aenter__(self) -> "Store": ...
 
@@ -100,18 +100,18 @@ class Store(Protocol):
     ) -> None: ...
 
     def writing(self, key: str, *, media_type: str, content_disposition: str) -> Writing:
-        """Return a new file to write; nothing happens before it is entered.
+        """Return a new file to write; nothing happens before the file is entered.
 
-        A store that serves files by itself serves it under these two headers.
+        A store that serves files by itself sends these two headers with the file.
         """
         ...
 
     def reading(self, key: str) -> Reading:
-        """Return a file to read; entering raises `FileMissing` where there is none."""
+        """Return a file to read; entering a missing file raises `FileMissing`."""
         ...
 
     async def delete(self, key: str) -> None:
-        """Delete a file; a missing one is no error."""
+        """Delete a file. A missing file is no error."""
         ...
 
     def entries(self, prefix: str = "") -> AsyncIterator[Entry]:
@@ -121,15 +121,15 @@ class Store(Protocol):
     async def sweep_unfinished(self, *, older_than: timedelta) -> int:
         """Delete unfinished files of killed processes, and return their number.
 
-        What a living process is writing stays, however old it is, where the store can
-        tell; where it cannot, `older_than` decides.
+        Files that a living process is writing stay, however old they are, if the store can
+        tell them apart. If it cannot, `older_than` decides.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Presigned:
-    """A request that somebody else may send to the store, until it expires."""
+    """A request that a client may send to the store, until the request expires."""
 
     method: str
     url: str
@@ -138,12 +138,12 @@ class Presigned:
 
 
 class Presigning(Store, Protocol):
-    """A store that makes presigned requests, which clients send to it themselves."""
+    """A store that presigns requests, which clients then send to the store directly."""
 
     async def presign_put(self, key: str, *, media_type: str, expires: timedelta) -> Presigned:
-        """Return a request that writes this key."""
+        """Return a request that writes a file under this key."""
         ...
 
     async def presign_get(self, key: str, *, expires: timedelta) -> Presigned:
-        """Return a request that reads this key."""
+        """Return a request that reads the file under this key."""
         ...

@@ -15,18 +15,18 @@ GiB: Final = 1024 * MiB
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A file in the store: keep it in your row, or give it to a job by value.
+    """A file in the store: keep the value in a row, or pass it to a job.
 
-    It becomes visible with the row that names its key: nothing else does. Where the
-    request is refused after all, the file is removed; where it fails, the sweep does that.
+    The file becomes visible with the row that names its key, and in no other way. If the request
+    is refused in the end, the file is removed; if it fails, `Files.sweep` removes the file.
     """
 
     key: str
-    """Where the store has it: made by the server, never from anything that a client sent."""
+    """The file's key in the store, made by the server of nothing that a client sent."""
     filename: str
-    """What the client calls it, for display only: no path, no control characters, capped."""
+    """The client's name of the file, for display only: no path, no control characters, cut."""
     media_type: str
-    """What its bytes are, whatever the client declared."""
+    """The media type by the bytes, whatever the client declared."""
     size_bytes: int
     sha256: str
-    """In hex, of the bytes as they are stored."""
+    """The SHA-256 of the stored bytes, in hex."""

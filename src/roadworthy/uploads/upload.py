@@ -1,4 +1,4 @@
-"""`Upload`: what a route takes, and the dependencies that receive it."""
+"""`Upload`: the files that a route accepts, and the dependencies that receive them."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
@@ -54,7 +54,7 @@ R = TypeVar("R")
 _FIRST_REFUSAL: Final = 400
 _FIRST_FAILURE: Final = 500
 _PART_OVERHEAD: Final = 16 * KiB
-"""What a multipart body may have around each of its parts."""
+"""The most bytes of a multipart body around each of its parts."""
 _FAILURES: Final = (
     MalformedBody,
     DigestMismatch,
@@ -77,21 +77,30 @@ class Upload:
         @router.post("/documents", status_code=201, openapi_extra=documents.openapi)
         async def add(file: Annotated[Stored, documents.file], tx: Tx) -> Document: ...
 
-    Nothing is read before all other dependencies of the route have run and all its
-    parameters fit. What is refused leaves nothing behind; what the route then answers
-    with 4xx is removed again; where it fails with 5xx nobody knows whether its row was
-    committed, and `Files.sweep` decides.
+    No byte of the body is read before all other dependencies of the route have run and all its
+    parameters are valid. A refused upload leaves nothing behind. If the route answers 4xx, its
+    files are removed. If it fails with 5xx, its row may have been committed, so the files stay
+    until `Files.sweep` finds that no row names them.
 
-    `max_bytes` bounds each file, `max_total_bytes` all of a request (default: `max_files`
-    times `max_bytes`). `field` is the name of the form's field. Fields of text are bounded
-    by `max_fields` and `max_field_bytes`. The client is given `timeout` for the whole
-    body, `idle` between two pieces, and has to come to `min_rate` bytes a second on the
-    average; who is slower is answered 408. `checks` see the bytes while they pass;
-    `conversions` make something else of files of some types before they are stored.
-    `prefix` starts the keys. `messages` are texts of your own, by the reasons and codes of
-    refusals: `{"encrypted": "...", "PAYLOAD_TOO_LARGE": "..."}`; or a function of the request
-    and one of these that returns a text, or None for ours; `by_language` makes one of texts in
-    several languages. `files` is the type of the part to find, where there are several.
+    Args:
+        max_bytes: The most bytes of each file.
+        accept: The types that are accepted, judged by the bytes.
+        max_files: The most files of a request.
+        max_total_bytes: The most bytes of all files of a request; `max_files` times `max_bytes`
+            unless given.
+        field: The name of the form's field for files.
+        max_fields: The most text fields of a form.
+        max_field_bytes: The most bytes of a text field.
+        timeout: How long a client may take for the whole body; a slower one is answered 408.
+        idle: How long a client may send nothing; then it is answered 408.
+        min_rate: The least bytes a second, on average; a slower client is answered 408.
+        checks: Checks that see the bytes while they stream.
+        conversions: Conversions by file type, each run before a file is stored.
+        prefix: The start of the keys of the files.
+        messages: Texts of your own by the reasons and codes of refusals, such as
+            `{"encrypted": "...", "PAYLOAD_TOO_LARGE": "..."}`; or a function of the request and
+            one of these that returns a text, or None for ours: see `by_language`.
+        files: The type of the part to store files in, where there are several.
     """
 
     def __init__(
@@ -146,17 +155,17 @@ class Upload:
         )
         self.files = files
         self.file: params.Depends = self._dependency(self._one, self._multipart, self.openapi)
-        """The one file of a multipart body: `Annotated[Stored, documents.file]`."""
+        """The only file of a multipart body: `Annotated[Stored, documents.file]`."""
         self.all: params.Depends = self._dependency(self._several, self._multipart, self.openapi)
-        """All files of a multipart body, one at least: `Annotated[list[Stored], photos.all]`."""
+        """All files of a multipart body, at least one: `Annotated[list[Stored], photos.all]`."""
         self.form: params.Depends = self._dependency(_whole, self._multipart, self.openapi)
-        """Files and fields of a multipart body: `Annotated[Form, photos.form]`."""
+        """The files and fields of a multipart body: `Annotated[Form, photos.form]`."""
         self.raw: params.Depends = self._dependency(self._one, self._raw, self.openapi_raw)
-        """A body that is the file: `Annotated[Stored, documents.raw]`."""
+        """The file, where it is the whole body: `Annotated[Stored, documents.raw]`."""
 
     @property
     def openapi(self) -> dict[str, Any]:
-        """What `openapi_extra=` takes for a route with a multipart body."""
+        """Return the `openapi_extra=` of a route with a multipart body."""
         file = {"type": "string", "contentMediaType": "application/octet-stream"}
         several = {"type": "array", "items": file, "minItems": 1, "maxItems": self.policy.max_files}
         schema = {
@@ -170,7 +179,7 @@ class Upload:
 
     @property
     def openapi_raw(self) -> dict[str, Any]:
-        """What `openapi_extra=` takes for a route whose body is the file."""
+        """Return the `openapi_extra=` of a route whose body is the file."""
         return _request_body({kind.media_type: {} for kind in self.policy.accept})
 
     def _dependency(
@@ -192,7 +201,7 @@ class Upload:
 
     async def _received(self, request: Request, reader_of: Callable[[Request], PartReader]) -> Form:
         kept: dict[int, Form] = request.scope.setdefault("roadworthy.uploads", {})
-        if id(self) not in kept:  # another dependency may have asked, or an earlier run
+        if id(self) not in kept:  # not read yet, by another dependency or an earlier run
             require_hook(request)
             check_parameters(request)
             kept[id(self)] = await self._receive(request, reader_of(request))
@@ -206,7 +215,7 @@ class Upload:
         return form
 
     def settling(self, files: Files, received: Sequence[Stored]) -> _fastapi.Settle:
-        """Return what removes files whose request was refused: it has committed nothing."""
+        """Return a callback that removes the files of a refused request: it committed nothing."""
 
         async def settle(response: Response | None, error: BaseException | None) -> None:
             if is_refusal(error) if error else _is_refused(response):
@@ -250,7 +259,7 @@ async def _remove(files: Files, unwanted: Sequence[Stored]) -> None:
 
 
 def _is_refused(response: Response | None) -> bool:
-    # A failure (5xx) may have committed: whether a row names the file is for the sweep to see.
+    # A request that fails (5xx) may have committed: the sweep finds out.
     return response is not None and _FIRST_REFUSAL <= response.status_code < _FIRST_FAILURE
 
 
@@ -273,10 +282,10 @@ def _content_type(request: Request) -> str:
 
 
 def refuse_encoded(request: Request) -> None:
-    """Return if the body of a request is what it carries, and not wrapped in anything.
+    """Refuse a body that is compressed.
 
     Raises:
-        UnsupportedMediaType: 415.
+        UnsupportedMediaType: 415. The request has a `Content-Encoding`.
     """
     headers = _headers(request)
     refuse_content_encoding(headers)
@@ -284,7 +293,7 @@ def refuse_encoded(request: Request) -> None:
 
 
 def require_hook(request: Request) -> None:
-    """Fail where nobody will tell how the request ends."""
+    """Fail where the route is not hooked: nothing would remove files of refused requests."""
     if not _fastapi.is_hooked(request):
         raise RuntimeError(
             "An upload has to see how its request ends. Where the application is made, add "

@@ -174,13 +174,15 @@ class Holding:
         given = inner.eval(value)
         if given.nothing:
             return NOTHING
-        names_ = inner.keys if isinstance(key, ast.Name) and key.id in inner.keys else {}
-        named = names_[key.id].named if isinstance(key, ast.Name) and names_ else ()
-        held = Held(given.fields, given.kept, given.nulls, many=True, named=named)
+        held = Held(given.fields, given.kept, given.nulls, many=True, named=inner.named_by(key))
         for test in generator.ifs:
             held = inner.filtered(held, test, key)
         self.asked = self.asked or inner.asked
         return held
+
+    def named_by(self, key: ast.expr) -> tuple[tuple[str, str], ...]:
+        """Return the names that the variable of a loop goes through, where the code tells."""
+        return self.keys[key.id].named if isinstance(key, ast.Name) and key.id in self.keys else ()
 
     def filtered(self, held: Held, test: ast.expr, key: ast.expr) -> Held:
         """Return what passes a condition on the keys, or on the values."""

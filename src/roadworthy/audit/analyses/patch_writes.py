@@ -40,6 +40,8 @@ from roadworthy.audit.source.ref import Ref
 
 __all__ = ["Write", "writes"]
 
+_SETATTR_ARGUMENTS: Final = 3
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Write:
@@ -333,32 +335,38 @@ class _Trace(Holding):
 
     def _call(self, call: ast.Call, guards: Guards) -> Iterator[Write]:
         match call.func:
-            case ast.Name(id="setattr") if len(call.args) == 3:  # noqa: PLR2004 - its arguments
-                owner, key, value = call.args
-                name = str(key.value) if isinstance(key, ast.Constant) else None
-                if self._is_stored(owner):
-                    yield from self._write(self.eval(value), call, guards, owner, name)
-                return
+            case ast.Name(id="setattr") if len(call.args) == _SETATTR_ARGUMENTS:
+                yield from self._setattr(call, guards)
             case ast.Attribute(value=ast.Name(id=name), attr="pop") if (
                 name in self.held and call.args
             ):
                 self._delete([ast.Subscript(call.func.value, call.args[0], ast.Del())])
-                return
             case ast.Attribute(value=ast.Name(id=name), attr="update") if self._gathers(name):
-                added = guards.applied(self._given(call))
-                joined = self.held.get(name, NOTHING).joined(added.plain)
-                self.held[name] = replace(joined, many=True)
-                return
-            case ast.Attribute(value=owner):
-                written = self._given(call)
-                writes = writes_to(call, owner, self.function, self.fresh)
-                if not written.nothing and writes and not self._decides_itself(call):
-                    where = target_of(owner, call, self.function)
-                    yield from self._write(written, call, guards, where)
-                    return
+                self._gather(name, call, guards)
+            case ast.Attribute(value=owner) if (given := self._written(call, owner)) is not None:
+                where = target_of(owner, call, self.function)
+                yield from self._write(given, call, guards, where)
             case _:
-                pass
-        yield from self._into(call, guards)
+                yield from self._into(call, guards)
+
+    def _setattr(self, call: ast.Call, guards: Guards) -> Iterator[Write]:
+        owner, key, value = call.args
+        name = str(key.value) if isinstance(key, ast.Constant) else None
+        if self._is_stored(owner):
+            yield from self._write(self.eval(value), call, guards, owner, name)
+
+    def _gather(self, name: str, call: ast.Call, guards: Guards) -> None:
+        """Add what `changes.update(...)` is given to what the dict holds."""
+        added = guards.applied(self._given(call))
+        joined = self.held.get(name, NOTHING).joined(added.plain)
+        self.held[name] = replace(joined, many=True)
+
+    def _written(self, call: ast.Call, owner: ast.expr) -> Held | None:
+        """Return what a method is given of the body, None where it writes nothing of it."""
+        given = self._given(call)
+        writes = writes_to(call, owner, self.function, self.fresh)
+        is_written = not given.nothing and writes and not self._decides_itself(call)
+        return given if is_written else None
 
     def _decides_itself(self, call: ast.Call) -> bool:
         """Return whether who is not known gets the whole model, and may ask what was sent."""

@@ -411,17 +411,17 @@ def _middleware(module: Module) -> Iterator[Class | Function | str]:
     for function in module.functions:
         if function.name in {"dispatch", "__call__"} or _decorated(function):
             yield function
-    if b"add_middleware" not in module.source and b"Middleware(" not in module.source:
-        return
-    scopes: list[Scope] = [module, *module.functions]
+    if b"add_middleware" in module.source or b"Middleware(" in module.source:
+        yield from _added_middleware(module)
+
+
+def _added_middleware(module: Module) -> Iterator[Class | Function | str]:
+    scopes: list[Module | Function] = [module, *module.functions]
     for scope in scopes:
-        if isinstance(scope, Class):
-            continue
-        for call in scope.flow.calls:
-            if _adds_middleware(call.node, scope):
-                found = resolve(call.node.args[0], scope)
-                own = None if found is None else found.cls
-                yield own or dotted(call.node.args[0])
+        added = (one.node for one in scope.flow.calls if _adds_middleware(one.node, scope))
+        for call in added:
+            found = resolve(call.args[0], scope)
+            yield (None if found is None else found.cls) or dotted(call.args[0])
 
 
 def _adds_middleware(call: ast.Call, scope: Scope) -> bool:

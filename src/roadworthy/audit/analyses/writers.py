@@ -177,33 +177,35 @@ def _updates(func: ast.Attribute, function: Function, fresh: set[str]) -> bool:
     )
 
 
-def _updated(node: ast.expr, scope: Scope, hops: int = 4) -> ast.expr | None:
+def _updated(node: ast.expr, scope: Scope, hops: int = _HOPS) -> ast.expr | None:
     """Return the table of `update(Table).where(...)`, also where that is in a variable."""
-    while hops:
-        match node:
-            case ast.Call(func=ast.Attribute(attr="update", value=table), args=[]) if (
-                _is_update(node, scope) is None
-            ):
-                return table
-            case ast.Call():
-                found = _is_update(node, scope)
-                if found is not None:
-                    return found
-                if not isinstance(node.func, ast.Attribute):
-                    return None
-                node = node.func.value
-            case ast.Name():
-                made = annotations.definition(node, scope)
-                if made is None or made[0].value is None:
-                    return None
-                node, scope, hops = made[0].value, made[1], hops - 1
-            case _:
-                return None
-    return None
+    match node:
+        case ast.Call():
+            return _updated_by(node, scope, hops)
+        case ast.Name() if hops:
+            made = annotations.definition(node, scope)
+            value = None if made is None else made[0].value
+            return None if made is None or value is None else _updated(value, made[1], hops - 1)
+        case _:
+            return None
 
 
-def _is_update(call: ast.Call, scope: Scope) -> ast.expr | None:
-    """Return what `update(Book)` is about."""
+def _updated_by(call: ast.Call, scope: Scope, hops: int) -> ast.expr | None:
+    """Return the table of a call: `update(Table)`, `table.update()`, or a method of those."""
+    table = _table_of_update(call, scope)
+    if table is not None:
+        return table
+    match call.func:
+        case ast.Attribute(value=owner, attr="update") if not call.args:
+            return owner
+        case ast.Attribute(value=owner):
+            return _updated(owner, scope, hops)
+        case _:
+            return None
+
+
+def _table_of_update(call: ast.Call, scope: Scope) -> ast.expr | None:
+    """Return the table that `update(Table)` or `update(table=Table)` is given."""
     called = names.resolve(call.func, scope)
     if called is None or called.name not in _UPDATES:
         return None

@@ -7,7 +7,7 @@ from typing import Final, TypeAlias
 from roadworthy.audit.source import annotations
 from roadworthy.audit.source.flow import Call
 from roadworthy.audit.source.memory import lasting, remembered
-from roadworthy.audit.source.module import Assigned, Class, Function, Module, Scope
+from roadworthy.audit.source.module import Assigned, Class, Function, Module, Project, Scope
 from roadworthy.audit.source.nodes import last_name, written
 
 __all__ = ["around", "prefix_of", "prefixes", "text_of"]
@@ -31,7 +31,6 @@ def prefixes(router: ast.expr, scope: Scope) -> list[str]:
 
 def around(router: ast.expr, scope: Scope) -> Iterator[tuple[ast.Call, Scope]]:
     """Return the calls that include a router, and those that made what includes it."""
-    codebase = scope.module.codebase
     including = _including_files(scope.module)
     waiting = [annotations.definition(router, scope)]
     seen: set[_Router] = set()
@@ -41,11 +40,18 @@ def around(router: ast.expr, scope: Scope) -> Iterator[tuple[ast.Call, Scope]]:
         seen.add(_router(made))
         if isinstance(made[0].value, ast.Call):
             yield made[0].value, made[1]
-        for module in map(codebase.module, including.get(_router(made), ())):
-            for child, call, where in () if module is None else _inclusions(module):
-                if child == _router(made):
-                    yield call, where
-                    waiting.append(_includer(call, where))
+        for call, where in _calls_including(_router(made), including, scope.module.codebase):
+            yield call, where
+            waiting.append(_includer(call, where))
+
+
+def _calls_including(
+    router: _Router, including: dict[_Router, list[str]], codebase: Project
+) -> Iterator[tuple[ast.Call, Scope]]:
+    for module in map(codebase.module, including.get(router, ())):
+        for child, call, where in () if module is None else _inclusions(module):
+            if child == router:
+                yield call, where
 
 
 def _router(made: tuple[Assigned, Scope]) -> _Router:

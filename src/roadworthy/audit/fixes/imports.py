@@ -130,23 +130,33 @@ def _placed(
     tree: ast.Module, top: Sequence[_Import], new: str, name: str, lines: Sequence[bytes]
 ) -> tuple[int, list[str]]:
     """Return before which line an import stands, and the lines to add."""
-    made = ast.parse(new).body[0]
-    rank = _rank(made)  # type: ignore[arg-type]
     section = _section(name)
     same = [node for node in top if _section(node) == section]
-    if same:
-        after = [node for node in same if _rank(node) <= rank]
-        if after:
-            last = max(after, key=_rank)
-            return (last.end_lineno or last.lineno), [new]
-        return same[0].lineno - 1, [new]
     later = [node for node in top if _section(node) > section]
+    if same:
+        return _within_section(same, new), [new]
     if later:
         return later[0].lineno - 1, [new, ""]
     if top:
-        return (top[-1].end_lineno or top[-1].lineno), ["", new]
+        return _end(top[-1]), ["", new]
+    return _as_first_import(tree, new, lines)
+
+
+def _within_section(section: Sequence[_Import], new: str) -> int:
+    """Return the line of an import among those of its section."""
+    rank = _rank(ast.parse(new).body[0])  # type: ignore[arg-type]  # it is an import
+    before = [node for node in section if _rank(node) <= rank]
+    return _end(max(before, key=_rank)) if before else section[0].lineno - 1
+
+
+def _as_first_import(tree: ast.Module, new: str, lines: Sequence[bytes]) -> tuple[int, list[str]]:
+    """Return the place of an import in a file that has none at its top, and the lines to add."""
     first = tree.body[0] if tree.body else None
     if first is not None and _is_docstring(first):
-        return (first.end_lineno or 1), ["", new]
+        return _end(first), ["", new]
     start = 1 if lines and lines[0].startswith(b"#!") else 0
     return start, [new, "", ""] if first is not None else [new]
+
+
+def _end(node: ast.stmt) -> int:
+    return node.end_lineno or node.lineno

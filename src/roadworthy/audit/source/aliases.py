@@ -123,22 +123,20 @@ class Aliases(ABC):
         """
         given: list[tuple[ast.Call, Function, Scope]] = []
         for _ in range(_HOPS):
-            if isinstance(node, ast.Call):
-                called = self.resolve(node.func, scope)
-                if called is None:
+            if not isinstance(node, ast.Call):
+                found = None if node is None else self.definition(node, scope)
+                if found is None:
                     return None
-                if called.name in libraries.DEPENDS:
-                    return _filled(node, scope, given)
-                if called.function is None or len(called.function.flow.returns) != 1:
-                    return None
-                given.append((node, called.function, scope))
-                scope = called.function
-                node = getattr(scope.flow.returns[0].node, "value", None)
+                node, scope = found[0].value, found[1]
                 continue
-            found = None if node is None else self.definition(node, scope)
-            if found is None:
+            called = self.resolve(node.func, scope)
+            if called is not None and called.name in libraries.DEPENDS:
+                return _filled(node, scope, given)
+            maker = None if called is None else called.function
+            if maker is None or len(maker.flow.returns) != 1:
                 return None
-            node, scope = found[0].value, found[1]
+            given.append((node, maker, scope))
+            node, scope = getattr(maker.flow.returns[0].node, "value", None), maker
         return None
 
 

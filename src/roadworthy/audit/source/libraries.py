@@ -262,16 +262,13 @@ def member(base: Ref, name: str) -> Ref:
     return Ref(canonical(f"{base.name}.{name}"), args=base.args if base.is_instance else ())
 
 
-def result(  # noqa: C901, PLR0911 - a table
-    function: Ref, node: ast.Call, resolve: Callable[[ast.expr], Ref | None]
-) -> Ref | None:
+_BUILTINS: Final = frozenset({"dict", "list", "set", "str", "bytes", "int"})
+
+
+def result(function: Ref, node: ast.Call, resolve: Callable[[ast.expr], Ref | None]) -> Ref | None:
     """Return what a call of a library's function returns, or None."""
     if function.is_instance:
-        made = _SESSIONS.get(function.name)
-        if made is None:
-            return None
-        session = function.args[0] if function.args else None
-        return session if session is not None else Ref(made, is_instance=True)
+        return _session_of(function)
     if function.name in _SESSIONS:
         return Ref(function.name, None, True, (_session_class(function, node, resolve),))
     if function.name in _MADE:
@@ -279,22 +276,47 @@ def result(  # noqa: C901, PLR0911 - a table
     owner, _, method = function.name.rpartition(".")
     if method not in _FLUENT.get(owner, {method}):
         return Ref(owner, is_instance=True, args=function.args)
-    if (statement := rows.selects(function, node, resolve)) is not None:
-        return statement
-    if (taken := rows.passed_on(function, node, resolve)) is not None:
-        return taken
-    if owner in PATHS and method in _PATHS_OF_PATHS:
-        return Ref(owner, is_instance=True)
-    if function.name == "typing.cast" and node.args:
+    return (
+        rows.selects(function, node, resolve)
+        or rows.passed_on(function, node, resolve)
+        or _path_of_path(owner, method)
+        or _of_argument(function, node, resolve)
+        or _constructed(function)
+    )
+
+
+def _session_of(maker: Ref) -> Ref | None:
+    """Return the session that a call of a `sessionmaker(...)` makes."""
+    made = _SESSIONS.get(maker.name)
+    if made is None:
+        return None
+    session = maker.args[0] if maker.args else None
+    return session if session is not None else Ref(made, is_instance=True)
+
+
+def _path_of_path(owner: str, method: str) -> Ref | None:
+    is_path = owner in PATHS and method in _PATHS_OF_PATHS
+    return Ref(owner, is_instance=True) if is_path else None
+
+
+def _of_argument(
+    function: Ref, node: ast.Call, resolve: Callable[[ast.expr], Ref | None]
+) -> Ref | None:
+    """Return what a call returns of its arguments: `cast(Item, found)`, `partial(send)`."""
+    if not node.args:
+        return None
+    if function.name == "typing.cast":
         found = resolve(node.args[0])
         return resolve(node.args[-1]) if found is None else found.instance
-    if function.name in {"builtins.getattr", "functools.partial"}:
-        return resolve(node.args[0]) if node.args else None
-    if function.name.rpartition(".")[2].lstrip("_")[:1].isupper():
-        return function.instance
-    if function.name.removeprefix("builtins.") in {"dict", "list", "set", "str", "bytes", "int"}:
-        return function.instance
-    return None
+    returns_first = function.name in {"builtins.getattr", "functools.partial"}
+    return resolve(node.args[0]) if returns_first else None
+
+
+def _constructed(function: Ref) -> Ref | None:
+    """Return an instance where the name is that of a class: `Client`, `dict`."""
+    is_class = function.name.rpartition(".")[2].lstrip("_")[:1].isupper()
+    is_builtin = function.name.removeprefix("builtins.") in _BUILTINS
+    return function.instance if is_class or is_builtin else None
 
 
 def _session_class(

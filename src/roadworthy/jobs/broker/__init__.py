@@ -1,6 +1,6 @@
-"""Engines over a message broker: what they have in common, and what each of them adds.
+"""Engines over a message broker: the common part, and the protocol of a broker.
 
-The how-to page "Write an engine" shows how one is written.
+The how-to page "Write an engine" shows how to write one.
 """
 
 from roadworthy.jobs.broker.broker import Broker

@@ -1,6 +1,6 @@
-"""`Broker`: what is asked of a message broker, to write an engine for it.
+"""`Broker`: the protocol to implement for an engine over another message broker.
 
-The how-to page "Write an engine" shows one whole.
+The how-to page "Write an engine" has a complete example.
 """
 
 from typing import Protocol
@@ -11,21 +11,21 @@ __all__ = ["Broker"]
 
 
 class Broker(Protocol):
-    """A way to worker processes; all calls block, and come from one thread at a time.
+    """A connection to a message broker; calls block, and come from one thread at a time.
 
-    Any of them may raise whatever its driver raises when the broker is away. Each has to end
-    within 30 seconds, by deadlines of its own: a broker that hangs holds up its thread.
+    A call may raise whatever the driver raises when the broker is away. It has to end within 30
+    seconds, by deadlines of its own: while a broker hangs, its thread is blocked.
     """
 
     def ring(self, queue: str, bells: list[Doorbell]) -> int:
-        """Send doorbells of one queue; return how many messages then wait there.
+        """Send doorbells to one queue, and return how many messages wait there then.
 
-        It returns when the broker has taken all of them, and raises where it may not have.
+        Return when the broker has taken all of them, and raise if it may not have.
         """
         ...
 
     def waiting(self, queue: str) -> int:
-        """Return how many messages of a queue no worker has taken."""
+        """Return how many messages of a queue wait for a worker."""
         ...
 
     def close(self) -> None:

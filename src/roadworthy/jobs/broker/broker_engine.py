@@ -1,7 +1,7 @@
-"""`BrokerEngine`: what engines have in common whose jobs run in workers of others.
+"""`BrokerEngine`: the common part of engines whose jobs run in workers of a broker.
 
-One engine is either of two things. In a worker process it hears doorbells, and runs what
-they tell of; wherever else it is started, in a server say, it rings them.
+An engine does one of two things. In a worker process of the broker, it receives doorbells and
+runs jobs. In other processes, such as a server, it sends doorbells.
 """
 
 import logging
@@ -21,23 +21,23 @@ from roadworthy.jobs.worker.options import BrokerLimits, BrokerOptions
 __all__ = ["BrokerEngine"]
 
 _PATIENCE: Final = timedelta(seconds=1)
-"""How long a doorbell waits for a place before another process may have it."""
+"""How long a doorbell waits for a free slot before another process may have it."""
 _PAUSE: Final = 1.0
-"""Seconds before a worker process that could not open its parts hears the next doorbell."""
+"""Seconds that a worker process pauses after it could not open its parts."""
 _BATCH: Final = 25
 
 _log = logging.getLogger("roadworthy.jobs")
 
 
 class BrokerEngine:
-    """Hear doorbells in worker processes, and ring them over a broker elsewhere.
+    """Receive doorbells in worker processes, and send them over a broker elsewhere.
 
-    To write an engine, subclass it: return a `Broker` from `broker`, and give the engine a
-    method, such as `register`, by which worker processes call `open_in_workers` when they are
-    set up and `hear` for each message. The keywords are those of `BrokerOptions`.
+    To write an engine, subclass this class. Return a `Broker` from `broker`, and add a method,
+    such as `register`, that has worker processes call `open_in_workers` when they start and
+    `hear` for each message. The keywords are those of `BrokerOptions`.
 
     Raises:
-        TypeError: There is no such option, or it is of another type; the text says what to write.
+        TypeError: There is no such option, or its value is of another type.
         ValueError: An option is out of its range.
     """
 
@@ -50,16 +50,16 @@ class BrokerEngine:
         self._parts: ProcessParts | None = None
 
     def broker(self) -> Broker:
-        """Return the way to the workers; it connects with its first call."""
+        """Return the connection to the broker, which connects with its first call."""
         raise NotImplementedError
 
     def open_in_workers(self, parts: PartsFactory) -> ProcessParts:
-        """Have worker processes open `parts()`, from left to right, and return their holder.
+        """Have worker processes open `parts()` from left to right, and return their holder.
 
-        Call its `begin` where a worker process starts, and its `end` where that ends.
+        Call `begin` of the holder when a worker process starts, and `end` when it ends.
 
         Raises:
-            RuntimeError: This engine has parts already.
+            RuntimeError: The engine has parts already.
         """
         if self._parts is not None:
             raise RuntimeError("This engine is registered already. Make one for each application.")
@@ -67,17 +67,17 @@ class BrokerEngine:
         return self._parts
 
     def hear(self, bell: Doorbell) -> str | None:
-        """Claim what a doorbell tells of; return None, or why another should hear it.
+        """Claim the jobs of a doorbell; return None, or why another worker should have it.
 
-        Call it in a thread of a worker process: it blocks, for a second or so. Once a job is
-        claimed, its row keeps it: then the message may be acknowledged.
+        Call this in a thread of a worker process: it blocks for about a second. After it has
+        returned None, the message may be acknowledged, because the rows keep the jobs.
         """
         if self._parts is None:
             return "No parts are registered."
         try:
             claimed = self._parts.here_or_begun().call(lambda: self._claim(bell))
         except NotOpen as error:
-            if error.__cause__ is not None:  # it does not just end
+            if error.__cause__ is not None:  # an error, and not the end of the process
                 _log.error("This worker process cannot run jobs", exc_info=error.__cause__)
                 self._parts.forget()
                 time.sleep(_PAUSE)
@@ -85,7 +85,7 @@ class BrokerEngine:
         return None if claimed else "There is no place for another job here."
 
     async def start(self, work: JobsContext) -> None:
-        """Begin to hear doorbells in a worker process, and to ring them elsewhere."""
+        """Begin to receive doorbells in a worker process, or to send them elsewhere."""
         if self._relay is not None or self._consumer is not None:
             kind = type(self).__name__
             raise RuntimeError(f"This {kind} runs already. Make one for each Jobs.")
@@ -97,7 +97,7 @@ class BrokerEngine:
             await self._relay.start()
 
     async def stop(self) -> None:
-        """Ring no more, or run no more: what does not end within the grace is given back."""
+        """Stop sending, or running; jobs that do not end within the grace are given back."""
         relay, self._relay = self._relay, None
         consumer, self._consumer = self._consumer, None
         if relay is not None:
@@ -106,25 +106,25 @@ class BrokerEngine:
             await consumer.stop()
 
     def wake(self) -> None:
-        """Ring for what has been enqueued."""
+        """Send doorbells for enqueued jobs now."""
         if self._relay is not None:
             self._relay.wake()
 
     def recheck(self) -> None:
-        """Look now whether a running job was cancelled."""
+        """Check now whether a running job was cancelled."""
         if self._consumer is not None:
             self._consumer.recheck()
 
     @property
     def has_room(self) -> bool:
-        """Whether this process rings: then no other need hear of its jobs."""
+        """Whether this process sends doorbells: then no other process need be notified."""
         return self._relay is not None
 
     async def ping(self) -> None:
-        """Ask the broker whether it is there, for a health check.
+        """Check that the broker answers, for a health check.
 
         Raises:
-            BrokerAway: It is not; jobs are kept meanwhile.
+            BrokerAway: The broker does not answer; jobs are kept meanwhile.
         """
         if self._relay is None:
             raise BrokerAway("Nothing rings here: no Jobs with this engine is open.")
@@ -132,15 +132,15 @@ class BrokerEngine:
 
     async def _claim(self, bell: Doorbell) -> bool:
         if self._consumer is None:
-            return False  # it is about to stop
+            return False  # the engine is about to stop
         return await self._consumer.claim_for(bell, patience=_PATIENCE)
 
 
 def _ringing(limits: BrokerLimits) -> Ringing:
-    """Return how a relay rings for workers with these limits."""
+    """Return how a relay sends doorbells to workers with these limits."""
     assert limits.poll is not None  # noqa: S101 - it has a default
     return Ringing(
-        # Short jobs only: one message is worked off by one process.
+        # Several jobs in a message only if they are short: one process runs them all.
         batches={"loop": _BATCH, "thread": max(1, limits.threads // 2), "cpu": 1},
         lease=limits.lease,
         again=limits.again,

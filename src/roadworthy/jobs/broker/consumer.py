@@ -1,8 +1,8 @@
-"""`Consumer`: run the jobs that doorbells tell of, in a worker process of a broker.
+"""`Consumer`: run the jobs that doorbells announce, in a worker process of a broker.
 
-It claims as many jobs as it was told of and has places for, rather than all there are: so the
-broker decides which process runs how many, and the rows decide which jobs these are. The relay
-does the rest: it queues what is due, and looks after the jobs of dead workers.
+A consumer claims only as many jobs as doorbells announced and as it has slots for. So the broker
+decides how many jobs a process runs, and the rows decide which. The relay does everything else:
+it queues jobs that are due, and jobs whose worker has died.
 """
 
 import asyncio
@@ -27,11 +27,16 @@ from roadworthy.jobs.worker.outcome import Outcome
 __all__ = ["Consumer"]
 
 _RARELY: Final = 60.0
-"""Seconds: nothing is looked for, so nothing is missed."""
+"""Seconds between two looks at the table, which find nothing here."""
 
 
 class Consumer:
-    """Claim and run what doorbells tell of, until told to stop."""
+    """Claim and run the jobs that doorbells announce, until `stop`.
+
+    Args:
+        work: The database, tasks and parts.
+        limits: How many jobs run at a time, and for how long they are leased.
+    """
 
     def __init__(self, work: JobsContext, limits: WorkerLimits) -> None:
         ledger = Ledger(worker=worker_name(), lease=limits.lease, clock=work.clock)
@@ -43,18 +48,18 @@ class Consumer:
         await self._loop.start()
 
     async def stop(self) -> None:
-        """Claim no more; let jobs end within the grace, and give back those that do not."""
+        """Claim no more jobs; give back those that do not end within the grace."""
         await self._loop.stop()
 
     def recheck(self) -> None:
-        """Look now whether a running job was cancelled."""
+        """Check now whether a running job was cancelled."""
         self._loop.recheck()
 
     async def claim_for(self, bell: Doorbell, *, patience: timedelta) -> bool:
-        """Claim the jobs that a doorbell tells of, as far as there are any.
+        """Claim the jobs that a doorbell announces, and return whether that was done.
 
-        Return whether they are claimed. They are not where there were no places for them in
-        time, or the database did not answer: then another worker should hear of them.
+        It was not if no slots were free in time, or the database did not answer: then another
+        worker should have the doorbell. It was if there are no such jobs any more.
         """
         with self._source.waiting(bell) as waiting:
             self._loop.wake()
@@ -68,7 +73,7 @@ class Consumer:
 
 @dataclass(eq=False, slots=True)
 class _Waiting:
-    """A doorbell that waits for its jobs to be claimed."""
+    """A doorbell whose jobs are still to be claimed."""
 
     bell: Doorbell
     left: int
@@ -77,7 +82,7 @@ class _Waiting:
 
 
 class _DoorbellSource:
-    """A claim source: it claims what doorbells tell of, and looks for nothing by itself."""
+    """A claim source that claims the jobs of doorbells, and looks for no others."""
 
     poll = _RARELY
 
@@ -87,7 +92,7 @@ class _DoorbellSource:
 
     @contextmanager
     def waiting(self, bell: Doorbell) -> Generator[_Waiting]:
-        """Have a doorbell wait for its jobs within the block."""
+        """Let a doorbell wait within the block until its jobs are claimed."""
         waiting = _Waiting(bell, bell.jobs)
         self._waiting.append(waiting)
         try:
@@ -96,17 +101,17 @@ class _DoorbellSource:
             self._waiting.remove(waiting)
 
     def seconds_until_look(self) -> float:
-        """Return infinity: the relay looks at what is scheduled."""
+        """Return infinity: the relay looks for jobs that become due."""
         return math.inf
 
     def wake(self) -> None:
-        """Do nothing: a plan is made of the doorbells that wait."""
+        """Do nothing: the waiting doorbells are the plan."""
 
     def ended(self, job: Claimed, runs_on: RunsOn, outcome: Outcome | None) -> None:
-        """Do nothing: the relay admits jobs with limits, and a doorbell waits for its place."""
+        """Do nothing: the relay admits jobs with limits, and doorbells wait for slots."""
 
     def plan(self, places: Mapping[RunsOn, int]) -> Plan:
-        """Claim as many jobs as doorbells tell of, where there are places."""
+        """Plan to claim as many jobs as doorbells announce, if there are slots."""
         told: dict[RunsOn, int] = {}
         for waiting in self._waiting:
             told[waiting.bell.runs_on] = told.get(waiting.bell.runs_on, 0) + waiting.left
@@ -116,7 +121,7 @@ class _DoorbellSource:
         return Plan(wanted)
 
     async def claim(self, db: AsyncConnection, plan: Plan, places: QueuePlaces) -> Claims:
-        """Claim for one doorbell after the other; they are answered after the commit."""
+        """Claim jobs for one doorbell after another, to be answered after the commit."""
         jobs: dict[RunsOn, list[Claimed]] = {tier: [] for tier in plan.wanted}
         left: dict[_Waiting, int] = {}
         for waiting in [each for each in self._waiting if each.bell.runs_on in plan.wanted]:
@@ -126,12 +131,12 @@ class _DoorbellSource:
                 found = await self._ledger.claim(db, queue=queue, runs_on=runs_on, limit=limit)
                 places.take(queue, len(found))
                 jobs[runs_on] += found
-                # Fewer than asked for: there are no more.
+                # There are no more jobs.
                 left[waiting] = waiting.left - limit if len(found) == limit else 0
         return Claims(jobs, committed=lambda: _answer(left))
 
     async def anything_waits(self) -> bool:
-        """Return False: the relay looks."""
+        """Return False: the relay looks for waiting jobs."""
         return False
 
 

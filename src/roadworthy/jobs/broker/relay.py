@@ -1,12 +1,12 @@
-"""`Relay`: look after jobs that others run, and ring for those that are due.
+"""`Relay`: look after jobs that other processes run, and send doorbells for due ones.
 
-It does what the embedded engine does besides running jobs: it queues what has become
-due, enqueues the ticks of schedules, queues the jobs of dead workers again, counts and
-sweeps. Then it marks the jobs that have not been rung, commits, and sends doorbells.
-Several relays may do so at once: each row is marked by one of them.
+A relay does everything that the embedded engine does besides running jobs: it queues jobs that
+have become due, enqueues the jobs of schedules, queues the jobs of dead workers again, counts and
+sweeps. Then it marks the jobs without a doorbell, commits, and sends doorbells for them. Several
+relays may do so at once: each row is marked by one of them.
 
-A broker that is away holds up nothing here but the doorbells. When it is back, they
-are sent; marks whose doorbell was lost run out, and their jobs are rung again.
+While the broker is away, only the doorbells wait. They are sent when it is back. The mark of a
+lost doorbell runs out, and the job gets another one.
 """
 
 import asyncio
@@ -41,38 +41,44 @@ __all__ = ["BrokerAway", "Relay", "Ringing"]
 R = TypeVar("R")
 
 _GLANCE: Final = 0.01
-"""Seconds between two rounds: one rings for many commits."""
+"""Seconds between two rounds; one round serves many commits."""
 _SPREAD: Final = 16
-"""Messages that a backlog is spread over, before each of them tells of more than one job."""
+"""Messages that a backlog is spread over before one message announces several jobs."""
 _MOST: Final = 2000
-"""Jobs of a line that are rung in one round."""
+"""The most jobs of a queue and tier that get a doorbell in one round."""
 _ENOUGH: Final = 100
-"""Messages that may wait in a queue: their readers will find what is not rung yet, too."""
+"""Waiting messages that are enough for a queue: their readers find the other jobs, too."""
 _FULL: Final = 0.1
-"""Seconds after which a queue that has enough messages is looked at again."""
+"""Seconds after which a queue with enough messages is counted again."""
 _DEADLINE: Final = 30.0
-"""Seconds for what a broker has to answer; its driver should have given up before that."""
+"""Seconds to wait for the broker; its driver should give up earlier."""
 
 _log = logging.getLogger("roadworthy.jobs")
 
 
 class BrokerAway(ConnectionError):
-    """Doorbells cannot be sent: jobs are kept, and wait until the broker is back."""
+    """Doorbells cannot be sent: jobs are kept until the broker is back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ringing:
-    """How a relay rings: `again` is how long a doorbell counts as on its way."""
+    """How a relay sends doorbells; `again` is how long one counts as on its way."""
 
     batches: dict[RunsOn, int]
-    """The most jobs that one message tells of."""
+    """The most jobs that one message announces."""
     lease: timedelta
     again: timedelta
     poll: timedelta
 
 
 class Relay:
-    """Ring for the jobs of one table until `stop`."""
+    """Send doorbells for the jobs of a table, until `stop`.
+
+    Args:
+        work: The database, tasks and parts.
+        broker: The connection to the broker.
+        ringing: How doorbells are sent.
+    """
 
     def __init__(self, work: JobsContext, broker: Broker, ringing: Ringing) -> None:
         self._work, self._broker, self._ringing = work, broker, ringing
@@ -93,14 +99,14 @@ class Relay:
         self._poll_loop = PollLoop(woken=self.wake)
         self._look_at = self._late_at = 0.0
         self._waiting: dict[str, int] = {}
-        """How many messages waited in each queue when we last heard."""
+        """How many messages waited in each queue, as last reported."""
         self._taken_back: list[str] = []
-        """Marked, and not rung: to be unmarked when the database answers."""
+        """Jobs that are marked without a doorbell: to be unmarked when the database answers."""
         self.away: Exception | None = None
-        """Why the broker cannot be reached, if it cannot."""
+        """Why the broker cannot be reached; None if it can."""
 
     async def start(self) -> None:
-        """Begin to look at the table and to ring."""
+        """Begin to look at the table and to send doorbells."""
         self._poll_loop.supervise(self._poll_loop.run(self._round, self._sleep))
         self._poll_loop.supervise(self._heartbeat.beat_forever())
         engine = self._work.units.engine
@@ -108,7 +114,7 @@ class Relay:
             self._poll_loop.supervise(notices.listen(engine, self._hear))
 
     async def stop(self) -> None:
-        """Ring no more; what is marked and not rung is left to the next relay."""
+        """Send no more doorbells; the next relay serves the marked jobs without one."""
         await self._poll_loop.end()
         await self._heartbeat.end()
         self._thread.submit(self._broker.close)
@@ -120,10 +126,10 @@ class Relay:
         self._poll_loop.news.set()
 
     async def ping(self) -> None:
-        """Ask the broker whether it is there.
+        """Check that the broker answers.
 
         Raises:
-            BrokerAway: It is not.
+            BrokerAway: The broker does not answer.
         """
         try:
             await self._ask(lambda: self._broker.waiting(self._housekeeping.queues[0]))
@@ -154,7 +160,7 @@ class Relay:
             pass
 
     async def _ring(self) -> bool:
-        """Mark jobs that have not been rung, and ring for them; return whether there are more."""
+        """Mark jobs without a doorbell and send one; return whether there are more jobs."""
         marked: dict[Line, list[str]] = {}
         async with self._work.units.engine.begin() as db:
             await self._ledger.skip_fsync(db)
@@ -185,7 +191,7 @@ class Relay:
         return self._waiting.get(line[0], 0) < _ENOUGH
 
     async def _look(self, db: AsyncConnection) -> None:
-        """Queue what is due, and know when to look again."""
+        """Queue jobs that are due, and note when to look again."""
         self._look_at = math.inf
         times = [
             await self._ledger.promote(db),
@@ -193,7 +199,7 @@ class Relay:
             await self._admission.admit_if_needed(db, self._ledger.now()),
         ]
         soonest = min((time for time in times if time is not None), default=None)
-        # A worker that repeats a job tells nobody of its time: so we look with every poll.
+        # A worker that retries a job announces no time, so every poll looks.
         wait = self._ringing.poll
         if soonest is not None:
             wait = min(wait, soonest - self._ledger.now())
@@ -203,7 +209,7 @@ class Relay:
         return await self._send(line[0], self._bells(line, jobs))
 
     def _bells(self, line: Line, jobs: int) -> list[Doorbell]:
-        """Return doorbells: one a job, or for several where there are many."""
+        """Return doorbells: one for each job, or for several if there are many."""
         queue, runs_on = line
         waiting = max(jobs, self._waiting.get(queue, 0))
         size = min(self._ringing.batches[runs_on], math.ceil(waiting / _SPREAD))
@@ -212,10 +218,10 @@ class Relay:
         return [Doorbell(queue, runs_on, number) for number in sizes]
 
     async def _ring_late_ones(self) -> None:
-        """Ring again for what nobody has claimed in time, if its doorbell may be lost.
+        """Send new doorbells for jobs that were not claimed in time.
 
-        While messages wait, most of them are not: only one of each tier is sent anew, in
-        case its own are the lost ones, so that they do not pile up while no worker runs.
+        While messages wait, most doorbells are not lost. Then only one of each tier is sent, in
+        case those of that tier are lost, so that messages do not pile up while no worker runs.
         """
         if monotonic() < self._late_at:
             return
@@ -239,7 +245,7 @@ class Relay:
             return await announced.unmark_overdue(db, line, now)
 
     async def _measure(self) -> None:
-        """Ask again of the queues that had enough messages."""
+        """Count the messages of queues that had enough of them."""
         for queue, waiting in list(self._waiting.items()):
             if waiting >= _ENOUGH:
                 await self._count(queue)

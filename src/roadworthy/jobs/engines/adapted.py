@@ -1,4 +1,4 @@
-"""Give a function of somebody else's task the shape that a task here has."""
+"""Give the function of a Celery or RQ task the form of a task of ours."""
 
 import inspect
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from roadworthy.jobs.job import Job
 __all__ = ["adapted"]
 
 _JOB: Final = "roadworthy_job"
-"""The parameter that is added to those of the function."""
+"""The parameter that is added to the function's own."""
 
 
 def adapted(
@@ -18,7 +18,7 @@ def adapted(
     *,
     plain: Callable[..., Any] | None = None,
 ) -> Callable[..., None]:
-    """Return a function with the parameters of `function` that leaves all to `call`.
+    """Return a function with the parameters of `function` that passes them to `call`.
 
     Annotations are read where `plain` stands: the same, if it is no method.
     """

@@ -10,9 +10,9 @@
     engine.register(parts)
     app = FastAPI(lifespan=lifespan(*parts()))
 
-`celery -A shop worker` then runs the jobs, in processes that each open `parts()`. What
-opens them elsewhere, such as the server here, rings: it tells the broker that there are
-jobs, and no more. The rows stay the truth: a broker that loses everything loses no job.
+`celery -A shop worker` then runs the jobs, in processes that each open `parts()`. Other processes
+that open them, such as the server here, only tell the broker that there are jobs. The rows stay
+the truth: if the broker loses everything, no job is lost.
 """
 
 # Celery has no types.
@@ -37,7 +37,7 @@ from roadworthy.jobs.task_options import RunsOn
 from roadworthy.jobs.worker.loop_thread import PartsFactory
 from roadworthy.jobs.worker.options import BrokerLimits, BrokerOptions
 
-if TYPE_CHECKING:  # importing it would import all of Celery
+if TYPE_CHECKING:  # importing these at run time would import all of Celery
     from celery import Celery
 
 __all__ = ["CeleryEngine", "celery_task"]
@@ -46,16 +46,18 @@ _signals: Any = celery_signals
 
 
 class CeleryEngine(BrokerEngine):
-    """Run jobs in the workers of a Celery application, and ring for them elsewhere.
+    """Run jobs in the workers of a Celery application, over its broker.
 
-    Each worker process runs `concurrency` coroutines, `threads` and `processes` at a time,
-    whatever Celery's own concurrency is, which says how many worker processes there are.
-    The other limits are those of `Embedded`, for each process. Jobs of the queue `mails`
-    are rung for in Celery's queue `roadworthy.mails`, with another `prefix` in another.
-    A relay looks at the table every `poll`. A doorbell that nobody has heard `again`
-    after it was sent is sent once more.
+    Celery's own concurrency says how many worker processes there are; each of them runs as many
+    jobs at a time as the options here say. The options are those of `Embedded`, for each
+    process, and `again`: a doorbell that no worker has taken for so long is sent once more.
+    Celery's own time limits, retries and results are not used: a task has options for them.
 
-    Celery's own time limits, retries and results are not used: a task has terms for them.
+    Args:
+        app: The Celery application.
+        prefix: The start of the names of Celery's queues. Doorbells for jobs of the queue
+            `mails` go to `roadworthy.mails`.
+        options: The options of `BrokerOptions`.
     """
 
     @shows_keywords(defaults_of(BrokerLimits))
@@ -71,16 +73,16 @@ class CeleryEngine(BrokerEngine):
         self._prefix = prefix
 
     def broker(self) -> Broker:
-        """Return the way to the workers of Celery."""
+        """Return the connection to the workers of Celery."""
         return CeleryBroker(self._app, self._prefix)
 
     def register(self, parts: PartsFactory, *, queues: Iterable[str] = ("default",)) -> None:
         """Have the workers of the Celery application run the jobs of `parts()`.
 
-        Call it where they import it: beside the application. Each worker process calls
-        `parts` and opens what it returns, from left to right; a `Jobs` with this engine is
-        among that. A worker that is started without `-Q` serves these `queues` of jobs
-        besides its own.
+        Call this beside the Celery application, where workers import it. Each worker process
+        calls `parts` and opens what it returns, from left to right; one of the parts is a
+        `Jobs` with this engine. A worker that is started without `-Q` serves these `queues` of
+        jobs, beside its own.
         """
         parts_here = self.open_in_workers(parts)
         self._app.task(
@@ -98,7 +100,7 @@ class CeleryEngine(BrokerEngine):
         _signals.worker_shutdown.connect(parts_here.end, weak=False)
 
     def _serve(self, names: list[str]) -> None:
-        """Have workers that were told no queues serve ours, too."""
+        """Let workers that were started without queues serve ours, too."""
         told: set[Any] = set()
 
         def note(instance: Any, options: Mapping[str, Any], **_: object) -> None:
@@ -114,7 +116,7 @@ class CeleryEngine(BrokerEngine):
         _signals.celeryd_after_setup.connect(add, weak=False)
 
     def _run(self, queue: str, runs_on: RunsOn, jobs: int) -> None:
-        """Be the Celery task: return when the jobs are claimed, and their rows keep them."""
+        """Run as the Celery task: return when the jobs are claimed and their rows keep them."""
         unheard = self.hear(Doorbell(queue, runs_on, jobs))
         if unheard is not None:
             raise Reject(unheard, requeue=True)

@@ -15,19 +15,19 @@ from roadworthy.jobs.broker.message import Doorbell
 
 __all__ = ["RUN", "CeleryBroker"]
 
-_kombu: Any = kombu  # only some of it has types
+_kombu: Any = kombu  # Celery has few types
 _amqp_exceptions: Any = amqp_exceptions
 
 RUN: Final = "roadworthy.jobs.run"
-"""The name of the Celery task that hears doorbells."""
+"""The name of the Celery task that receives doorbells."""
 _SECONDS: Final = 10
-"""For each answer of the broker."""
+"""Seconds to wait for an answer of the broker."""
 _TRANSIENT: Final = 1
-"""A doorbell need not survive the broker: the row does."""
+"""The delivery mode: a doorbell need not survive the broker, because the row does."""
 
 
 class CeleryBroker:
-    """A connection that is made when needed, and anew after a failure."""
+    """A connection to Celery's broker, made when needed and again after a failure."""
 
     def __init__(self, app: Any, prefix: str) -> None:
         self._app, self._prefix = app, prefix
@@ -35,22 +35,22 @@ class CeleryBroker:
         self._channel: Any = None
 
     def ring(self, queue: str, bells: list[Doorbell]) -> int:
-        """Send doorbells; the broker has confirmed all of them, where it can."""
+        """Send doorbells, and wait until the broker has confirmed all, if it can."""
         return self._anew_if_stale(lambda: self._ring(queue, bells))
 
     def waiting(self, queue: str) -> int:
-        """Count the messages that no worker has taken."""
+        """Count the messages that wait for a worker."""
         return self._anew_if_stale(lambda: self._waiting(queue))
 
     def close(self) -> None:
-        """Close the connection; one that fails to is forgotten."""
+        """Close the connection, and forget it even if that fails."""
         connection, self._connection, self._channel = self._connection, None, None
         if connection is not None:
-            with suppress(Exception):  # whatever a driver raises: it is gone
+            with suppress(Exception):  # any error of the driver: the connection is gone
                 connection.close()
 
     def _anew_if_stale(self, call: Any) -> int:
-        """Call, and once more where the connection had been lost meanwhile."""
+        """Call, and call once more if the connection was lost in between."""
         had_one = self._connection is not None
         try:
             return int(call())
@@ -76,7 +76,7 @@ class CeleryBroker:
     def _ring(self, queue: str, bells: list[Doorbell]) -> int:
         channel = self._open_channel()
         name = self._prefix + queue
-        # Declared each time: a broker that was wiped knows no queue, and drops what is for it.
+        # Declared each time: a wiped broker has no queue, and drops messages for it.
         declared = self._app.amqp.queues[name](channel)
         waiting = int(declared.queue_declare().message_count)
         producer = _kombu.Producer(channel, serializer=self._app.conf.task_serializer)
@@ -103,13 +103,13 @@ class CeleryBroker:
         try:
             return int(channel.queue_declare(self._prefix + queue, passive=True).message_count)
         except (_amqp_exceptions.NotFound, ChannelError):
-            # There is no such queue: on AMQP that has closed the channel, too.
+            # There is no such queue, and AMQP has closed the channel, too.
             self.close()
             return 0
 
 
 class _Confirms:
-    """Wait for the broker's confirms of many messages at once, where it sends any."""
+    """Wait for the broker's confirms of many messages at once, if it sends any."""
 
     def __init__(self, channel: Any) -> None:
         self._connection = channel.connection
@@ -128,10 +128,10 @@ class _Confirms:
             self._open.add(self._last)
 
     def wait(self) -> None:
-        """Return when all are confirmed.
+        """Wait until all messages are confirmed.
 
         Raises:
-            ConnectionError: The broker has refused one.
+            ConnectionError: The broker has refused a message.
         """
         self._refused = False
         while self._open:
@@ -149,7 +149,7 @@ class _Confirms:
 
 
 def _deadlines(app: Any) -> dict[str, Any]:
-    """Return the options by which each driver gives up waiting."""
+    """Return the options that bound how long each driver waits."""
     url = str(app.conf.broker_write_url or app.conf.broker_url or "")
     if url.startswith("redis"):
         return {"socket_timeout": _SECONDS, "socket_connect_timeout": _SECONDS}

@@ -1,4 +1,4 @@
-"""Run the function of a Celery task as a job, and understand what it raises to Celery."""
+"""`celery_task`: run the function of a Celery task as a job, with Celery's exceptions."""
 
 # Celery has no types.
 # pyright: reportMissingTypeStubs=false
@@ -32,12 +32,12 @@ def celery_task(existing: Any, **options: Unpack[TaskOptions]) -> Task[...]:
         send = celery_task(existing_task, attempts=5)
         await send.enqueue(tx, order_id=order.id)
 
-    The jobs are stored under the name of the Celery task, and run on a thread of a worker
-    process. `self.retry()` means another attempt, after its `countdown` or `eta`. `options` are
-    those of `TaskOptions`; `attempts` are `max_retries` and one unless given. `Reject` is a
-    failure for good, with `requeue=True` another attempt, and `Ignore` is a success.
-    Parameters are stored as their types say; those without one as any JSON. A task that
-    returns a coroutine or a generator, which nobody would run, has failed.
+    The jobs are stored under the name of the Celery task, and run in a thread of a worker
+    process. `self.retry()` means another attempt, after its `countdown` or `eta`. The options are
+    those of `TaskOptions`; `attempts` is `max_retries` plus one unless given. `Reject` is a
+    failure for good, or with `requeue=True` another attempt; `Ignore` is a success. Parameters
+    are stored by their types, and those without a type as any JSON. A task that returns a
+    coroutine or a generator fails, because nothing would run it.
 
     Raises:
         TypeError: A parameter cannot be stored, or the function is an `async def`, which
@@ -72,7 +72,7 @@ def _function(existing: Any) -> Callable[..., None]:
 
 
 def _call(existing: Any, job: Job, arguments: dict[str, Any]) -> None:
-    # Celery's own `retry` sends a message. Copying a task gives the task itself.
+    # Celery's own `retry` would send a message, and a copy of a task is the task itself.
     stand_in = object.__new__(existing.__class__)
     stand_in.__dict__.update(existing.__dict__)
     stand_in.retry = partial(_retry, job.attempt)
@@ -105,7 +105,7 @@ def _retry(  # noqa: PLR0917 - they are those of Celery
 
 
 def _delay(again: Any) -> timedelta | None:
-    """Return how long to wait, where the task has said so."""
+    """Return how long to wait, if the task has said so."""
     if again.when is None:
         return None
     if isinstance(again.when, datetime):

@@ -1,4 +1,4 @@
-"""`Embedded`: run jobs in this process, from the table alone. No broker is needed."""
+"""`Embedded`: run jobs in this process, with the table and without a broker."""
 
 from typing import Unpack
 
@@ -25,7 +25,7 @@ class Embedded:
     The keywords are those of `EmbeddedOptions`.
 
     Raises:
-        TypeError: There is no such option, or it is of another type; the text says what to write.
+        TypeError: There is no such option, or its value is of another type.
         ValueError: An option is out of its range.
     """
 
@@ -39,7 +39,7 @@ class Embedded:
         """Begin to run jobs.
 
         Raises:
-            RuntimeError: This engine has begun already.
+            RuntimeError: The engine runs already.
         """
         if self._loop is not None:
             raise RuntimeError("This Embedded runs already. Make one for each Jobs.")
@@ -47,16 +47,16 @@ class Embedded:
         await self._loop.start()
 
     async def stop(self) -> None:
-        """Claim no more; let what runs end within the grace, and give back what does not."""
+        """Claim no more jobs; give back those that do not end within the grace."""
         loop, self._loop = self._loop, None
         if loop is not None:
             await loop.stop()
 
     async def beats(self) -> None:
-        """Return if the heartbeat reaches the table: what `Jobs.ping` asks.
+        """Check that the heartbeat reaches the table; `Jobs.ping` calls this.
 
         Raises:
-            NoHeartbeat: It has not for longer than a lease: others may run the jobs of here.
+            NoHeartbeat: It has not for the time of a lease, so others may run the jobs of here.
         """
         if self._loop is None:
             raise NoHeartbeat("No jobs are run here: no Jobs with this engine is open.")
@@ -70,7 +70,7 @@ class Embedded:
             self._loop.wake()
 
     def recheck(self) -> None:
-        """Look now whether a running job was cancelled."""
+        """Check now whether a running job was cancelled."""
         if self._loop is not None:
             self._loop.recheck()
 
@@ -81,7 +81,7 @@ class Embedded:
 
 
 def _loop(work: JobsContext, limits: EmbeddedLimits) -> Loop:
-    """Return a loop that claims whatever the table has, and looks after it."""
+    """Return a loop that claims jobs of the table, and looks after the table."""
     ledger = Ledger(worker=worker_name(), lease=limits.lease, clock=work.clock)
     housekeeping = Housekeeping(work, ledger)
     source = TableSource(work, limits, ledger, lambda: housekeeping.queues)

@@ -9,10 +9,9 @@
     Worker = engine.register(parts)
     app = FastAPI(lifespan=lifespan(*parts()))
 
-`rq worker --worker-class shop.Worker` then runs the jobs, in one process beside each
-worker, which opens `parts()` once. What opens them elsewhere, such as the server here,
-rings: it tells Redis that there are jobs, and no more. The rows stay the truth: a Redis
-that loses everything loses no job.
+`rq worker --worker-class shop.Worker` then runs the jobs, in one process beside each worker, which
+opens `parts()` once. Other processes that open them, such as the server here, only tell Redis that
+there are jobs. The rows stay the truth: if Redis loses everything, no job is lost.
 """
 
 from roadworthy._internal.extras import extra
@@ -43,16 +42,19 @@ __all__ = ["RqEngine", "WrongWorker", "hear", "rq_task"]
 
 
 class RqEngine(BrokerEngine):
-    """Run jobs beside the workers of RQ, and ring for them elsewhere.
+    """Run jobs beside the workers of RQ, over Redis.
 
-    `redis` is a URL, or a connection as RQ takes it. Each worker has one process beside it,
-    which runs `concurrency` coroutines, `threads` and `processes` at a time. The other
-    limits are those of `Embedded`, for each worker. Jobs of the queue `mails` are rung for
-    in RQ's queue `roadworthy.mails`, with another `prefix` in another. A relay looks at the
-    table every `poll`. A doorbell that nobody has heard `again` after it was sent is sent
-    once more. `serializer` is what `rq worker --serializer` says.
+    Each worker has one process beside it, which runs as many jobs at a time as the options say.
+    The options are those of `Embedded`, for each worker, and `again`: a doorbell that no worker
+    has taken for so long is sent once more. RQ's own timeouts, retries and results are not used:
+    a task has options for them.
 
-    RQ's own timeouts, retries and results are not used: a task has terms for them.
+    Args:
+        redis: A URL, or a connection as RQ takes it.
+        prefix: The start of the names of RQ's queues. Doorbells for jobs of the queue `mails` go
+            to `roadworthy.mails`.
+        serializer: The serializer that `rq worker --serializer` names.
+        options: The options of `BrokerOptions`.
     """
 
     @shows_keywords(defaults_of(BrokerLimits))
@@ -69,7 +71,7 @@ class RqEngine(BrokerEngine):
         self._module = "yourmodule"
 
     def broker(self) -> Broker:
-        """Return the way to the workers of RQ."""
+        """Return the connection to the workers of RQ."""
         return RqBroker(
             self._redis, prefix=self._prefix, serializer=self._serializer, module=self._module
         )
@@ -79,11 +81,11 @@ class RqEngine(BrokerEngine):
     ) -> "type[rq_worker.Worker]":
         """Return the class of RQ worker that runs the jobs of `parts()`.
 
-        Call it at module level, so that RQ finds it: with `Worker = engine.register(parts)`
-        in `shop.py` that is `rq worker --worker-class shop.Worker`. The process beside each
-        worker calls `parts` and opens what it returns, from left to right; a `Jobs` with
-        this engine is among that. A worker that is given none of this engine's queues serves
-        these `queues` of jobs besides.
+        Call this at module level, so that RQ finds the class: after `Worker =
+        engine.register(parts)` in `shop.py`, type `rq worker --worker-class shop.Worker`. The
+        process beside each worker calls `parts` and opens what it returns, from left to right;
+        one of the parts is a `Jobs` with this engine. A worker that is started without a queue
+        of this engine serves these `queues` of jobs, beside its own.
         """
         parts_here = self.open_in_workers(parts)
         self._module = getattr(parts, "__module__", None) or self._module

@@ -17,11 +17,11 @@ from roadworthy.jobs.task_options import RunsOn
 __all__ = ["HEAR", "RqBroker", "WrongWorker", "bell_in", "hear", "opened"]
 
 _SECONDS: Final = 10
-"""For each answer of Redis."""
+"""Seconds to wait for an answer of Redis."""
 _KEPT: Final = 24 * 3600
-"""Seconds that Redis keeps what nobody has taken, or what could not be removed."""
+"""Seconds that Redis keeps doorbells that no worker has taken or removed."""
 _FAILED: Final = 600
-"""Seconds that a doorbell is kept among the failed: with each `again` there are others."""
+"""Seconds that a failed doorbell is kept; each `again` sends a new one."""
 
 
 class WrongWorker(Exception):
@@ -29,7 +29,7 @@ class WrongWorker(Exception):
 
 
 def hear(queue: str, runs_on: RunsOn, jobs: int, name: str, module: str) -> None:
-    """Fail: a worker of the right class hears a doorbell, and does not run it.
+    """Fail: a worker of the right class receives doorbells, and does not run them.
 
     Raises:
         WrongWorker: Always.
@@ -41,49 +41,49 @@ def hear(queue: str, runs_on: RunsOn, jobs: int, name: str, module: str) -> None
     )
 
 
-_redis: Any = Redis  # only some of it has types
+_redis: Any = Redis  # RQ has few types
 
 HEAR: Final = "roadworthy.jobs.engines.rq.hear"
-"""Where RQ's workers find it."""
+"""The name by which RQ's workers find `hear`."""
 
 
 def bell_in(job: Any) -> Doorbell | None:
-    """Return the doorbell that a job of RQ is, if it is one."""
+    """Return the doorbell in a job of RQ, None if it is another job."""
     try:
         if job.func_name != HEAR:
             return None
         queue, runs_on, jobs, *_ = job.args
-    except (DeserializationError, ValueError):  # RQ will say what it is
+    except (DeserializationError, ValueError):  # RQ reports what is wrong with the job
         return None
     return Doorbell(queue, runs_on, jobs)
 
 
 def opened(redis: str | Redis) -> Any:
-    """Return a connection that gives up in time, to what a URL or a connection names."""
+    """Return a connection with time limits, to the Redis of a URL or a connection."""
     given: dict[str, Any] = {
         "socket_timeout": _SECONDS,
         "socket_connect_timeout": _SECONDS,
-        # Once anew, for a connection that was lost meanwhile; a relay has pauses of its own.
+        # One retry, for a connection that was lost in between; a relay pauses by itself.
         "retry": Retry(NoBackoff(), 1),
     }
     if isinstance(redis, str):
         return _redis.from_url(redis, **given)
     pool: Any = redis.connection_pool
-    if type(pool) is not ConnectionPool:  # such as Sentinel's, which knows where to connect
+    if type(pool) is not ConnectionPool:  # such as that of Sentinel, which finds the server itself
         return redis
     kwargs = {**pool.connection_kwargs, **given}
     return Redis(connection_pool=ConnectionPool(connection_class=pool.connection_class, **kwargs))
 
 
 class RqBroker:
-    """Queues of RQ, one for each queue of jobs."""
+    """The queues of RQ, one for each queue of jobs."""
 
     def __init__(self, redis: str | Redis, *, prefix: str, serializer: Any, module: str) -> None:
         self._redis = opened(redis)
         self._prefix, self._serializer, self._module = prefix, serializer, module
 
     def ring(self, queue: str, bells: list[Doorbell]) -> int:
-        """Send doorbells, all or none of them."""
+        """Send all doorbells, or none."""
         of_rq = self._queue(queue)
         with self._redis.pipeline() as pipeline:
             of_rq.enqueue_many([self._job(of_rq, bell) for bell in bells], pipeline=pipeline)
@@ -91,7 +91,7 @@ class RqBroker:
             return int(pipeline.execute()[-1])
 
     def waiting(self, queue: str) -> int:
-        """Count the doorbells that no worker has taken."""
+        """Count the doorbells that wait for a worker."""
         return int(self._redis.llen(self._queue(queue).key))
 
     def close(self) -> None:

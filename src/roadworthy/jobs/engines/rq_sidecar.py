@@ -1,8 +1,8 @@
-"""`Sidecar`: the process beside an RQ worker that hears its doorbells and runs the jobs.
+"""`Sidecar`: the process beside an RQ worker that receives doorbells and runs jobs.
 
-It is forked when the worker starts, opens its parts once, and lives as long as the worker:
-RQ's own way, a process for each job, would open them for each. What crashes in it does not
-take the worker along; the next doorbell starts another one.
+The process is forked when the worker starts, opens its parts once, and lives as long as the
+worker. RQ's own way, a process for each job, would open the parts for each job. A crash in the
+process does not end the worker; the next doorbell starts a new process.
 """
 
 import atexit
@@ -24,28 +24,28 @@ from roadworthy.jobs.broker.message import Doorbell
 __all__ = ["Answers", "Sent", "Sidecar"]
 
 _AT_ONCE: Final = 8
-"""Doorbells that may wait for their answers: one that finds no place holds up no other."""
+"""Doorbells that may wait for their answers, so that one without a slot delays no other."""
 _LOOK: Final = 1.0
-"""Seconds between two looks whether the worker still lives."""
+"""Seconds between two checks that the worker still lives."""
 _CLOSING: Final = 10.0
 """Seconds for the process to end beyond the grace of its jobs."""
 
-_context = multiprocessing.get_context("fork")  # RQ's workers fork, too: it knows the parts
+_context = multiprocessing.get_context("fork")  # as RQ's workers do: the process knows the parts
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A doorbell, and the job of RQ that it is."""
+    """A doorbell, and the job of RQ that carries it."""
 
     id: str
     queue: str
-    """The queue's key in Redis."""
+    """The key of the queue in Redis."""
     bell: Doorbell
 
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What the process does: `hear` one doorbell, in a thread, and `end` what it has begun."""
+    """The functions that the process calls: `hear` a doorbell in a thread, and `end`."""
 
     begin: Callable[[], object]
     hear: Callable[[Sent], None]
@@ -53,44 +53,44 @@ class Answers:
 
 
 class Sidecar:
-    """Pass doorbells on to a process, and start it anew where it has died."""
+    """Pass doorbells on to a process, and start a new one if it has died."""
 
     def __init__(self, answers: Answers, *, grace: float) -> None:
         self._answers, self._seconds = answers, grace + _CLOSING
         self._process: BaseProcess | None = None
         self._pipe: Connection | None = None
         self._open: dict[str, Sent] = {}
-        """Passed on, and not answered yet."""
+        """Doorbells that were passed on and not answered yet."""
 
     def begin(self) -> None:
-        """Start it, unless it was started."""
+        """Start the process, unless it was started."""
         if self._pipe is None:
             self._start()
             atexit.register(self.end)  # before multiprocessing waits for all of its processes
 
     def pass_on(self, sent: Sent) -> None:
-        """Return when it is passed on, and not too many wait for their answers."""
+        """Pass a doorbell on, and wait while too many others have no answer."""
         self._open[sent.id] = sent
         try:
             self._send(sent)
             self._take_answers()
-        except (EOFError, OSError):  # it has died: the next one hears all that it left
+        except (EOFError, OSError):  # the process has died: the next one gets all that it left
             self._forget()
             for each in self._open.values():
                 self._send(each)
 
     def end(self) -> list[Sent]:
-        """Have it give back what does not end within the grace, and wait for its end.
+        """Let the process give back jobs that do not end within the grace, and end.
 
-        Returns the doorbells that it did not answer.
+        Return the doorbells that were not answered.
         """
         atexit.unregister(self.end)
         if self._pipe is not None:
             try:
-                # Whatever it is: a signal may have cut a message in two.
+                # Any error: a signal may have cut a message in two.
                 with suppress(Exception):
                     self._see_it_end(self._pipe, monotonic() + self._seconds)
-            finally:  # also where a second signal comes
+            finally:  # even if a second signal comes
                 self._forget()
         left, self._open = list(self._open.values()), {}
         return left
@@ -101,7 +101,7 @@ class Sidecar:
         self._pipe.send(sent)
 
     def _take_answers(self) -> None:
-        """Take those that are there, and wait for some where too many are not."""
+        """Take the answers that have come, and wait for some if too many are missing."""
         assert self._pipe is not None  # noqa: S101 - something was sent
         while len(self._open) >= _AT_ONCE or self._pipe.poll():
             self._open.pop(self._pipe.recv(), None)
@@ -130,10 +130,10 @@ class Sidecar:
 
 
 def _attend(answers: Answers, theirs: Connection, pipe: Connection) -> None:
-    """Be the process: hear doorbells until the worker says to stop, or is gone."""
+    """Run as the process: receive doorbells until the worker says stop, or is gone."""
     theirs.close()
     for number in (signal.SIGINT, signal.SIGTERM):
-        # The worker hears these, too, and says what to do. No SIG_IGN: children would keep it.
+        # The worker gets these signals, too. A handler, not SIG_IGN: children would inherit that.
         signal.signal(number, _go_on)
     lock = threading.Lock()
 
@@ -152,11 +152,11 @@ def _attend(answers: Answers, theirs: Connection, pipe: Connection) -> None:
 
 
 def _go_on(number: int, frame: object) -> None:
-    """Ignore a signal that the worker hears, too."""
+    """Ignore a signal that the worker gets, too."""
 
 
 def _until_told(pipe: Connection) -> Iterator[Sent]:
-    """Yield doorbells until the worker says to stop, or is gone."""
+    """Yield doorbells until the worker says stop, or is gone."""
     worker = os.getppid()
     with suppress(EOFError, OSError):
         while os.getppid() == worker:

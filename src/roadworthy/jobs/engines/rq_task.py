@@ -1,4 +1,4 @@
-"""Run a function that was written for RQ as a job."""
+"""`rq_task`: run a function that was written for RQ as a job."""
 
 import asyncio
 import inspect
@@ -24,7 +24,7 @@ __all__ = ["rq_task"]
 
 @dataclass(frozen=True, slots=True)
 class _Intervals(Backoff):
-    """Wait what a `Retry` of RQ says."""
+    """The intervals of an RQ `Retry`."""
 
     seconds: tuple[int, ...] = (0,)
 
@@ -45,11 +45,10 @@ def rq_task(
         send = rq_task(existing_function, retry=Retry(max=3, interval=[10, 30, 60]))
         await send.enqueue(tx, order_id=order.id)
 
-    The jobs are stored under `name`, or the function's name as RQ does it, and run on a thread
-    of the process beside a worker. `retry` is what `queue.enqueue` took; `options` are those of
-    `TaskOptions`, which go before what `retry` says. A function that returns a `Retry`
-    is run again as that says. Parameters are stored as their types say; those without one
-    as any JSON.
+    The jobs run in a thread of the process beside a worker. A function that returns a `Retry` is
+    run again accordingly. Parameters are stored by their types, and those without a type as any
+    JSON. The name of the jobs is `name`, or the name that RQ gives the function. `retry` is the
+    argument of `queue.enqueue`; the options of `TaskOptions` go before it.
 
     Raises:
         TypeError: A parameter cannot be stored; the text names it.

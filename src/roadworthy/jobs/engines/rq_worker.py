@@ -1,4 +1,4 @@
-"""`Worker`: a worker of RQ that has the jobs of Roadworthy run in a process beside it."""
+"""`Worker`: an RQ worker with a process beside it that runs the jobs of Roadworthy."""
 
 import logging
 import time
@@ -28,35 +28,35 @@ _AWAY: Final = (RedisAway, RedisLate)
 _PAUSE: Final = 1.0
 """Seconds between two tries while Redis is away."""
 _BLOCKED: Final = 15
-"""Seconds that a worker waits for a job before it asks again: a dead connection is noticed."""
+"""Seconds that a worker waits for a job: so it notices a dead connection."""
 
 _log = logging.getLogger("roadworthy.jobs")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hears:
-    """What a worker asks of its engine."""
+    """The engine of a worker, as functions."""
 
     prefix: str
     grace: timedelta
     begin: Callable[[], object]
     """Begin to open the parts, in the process that runs jobs."""
     hear: Callable[[Doorbell], str | None]
-    """Claim what a doorbell tells of; return why another should hear it."""
+    """Claim the jobs of a doorbell; return why another worker should have it, or None."""
     end: Callable[[], object]
-    """Close the parts, in that process."""
+    """Close the parts, in the process that runs jobs."""
 
 
 class Worker(OfRq):
-    """Run the jobs of RQ as RQ's `Worker` does, and hear the doorbells.
+    """Run the jobs of RQ as RQ's `Worker` does, and receive doorbells.
 
-    It goes on when Redis was away, where RQ's own would end in between two jobs.
+    The worker goes on after Redis was away; RQ's own ends if that happens between two jobs.
     """
 
     hears: ClassVar[Hears]
     serves: ClassVar[tuple[str, ...]]
     max_connection_wait_time = 5.0
-    """Seconds, at most, between two tries to reach Redis."""
+    """The most seconds between two tries to reach Redis."""
 
     def __init__(self, queues: Any, *args: Any, **kwargs: Any) -> None:
         made: Any = super()
@@ -74,7 +74,7 @@ class Worker(OfRq):
         self._ordered_queues = self.queues[:]
 
     def bootstrap(self, *args: Any, **kwargs: Any) -> None:
-        """Start the process beside it, before there are threads here; then sign on."""
+        """Start the process beside the worker, before there are threads, and sign on."""
         self._beside.begin()
         try:
             super().bootstrap(*args, **kwargs)
@@ -84,11 +84,11 @@ class Worker(OfRq):
 
     @property
     def dequeue_timeout(self) -> int:
-        """Seconds that it waits for a job."""
+        """The seconds that the worker waits for a job."""
         return min(super().dequeue_timeout, _BLOCKED)
 
     def execute_job(self, job: Any, queue: Any) -> None:
-        """Pass a doorbell on; have RQ run all else in a process of its own."""
+        """Pass a doorbell on, or let RQ run any other job in a process of its own."""
         bell = bell_in(job)
         if bell is None:
             super().execute_job(job, queue)
@@ -107,22 +107,22 @@ class Worker(OfRq):
                 return
 
     def run_maintenance_tasks(self) -> None:
-        """Do so, unless Redis is away."""
+        """Run RQ's maintenance, unless Redis is away."""
         with suppress(*_AWAY):
             super().run_maintenance_tasks()  # type: ignore[no-untyped-call] # RQ's
 
     def heartbeat(self, *args: Any, **kwargs: Any) -> None:
-        """Tell that it lives, unless Redis is away."""
+        """Send the heartbeat of the worker, unless Redis is away."""
         with suppress(*_AWAY):
             super().heartbeat(*args, **kwargs)
 
     def set_state(self, *args: Any, **kwargs: Any) -> None:
-        """Tell what it does, unless Redis is away."""
+        """Write the state of the worker, unless Redis is away."""
         with suppress(*_AWAY):
             super().set_state(*args, **kwargs)
 
     def teardown(self) -> None:
-        """End the process beside it, give back what was not heard, and sign off."""
+        """End the process beside the worker, give back open doorbells, and sign off."""
         if not self.is_horse:
             for sent in self._beside.end():
                 self._settle(sent, heard=False)
@@ -130,14 +130,14 @@ class Worker(OfRq):
             super().teardown()  # type: ignore[no-untyped-call] # RQ's
 
     def _answer(self, sent: Sent) -> None:
-        """Hear a doorbell, in a thread of the process that runs jobs."""
+        """Receive a doorbell, in a thread of the process that runs jobs."""
         unheard = self.hears.hear(sent.bell)
         if unheard is not None:
             self.log.debug("Worker %s: %s", self.name, unheard)
         self._settle(sent, heard=unheard is None)
 
     def _settle(self, sent: Sent, *, heard: bool) -> None:
-        """Remove a doorbell, or put it back for whoever has a place."""
+        """Remove a doorbell, or put it back for a worker with a free slot."""
         try:
             connection: Any = self.connection
             with connection.pipeline() as pipeline:
@@ -147,11 +147,11 @@ class Worker(OfRq):
                 else:
                     pipeline.rpush(sent.queue, sent.id)
                 pipeline.execute()
-        except RedisError as error:  # a relay will ring again, and Redis forgets it in its time
+        except RedisError as error:  # the relay sends another, and Redis drops this one in time
             _log.info("Redis has not been told of a doorbell: %r", error)
 
 
 def made_for(engine: Hears, *, module: str, queues: tuple[str, ...]) -> type[Worker]:
-    """Return the class of worker that hears for one engine."""
+    """Return the class of RQ worker for an engine."""
     members = {"hears": engine, "serves": queues, "__module__": module}
     return type("Worker", (Worker,), members)

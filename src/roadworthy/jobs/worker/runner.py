@@ -121,32 +121,32 @@ class Runner:
         if claimed.expired:
             return await self._expired(claimed, task, span)
         if claimed.attempts > task.terms.attempts:
-            begun = replace(claimed, attempts=claimed.attempts - 1)
-            text = f"It was begun {begun.attempts} times, and its worker died the last time."
-            failure = Failure(logs.WORKER_LOST, text, attempted=False)
-            return await self._dead(begun, task, failure, None, span)
+            return await self._worker_died(claimed, task, span)
         try:
             arguments = _read(task, claimed)
         except BaseException as error:  # `upgrade` is the application's, and may raise anything
             if passes(error):
                 raise
-            told = await describe(error)
-            failure = replace(told.failure, code=logs.BAD_ARGUMENTS)
-            return await self._dead(claimed, task, failure, told.error, span)
+            return await self._bad_arguments(claimed, task, error, span)
         return await self._attempt(claimed, task, arguments, span)
+
+    async def _worker_died(self, claimed: Claimed, task: Task[...], span: Span) -> Outcome:
+        begun = replace(claimed, attempts=claimed.attempts - 1)
+        text = f"It was begun {begun.attempts} times, and its worker died the last time."
+        failure = Failure(logs.WORKER_LOST, text, attempted=False)
+        return await self._dead(begun, task, failure, None, span)
+
+    async def _bad_arguments(
+        self, claimed: Claimed, task: Task[...], error: BaseException, span: Span
+    ) -> Outcome:
+        told = await describe(error)
+        failure = replace(told.failure, code=logs.BAD_ARGUMENTS)
+        return await self._dead(claimed, task, failure, told.error, span)
 
     async def _attempt(
         self, claimed: Claimed, task: Task[...], arguments: Mapping[str, Any], span: Span
     ) -> Outcome:
-        attempt = Attempt(
-            self._work,
-            self._tiers,
-            task,
-            claimed,
-            complete=lambda tx: self._complete(claimed, tx),
-            on_progress=self._on_progress,
-            transactions=self._transactions,
-        )
+        attempt = self._attempt_of(claimed, task)
         try:
             await self._perform(attempt, arguments)
         except asyncio.CancelledError as error:
@@ -162,6 +162,17 @@ class Runner:
         if attempt.heeded and (outcome := await self._ended_outside(attempt)) is not None:
             return outcome
         return "completed" if attempt.completed else "succeeded"
+
+    def _attempt_of(self, claimed: Claimed, task: Task[...]) -> Attempt:
+        return Attempt(
+            self._work,
+            self._tiers,
+            task,
+            claimed,
+            complete=lambda tx: self._complete(claimed, tx),
+            on_progress=self._on_progress,
+            transactions=self._transactions,
+        )
 
     async def _perform(self, attempt: Attempt, arguments: Mapping[str, Any]) -> None:
         claimed = attempt.claimed

@@ -31,8 +31,8 @@ async def receive(policy: Policy, files: Files, body: RequestBody, reader: PartR
     """Read a whole body, and return its stored files and fields.
 
     Raises:
-        Problem: What the policy refuses; then nothing is kept.
-        ClientDisconnect: The client left half-way; then nothing is kept either.
+        Problem: The policy refuses the body; nothing is kept.
+        ClientDisconnect: The client has left; nothing is kept.
     """
     receiver = _BodyReceiver(policy, files)
     try:
@@ -47,7 +47,7 @@ async def take_in(policy: Policy, files: Files, part: Part, pieces: AsyncIterato
     """Judge and store a file whose bytes do not come from a request's body.
 
     Raises:
-        Problem: What the policy refuses; then nothing is kept.
+        Problem: The policy refuses the file; nothing is kept.
     """
     receiver = FileReceiver(policy, files, part, key=files.new_key(policy.prefix))
     try:
@@ -65,7 +65,7 @@ async def take_in(policy: Policy, files: Files, part: Part, pieces: AsyncIterato
 async def _undo(receiver: FileReceiver, files: Files) -> None:
     with left_to_the_sweep():
         await receiver.close()
-    # Whoever cancelled its commit does not know whether that had happened.
+    # After a cancelled commit, nobody knows whether the file was committed.
     with left_to_the_sweep():
         await files.delete(receiver.key)
 
@@ -88,7 +88,7 @@ class _BodyReceiver:
         self._file: FileReceiver | None = None
         self._field: FieldText | None = None
         self._nameless: Part | None = None
-        """A part without the name of a file: one byte makes a file of it."""
+        """A part without a file name: the first byte makes it a file."""
 
     async def run(self, body: RequestBody, reader: PartReader) -> Form:
         while (piece := await body.read()) != b"":
@@ -108,12 +108,12 @@ class _BodyReceiver:
                 await self._files.delete(stored)
 
     async def _flush_while_silent(self) -> None:
-        # A client that is silent holds as little of our memory as possible.
+        # A silent client should take up as little memory as possible.
         if self._file is not None:
             await self._file.flush()
 
     async def _take_all(self, events: Iterator[Event]) -> None:
-        # Not in `run`: its frame would hold the last of them for as long as the client is silent.
+        # Not in `run`, whose frame would keep the last piece while the client is silent.
         for event in events:
             await self._take(event)
 
@@ -175,7 +175,7 @@ class _BodyReceiver:
             self._texts.append(self._field)
             self._field = None
         elif self._nameless is not None:
-            # An input that was left empty (HTML, "constructing the entry list"): no file.
+            # A file input that was left empty (HTML, "constructing the entry list").
             self._nameless = None
             self._blanks += 1
             self._bound(self._blanks, self._policy.max_fields + self._policy.max_files)

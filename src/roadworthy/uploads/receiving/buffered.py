@@ -15,7 +15,7 @@ __all__ = ["BufferedWriting"]
 
 
 class BufferedWriting:
-    """Buffer a file like a store's `Writing`; `convert` stores the converted one."""
+    """Buffer a file in place of a store's `Writing`; `convert` stores the result."""
 
     def __init__(self, conversion: Conversion, *, media_type: str) -> None:
         self._conversion, self._media_type = conversion, media_type
@@ -39,10 +39,10 @@ class BufferedWriting:
             self._data += data
 
     async def convert(self, files: Files, *, key: str, filename: str | None) -> Stored:
-        """Convert the buffered file, and store the outcome.
+        """Convert the buffered file, and store the result.
 
         Raises:
-            Rejected: It cannot be converted.
+            Rejected: The file cannot be converted.
         """
         made = await self._conversion.convert(bytes(self._data), media_type=self._media_type)
         name = PurePosixPath(display_name(filename, extension=made.extension))

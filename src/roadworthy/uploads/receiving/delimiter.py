@@ -1,7 +1,7 @@
 """`FirstDelimiter`: find where the first part of a multipart body begins.
 
-What stands before the first delimiter is for readers of mail, and passed over (RFC 2046
-§5.1.1). Space after a boundary is padding that some gateways add.
+Text before the first delimiter is meant for readers of mail, and skipped (RFC 2046 §5.1.1).
+Spaces after a boundary are padding that some gateways add.
 """
 
 import re
@@ -12,11 +12,11 @@ from roadworthy.problems import MalformedBody
 __all__ = ["FirstDelimiter"]
 
 MAX_PREAMBLE: Final = 8192
-"""Bytes before the end of the first delimiter."""
+"""The most bytes before the end of the first delimiter."""
 
 
 class FirstDelimiter:
-    """Cut a body down to its first delimiter, without padding."""
+    """Drop what precedes the first delimiter of a body, and the padding after it."""
 
     def __init__(self, boundary: bytes) -> None:
         self._delimiter = b"--" + boundary
@@ -24,10 +24,10 @@ class FirstDelimiter:
         self._waiting: bytes | None = b""
 
     def take(self, piece: bytes) -> bytes:
-        """Return the bytes of a piece that the parser is to read.
+        """Return the bytes of a piece that belong to the parser.
 
         Raises:
-            MalformedBody: 400. There is no delimiter where one has to be.
+            MalformedBody: 400. No delimiter is where one has to be.
         """
         if self._waiting is None:
             return piece

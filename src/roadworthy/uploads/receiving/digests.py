@@ -18,9 +18,9 @@ _HASHES: Final = {"sha-256": hashlib.sha256, "sha-512": hashlib.sha512}
 
 
 class Digests:
-    """Compare content with the digests in its headers; without any it does nothing.
+    """Compare content with the digests in its headers, if there are any.
 
-    Algorithms other than sha-256 and sha-512 are passed over (RFC 9530 §5).
+    Algorithms other than sha-256 and sha-512 are ignored (RFC 9530 §5).
     """
 
     def __init__(self, headers: Mapping[str, str]) -> None:
@@ -37,7 +37,7 @@ class Digests:
         """Check that the digests match.
 
         Raises:
-            DigestMismatch: 400.
+            DigestMismatch: 400. A digest differs.
         """
         for name, promised in self._promised:
             if self._hashes[name].digest() != promised:
@@ -48,4 +48,4 @@ def _decoded(text: str) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
     except binascii.Error:
-        return b""  # it promises nothing that any content is
+        return b""  # a header that names no digest that we know

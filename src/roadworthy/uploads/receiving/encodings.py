@@ -1,9 +1,9 @@
 """Refuse compressed bodies and encoded parts, by the name of the encoding.
 
-A body may be compressed for the way (`Content-Encoding`), a part written in letters
-(`Content-Transfer-Encoding`, which RFC 7578 §4.7 deprecates and some senders still use).
-Neither is the file that was meant. Decoding the one could be a bomb; the other costs a
-third of the bytes, and no sender of HTTP needs it.
+A body may be compressed (`Content-Encoding`), and a part may be written in base64
+(`Content-Transfer-Encoding`, which RFC 7578 §4.7 deprecates and some clients still send). In
+both cases the bytes are not those of the file. A compressed body could be a bomb; base64 makes
+the body a third larger, and no HTTP client needs it.
 """
 
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ def refuse_transfer_encoding(headers: Mapping[str, str]) -> None:
     """Refuse a part, or a whole body, with a Content-Transfer-Encoding.
 
     Raises:
-        PartEncoded: 415. It names the encoding, where that is one of the known ones.
+        PartEncoded: 415. The problem names the encoding, if it is a known one.
     """
     encoding = headers.get("content-transfer-encoding", "").strip(" \t").lower()
     if encoding not in _AS_IT_IS:
@@ -35,7 +35,7 @@ def refuse_content_encoding(headers: Mapping[str, str]) -> None:
     """Refuse a compressed body (RFC 9110 §8.4).
 
     Raises:
-        BodyEncoded: 415. It names the coding, where that is one of the known ones.
+        BodyEncoded: 415. The problem names the coding, if it is a known one.
     """
     codings = [
         coding.strip(" \t").lower() for coding in headers.get("content-encoding", "").split(",")

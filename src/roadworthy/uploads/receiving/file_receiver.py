@@ -1,7 +1,7 @@
 """`FileReceiver`: write one file into the store, and judge it as it streams.
 
-Its bytes are gathered into batches. A batch makes one hop into a thread, where it is
-inspected, hashed and written; while it does, nothing is read from the client.
+The bytes are gathered into batches. A thread inspects, hashes and writes a batch; meanwhile
+nothing is read from the client.
 """
 
 import errno
@@ -38,7 +38,7 @@ __all__ = [
 log = logging.getLogger("roadworthy.uploads")
 
 BATCH_BYTES: Final = 256 * KiB
-"""How much is gathered for one hop: more saves little time, and is held for each upload."""
+"""Bytes of a batch: larger ones save little time and take memory for each upload."""
 
 _FULL: Final = {errno.ENOSPC, errno.EDQUOT}
 
@@ -58,8 +58,8 @@ class FileReceiver:
         """Buffer the next bytes until their batch is full.
 
         Raises:
-            Problem: 413, 415 or 422, as soon as it is known; 503 where the store is away.
-            OSError: The store is full: 507.
+            Problem: 413, 415 or 422, as soon as the fault shows; 503 if the store is away.
+            OSError: The store is full (507).
         """
         self._size += len(data)
         if self._size > self._policy.max_bytes:
@@ -80,7 +80,7 @@ class FileReceiver:
         """Commit the file to the store, whole and durable.
 
         Raises:
-            Problem: As `feed`; 400 where the content is not what its digest says.
+            Problem: As `feed`; 400 if the content does not match its digest.
         """
         judging = self._judging or await self._begin()
         await self._write(judging, judging.feed_last)
@@ -100,7 +100,7 @@ class FileReceiver:
         )
 
     async def close(self) -> None:
-        """Release all resources; a file that was not finished is gone."""
+        """Release all resources, and discard the file unless it was finished."""
         self._pending.clear()
         try:
             await self._stack.aclose()
@@ -174,7 +174,7 @@ class _Judging:
 
 @contextmanager
 def rejections() -> Generator[None]:
-    """Turn what an inspector or a check rejects into 422."""
+    """Turn the rejections of inspectors and checks into 422."""
     try:
         yield
     except Rejected as rejected:
@@ -198,7 +198,7 @@ def store_failures() -> Generator[None]:
 def left_to_the_sweep() -> Generator[None]:
     """Ignore failures of deleting a refused file: the sweep deletes it.
 
-    The client is told why that was so, and not that the store failed as well.
+    The client learns why its file was refused, and not that the store failed as well.
     """
     try:
         yield

@@ -1,7 +1,7 @@
 """Read the parts of a body, multipart or raw, one event after another.
 
-A multipart body (RFC 7578) has fields and files in an order of the client's choosing;
-a raw body is one file. Both are read by an object with `feed` and `finish`.
+A multipart body (RFC 7578) has fields and files in any order; a raw body is one file. A reader
+of either has `feed` and `finish`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -21,11 +21,11 @@ from roadworthy.uploads.types.inspecting.media_types import essence
 __all__ = ["END", "End", "Event", "MultipartReader", "Part", "PartReader", "RawReader"]
 
 MAX_BOUNDARY: Final = 70
-"""RFC 2046 §5.1.1."""
+"""Characters of a boundary (RFC 2046 §5.1.1)."""
 MAX_HEADERS: Final = 16
-"""Header fields of one part."""
+"""Header fields of a part."""
 MAX_HEADER_BYTES: Final = 8192
-"""Bytes of one of them: room for a name of 255 letters, each percent-encoded."""
+"""Bytes of a header field: enough for 255 letters, all percent-encoded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +35,13 @@ class Part:
     name: str
     """The name of the form's field."""
     filename: str | None
-    """What the client calls the file, as it sent it; None for a field."""
+    """The file name, as the client sent it; None for a field."""
     media_type: str
-    """What the client declares it to be, in lower case and without parameters, or nothing."""
+    """The declared media type, in lower case and without parameters, or nothing."""
     headers: Mapping[str, str]
     """All header fields of the part, their names in lower case."""
     charset: str = ""
-    """What a field of text is declared to be written in, or nothing."""
+    """The declared charset of a text field, or nothing."""
 
 
 class End:
@@ -49,9 +49,9 @@ class End:
 
 
 END: Final = End()
-"""The only one."""
+"""The only `End`."""
 Event: TypeAlias = Part | memoryview | End
-"""What a reader tells: a part, some of its bytes, its end."""
+"""A step of a reader: the beginning of a part, some of its bytes, or its end."""
 
 
 class PartReader(Protocol):
@@ -69,7 +69,7 @@ class PartReader(Protocol):
         """Yield the events at the end of the body.
 
         Raises:
-            MalformedBody: 400. It is not whole.
+            MalformedBody: 400. The body is not whole.
         """
         ...
 
@@ -82,14 +82,14 @@ class RawReader:
         self._begun = False
 
     def feed(self, piece: bytes, /) -> Iterator[Event]:
-        """Yield the part, the first time, and the bytes."""
+        """Yield the bytes, and the part before the first of them."""
         if not self._begun:
             self._begun = True
             yield self._part
         yield memoryview(piece)
 
     def finish(self) -> Iterator[Event]:
-        """Yield the end."""
+        """Yield the end of the part."""
         if not self._begun:
             raise MalformedBody(reason="A body is needed.")
         yield END
@@ -135,7 +135,7 @@ class MultipartReader:
         yield from events
 
     def finish(self) -> Iterator[Event]:
-        """Yield nothing, after a check that the last boundary has come."""
+        """Check that the last boundary has come, and yield nothing."""
         if not self._begun:
             raise MalformedBody(reason="A body is needed.")
         if not self._ended:
@@ -150,7 +150,7 @@ class MultipartReader:
         self._value += data[start:end]
 
     def _on_header_end(self) -> None:
-        # Bytes that are not ASCII mean something only in the name of a file (RFC 7578 §5.1).
+        # Only in the name of a file do bytes beyond ASCII have a meaning (RFC 7578 §5.1).
         name, value = self._name.decode("latin-1").lower(), self._value.decode("latin-1").strip()
         before = self._headers.get(name, value)
         self._headers[name] = value if before == value else f"{before}, {value}"

@@ -7,23 +7,23 @@ from typing import Final
 __all__ = ["Pace", "PaceClock"]
 
 _GRACE: Final = 5.0
-"""Seconds before the average rate is looked at: connections start slowly."""
+"""Seconds before the average rate counts: connections start slowly."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Time limits of a body, and its least rate."""
+    """The time limits of a body, and its least rate."""
 
     timeout: timedelta
-    """For the whole body, counting only the time in which the client is waited for."""
+    """For the whole body, counting only the time spent waiting for the client."""
     idle: timedelta
-    """Between two pieces of it."""
+    """Between two pieces of the body."""
     min_rate: int
-    """Bytes a second of that time, on the average."""
+    """Bytes a second of that time, on average."""
 
 
 class PaceClock:
-    """Measure how slowly one body comes, without the time that the server takes."""
+    """Measure how slowly a client sends its body, without the server's own time."""
 
     def __init__(self, pace: Pace) -> None:
         self._timeout = pace.timeout.total_seconds()

@@ -13,7 +13,7 @@ __all__ = ["Policy"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """The arguments of an `Upload`, which says what each of them means."""
+    """The limits that an `Upload` was made with; see there for their meaning."""
 
     max_bytes: int
     accept: tuple[FileType, ...]

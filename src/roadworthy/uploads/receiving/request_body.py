@@ -13,11 +13,11 @@ from roadworthy.uploads.receiving.pace import Pace, PaceClock
 __all__ = ["RequestBody", "declared_length"]
 
 _QUIET: Final = 1.0
-"""Seconds of silence after which the reader is told, so that it can let go of what it holds."""
+"""Seconds of silence after which `read` returns, so that its caller can free memory."""
 
 
 class RequestBody:
-    """Read a request's body from the socket, never faster than it is used."""
+    """Read a request's body from the socket, never faster than the caller asks."""
 
     def __init__(self, request: Request, pace: Pace) -> None:
         _fastapi.pace_itself(request.scope)
@@ -29,14 +29,14 @@ class RequestBody:
         self._clock = PaceClock(pace)
         self._more = True
         self.received = 0
-        """Bytes so far."""
+        """Bytes that have been read."""
 
     async def read(self) -> bytes | None:
         """Return the next bytes, `b""` at the end, None after a second of silence.
 
         Raises:
-            RequestTimeout: 408. It stopped, or comes too slowly.
-            ClientDisconnect: The client has left; nobody can be answered.
+            RequestTimeout: 408. The client stopped, or sends too slowly.
+            ClientDisconnect: The client has left.
         """
         if self._kept is not None:
             kept, self._kept, self._more = self._kept, None, False
@@ -70,6 +70,6 @@ class RequestBody:
 
 
 def declared_length(request: Request) -> int | None:
-    """Return the `Content-Length`, None where there is none."""
+    """Return the `Content-Length`, None without one."""
     text = request.headers.get("content-length", "")
     return int(text) if text.isdecimal() and text.isascii() else None

@@ -17,7 +17,7 @@ __all__ = ["FieldText", "decoded"]
 
 _FOR_ALL: Final = "_charset_"
 _LABEL: Final = re.compile(r"[A-Za-z0-9_.:-]{1,40}")
-# What browsers decode (WHATWG Encoding), as Python calls it. UTF-7 and its like are none.
+# The encodings of browsers (WHATWG Encoding), by their names in Python: not UTF-7.
 _KNOWN: Final = re.compile(
     r"utf-8|utf-16(?:-[lb]e)?|ascii|iso8859-\d+|cp(?:125\d|866|874|932|949)|koi8-[ru]|mac-roman"
     r"|shift_jis|euc_(?:jp|kr)|iso2022_jp|gb2312|gbk|gb18030|big5(?:hkscs)?"
@@ -48,8 +48,8 @@ class FieldText:
         """Return the text, decoded by the part's own charset or that of the form.
 
         Raises:
-            MalformedBody: 400. It is not in that encoding, or the encoding is not known.
-            ValidationFailed: 422. It has a character that databases refuse.
+            MalformedBody: 400. The text is not in its encoding, or the encoding is unknown.
+            ValidationFailed: 422. The text has a character that databases refuse.
         """
         encoding = _encoding(self.charset or charset)
         try:
@@ -77,7 +77,7 @@ def decoded(fields: Sequence[FieldText]) -> Mapping[str, tuple[str, ...]]:
 
 
 def _encoding(label: str) -> str:
-    """Return Python's name of an encoding; UTF-8 for ASCII, which is a part of it."""
+    """Return Python's name of an encoding, and UTF-8 for its subset ASCII."""
     name = ""
     if _LABEL.fullmatch(label):
         with suppress(LookupError):

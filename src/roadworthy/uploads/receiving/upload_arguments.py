@@ -16,8 +16,8 @@ def check_types(accept: Any) -> None:
     """Check that `accept` is a sequence of file types.
 
     Raises:
-        TypeError: It is no sequence of `FileType`.
-        ValueError: There are none.
+        TypeError: `accept` is no sequence of `FileType`.
+        ValueError: `accept` is empty.
     """
     if isinstance(accept, FileType):
         raise TypeError("accept is a sequence of types, not one: write accept=(PDF,).")
@@ -38,8 +38,8 @@ def check_sizes(
     """Check that size limits are numbers.
 
     Raises:
-        TypeError: One is no whole number.
-        ValueError: One bounds nothing.
+        TypeError: A limit is no whole number.
+        ValueError: A limit is too small.
     """
     check_number("max_bytes", max_bytes, example="5 * MiB")
     check_number("max_files", max_files, example="10")
@@ -50,11 +50,11 @@ def check_sizes(
 
 
 def check_pace(*, timeout: timedelta, idle: timedelta, min_rate: Any) -> None:
-    """Check that durations and the least rate are such.
+    """Check the durations and the least rate.
 
     Raises:
-        TypeError: One is of another type.
-        ValueError: One is too small.
+        TypeError: An argument is of another type.
+        ValueError: An argument is too small.
     """
     check_duration("timeout", timeout, above_zero=True)
     check_duration("idle", idle, above_zero=True)
@@ -67,8 +67,8 @@ def check_extras(
     """Check names, checks, conversions and messages.
 
     Raises:
-        TypeError: One is of another type.
-        ValueError: The field has no name.
+        TypeError: An argument is of another type.
+        ValueError: The name of the field is empty.
     """
     check_text("field", field, example="file")
     check_text("prefix", prefix, example="documents/", empty=True)

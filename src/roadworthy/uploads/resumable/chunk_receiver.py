@@ -21,7 +21,7 @@ from roadworthy.uploads.types.inspecting.filetype import HEAD_BYTES
 __all__ = ["ChunkReceiver"]
 
 _SILENT: Final = 3
-"""Quiet seconds after which what has come is made to count: the connection may have died."""
+"""Seconds of silence after which the bytes so far are stored: the connection may be dead."""
 _UNWANTED: Final = (
     ChecksumMismatch,
     FileRejected,
@@ -29,7 +29,7 @@ _UNWANTED: Final = (
     PayloadTooLarge,
     UnsupportedMediaType,
 )
-"""What a body can end with so that nothing of it is kept."""
+"""Errors after which nothing of the body is kept."""
 
 
 class _Wanted(Exception):
@@ -39,8 +39,8 @@ class _Wanted(Exception):
 class ChunkReceiver:
     """Append bytes to an upload: `read`, then see `offset` and `last`.
 
-    Whatever ends the body, what has come of it is kept. With a checksum it is all or
-    nothing: what nobody has compared is not kept.
+    However the body ends, the bytes that came are kept. With a checksum, either all bytes are
+    kept or none: bytes that were not compared with it do not count.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class ChunkReceiver:
         checksum: Checksum | None,
     ) -> None:
         self.last = b""
-        """The last byte of the upload, once that has come."""
+        """The last byte of the upload, once it has come."""
         self._policy, self._upload, self._state = policy, upload, state
         self._holder, self._checksum = holder, checksum
         self._room = state.info.length - 1 - state.offset
@@ -77,10 +77,10 @@ class ChunkReceiver:
         """Read a body to its end.
 
         Raises:
-            UploadInterrupted: 409. It did not come to its end.
+            UploadInterrupted: 409. The body broke off.
             Overtaken: Another process has gone on with the upload.
             Problem: 413, 415, 460 or 503.
-            OSError: The store is full: 507.
+            OSError: The store is full (507).
             ClientDisconnect: The client has left.
         """
         async with self._landing:
@@ -104,7 +104,7 @@ class ChunkReceiver:
                 await self._rest()
             else:
                 await self._feed(memoryview(piece))
-            # What a connection that has died brought before that is worth waiting for.
+            # Bytes that a dead connection has brought are worth waiting for.
             if self._holder.is_wanted() and (
                 piece is None or self._holder.is_wanted(for_seconds=1)
             ):
@@ -122,8 +122,8 @@ class ChunkReceiver:
             await self._landing.feed(now)
 
     async def _rest(self) -> None:
-        # A client that is silent holds as little of our memory as possible; and when it has
-        # lost its connection, it soon asks another process how much has come.
+        # A silent client should take up as little memory as possible. If it has lost its
+        # connection, it will soon ask another process how many bytes have come.
         await self._landing.flush()
         self._quiet += 1
         if self._quiet == _SILENT and self._checksum is None:
@@ -137,12 +137,12 @@ class ChunkReceiver:
 
     async def _save(self) -> None:
         if self._checksum is None:
-            # Cancelled again, as scopes of anyio do until they are left, all would be lost.
-            with suppress(Overtaken, OSError, Problem):  # what ended the body is what is told
+            # anyio cancels again and again until its scope is left: unshielded, all would be lost.
+            with suppress(Overtaken, OSError, Problem):  # the client is told what ended the body
                 await to_its_end(self._landing.settle())
 
     async def _known_head(self) -> bytearray | None:
-        """Return the head of the file, where it is needed to tell its type."""
+        """Return the first bytes of the file, if its type has to be told by them."""
         if self._state.offset >= HEAD_BYTES or self._state.info.length <= HEAD_BYTES:
             return None
         chunks = [chunk async for chunk in self._upload.content(self._state, b"")]
@@ -158,4 +158,4 @@ class ChunkReceiver:
 
 
 def _accept(_: Batch) -> None:
-    """Judge nothing: the file is judged when it is whole."""
+    """Accept every batch: the file is judged when it is whole."""

@@ -24,18 +24,18 @@ _FIRST_FAILURE: Final = 500
 
 
 class Completed(Exception):
-    """Another request has completed the upload, and its file is the one."""
+    """Another request has completed the upload, and its file counts."""
 
 
 async def complete(
     policy: Policy, files: Files, upload: UnfinishedUpload, state: UploadState, last: bytes
 ) -> tuple[Stored, CompletionAttempt]:
-    """Return the upload's file, always the same, and the attempt to keep it.
+    """Return the upload's file, the same at each call, and an attempt to keep it.
 
     Raises:
-        Completed: There is nothing left to do.
-        UploadGone: 410. It was refused or terminated meanwhile.
-        Problem: What the policy refuses.
+        Completed: Another request has completed the upload.
+        UploadGone: 410. The upload was refused or terminated meanwhile.
+        Problem: The policy refuses the file.
     """
     try:
         stored, attempt = await _hold(policy, files, upload, state, last)
@@ -44,7 +44,7 @@ async def complete(
             raise Completed from None
         raise
     try:
-        # Only now: whoever refuses it from here on sees that this attempt has begun.
+        # Marked before anything else, so that a request that refuses the file sees this attempt.
         now = await upload.load(owner=state.info.owner)
     except UploadGone:
         await attempt.refused()
@@ -64,7 +64,7 @@ async def _hold(
     made = await _make(policy, files, upload, state, last)
     attempt = await _begun(files, made)
     stored = await upload.keep(made)
-    if stored.key != made.key:  # another process made one, too, and was faster
+    if stored.key != made.key:  # another process has made the file, too, and was faster
         await attempt.refused()
         attempt = await _begun(files, stored)
     return stored, attempt
@@ -97,7 +97,7 @@ def settling(
             elif response is not None and response.status_code < _FIRST_REFUSAL:
                 await to_its_end(_finish(upload, attempt))
                 response.headers["Upload-Offset"] = str(length)
-            # Else nobody knows whether a row names the file: the client is to ask again.
+            # After 5xx, a row may name the file or not: the client has to ask again.
 
     return settle
 

@@ -1,4 +1,4 @@
-"""`info_of`: read from headers what a client says of a new upload."""
+"""`info_of`: read the description of a new upload from the headers of a request."""
 
 import hashlib
 from datetime import UTC, datetime, timedelta
@@ -27,8 +27,8 @@ def info_of(request: Request, policy: Policy, *, owner: str, lifetime: timedelta
 
     Raises:
         TusHeaderInvalid: 400.
-        PayloadTooLarge: 413. The policy takes no file of this length.
-        UnsupportedMediaType: 415. It takes none of this type.
+        PayloadTooLarge: 413. The policy accepts no file of this length.
+        UnsupportedMediaType: 415. The policy accepts no file of this type.
         FileRejected: 422. The file is empty.
     """
     refuse_extensions(request)
@@ -64,10 +64,10 @@ def has_body(request: Request) -> bool:
 
 
 def require_content_type(request: Request) -> None:
-    """Refuse a body of another type than the protocol has.
+    """Refuse a body without the media type of the protocol.
 
     Raises:
-        UnsupportedMediaType: 415.
+        UnsupportedMediaType: 415. The body has another media type.
     """
     if request.headers.get("content-type", "").strip().lower() != CONTENT_TYPE:
         raise UnsupportedMediaType
@@ -76,7 +76,7 @@ def require_content_type(request: Request) -> None:
 def location_of(request: Request, upload_id: str) -> str:
     """Return the relative address of an upload (RFC 9110 §10.2.2).
 
-    A proxy may have changed what stands before it.
+    A proxy may have changed the host and the start of the path.
     """
     return f"{quote(request.url.path.rpartition('/')[2])}/{upload_id}"
 

@@ -51,8 +51,8 @@ class OffsetConflict(Problem):
 class UploadInterrupted(Problem):
     """The body stopped, was too slow, or another request went on with the upload.
 
-    What had arrived is kept. It is 409 because clients of tus go on after that, and give
-    up after 408.
+    The bytes that came are kept. The status is 409, because tus clients go on after 409 and
+    give up after 408.
     """
 
     status = 409

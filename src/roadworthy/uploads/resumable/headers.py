@@ -29,11 +29,11 @@ __all__ = [
 ]
 
 VERSION: Final = "1.0.0"
-"""Of the protocol, the only one that is spoken."""
+"""The only version of the protocol that is spoken."""
 EXTENSIONS: Final = "creation,creation-with-upload,expiration,checksum,termination"
-"""As `Tus-Extension` lists them."""
+"""The value of `Tus-Extension`."""
 CONTENT_TYPE: Final = "application/offset+octet-stream"
-"""Of a body that goes on with an upload."""
+"""The media type of a body that continues an upload."""
 TUS_HEADERS: Final = (
     "Content-Type",
     "Location",
@@ -53,7 +53,7 @@ TUS_HEADERS: Final = (
 
 _MAX_METADATA: Final = 4096
 _MAX_DIGITS: Final = 18
-"""A number with more of them is no length of a file, and slow to read."""
+"""The most digits: a longer number is no length of a file, and slow to read."""
 _NOT_SPOKEN: Final = {
     "Upload-Concat": (
         "Upload-Concat is not spoken here: send the file as one upload, without concatenation "
@@ -66,19 +66,19 @@ _NOT_SPOKEN: Final = {
 _NUMBER: Final = re.compile(rf"[0-9]{{1,{_MAX_DIGITS}}}")
 _PAIR: Final = re.compile(r"(?P<key>[!-+\--~]+)(?: (?P<value>[A-Za-z0-9+/]*={0,2}))?")
 _ALGORITHMS: Final[dict[str, Callable[[], Any]]] = {
-    "sha1": lambda: hashlib.sha1(usedforsecurity=False),  # what the protocol demands
+    "sha1": lambda: hashlib.sha1(usedforsecurity=False),  # SHA-1 is demanded by the protocol
     "sha256": hashlib.sha256,
     "md5": lambda: hashlib.md5(usedforsecurity=False),
 }
 ALGORITHMS: Final = ",".join(_ALGORITHMS)
-"""As `Tus-Checksum-Algorithm` lists them."""
+"""The value of `Tus-Checksum-Algorithm`."""
 
 
 def number_of(request: Request, name: str) -> int:
     """Return the number in a header.
 
     Raises:
-        TusHeaderInvalid: 400. It is missing, or none.
+        TusHeaderInvalid: 400. The header is missing, or no number.
     """
     text = request.headers.get(name, "")
     if not _NUMBER.fullmatch(text):
@@ -90,7 +90,7 @@ def refuse_extensions(request: Request) -> None:
     """Refuse a creation with extensions that are not in `Tus-Extension`.
 
     Raises:
-        TusHeaderInvalid: 400. What would be made of it is not what was meant.
+        TusHeaderInvalid: 400. The upload would not become what the client means.
     """
     for name, reason in _NOT_SPOKEN.items():
         if name in request.headers:
@@ -101,7 +101,7 @@ def metadata_of(request: Request) -> tuple[str, dict[str, str]]:
     """Return `Upload-Metadata` in the form to send back, and its values.
 
     Raises:
-        TusHeaderInvalid: 400. It is not of the form that the protocol gives it.
+        TusHeaderInvalid: 400. The header does not have the form of the protocol.
     """
     text = request.headers.get("Upload-Metadata", "")
     if len(text) > _MAX_METADATA:
@@ -145,7 +145,7 @@ class Checksum:
         """Check that the checksum matches.
 
         Raises:
-            ChecksumMismatch: 460.
+            ChecksumMismatch: 460. The checksum differs.
         """
         if self._hash.digest() != self._promised:
             raise ChecksumMismatch
@@ -155,7 +155,7 @@ def checksum_of(request: Request) -> Checksum | None:
     """Return the checksum of a request's body, None without one.
 
     Raises:
-        TusHeaderInvalid: 400. It cannot be read, or its algorithm is not known here.
+        TusHeaderInvalid: 400. The checksum is malformed, or its algorithm unknown.
     """
     text = request.headers.get("Upload-Checksum")
     if text is None:

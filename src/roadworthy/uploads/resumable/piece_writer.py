@@ -17,7 +17,7 @@ from roadworthy.uploads.stored import MiB
 __all__ = ["PIECE_BYTES", "Overtaken", "PieceWriter", "piece_name"]
 
 PIECE_BYTES: Final = 16 * MiB
-"""How long a piece becomes before the next one begins: what a killed process loses at most."""
+"""The most bytes of a piece, and so the most that a killed process loses."""
 
 
 class Overtaken(Exception):
@@ -30,17 +30,17 @@ def piece_name(offset: int) -> str:
 
 
 class PieceWriter:
-    """Write bytes: `feed`, then `settle`; what was not settled is gone.
+    """Write bytes with `feed`, then store them with `settle`; the rest is dropped.
 
-    A piece is put under the offset where it begins, and there only once: whoever is second
-    has been overtaken. With `whole`, nothing counts before the end.
+    The key of a piece is the offset where it begins. Each offset is written once: the second
+    process to write there was overtaken. With `whole`, no piece is stored before the end.
     """
 
     def __init__(
         self, files: Files, folder: str, *, offset: int, judge: Judge, whole: bool = False
     ) -> None:
         self.offset = offset
-        """Up to here all bytes are in the store, durably."""
+        """All bytes before this offset are in the store, durably."""
         self._files, self._folder, self._judge, self._whole = files, folder, judge, whole
         self._pending: list[memoryview] = []
         self._pending_bytes = self._piece_bytes = self._reserved = 0
@@ -63,9 +63,9 @@ class PieceWriter:
         """Buffer the next bytes until their batch is full.
 
         Raises:
-            Overtaken: Another process is at work on the same upload.
-            Problem: 503. Too much is under way, or the store is away.
-            OSError: The store is full: 507.
+            Overtaken: Another process works on the same upload.
+            Problem: 503. Too many bytes are being received, or the store is away.
+            OSError: The store is full (507).
         """
         self._files.reserve(len(data))
         self._reserved += len(data)
@@ -77,18 +77,18 @@ class PieceWriter:
                 await self.settle()
 
     async def flush(self) -> None:
-        """Write the bytes that are buffered."""
+        """Write the buffered bytes."""
         batch, self._pending = self._pending, []
         count, self._pending_bytes = self._pending_bytes, 0
         if count and not self._torn:
-            # Cancelled half-way, nobody would know how much of the batch is in the piece.
+            # Cancelled half-way, it would be unknown how much of the batch is in the piece.
             await to_its_end(self._write(batch, count))
 
     async def settle(self) -> None:
         """Commit all bytes so far.
 
         Raises:
-            Overtaken: Another process was faster: nothing of this piece counts.
+            Overtaken: Another process was faster; this piece does not count.
         """
         await self.flush()
         if self._writing is not None and not self._torn:
@@ -111,7 +111,7 @@ class PieceWriter:
         )
 
     async def _commit(self, writing: Writing) -> None:
-        self._torn = True  # whatever happens: it is over with this piece
+        self._torn = True  # in any case this piece has ended
         try:
             with store_failures():
                 await _put(writing)

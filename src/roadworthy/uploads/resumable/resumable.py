@@ -54,7 +54,7 @@ _OURS: Final[dict[str, Any]] = {"generate_unique_id_function": generate_unique_i
 
 
 def _nobody() -> str:
-    """Return the owner of uploads that belong to nobody."""
+    """Return the owner of uploads that anybody may continue."""
     return ""
 
 
@@ -69,25 +69,29 @@ class Resumable:
 
         app.include_router(resumable.router, dependencies=[Depends(caller)])
 
-    `router` creates uploads, tells their offset and terminates them; the bytes come to the
-    route that you give it. Until they are whole it answers by itself. Then its endpoint
-    runs, with all of its dependencies, and the client is told that the upload is complete
-    when that has answered below 400.
+    `router` creates uploads, reports their offset and terminates them. You declare the route that
+    receives the bytes. While the file is not whole, that route answers by itself. Then its
+    endpoint runs, with all its dependencies, and the upload is complete when the endpoint has
+    answered below 400.
 
-    Where it fails with 5xx, or the process dies, the client sends the last byte again, and
-    the endpoint runs again, with the same `Stored.key`: at least once. A unique column for
-    the key makes it once; take a conflict there for success. Where it refuses with 4xx, the
-    upload is gone. Refuse with 422 or 403 rather than 409 or 423, after which clients try again.
+    If the endpoint fails with 5xx, or the process dies, the client sends the last byte again and
+    the endpoint runs again with the same `Stored.key`: at least once. To make it once, give the
+    column of the key a unique constraint, and treat a conflict there as success. If the endpoint
+    answers 4xx, the upload is gone. Refuse with 422 or 403: after 409 or 423 clients try again.
 
-    `owner` is a dependency that returns who is asking: an upload answers 404 to others. It
-    and the dependencies of the router run before the first byte is read, for every request.
-    Uploads expire after `unfinished_for` of `Files`. What has come is kept in the store, and
-    nowhere else, so that any process can go on: at most what a killed process had not yet
-    put there, 16 MiB, is sent again. `timeout`, `idle` and `min_rate` of the policy hold for
-    each request; who is slower keeps what has come, and is answered 409.
+    `owner` and the dependencies of the router run for every request, before the first byte is
+    read. Uploads expire after `unfinished_for` of `Files`. The bytes are kept in the store and
+    nowhere else, so any process can continue an upload; after the death of a process, the client
+    sends at most 16 MiB again. `timeout`, `idle` and `min_rate` of the policy hold for each
+    request; a client that is slower is answered 409, and keeps what it has sent.
 
     For browsers on other origins, give `TUS_HEADERS` to `allow_headers` and `expose_headers`
     of `CORSMiddleware`, and PATCH, HEAD and DELETE to `allow_methods`.
+
+    Args:
+        upload: The policy that each file has to meet.
+        path: The path of the routes.
+        owner: A dependency that returns the id of the user; to other users an upload is 404.
     """
 
     def __init__(self, upload: Upload, *, path: str, owner: Callable[..., Any] = _nobody) -> None:
@@ -102,9 +106,9 @@ class Resumable:
         self.router = APIRouter(
             prefix=path, route_class=TusRoute, dependencies=[Depends(require_version)]
         )
-        """Include it in the application, with dependencies that authenticate."""
+        """The router to include in the application, with dependencies that authenticate."""
         self.file: params.Depends = Depends(self._receiving())
-        """The file, when it is whole: `Annotated[Stored, resumable.file]`."""
+        """The whole file: `Annotated[Stored, resumable.file]`."""
         self._add_creation()
         self._add_offset()
         self._add_termination()
@@ -125,7 +129,7 @@ class Resumable:
             request: Request, upload_id: str, owner: Annotated[str, Depends(self._owner)]
         ) -> Stored:
             kept: dict[int, Stored] = request.scope.setdefault("roadworthy.uploads", {})
-            if id(self) not in kept:  # a transaction may run the request again
+            if id(self) not in kept:  # a transaction may run the endpoint again
                 require_hook(request)
                 check_parameters(request)
                 refuse_encoded(request)

@@ -20,12 +20,12 @@ _OVERRIDES: Final = frozenset({"PATCH", "DELETE", "HEAD"})
 class TusRoute(APIRoute):
     """A route that sends `Tus-Resumable` with every answer, refusals too.
 
-    `X-HTTP-Method-Override` is for clients that can only POST. It is heeded on POST alone:
-    elsewhere it would let a request do what nobody in front of us could see from its method.
+    `X-HTTP-Method-Override` is for clients that can only POST. It counts on POST only: on other
+    methods it would hide from proxies what the request does.
     """
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """Return whether this route serves a request, by `X-HTTP-Method-Override` too."""
+        """Return whether this route serves a request; `X-HTTP-Method-Override` counts."""
         method = _overridden(scope)
         if method is None:
             return super().matches(scope)

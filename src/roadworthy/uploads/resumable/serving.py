@@ -1,4 +1,4 @@
-"""`Serving`: answer the requests of the protocol."""
+"""`Serving`: answer the requests of the tus protocol."""
 
 import logging
 import re
@@ -44,7 +44,7 @@ log = logging.getLogger("roadworthy.uploads")
 
 _ID: Final = re.compile(r"[0-9a-f]{32}")
 _MAX_PIECES: Final = 10_000
-"""Each request lists them."""
+"""The most pieces of an upload: each request lists them."""
 _FIRST_FAILURE: Final = 500
 
 
@@ -56,9 +56,9 @@ class Serving:
         self._locks = UploadLocks()
 
     async def create(self, request: Request, owner: str) -> Response:
-        """Create an upload, with its first bytes where the request has some.
+        """Create an upload, with its first bytes if the request has some.
 
-        The last byte of a file is not among them: the route that keeps the file has it sent.
+        The last byte is never taken here: it has to come to the route that keeps the file.
         """
         files = find(request, self._files)
         info = info_of(request, self._policy, owner=owner, lifetime=files.unfinished_for)
@@ -69,7 +69,7 @@ class Serving:
             with store_failures(), await self._locks.take(upload_id) as holder:
                 await upload.create(info)
                 offset = await self._first(request, files, upload, UploadState(info=info), holder)
-        except BaseException as error:  # the client does not know its address
+        except BaseException as error:  # the client does not know the address of the upload
             with left_to_the_sweep():
                 await to_its_end(upload.forget())
             if isinstance(error, Problem):
@@ -82,7 +82,7 @@ class Serving:
         """Append a request's body, and return the file when it is whole.
 
         Raises:
-            Answer: It is not whole, and nothing is left to do.
+            Answer: The file is not whole yet.
         """
         require_content_type(request)
         offset = number_of(request, "Upload-Offset")
@@ -99,13 +99,13 @@ class Serving:
         return stored
 
     async def state(self, request: Request, upload_id: str, owner: str) -> UploadState:
-        """Return an upload's state, after its running request was asked to stop."""
+        """Return the state of an upload, once its running request has stopped."""
         upload, holder = await self._take_lock(request, upload_id, owner)
         with holder, store_failures():
             return await upload.load(owner=hashed(owner))
 
     async def terminate(self, request: Request, upload_id: str, owner: str) -> None:
-        """Delete an upload; a file that was kept stays."""
+        """Delete an upload. A file that was kept stays."""
         upload, holder = await self._take_lock(request, upload_id, owner)
         with holder, store_failures():
             state = await upload.load(owner=hashed(owner))
@@ -118,7 +118,7 @@ class Serving:
             raise UploadNotFound
         upload = UnfinishedUpload(find(request, self._files), upload_id)
         if self._locks.busy(upload_id):
-            await upload.load(owner=hashed(owner))  # a stranger interrupts nobody
+            await upload.load(owner=hashed(owner))  # a stranger may not interrupt the owner
         return upload, await self._locks.take(upload_id)
 
     async def _first(

@@ -1,14 +1,14 @@
 """`UnfinishedUpload`: one upload, whose whole state is in the store.
 
-    unfinished/tus/<id>/info              what was said when it was created
+    unfinished/tus/<id>/info              the description from the request that created it
     unfinished/tus/<id>/<16 digits>       a piece, under the offset where it begins
     unfinished/tus/<id>/stored            the file that was made of the pieces
     unfinished/tus/<id>/done              a request has kept that file
-    unfinished/tus/<id>/gone              it was refused, or terminated
+    unfinished/tus/<id>/gone              the upload was refused, or terminated
     unfinished/held/<key>.<attempt>       a request may be about to keep that file
 
 The last byte of an upload is never in a piece: it comes with the request that keeps the
-file. So the offset is below the length until that has happened, whatever fails on the way.
+file. So until a request has kept the file, the offset is below the length, whatever fails.
 """
 
 import json
@@ -30,21 +30,21 @@ __all__ = ["PREFIX", "CompletionAttempt", "UnfinishedUpload", "UploadInfo", "Upl
 PREFIX: Final = f"{UNFINISHED}tus/"
 """What starts the keys of everything of these uploads."""
 _SMALL: Final = 64 * 1024
-"""Bytes of what is written here beside pieces."""
+"""The most bytes of a file here that is no piece."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UploadInfo:
-    """What the client said of an upload when it created it."""
+    """The client's description of an upload, from when it was created."""
 
     length: int
     metadata: str
-    """As the client sent it, to be sent back."""
+    """`Upload-Metadata` as the client sent it, to be sent back."""
     filename: str | None
     media_type: str
-    """What the client declares, in lower case and without parameters, or nothing."""
+    """The declared media type, in lower case and without parameters, or nothing."""
     owner: str
-    """Whose it is, as a hash."""
+    """The hash of the owner."""
     expires_at: float
 
 
@@ -57,12 +57,12 @@ class UploadState:
     pieces: tuple[str, ...] = ()
     """The keys of the pieces, in order."""
     stored: bool = False
-    """True where its file has been made, and nobody knows yet whether it was kept."""
+    """Whether the file has been made, and no request is known to have kept it."""
     done: bool = False
 
 
 class UnfinishedUpload:
-    """One upload in the store: any process can go on with it."""
+    """An upload in the store, which any process can continue."""
 
     def __init__(self, files: Files, upload_id: str) -> None:
         self.folder = f"{PREFIX}{upload_id}/"
@@ -76,8 +76,8 @@ class UnfinishedUpload:
         """Return the state of the upload.
 
         Raises:
-            UploadNotFound: 404. It does not exist, or is not this caller's.
-            UploadGone: 410. It expired, was terminated, or its file was refused.
+            UploadNotFound: 404. The upload does not exist, or belongs to somebody else.
+            UploadGone: 410. The upload expired, was terminated, or its file was refused.
         """
         sizes = {entry.key: entry.size_bytes async for entry in self._entries()}
         info = await self._info()
@@ -114,7 +114,7 @@ class UnfinishedUpload:
         yield last
 
     async def keep(self, stored: Stored) -> Stored:
-        """Store which file was made; return it, or that of another process."""
+        """Store which file was made, and return that; another process may have been first."""
         try:
             await self._put("stored", json.dumps(asdict(stored)).encode())
         except FileExistsError:
@@ -125,7 +125,7 @@ class UnfinishedUpload:
         """Return the file that was made.
 
         Raises:
-            UploadGone: 410. It has been refused meanwhile.
+            UploadGone: 410. The file was refused meanwhile.
         """
         try:
             return Stored(**json.loads(await self._read("stored")))
@@ -138,7 +138,7 @@ class UnfinishedUpload:
         await self._remove(but=("info", "done"))
 
     async def refuse(self) -> None:
-        """Delete the pieces, and keep for a while that the upload is gone."""
+        """Delete the pieces, and remember for a while that the upload is gone."""
         await self._mark("gone")
         await self._remove(but=("info", "gone", "done"))
 
@@ -165,7 +165,7 @@ class UnfinishedUpload:
             raise UploadNotFound from missing
 
     async def _mark(self, name: str) -> None:
-        with suppress(FileExistsError):  # another request came to the same end
+        with suppress(FileExistsError):  # another request has ended the upload in the same way
             await self._put(name, b"{}")
 
     async def _put(self, name: str, data: bytes) -> None:
@@ -184,7 +184,7 @@ class UnfinishedUpload:
 
 
 class CompletionAttempt:
-    """One request that may keep a file: a mark holds it from sweeps and others."""
+    """A request that may keep a file; its mark protects the file from sweeps."""
 
     def __init__(self, files: Files, key: str) -> None:
         self.key = key
@@ -196,7 +196,7 @@ class CompletionAttempt:
         await self._files.add(b"{}", media_type="application/json", filename="", key=self._mark)
 
     async def succeeded(self) -> None:
-        """Remove the marks of all attempts: a row names the file."""
+        """Remove the marks of all attempts, as a row names the file now."""
         for mark in await self._marks():
             await self._files.delete(mark)
 
@@ -207,7 +207,7 @@ class CompletionAttempt:
         await self.leave()
 
     async def leave(self) -> None:
-        """Remove the mark of this attempt alone."""
+        """Remove the mark of this attempt only."""
         await self._files.delete(self._mark)
 
     async def _marks(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""`UploadLocks`: one request at a time works on an upload; the latest goes first."""
+"""`UploadLocks`: one request at a time works on an upload; a new one stops the old."""
 
 import asyncio
 import time
@@ -10,7 +10,7 @@ from roadworthy.uploads.resumable.errors import UploadBusy
 __all__ = ["UploadLock", "UploadLocks"]
 
 _PATIENCE: Final = 10.0
-"""Seconds to wait for a request that cannot stop: it is putting a file together."""
+"""Seconds to wait for a request that cannot stop, because it is making the file."""
 
 
 class UploadLock:
@@ -33,7 +33,7 @@ class UploadLock:
         self.done()
 
     def want(self) -> None:
-        """Ask the holder to let go of the lock."""
+        """Ask the holder to release the lock."""
         if self._wanted_at is None:
             self._wanted_at = time.monotonic()
 
@@ -51,9 +51,9 @@ class UploadLock:
 class UploadLocks:
     """A lock for each upload, in this process.
 
-    A client that reconnects asks to go on while the server may still wait for more on
-    the connection that has died: the request there stops as soon as it is asked to.
-    Between processes nobody asks; there a piece that exists already decides.
+    When a client reconnects, the server may still wait for bytes on its dead connection. The
+    request there stops as soon as the new one asks for the lock. Between processes there is no
+    lock: the first of them to store a piece at an offset goes on.
     """
 
     def __init__(self) -> None:
@@ -67,7 +67,7 @@ class UploadLocks:
         """Wait for the lock of an upload, and return its holder.
 
         Raises:
-            UploadBusy: 423. The one before does not come to its end.
+            UploadBusy: 423. The request before does not end.
         """
         try:
             async with asyncio.timeout(_PATIENCE):

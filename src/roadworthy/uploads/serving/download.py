@@ -42,16 +42,15 @@ log = logging.getLogger("roadworthy.uploads")
 INLINE: Final = frozenset(
     {*(one.media_type for one in formats.SHOWN), "application/pdf", "text/plain"}
 )
-"""What a browser may show in place: it runs nothing of it as a page of this site."""
+"""Types that a browser may show in place: none of them runs as a page of this site."""
 _TYPED: Final = {kind: f"{kind}; charset=utf-8" for kind in ("text/plain", "text/csv", "text/html")}
-"""Our inspectors take no other encoding of these; without it, a browser would guess."""
+"""Types sent as UTF-8, which the inspectors demand: else a browser would guess."""
 _PIECE: Final = 64 * KiB
-"""So little is given to the server at once: what it holds for a client that has stopped."""
+"""Bytes given to the server at once, and so kept in memory for a client that has stopped."""
 _OF_304: Final = frozenset({"etag", "cache-control", "last-modified"})
-"""RFC 9110 §15.4.5."""
+"""The headers of a 304 (RFC 9110 §15.4.5)."""
 _SANDBOX: Final = "sandbox; default-src 'none'"
-"""Whatever a file turns out to be, it runs no script and is of no origin; Chromium shows
-images, text and PDF under it all the same."""
+"""Lets a file run no script and gives it no origin. Chromium still shows images, text and PDF."""
 
 
 class Broken(RuntimeError):
@@ -81,20 +80,20 @@ async def download(
 ) -> Response:
     """Answer a GET or HEAD with a file: 200, 206 for a range, 304 if it is known.
 
-    The ETag is the file's sha256. `inline` lets a browser show what is safe to show:
-    images, PDF and plain text. The file is opened when all dependencies are closed, and
-    before the answer begins, so that a store that fails is answered 500 or 503; where it
-    fails later, the connection is cut. Who takes nothing for as long as `stalled` has left.
+    The ETag is the file's SHA-256. `inline` lets a browser show types that are safe to show:
+    images, PDF and plain text. The file is opened after all dependencies are closed and before
+    the answer begins, so that a failing store is answered 500 or 503. If the store fails later,
+    the connection is cut. A client that reads nothing for `stalled` counts as gone.
 
     Raises:
-        RangeNotSatisfiable: 416. From the response, as the others.
-        HTTPException: 412. An If-Match or If-Unmodified-Since is not met.
+        RangeNotSatisfiable: 416. Like the others, raised as the response is sent.
+        HTTPException: 412. An If-Match or If-Unmodified-Since does not hold.
         ServiceUnavailable: 503. The store is away.
-        Broken: 500. The store has not what the row says.
+        Broken: 500. The store does not have the file that the row names.
     """
     headers = _headers(stored, inline=inline, cache_control=cache_control)
     status = status_by_tag(request, headers["ETag"])
-    if status is not None:  # known without a look into the store
+    if status is not None:  # decided without asking the store
         return _short(status, headers)
     return _Download(store, stored, request, headers, stalled)
 
@@ -147,7 +146,7 @@ class _Download(StreamingResponse):
                 await answer(scope, receive, send)
 
     def _prepare(self, reading: Reading) -> Response | None:
-        """Set the headers that need the file's date; return another answer if any."""
+        """Set the headers that need the file's date, and return an answer in its place, if any."""
         size = self._stored.size_bytes
         modified_at = min(reading.modified_at, datetime.now(UTC)).astimezone(UTC)
         validators = Validators(self.headers["ETag"], modified_at.replace(microsecond=0))
@@ -230,7 +229,7 @@ async def _exactly(reading: Reading, start: int, end: int, key: str) -> AsyncIte
                 break
             for at in range(0, len(chunk), _PIECE):
                 yield chunk[at : at + _PIECE]
-    except OSError as error:  # not to be taken for one of the client's socket
+    except OSError as error:  # so that it is not taken for a failure of the client's socket
         raise Broken(f"{key} could not be read to its end.") from error
     finally:
         await to_its_end(_close(chunks))

@@ -17,7 +17,7 @@ _MAX_DATE: Final = 64
 
 
 class OutOfRange(Exception):
-    """The wanted range lies outside of the file."""
+    """The requested range lies outside the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +27,13 @@ class Validators:
     tag: str
     """The entity tag, quotes included, strong."""
     modified_at: datetime
-    """In whole seconds: HTTP has no others."""
+    """The time of the last change, in whole seconds, as in HTTP."""
 
 
 def status_by_tag(request: Request, tag: str) -> int | None:
     """Return 412 or 304 by the entity tags of the request, else None.
 
-    If-Match comes first; each makes the dates that would do its work be ignored.
+    If-Match goes before If-None-Match, and either before the dates (RFC 9110 §13.2.2).
     """
     if (text := _field(request, "if-match")) is not None and not _names(text, tag, weak=False):
         return HTTPStatus.PRECONDITION_FAILED
@@ -53,13 +53,13 @@ def status_by_date(request: Request, modified_at: datetime) -> int | None:
 
 
 def part_wanted(request: Request, validators: Validators, size: int) -> tuple[int, int] | None:
-    """Return the start and end of the wanted range, None for the whole file.
+    """Return the start and end of the requested range, None for the whole file.
 
-    The whole is the answer to several ranges at once, too, and to what is malformed
-    (RFC 9110 §14.2 allows it): many small ranges cost more than they bring.
+    Several ranges at once and malformed ones get the whole file, as RFC 9110 §14.2 allows: many
+    small ranges cost more than they save.
 
     Raises:
-        OutOfRange: The file has nothing there.
+        OutOfRange: The range lies outside the file.
     """
     text = _field(request, "range")
     found = _RANGE.fullmatch(text) if text is not None and request.method == "GET" else None

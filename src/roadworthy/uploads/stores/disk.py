@@ -1,8 +1,8 @@
 """`Disk`: files in a directory, whole and durable or not at all.
 
-A file is written under a random name in `~unfinished`, which is locked as long as its
-process lives: whatever is unlocked there was left by a process that was killed. `commit`
-syncs the file, links it to its key, which replaces nothing, and syncs the folders.
+A file is written under a random name in `~unfinished`, and locked as long as its process
+lives: an unlocked file there was left by a killed process. `commit` syncs the file, links it to
+its key without replacing anything, and syncs the folders.
 """
 
 import os
@@ -25,7 +25,7 @@ from roadworthy.uploads.stores.keys import is_key, segments_of
 __all__ = ["Disk"]
 
 _ENTRIES: Final = 500
-"""Files that are looked at in one hop into a thread: some milliseconds."""
+"""Files that a thread lists at a time, in some milliseconds."""
 
 
 class Disk:
@@ -33,16 +33,19 @@ class Disk:
 
         files = Files(Disk("var/files"))
 
-    It is refused to write, with ENOSPC, what would leave less than `min_free` bytes to the
-    file system: 64 MiB, or a twentieth of a small one, where nothing is said.
+    Files are judged, written, synced and read in threads of the store's own, so that a disk that
+    hangs stops uploads and downloads and nothing else. A cancelled task waits for its call in a
+    thread to end, because the call uses the memory of the task.
 
-    Files are judged, written, synced and read in `threads` threads of its own, so that a
-    disk that hangs stops uploads and downloads, and nothing else. A call that has begun in
-    one of them is waited for, even by who is cancelled: its memory is in use.
+    The file system needs hard links and `flock`. Those of Linux and macOS have both, NFS too;
+    FAT does not. Folders get mode 0700 and files 0600. The directory may be a symbolic link;
+    links below it are not followed. Windows is not supported.
 
-    The file system needs hard links and `flock`: those of Linux and macOS have them, NFS
-    too; FAT does not. Folders get mode 0700 and files 0600. Symbolic links below the
-    directory are not followed; it may be one itself. Not for Windows.
+    Args:
+        directory: Where the files are kept; made if it is missing.
+        min_free: Bytes that writing leaves free on the file system; more is refused with
+            ENOSPC. Unless given, 64 MiB, or a twentieth of a small file system.
+        threads: How many threads the store has.
     """
 
     def __init__(
@@ -74,11 +77,11 @@ class Disk:
         return DiskWriting(self._directory, key)
 
     def reading(self, key: str) -> DiskReading:
-        """Return a file to read; it stays readable when it is deleted meanwhile."""
+        """Return a file to read, which stays readable if it is deleted meanwhile."""
         return DiskReading(self._directory, key)
 
     async def delete(self, key: str) -> None:
-        """Delete a file; a missing one is no error."""
+        """Delete a file. A missing file is no error."""
         segments = segments_of(key)
         await self._directory.run(lambda: disk_folders.remove(self._directory.root, segments))
 
@@ -95,7 +98,7 @@ class Disk:
     async def sweep_unfinished(self, *, older_than: timedelta) -> int:
         """Delete unfinished files of killed processes, and return their number.
 
-        Locks tell what a living process is writing, however old; `older_than` does nothing.
+        Locks protect files that a living process writes, however old; `older_than` does nothing.
         """
         return await self._directory.run(lambda: disk_folders.sweep(self._directory.root))
 
@@ -104,9 +107,7 @@ def _entries(root: int, prefix: str) -> Generator[Entry]:
     parent = prefix.rpartition("/")[0]
     waiting = [parent] if not parent or is_key(parent) else []
     while waiting:
-        folder = waiting.pop()
-        for name, status in disk_folders.children(root, folder.split("/") if folder else []):
-            key = f"{folder}/{name}" if folder else name
+        for key, status in _children(root, waiting.pop()):
             if not key.startswith(prefix) or not is_key(key):
                 continue
             if S_ISDIR(status.st_mode):
@@ -114,3 +115,9 @@ def _entries(root: int, prefix: str) -> Generator[Entry]:
             elif S_ISREG(status.st_mode):
                 modified_at = datetime.fromtimestamp(status.st_mtime, UTC)
                 yield Entry(key, status.st_size, modified_at)
+
+
+def _children(root: int, folder: str) -> Generator[tuple[str, os.stat_result]]:
+    """Yield the path of each file and folder in a folder, with its status."""
+    for name, status in disk_folders.children(root, folder.split("/") if folder else []):
+        yield (f"{folder}/{name}" if folder else name), status

@@ -27,18 +27,18 @@ class UnfinishedWriting(Protocol):
 
 
 class DiskDirectory:
-    """The directory that all files of a `Disk` share."""
+    """The open directory of a `Disk`."""
 
     def __init__(self, path: Path, *, min_free: int | None, threads: int) -> None:
         self.root = -1
         """The descriptor of the directory, while it is open."""
         self.unfinished = set[UnfinishedWriting]()
-        """What is being written."""
+        """The files that are being written."""
         self._path, self._min_free = path, min_free
         self._threads = Threads(threads, owner="Disk")
 
     async def open(self) -> None:
-        """Open the directory, made where it is missing, and start its threads."""
+        """Open the directory, make it if it is missing, and start its threads."""
         await self._threads.__aenter__()
         try:
             await self.run(self._open)
@@ -51,7 +51,7 @@ class DiskDirectory:
         try:
             await self._threads.__aexit__(None, None, None)
         finally:
-            for one in list(self.unfinished):  # of tasks that are still being cancelled
+            for one in list(self.unfinished):  # their tasks are still being cancelled
                 one.discard()
             root, self.root = self.root, -1
             if root >= 0:
@@ -62,14 +62,14 @@ class DiskDirectory:
         return await self._threads.run(call)
 
     async def finish(self, call: Callable[[], object]) -> None:
-        """Run clean-up in one of the threads, cancelled or not."""
+        """Run clean-up in one of the threads, even if the task is cancelled."""
         await self._threads.finish(call)
 
     def check_room(self, file: int, count: int) -> None:
-        """Refuse to write `count` bytes where too little space would be left.
+        """Check that writing `count` bytes leaves enough space.
 
         Raises:
-            OSError: ENOSPC.
+            OSError: ENOSPC. Less than `min_free` bytes would be left.
         """
         system = os.fstatvfs(file)
         total, free = (blocks * system.f_frsize for blocks in (system.f_blocks, system.f_bavail))

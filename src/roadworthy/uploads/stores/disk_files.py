@@ -20,7 +20,7 @@ __all__ = ["DiskReading", "DiskWriting"]
 
 _PIECE: Final = 256 * KiB
 _BUFFERS: Final = 1024
-"""What `writev` takes at once: IOV_MAX of Linux, macOS and the BSDs."""
+"""The most buffers of a `writev`: IOV_MAX of Linux, macOS and the BSDs."""
 _sync = getattr(os, "fdatasync", os.fsync)  # macOS has only the latter
 
 
@@ -52,7 +52,7 @@ class DiskWriting:
             self._directory.unfinished.discard(self)
 
     async def write(self, batch: Batch, judge: Judge, /) -> None:
-        """Judge a batch and append it, in one call of a thread."""
+        """Judge a batch and append it, in one call in a thread."""
         with self._stages.writing():
             await self._directory.run(partial(self._write, batch, judge))
 
@@ -66,7 +66,7 @@ class DiskWriting:
         """Delete the file unless it was committed."""
         self._stages.leave()
         try:
-            if self._linked:  # cancelled at the commit, nobody knows that it came to that
+            if self._linked:  # after a cancelled commit, nobody knows that the file was committed
                 self._linked = False
                 disk_folders.remove(self._directory.root, self._segments)
         finally:
@@ -94,14 +94,14 @@ class DiskWriting:
         if file < 0:
             return
         try:
-            with suppress(OSError):  # the sweep will
+            with suppress(OSError):  # the sweep deletes it
                 disk_folders.forget(self._directory.root, self._name)
         finally:
             os.close(file)
 
 
 class DiskReading:
-    """An open file; each piece is read when it is asked for."""
+    """An open file, whose pieces are read one by one."""
 
     def __init__(self, directory: DiskDirectory, key: str) -> None:
         self.size_bytes = 0
@@ -128,7 +128,7 @@ class DiskReading:
         await self._directory.finish(self._close)
 
     async def chunks(self, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
-        """Yield the bytes from `start` up to, not including, `end`.
+        """Yield the bytes from `start` up to, but not including, `end`.
 
         Raises:
             OSError: The disk fails, or the file has become shorter.

@@ -10,29 +10,30 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import Final
 
-if sys.platform != "win32":  # there, `Disk` says so itself
+if sys.platform != "win32":  # on Windows, `Disk` says that it is not supported
     import fcntl
 
 __all__ = ["UNFINISHED", "children", "forget", "make_root", "new_file", "old_file", "opened"]
 __all__ += ["publish", "remove", "sweep"]
 
 UNFINISHED: Final = ("~unfinished",)
-"""Where files are until they are committed. No key has a `~`, so no key leads here."""
+"""The folder of files that are not committed. Keys have no `~`, so none leads here."""
 
 _NO_LINK: Final = getattr(os, "O_NOFOLLOW", 0)
 _ROOT: Final = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0)
 _FOLDER: Final = _ROOT | _NO_LINK
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_LINK
-_OLD: Final = os.O_RDONLY | _NO_LINK | getattr(os, "O_NONBLOCK", 0)  # a pipe waits for nobody
+# Without O_NONBLOCK, opening a pipe would wait for its other end.
+_OLD: Final = os.O_RDONLY | _NO_LINK | getattr(os, "O_NONBLOCK", 0)
 _TRIES: Final = 20
 _NO_FILE: Final = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO}
-"""What opening says where there is something else, such as a link, a socket or a folder."""
+"""Errors of opening something that is no file, such as a link, a socket or a folder."""
 _IN_USE: Final = {errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT}
-"""What `rmdir` says of a folder that is to stay, or is gone."""
+"""Errors of `rmdir` for a folder that is in use, or gone."""
 
 
 def make_root(path: Path) -> int:
-    """Open the root directory, made durably where it is missing."""
+    """Open the root directory, and make it durably if it is missing."""
     missing = [folder for folder in (path, *path.parents) if not folder.exists()]
     for folder in reversed(missing):
         folder.mkdir(mode=0o700, exist_ok=True)
@@ -41,7 +42,7 @@ def make_root(path: Path) -> int:
             os.fsync(parent)
         finally:
             os.close(parent)
-    return os.open(path, _ROOT)  # the root may be a link: it is ours
+    return os.open(path, _ROOT)  # only the root may be a link
 
 
 @contextmanager
@@ -49,8 +50,8 @@ def opened(root: int, names: Sequence[str], *, make: bool = False) -> Generator[
     """Open nested folders, and yield their descriptors, the root first.
 
     Raises:
-        FileNotFoundError: One is missing, and none was to be made.
-        NotADirectoryError: One is a file or a symbolic link.
+        FileNotFoundError: A folder is missing, and none is to be made.
+        NotADirectoryError: A segment is a file or a symbolic link.
     """
     chain = [root]
     try:
@@ -69,7 +70,7 @@ def new_file(root: int) -> tuple[int, str]:
             name = secrets.token_hex(16)
             file = os.open(name, _NEW, 0o600, dir_fd=folder)
             try:
-                # Before it was locked, a sweeper may have taken it for an orphan.
+                # Before the file was locked, a sweep may have deleted it.
                 if _lock(file) and os.fstat(file).st_nlink:
                     return file, name
             except BaseException:
@@ -80,7 +81,7 @@ def new_file(root: int) -> tuple[int, str]:
 
 
 def forget(root: int, name: str) -> None:
-    """Remove the name of an unfinished file; a missing one is no error."""
+    """Remove the name of an unfinished file. A missing file is no error."""
     with suppress(FileNotFoundError), opened(root, UNFINISHED) as (*_, folder):
         os.unlink(name, dir_fd=folder)
 
@@ -89,10 +90,10 @@ def publish(root: int, name: str, segments: Sequence[str]) -> None:
     """Link an unfinished file to its key, durably.
 
     Raises:
-        FileExistsError: There is something already.
+        FileExistsError: There is a file under the key already.
     """
     for _ in range(_TRIES):
-        # Its folder may have become empty just now, and been removed.
+        # The folder may just have become empty, and been removed.
         with suppress(FileNotFoundError):
             _link(root, name, segments)
             return
@@ -103,7 +104,7 @@ def old_file(root: int, segments: Sequence[str]) -> int:
     """Open a file to read it.
 
     Raises:
-        FileNotFoundError: There is none.
+        FileNotFoundError: There is no such file.
     """
     *folders, name = segments
     try:
@@ -120,7 +121,7 @@ def old_file(root: int, segments: Sequence[str]) -> int:
 
 
 def remove(root: int, segments: Sequence[str]) -> None:
-    """Delete a file, if there is one, and folders that become empty."""
+    """Delete a file, if it exists, and folders that become empty."""
     *folders, name = segments
     with suppress(FileNotFoundError, NotADirectoryError), opened(root, folders) as chain:
         if S_ISREG(os.stat(name, dir_fd=chain[-1], follow_symlinks=False).st_mode):
@@ -137,7 +138,7 @@ def children(root: int, names: Sequence[str]) -> Generator[tuple[str, os.stat_re
 
 
 def sweep(root: int) -> int:
-    """Delete unfinished files that nobody writes; return their number."""
+    """Delete unfinished files of killed processes, and return their number."""
     with suppress(FileNotFoundError), _scanned(root, UNFINISHED) as (folder, found):
         return sum(_swept(folder, entry.name) for entry in found)
     return 0
@@ -166,7 +167,7 @@ def _link(root: int, name: str, segments: Sequence[str]) -> None:
         # Unlike a rename, a link replaces nothing.
         os.link(name, target, src_dir_fd=source, dst_dir_fd=chain[-1], follow_symlinks=False)
         try:
-            # All of them: another process may have made one just now, and not synced it yet.
+            # All folders: another process may have made one just now, and not synced it yet.
             for folder in reversed(chain):
                 os.fsync(folder)
         except BaseException:
@@ -187,7 +188,7 @@ def _remove_empty(chain: Sequence[int], folders: Sequence[str]) -> None:
 def _swept(folder: int, name: str) -> bool:
     try:
         file = os.open(name, _OLD, dir_fd=folder)
-    except OSError:  # gone already, or nothing that we write
+    except OSError:  # gone already, or no file of ours
         return False
     try:
         if not _lock(file):

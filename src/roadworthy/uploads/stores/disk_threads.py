@@ -42,12 +42,12 @@ class Threads:
     async def run(self, call: Callable[[], T]) -> T:
         """Run a call. When cancelled, wait for its end, or never begin it.
 
-        So what it uses belongs to the caller again when this is left, however it is left.
+        So the memory that the call uses is free again when this returns or raises.
         """
         return await self._run(call, abandon=True)
 
     async def finish(self, call: Callable[[], object]) -> None:
-        """Run clean-up, cancelled or not; here where the threads have ended."""
+        """Run clean-up even if the task is cancelled, in this thread once the others have ended."""
         if self._pool is None:
             call()
         else:
@@ -72,5 +72,5 @@ class Threads:
 
 async def _end_of(done: "asyncio.Future[Any]") -> None:
     while not done.done():
-        with suppress(asyncio.CancelledError):  # the first one is raised when it has ended
+        with suppress(asyncio.CancelledError):  # the first is raised at the end of the call
             await asyncio.wait([done])

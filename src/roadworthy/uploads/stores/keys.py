@@ -1,4 +1,4 @@
-"""The form of keys, which every store can keep."""
+"""The form of keys that every store can keep."""
 
 import re
 from typing import Final
@@ -18,7 +18,7 @@ def segments_of(key: str) -> list[str]:
     """Return the segments of a key, between its slashes.
 
     Raises:
-        ValueError: It is no key.
+        ValueError: The text is no key.
     """
     if not is_key(key):
         raise ValueError(

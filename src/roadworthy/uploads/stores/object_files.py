@@ -41,7 +41,7 @@ class _Abandoned(Exception):
 
 
 class ObjectWriting:
-    """A file being written into an object store."""
+    """A file that is being written into an object store."""
 
     def __init__(self, store: Any, key: str, attributes: Any, part_bytes: int) -> None:
         self._store, self._key, self._attributes = store, key, attributes
@@ -62,7 +62,7 @@ class ObjectWriting:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Abort what was not committed, and wait for the abort."""
+        """Abort the upload unless it was committed, and wait for the abort."""
         self._stages.leave()
         self._buffer.clear()
         if not self._committed:
@@ -85,7 +85,7 @@ class ObjectWriting:
         """
         with self._stages.committing():
             await to_its_end(self._finish())
-            self._committed = True  # who was cancelled does not know, and leaves nothing
+            self._committed = True  # nobody would know of the file, so none may stay
 
     async def _finish(self) -> None:
         with failures():
@@ -106,7 +106,7 @@ class ObjectWriting:
                 use_multipart=False,
             )
         except AlreadyExistsError as error:
-            self._sent = False  # what is there is not ours
+            self._sent = False  # the file that is there is not ours
             raise FileExistsError(errno.EEXIST, "there is a file under this key") from error
 
     async def _put_rest(self) -> None:
@@ -157,7 +157,7 @@ class ObjectWriting:
     async def _abandon(self) -> None:
         if self._upload is not None:
             await self._end_upload(self._upload)
-        if self._sent:  # it may have arrived although nobody was told so
+        if self._sent:  # the file may have arrived although the answer did not
             with failures():
                 await obstore.delete_async(self._store, self._key)
 
@@ -168,11 +168,11 @@ class ObjectWriting:
             self._pieces.put_nowait(None)
             await asyncio.wait({upload}, timeout=0.05)
         if not upload.cancelled():
-            upload.exception()  # it is the end that was asked for, or has been told
+            upload.exception()  # this end was asked for, or has been reported
 
 
 class ObjectReading:
-    """A file being read from an object store."""
+    """A file that is being read from an object store."""
 
     size_bytes: int
     modified_at: datetime
@@ -200,7 +200,7 @@ class ObjectReading:
         """Do nothing: each stream of chunks ends by itself."""
 
     async def chunks(self, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
-        """Yield the bytes from `start` up to, not including, `end`, in pieces."""
+        """Yield the bytes from `start` up to, but not including, `end`, in pieces."""
         stop = self.size_bytes if end is None else min(end, self.size_bytes)
         if start >= stop:
             return

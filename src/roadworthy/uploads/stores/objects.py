@@ -2,9 +2,9 @@
 
     files = Files(Objects("s3://bucket/prefix"))
 
-A file of up to one part is one request. A larger one is a multipart upload, which is fed while
-the client sends and is aborted on any end but `commit`: obstore does that where its source
-fails, and not where the call is cancelled, so that calls are never cancelled here.
+A file of up to one part is one request. A larger file is a multipart upload, which is sent while
+the client sends, and is aborted unless `commit` ends it. obstore aborts an upload when its
+source fails, but not when the call is cancelled, so calls are never cancelled here.
 """
 
 from roadworthy._internal.extras import extra
@@ -38,15 +38,19 @@ _LETTING_GO: Final = 0.05
 class Objects:
     """Store files in an object store, `s3://bucket/prefix` or others of obstore.
 
-    Credentials, region and endpoint are obstore's to find: in `config`, such as
-    `{"endpoint": ..., "access_key_id": ...}`, else in the `AWS_*` variables, else in what the
-    machine or pod offers; or pass a `credential_provider`. An endpoint of `http://` needs
-    `allow_http`. `timeout` bounds each request, and all its repeats together.
+    A file is never replaced. For files of one part the store sees to that; for larger files it
+    is asked at their end. An upload of more than one part holds up to three parts in memory. The
+    remains of a multipart upload of a killed process cannot be listed here: give the bucket a
+    lifecycle rule that aborts incomplete uploads after a day.
 
-    An upload holds up to three parts of `part_bytes` in memory once it is larger than one.
-    A file that is there already is not replaced: of one part the store decides, of more it
-    is asked before the end. What a killed process left of a multipart upload cannot be
-    listed here: give the bucket a lifecycle rule that aborts incomplete ones after a day.
+    Args:
+        url: `s3://bucket/prefix`, or another URL that obstore knows.
+        config: Settings of obstore, such as `{"endpoint": ..., "access_key_id": ...}`. obstore
+            looks for what is missing in the `AWS_*` variables, then asks the machine or pod.
+        credential_provider: A provider of credentials, as obstore takes it.
+        timeout: How long a request may take with all its repeats.
+        part_bytes: Bytes of a part.
+        allow_http: Whether the endpoint may be an `http://` URL.
     """
 
     def __init__(
@@ -79,7 +83,7 @@ class Objects:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Wait for obstore's threads: a process that ends under them aborts."""
+        """Wait for obstore's threads, because ending the process while they run crashes it."""
         await asyncio.sleep(_LETTING_GO)
 
     def writing(self, key: str, *, media_type: str, content_disposition: str) -> ObjectWriting:
@@ -89,12 +93,12 @@ class Objects:
         return ObjectWriting(self._store, key, attributes, self._part_bytes)
 
     def reading(self, key: str) -> ObjectReading:
-        """Return a file to read; deleted meanwhile, it fails with `OSError`."""
+        """Return a file to read; reads raise `OSError` if it is deleted meanwhile."""
         segments_of(key)
         return ObjectReading(self._store, key)
 
     async def delete(self, key: str) -> None:
-        """Delete a file; a missing one is no error."""
+        """Delete a file. A missing file is no error."""
         segments_of(key)
         with failures():
             try:
@@ -122,11 +126,11 @@ class Objects:
         return 0
 
     async def presign_put(self, key: str, *, media_type: str, expires: timedelta) -> Presigned:
-        """Return a request that writes this key."""
+        """Return a request that writes a file under this key."""
         return await self._presign("PUT", key, expires, {"Content-Type": media_type})
 
     async def presign_get(self, key: str, *, expires: timedelta) -> Presigned:
-        """Return a request that reads this key, answered with given headers."""
+        """Return a request that reads the file under this key, answered with these headers."""
         return await self._presign("GET", key, expires, {})
 
     async def _presign(

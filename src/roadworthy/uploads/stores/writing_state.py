@@ -7,13 +7,13 @@ __all__ = ["WritingState"]
 
 
 class WritingState:
-    """Keep a writing in order: enter, write, commit once, leave; one call at a time."""
+    """Check the order of calls: enter, write, commit once, leave; one at a time."""
 
     def __init__(self) -> None:
         self._stage = "new"
 
     def enter(self) -> None:
-        """Enter the writing, once."""
+        """Note that the writing is entered, once."""
         self._go("new", "open")
 
     @contextmanager
@@ -31,7 +31,7 @@ class WritingState:
         self._go("torn", "committed")
 
     def leave(self) -> None:
-        """End the writing, whatever its state."""
+        """Note that the writing has ended."""
         self._stage = "over"
 
     def _go(self, before: str, after: str) -> None:

@@ -1,8 +1,8 @@
 """File types for `Upload(accept=...)`, and what types of your own are made of.
 
-Each is judged in one pass, by its structure: whole, nothing after its end, no second format
-inside, nothing that acts, no bomb. Nothing is decoded. The functions make the same types with
-limits of your own.
+A file is judged in one pass, by its structure: it has to be whole, with nothing after its end, no
+second format inside, nothing that runs, and no bomb. Nothing is decoded. The functions make the
+same types with limits of your own.
 """
 
 from roadworthy.uploads.types.gzip import GZIP, gzip_within

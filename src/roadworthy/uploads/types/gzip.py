@@ -1,8 +1,8 @@
 """gzip (RFC 1952): every member is unpacked, counted and checked.
 
-Nothing of what comes out is kept. If it is a tar archive, as in `.tar.gz`, its headers are
-walked: what they name may not lead out of the folder that it is unpacked in. The header of a
-member has room for another file, as its readers pass over it: that is looked for.
+Unpacked bytes are not kept. If they are a tar archive, as in `.tar.gz`, its headers are checked:
+no name in them may lead out of the folder that the archive is unpacked in. The header of a member
+has room for another file, because readers skip it: so headers are searched for other formats.
 """
 
 import struct
@@ -57,14 +57,16 @@ def gzip_within(
 ) -> FileType:
     """Make a `GZIP` with limits of your own.
 
-    `max_expanded` is what may come out, in bytes; `max_ratio` how many times more than the
-    file that may be, above 64 MiB; `max_entries` how many entries a tar in it may have.
+    Args:
+        max_expanded: The most unpacked bytes.
+        max_ratio: The most unpacked bytes for each byte of the file, above 64 MiB.
+        max_entries: The most entries of a tar archive inside.
     """
 
     def inspector() -> SingleFormat:
         expansion = Expansion(max_expanded, max_ratio)
         steps = PushParser(lambda source: _Gzip(source, expansion, TarScan(max_entries)).read())
-        return SingleFormat(steps, ())  # packed data may be that of any file, and says nothing
+        return SingleFormat(steps, ())  # compressed bytes may contain anything by chance
 
     return FileType(
         "application/gzip",
@@ -122,7 +124,7 @@ class _Gzip:
         raise Rejected(TOO_LARGE_INSIDE, "The header of the file is too long.")
 
     def _padding(self) -> Step[None]:
-        # Tapes and tar fill their last block up, and gzip's own manual allows it.
+        # tar pads its last block with zeros, and the manual of gzip allows that.
         while not (yield from self._source.at_end()):
             piece = bytes(self._source.here)
             if piece.strip(b"\0"):
@@ -131,4 +133,4 @@ class _Gzip:
 
 
 GZIP: Final = gzip_within()
-"""gzip, of whatever; a tar archive in it is judged, too."""
+"""gzip of any content; a tar archive inside is judged, too."""

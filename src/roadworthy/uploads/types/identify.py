@@ -14,12 +14,12 @@ __all__ = ["TypeDetector", "identify"]
 def identify(head: bytes, declared: str, accept: Sequence[FileType]) -> FileType:
     """Return the accepted type of a file by its first bytes.
 
-    Of several types it is the one that the client names, else the narrowest, and of these
-    the first in `accept`.
+    If several types fit, the one that the client declares is taken, else the narrowest, and of
+    equally narrow ones the first in `accept`.
 
     Raises:
-        FileTypeRefused: 415. The reason tells which of the two it is.
-        FileRejected: 422. There are no bytes.
+        FileTypeRefused: 415. The file is of no accepted type, or not of the declared one.
+        FileRejected: 422. The file has no bytes.
     """
     if not head:
         raise FileRejected(reason="empty", message=EMPTY)
@@ -49,10 +49,10 @@ class TypeDetector:
         )
 
     def final_type(self) -> FileType:
-        """Return the type of the file, now that it is whole.
+        """Return the type of the whole file.
 
         Raises:
-            FileTypeRefused: 415. It was declared to be of another type.
+            FileTypeRefused: 415. The file was declared to be of another type.
         """
         self.kind = getattr(self.inspector, "kind", self.kind)
         if not is_unknown(self._declared) and not self.kind.is_called(self._declared):
@@ -61,7 +61,7 @@ class TypeDetector:
 
 
 def _undecided_archives(head: bytes, accept: Sequence[FileType]) -> list[FileType]:
-    """Return the archive types, none where the head decides between them."""
+    """Return the archive types that fit, none if the first bytes decide between them."""
     if not head.startswith((LOCAL, END)):
         return []
     if any(kind.together is None and not kind.breadth for kind in accept if kind.matches(head)):
@@ -70,7 +70,7 @@ def _undecided_archives(head: bytes, accept: Sequence[FileType]) -> list[FileTyp
 
 
 def _rivals(kind: FileType, head: bytes, accept: Sequence[FileType]) -> list[FileType]:
-    """Return the types that a file may turn out to be, none where it is decided."""
+    """Return the types that the file may still turn out to be, none if it is decided."""
     found = [one for one in accept if one.together is kind.together and one.matches(head)]
     return found if kind.together and len(found) > 1 else []
 

@@ -1,6 +1,6 @@
 """`likely_type`: guess the type of a refused file, for the message alone.
 
-The first bytes of what people send most often. Nothing is decided by this.
+It knows the first bytes of the types that people send most often. Nothing is decided by it.
 """
 
 import re
@@ -42,5 +42,5 @@ _TOLD: Final = [(re.compile(begins, re.DOTALL), name) for begins, name in _SEEN]
 
 
 def likely_type(head: bytes) -> str | None:
-    """Return what to call a file with these first bytes, None where nothing fits."""
+    """Return the name of the type that begins like this, None if no type does."""
     return next((name for begins, name in _TOLD if begins.match(head)), None)

@@ -1,6 +1,6 @@
 """`TarScan`: detect a tar archive in decompressed bytes, and judge it.
 
-POSIX ustar and pax (IEEE 1003.1), and GNU's long names. Contents are passed over.
+POSIX ustar and pax (IEEE 1003.1), and GNU's long names. Contents are skipped.
 """
 
 import re
@@ -20,10 +20,10 @@ from roadworthy.uploads.types.inspecting.reasons import (
 __all__ = ["MAX_ENTRIES", "TarScan"]
 
 MAX_ENTRIES: Final = 200_000
-"""The sources of Linux have 92,000."""
+"""The most entries: the sources of Linux have 92,000."""
 _BLOCK: Final = 512
 _MAX_META: Final = 64 * 1024
-"""Bytes of one set of extended headers, or of a long name."""
+"""The most bytes of a set of extended headers, or of a long name."""
 _RECORD: Final = re.compile(rb"(\d{1,10}) ([^=\n]+)=")
 _FILES: Final = frozenset(b"0\x007")
 _LONG: Final = {ord("L"): b"path", ord("K"): b"linkpath"}
@@ -34,7 +34,7 @@ _FOLDER: Final = ord("5")
 
 
 class TarScan:
-    """Read what comes out of a compressed file."""
+    """Read the unpacked bytes of a compressed file."""
 
     def __init__(self, max_entries: int = MAX_ENTRIES) -> None:
         self._max_entries = max_entries
@@ -53,7 +53,7 @@ class TarScan:
         """Judge the next bytes of the file.
 
         Raises:
-            Rejected: It is a tar, and something in it leads out, or is no file.
+            Rejected: The bytes are a tar archive, and an entry leads out of it, or is no file.
         """
         at = 0
         while at < len(data) and self._is_tar is not False and not self._ended:
@@ -137,7 +137,7 @@ class TarScan:
             self._judge_link(name, kind, self._told.get(b"linkpath") or _text(head[157:257]))
 
     def _judge_link(self, name: bytes, kind: int, target: bytes) -> None:
-        if kind == ord("1"):  # a hard link names an entry, from the archive's own folder
+        if kind == ord("1"):  # a hard link names its target from the root of the archive
             judge_path(target)
         elif leads_out(name, target):
             raise Rejected(PATH_CLIMBS_OUT, "A link in the archive leads out of its folder.")

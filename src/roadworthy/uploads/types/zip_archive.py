@@ -31,9 +31,12 @@ def zip_within(
 ) -> FileType:
     """Make a `ZIP` with limits of your own.
 
-    `max_expanded` is the sum of what the entries unpack to, in bytes; `max_ratio` how many
-    times more than the archive that may be, above 64 MiB. With `max_inflated` equal to
-    `max_expanded`, the sizes and CRCs of all entries are verified, as fast as inflating is.
+    Args:
+        max_entries: The most entries.
+        max_expanded: The most unpacked bytes of all entries together.
+        max_ratio: The most unpacked bytes for each byte of the archive, above 64 MiB.
+        max_inflated: The most bytes that are inflated to verify declared sizes and CRCs. With
+            the value of `max_expanded`, those of all entries are verified.
     """
     limits = ZipLimits(
         max_entries=max_entries,
@@ -53,4 +56,4 @@ def zip_within(
 
 
 ZIP: Final = zip_within()
-"""Archives of other methods than stored and deflate are judged by their headers alone."""
+"""`application/zip`. Of methods other than stored and deflate, only headers are judged."""

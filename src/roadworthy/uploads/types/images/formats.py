@@ -30,19 +30,19 @@ class ImageFormat:
 
     media_type: str
     extension: str
-    """With the dot."""
+    """The file extension, with the dot."""
     pillow: str
     """The name of the format in Pillow."""
     begins: bytes
-    """A regular expression of its first bytes."""
+    """A regular expression of the first bytes."""
     aliases: tuple[str, ...] = ()
-    """Other media types that clients declare for it."""
+    """Other media types that clients declare for the format."""
     saved_as: str = ""
-    """What it is re-encoded as, by Pillow's name, where that is another format."""
+    """Pillow's name of the format to re-encode to, if that is another one."""
     save_options: Mapping[str, object] = field(default_factory=dict[str, object])
     """Pillow's options for writing the format."""
     plugins: tuple[str, ...] = ()
-    """Modules of Pillow that it imports late, when a process may open no file any more."""
+    """Modules that Pillow would import too late, when the process may open no more files."""
 
 
 PNG: Final = ImageFormat(

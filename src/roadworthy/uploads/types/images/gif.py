@@ -1,8 +1,8 @@
 """GIF87a and GIF89a, read block by block to the trailer; nothing follows it.
 
-Pixels are not unpacked: a frame may have as many bytes as the least thrifty of encoders would
-need for its pixels, and no more. Comments and what applications add are searched twice: as
-they are in the file, and with their pieces joined.
+Pixels are not unpacked. A frame may have as many bytes as the most wasteful encoder would need
+for its pixels, and no more. Comments and application data are searched twice: as they are in the
+file, and with their pieces joined.
 """
 
 from typing import Final
@@ -33,7 +33,7 @@ _SCREEN_BYTES: Final = 7
 _IMAGE_BYTES: Final = 9
 _IMAGE, _EXTENSION, _TRAILER = 0x2C, 0x21, 0x3B
 _FIXED: Final = {0xF9: 4, 0xFF: 11, 0x01: 12}
-"""How long the first piece is: of graphic controls, applications, and plain text (§23-26)."""
+"""Bytes of the first piece of graphic controls, applications and plain text (§23-26)."""
 _HAS_TABLE: Final = 0x80
 _TABLE_SIZE: Final = 0x07
 _CODE_SIZES: Final = range(2, 9)
@@ -41,9 +41,9 @@ _CODE_SIZES: Final = range(2, 9)
 _PIXEL_BYTES: Final = 3
 """A code of 12 bits for each pixel, and one before it that clears the table."""
 _END_BYTES: Final = 4
-"""Both once more, for the code of the end, and what fills the last byte."""
+"""Both once more, for the code at the end and the padding of the last byte."""
 _MEAN_PIECE: Final = 32
-"""All but the last piece of an image have 255 bytes, where encoders do as they should."""
+"""Bytes of a piece on average: encoders should fill all but the last one, with 255."""
 
 
 @limited

@@ -1,8 +1,8 @@
 """JPEG (ITU-T T.81): its segments in their order, an end, and nothing after it.
 
 Some files hold several images (CIPA DC-007, "MPF"): panoramas, previews, and the gain map
-of Ultra HDR. Their index says where each begins, and those are images like the first.
-Samsung's telephones write a few notes behind the end, with an index of them; no video, though.
+of Ultra HDR. Their index says where each image begins, and each is judged like the first.
+Samsung's telephones write notes after the end, with an index; a video there is refused.
 """
 
 import re
@@ -25,7 +25,7 @@ _SOI: Final = b"\xff\xd8"
 _FRAMES: Final = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
 _ALONE: Final = frozenset({0x01, *range(0xD0, 0xD8)})
 _IN_SCAN: Final = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
-"""What ends the coded data of a scan: a marker that is neither stuffing nor a restart."""
+"""The end of the coded data of a scan: a marker that is neither stuffing nor a restart."""
 _EOI: Final = 0xD9
 _SOS: Final = 0xDA
 _APP2: Final = 0xE2
@@ -58,9 +58,9 @@ class _Jpeg:
         self._source, self._budget = source, budget
         self._parts = PartBudget(mean_bytes=1024)
         self._others: list[int] = []
-        """Where further images begin."""
+        """The offsets of further images."""
         self._sizes: list[int] = []
-        """How many pixels each image has."""
+        """The pixels of each image."""
 
     def read(self) -> Step[None]:
         yield from self._image()
@@ -81,7 +81,7 @@ class _Jpeg:
             count -= len(piece)
 
     def _rest(self) -> Step[None]:
-        # Cameras fill their last sector up: with nothing, which hides nothing.
+        # Cameras pad the last sector with zeros, in which nothing can hide.
         last = b""
         while not (yield from self._source.at_end()):
             piece = bytes(self._source.here)
@@ -95,13 +95,13 @@ class _Jpeg:
                 last = b""
 
     def _preview(self) -> Step[None]:
-        self._source.use(1)  # the filling had the first byte of its beginning
+        self._source.use(1)  # the first byte was taken for padding
         yield from self._body()
         if self._sizes[-1] >= self._sizes[0]:
             raise _trailing()
 
     def _notes(self) -> Step[None]:
-        """Read the notes of Samsung's telephones behind the image."""
+        """Read the notes of Samsung's telephones after the image."""
         notes = b""
         while len(notes) <= _MAX_NOTES and not (yield from self._source.at_end()):
             piece = bytes(self._source.here[:_MAX_NOTES])
@@ -116,7 +116,7 @@ class _Jpeg:
         yield from self._body()
 
     def _body(self) -> Step[None]:
-        """Read an image from behind its first marker to its last."""
+        """Read an image from the byte after its first marker to its last marker."""
         framed = scanned = False
         marker = yield from self._marker()
         while marker != _EOI:
@@ -166,7 +166,7 @@ class _Jpeg:
         return code
 
     def _fill(self) -> Step[None]:
-        """Skip fill bytes in front of a marker: there may be any number (B.1.1.2)."""
+        """Skip the fill bytes before a marker, of which there may be any number (B.1.1.2)."""
         code = b""
         while not code:
             yield from self._source.more()
@@ -214,7 +214,7 @@ def _further_images(index: bytes, start: int) -> list[int]:
 
 def _are_notes(data: bytes) -> bool:
     """Return whether bytes are named notes with an index of all of them."""
-    data = b"\0\0" + data  # what each begins with, and the first has been taken for filling
+    data = b"\0\0" + data  # each begins with these bytes, and the first was taken for padding
     index = data[-8 - int.from_bytes(data[-8:-4], "little") : -8]
     if data[-4:] != b"SEFT" or index[:4] != b"SEFH" or len(index) % _NOTE.size:
         return False

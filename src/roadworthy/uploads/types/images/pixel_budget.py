@@ -12,18 +12,18 @@ from roadworthy.uploads.types.inspecting.reasons import (
 __all__ = ["MAX_FRAMES", "MAX_PIXELS", "MAX_SIDE", "PixelBudget"]
 
 MAX_PIXELS: Final = 8192 * 6144
-"""What telephones call 50 megapixels: 200 MB in memory."""
+"""50 megapixels, as telephones have; decoded, that is 200 MB of memory."""
 MAX_SIDE: Final = 65_535
-"""The most that JPEG and GIF can have."""
+"""The longest side that JPEG and GIF can have."""
 MAX_FRAMES: Final = 2_000
 """Over a minute at 30 frames a second."""
 
 _ANIMATED: Final = 20
-"""How many times `max_pixels` all frames may have together."""
+"""How many times `max_pixels` all frames together may have."""
 
 
 class PixelBudget:
-    """Count pixels and frames by what headers say, before anything is decoded."""
+    """Count pixels and frames by the headers, before anything is decoded."""
 
     def __init__(self, *, max_pixels: int, max_side: int, max_frames: int = MAX_FRAMES) -> None:
         self._max_pixels, self._max_side, self._max_frames = max_pixels, max_side, max_frames
@@ -33,7 +33,7 @@ class PixelBudget:
         """Check the size of an image.
 
         Raises:
-            Rejected: It is too large, or has no pixels.
+            Rejected: The image is too large, or has no pixels.
         """
         if not width or not height:
             raise Rejected(MALFORMED, "The image has no pixels.")
@@ -44,7 +44,7 @@ class PixelBudget:
         """Count one frame of an animation.
 
         Raises:
-            Rejected: It is one too many, or all together are too large.
+            Rejected: There are too many frames, or too many pixels in all of them.
         """
         self.image(width, height)
         self._frames += 1

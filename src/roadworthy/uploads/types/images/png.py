@@ -1,7 +1,7 @@
 """PNG and APNG, read chunk by chunk (PNG, third edition, §5).
 
-The header says how many pixels there are; they are inflated to see that there are no more.
-So are text and colour profiles, for nothing but their own checksum bounds them.
+The pixels are inflated to check that there are no more than the header says. Texts and colour
+profiles are inflated too, because nothing in the file bounds their size.
 """
 
 import zlib
@@ -44,10 +44,10 @@ _FRAME_BYTES: Final = 26
 _SEQUENCE_BYTES: Final = 4
 _COMPRESSED: Final = {b"zTXt", b"iCCP", b"iTXt"}
 _MAX_INFLATED: Final = 8 * MiB
-"""Of all texts and profiles together: libpng's own limit for one."""
+"""The most bytes of all texts and profiles together: libpng's limit for one."""
 _MAX_KEYWORD: Final = 79
 _MAX_NAMES: Final = 4096
-"""Of a text's language and its translated keyword together."""
+"""The most bytes of a text's language and its translated keyword together."""
 
 
 @limited
@@ -124,7 +124,7 @@ class _Png:
         return _Chunk(name, length, zlib.crc32(name))
 
     def _check_order(self, chunk: _Chunk) -> None:
-        """Refuse a chunk that is out of place: decoders would differ on it."""
+        """Refuse a chunk in the wrong place: decoders would treat it differently."""
         name, seen = chunk.name, self._seen
         wrong = (
             (name in {b"IHDR", b"PLTE", b"acTL"} and name in seen)
@@ -164,7 +164,7 @@ class _Png:
         data = yield from self._take(chunk, _FRAME_BYTES)
         width, height = int.from_bytes(data[4:8]), int.from_bytes(data[8:12])
         self._budget.frame(width, height)
-        # The frame before the pixels of the image has those, and no frame data of its own.
+        # The first frame may be the image itself, and then has no frame data of its own.
         if b"IDAT" in self._seen:
             self._frames = self._pixels(width, height)
 
@@ -237,7 +237,7 @@ def _no_text(chunk: _Chunk) -> bytes:
 
 
 class _Text:
-    """Inflate a text up to a limit; what is no zlib stream is ignored."""
+    """Inflate a text up to a limit, and ignore bytes that are no zlib stream."""
 
     def __init__(self, limit: int) -> None:
         self.size = 0

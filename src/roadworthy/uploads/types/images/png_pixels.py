@@ -1,8 +1,8 @@
 """Inflate the pixels of a PNG to count them, never to draw them.
 
 Sections are those of PNG, third edition: §7 and §10.
-A decoder stops where the image is full, so that whatever is packed after the last row is
-seen by nobody: it is refused as bytes after the end of a file are. No pixel is kept.
+A decoder stops when the image is full and never sees what is packed after the last row. So that
+is refused, like bytes after the end of a file. No pixel is kept.
 """
 
 import zlib
@@ -16,7 +16,7 @@ from roadworthy.uploads.types.inspecting.reasons import MALFORMED, TOO_LARGE_INS
 __all__ = ["Pixels", "Work", "row_bytes"]
 
 _SAMPLES: Final = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
-"""How many samples a pixel has, by colour type (§6.1)."""
+"""The samples of a pixel, by colour type (§6.1)."""
 _PASSES: Final = (
     (0, 0, 8, 8),
     (4, 0, 8, 8),
@@ -29,11 +29,11 @@ _PASSES: Final = (
 """Adam7: the first column and row of each pass, and the steps to the next ones (§8.1)."""
 _AT_ONCE: Final = 256 * 1024
 _PIECE: Final = 16 * 1024
-"""What zlib has not read yet is copied at each step, so pieces are small."""
+"""Bytes of a piece: small, because zlib copies the rest of a piece at each step."""
 _LARGEST_PIXEL: Final = 8
 _FREE: Final = 512 * MiB
 _RATIO: Final = 100
-"""Of all frames: flat images pack better than that, but not for hundreds of megabytes."""
+"""The most inflated bytes for each byte of the file, over all frames of a large file."""
 
 
 def row_bytes(width: int, height: int, *, depth: int, colour: int, interlaced: bool) -> int:
@@ -52,7 +52,7 @@ class Work:
     """A limit of the bytes that all frames of a file inflate to.
 
     Args:
-        max_pixels: What one frame may have: the largest single image is always allowed.
+        max_pixels: The most pixels of a frame; one frame of that size is always allowed.
     """
 
     def __init__(self, max_pixels: int) -> None:
@@ -63,7 +63,7 @@ class Work:
         """Add inflated bytes, at an offset of the file.
 
         Raises:
-            Rejected: They are too many for so small a file: a bomb.
+            Rejected: There are too many for so small a file: it is a bomb.
         """
         self._done += count
         if self._done > self._free + _RATIO * offset:
@@ -74,8 +74,8 @@ class Pixels:
     """Inflate the pixels of one image, and count them.
 
     Args:
-        expected: How many bytes they are, by what the headers say.
-        work: What is shared by all frames.
+        expected: The inflated bytes, by the headers.
+        work: The limit that all frames share.
     """
 
     def __init__(self, expected: int, work: Work) -> None:
@@ -86,7 +86,7 @@ class Pixels:
         """Inflate the next compressed bytes.
 
         Raises:
-            Rejected: There is more than the image has room for, or what is packed is broken.
+            Rejected: There are more bytes than the image has room for, or broken ones.
         """
         view = memoryview(data)
         for at in range(0, len(view), _PIECE):

@@ -1,7 +1,7 @@
 """WebP (RFC 9649): chunks of RIFF in their order, and nothing after them.
 
-Pixels are not decoded. Each bitstream says how large it is, and so do the frame and the canvas
-around it: all have to agree, for readers differ on which of them they make room for.
+Pixels are not decoded. The bitstream, the frame around it and the canvas each state their size,
+and the three have to agree, because readers differ in which of them they allocate memory for.
 """
 
 from typing import Final
@@ -36,7 +36,7 @@ _STILL: Final = (_PROFILE, _ALPHA, _BITSTREAMS)
 _ANIMATED: Final = (_PROFILE, _CONTROL, _FRAMES)
 _FRAME: Final = (_ALPHA, _BITSTREAMS)
 _ORDERED: Final = frozenset({b"VP8X"}).union(*_STILL, *_ANIMATED)
-"""What has to come in order. Everything else may stand anywhere, but first (§2.7)."""
+"""Chunks that have to come in this order. Others may stand anywhere but first (§2.7)."""
 
 _EXTENDED_BYTES: Final = 10
 _CONTROL_BYTES: Final = 6

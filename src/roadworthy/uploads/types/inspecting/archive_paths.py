@@ -14,16 +14,16 @@ from roadworthy.uploads.types.inspecting.reasons import (
 __all__ = ["MAX_TARGET", "ArchiveTree", "judge_path", "leads_out"]
 
 MAX_TARGET: Final = 4096
-"""Bytes of a link's target: PATH_MAX of Linux."""
+"""The most bytes of a link's target: PATH_MAX of Linux."""
 MAX_FOLDERS: Final = 65_536
 MAX_LINKS: Final = 16_384
 
 _ABSOLUTE: Final = re.compile(rb"[/\\]|[A-Za-z]:")
-# Windows drops spaces and dots at the end of a segment: `.. ` and `...` climb there, too.
+# Windows drops spaces and dots at the end of a segment: so `.. ` and `...` lead up, too.
 _CLIMBS: Final = re.compile(rb"(?:\A|[/\\])\.\.[ .]*(?:[/\\]|\Z)")
 _CONTROL: Final = re.compile(rb"[\x00-\x1f\x7f]")
 _SEPARATOR: Final = re.compile(rb"[/\\]+")
-# macOS keeps the picture of a folder in a file of this name.
+# macOS keeps the icon of a folder in a file of this name.
 _MAC_ICON: Final = re.compile(rb"(?:\A|(?<=/)|(?<=/\._))Icon\r\Z")
 
 
@@ -31,8 +31,8 @@ def judge_path(name: bytes, *, utf8: bool = False) -> None:
     """Check the name of an archive entry.
 
     Raises:
-        Rejected: It is absolute, climbs, has a control character, or is not UTF-8 where it
-            says it is.
+        Rejected: The name is absolute, leads up, has a control character, or is marked as
+            UTF-8 and is not.
     """
     if _ABSOLUTE.match(name) or _CLIMBS.search(name):
         raise Rejected(PATH_CLIMBS_OUT, "A name in the archive leads out of its folder.")
@@ -48,8 +48,8 @@ def judge_path(name: bytes, *, utf8: bool = False) -> None:
 def leads_out(name: bytes, target: bytes) -> bool:
     """Return whether a link of this name could lead out of the archive's folder.
 
-    Up first, by no more than the folders that it is in, then down: such a link stays
-    inside, whatever other links it passes on its way, if they are all like that.
+    A link stays inside if its target leads up first, by no more folders than the link is in, and
+    then down. That holds through other links on the way, if all of them are like that.
     """
     steps = _segments(target)
     ups = next((n for n, step in enumerate(steps) if step != b".."), len(steps))

@@ -12,11 +12,11 @@ from roadworthy.uploads.types.inspecting.reasons import MALFORMED, TOO_LARGE_INS
 __all__ = ["FREE_BYTES", "MAX_EXPANDED", "MAX_RATIO", "Expansion", "Inflater", "Inflating"]
 
 MAX_EXPANDED: Final = 10 * GiB
-"""Logs and source are packed 3 to 10 fold, and an archive of 2 GiB is a large one."""
+"""The most unpacked bytes: logs and source code pack 3 to 10 fold."""
 MAX_RATIO: Final = 200
-"""Deflate makes zeros 1,030 times smaller, honest logs and tables 5 to 100 times."""
+"""The highest ratio: deflate packs zeros 1,030 fold, honest logs and tables 5 to 100 fold."""
 FREE_BYTES: Final = 64 * MiB
-"""So much may come out whatever the ratio: one blank image or sparse table is no bomb."""
+"""Unpacked bytes that are allowed at any ratio: a blank image or sparse table is no bomb."""
 
 _IN: Final = 64 * KiB
 _OUT: Final = 256 * KiB
@@ -56,7 +56,7 @@ class Expansion:
         """Add decompressed bytes, when `packed` bytes of the file have been read.
 
         Raises:
-            Rejected: It is too much, or too much for so little.
+            Rejected: There are too many bytes, or too many for each packed byte.
         """
         self.total += count
         if self.total > self._max_expanded:
@@ -88,7 +88,7 @@ class Inflating:
             yield from source.more()
             piece = source.here[: min(_OUT, count - self.packed)]
             self.count_stored(source, len(piece))
-            del piece  # nothing of the source is kept while this waits
+            del piece  # no reference is kept while the generator waits
 
     def count_stored(self, source: PushedBytes, count: int) -> None:
         """Read `count` of the available bytes, stored without compression."""

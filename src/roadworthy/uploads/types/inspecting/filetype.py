@@ -14,7 +14,7 @@
 
     HELLO = FileType("text/x-hello", ".hello", lambda head: head.startswith(b"hello"), Hello)
 
-A value like this goes into `Upload(accept=...)` beside ours.
+Such a value goes into `Upload(accept=...)`, beside those of the library.
 """
 
 from collections.abc import Callable, Sequence
@@ -27,21 +27,21 @@ from roadworthy.uploads.types.inspecting.media_types import essence, is_among
 __all__ = ["HEAD_BYTES", "Data", "FileType", "Inspector", "Rejected", "ResolvingInspector"]
 
 HEAD_BYTES: Final = 4096
-"""How many bytes decide the type of a file: all of them, where it is shorter."""
+"""How many of its first bytes decide the type of a file."""
 
 Data: TypeAlias = bytes | memoryview
-"""Some of a file's bytes, as they came from the socket."""
+"""Bytes of a file, as they came from the socket."""
 
 
 class Rejected(Exception):
-    """The file is broken or dangerous: it is answered 422 `FILE_REJECTED`."""
+    """The file is broken or dangerous; the answer is 422 `FILE_REJECTED`."""
 
     def __init__(self, reason: str, message: str) -> None:
-        super().__init__(reason, message)  # both, so that it can come from another process
+        super().__init__(reason, message)  # both, so that the exception can be pickled
         self.reason = reason
-        """What is wrong, for programs: `trailing_data`, `too_many_pixels`."""
+        """The fault, for programs: `trailing_data`, `too_many_pixels`."""
         self.message = message
-        """The same for people. The client reads it: never quote the file."""
+        """The fault, for people. The client sees the text: never quote the file in it."""
 
     def __str__(self) -> str:
         return f"{self.reason}: {self.message}"
@@ -62,41 +62,41 @@ class Inspector(Protocol):
         """End the file, and judge it as a whole.
 
         Raises:
-            Rejected: The file is not whole, or is dangerous.
+            Rejected: The file is not whole, or dangerous.
         """
         ...
 
 
 class ResolvingInspector(Inspector, Protocol):
-    """Judges a file that may be of several types, and tells which it is."""
+    """Judges a file that may be of several types, and tells its type in the end."""
 
     kind: "FileType"
-    """Once the file is whole."""
+    """The type, once the file is whole."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileType:
     """A type of file: a value to list in `Upload(accept=...)`.
 
-    Make one of your own for what is not among ours.
+    Make one of your own for types that the library does not have.
     """
 
     media_type: str
-    """What it is called when it is stored and served: `image/png`."""
+    """The media type that files are stored and served with: `image/png`."""
     extension: str
-    """What its names end in, with the dot."""
+    """The file extension, with the dot."""
     matches: Callable[[bytes], bool]
-    """Tell by the first `HEAD_BYTES` bytes whether a file claims to be of this type."""
+    """Return, by the first `HEAD_BYTES` bytes, whether a file claims to be of this type."""
     inspector: Callable[[], Inspector]
-    """Make what judges one file."""
+    """Make the inspector of a file."""
     aliases: tuple[str, ...] = ()
-    """Other media types that clients declare for it; `*` stands for anything: `text/*`."""
+    """Other media types that clients declare; `*` stands for anything: `text/*`."""
     breadth: int = 0
-    """Of several types that match, the one with the least is taken: CSV before plain text."""
+    """Of the types that match, the one with the least breadth is taken: CSV before text."""
     together: "Callable[[Sequence[FileType], FileType], ResolvingInspector] | None" = None
-    """Make what judges a file that may be of several types that have this in common.
+    """Make the inspector of a file that may be of several types with the same `together`.
 
-    Given all types that are taken, and the likeliest. Only the whole file tells.
+    Called with those types and the likeliest of them, where only the whole file tells.
     """
 
     def __post_init__(self) -> None:
@@ -104,7 +104,7 @@ class FileType:
 
         Raises:
             TypeError: A member is of another type.
-            ValueError: The media type or the extension has not its form.
+            ValueError: The media type or the extension is malformed.
         """
         check_text("media_type", self.media_type, example="image/png")
         check_text("extension", self.extension, example=".png")
@@ -121,7 +121,7 @@ class FileType:
             check_text("aliases", alias, example="image/x-png")
 
     def is_called(self, media_type: str) -> bool:
-        """Return whether a declared media type, or range (`image/*`), means this type."""
+        """Return whether a declared media type or range (`image/*`) means this type."""
         return is_among(essence(media_type), self.media_type, self.aliases)
 
     def called(self, *aliases: str) -> "FileType":

@@ -1,7 +1,7 @@
 """Compare the media type that a client declares with the type of the file.
 
-Browsers ask their system, which asks a table, which knows a file by its suffix. So one
-type has many names, and much is declared that means "unknown".
+Browsers take the media type from a table of the system, by the file's extension. So a type has
+many names, and some of them mean "unknown".
 """
 
 import re
@@ -19,8 +19,8 @@ _UNKNOWN: Final = frozenset(
     application/x-force-download application/save application/x-save application/x-file */* *
     """.split()  # noqa: SIM905 - one on each line would be a page
 )
-"""MIME Sniffing §7 names three; S3, PHP's examples and mail programs have the others."""
-# A type and a subtype (RFC 6838 §4.2), or a range of them. What is none says nothing.
+"""Media types that say nothing: three of MIME Sniffing §7, others of S3, PHP and mail."""
+# A type and a subtype (RFC 6838 §4.2), or a range of them.
 _MEDIA_TYPE: Final = re.compile(r"[\w!#$&^.+-]{1,127}/(?:[\w!#$&^.+-]{1,127}|\*)|\*/\*", re.ASCII)
 
 

@@ -1,8 +1,8 @@
 """`PolyglotScan` and `SingleFormat`: refuse files that are of a second format too.
 
-A format can be hidden in another where its readers look for it at any offset (ZIP, 7z,
-RAR, ARJ, PDF, and whatever a browser or PHP takes for theirs), or at a fixed one (DICOM,
-tar, ISO 9660). All others have to begin with the file.
+A format can hide in a file of another format if its readers search for it at any offset (ZIP,
+7z, RAR, ARJ, PDF, HTML, PHP) or at a fixed one (DICOM, tar, ISO 9660). Other formats have to begin
+at the first byte.
 """
 
 import re
@@ -22,8 +22,8 @@ __all__ = [
     "look_through",
 ]
 
-# Each begins with a literal, which makes searching ten times as fast as one pattern of all.
-# None of them is shorter than five bytes: pixels are random, and there may be 2**30 of them.
+# Each begins with a literal: ten times as fast to search as one pattern of all.
+# None is shorter than five bytes: a shorter one occurs by chance in 2**30 pixels.
 ARCHIVES: Final = (
     re.compile(
         rb"PK(?:\x03\x04[\0-\x3f]\0[\0-\xff][\0\x08][\0-\x63]\0"
@@ -36,22 +36,22 @@ ARCHIVES: Final = (
         rb"\x60\xea[\0-\xff][\0-\x0a][\x1e-\x30][\1-\x7f][\1-\x0f][\0-\x0f][\0-\xff]{2}\x02"
     ),
 )
-"""How archives begin or end, told apart from chance by more than their four bytes."""
+"""How archives begin or end: more than four bytes, which could occur by chance."""
 ANYWHERE: Final = (
     *ARCHIVES,
     re.compile(rb"%PDF-"),
     re.compile(rb"<(?i:\?php|script|html|iframe|!doctype html)[\s>]"),
-    # PHP's short tags, with what PHP would do: by themselves they occur by chance.
+    # PHP's short tags, with code after them: alone they occur by chance.
     re.compile(rb"<\?(?:[a-z_]{6,12}\(|=[ @(]{0,3}(?:\$\w|[a-z_]{4,12}\(|`[ -~]{2,16}`))"),
 )
-"""What does not occur in compressed pixels by chance."""
+"""Patterns that do not occur by chance in compressed pixels."""
 IN_METADATA: Final = (re.compile(rb"PK(?:\x03\x04|\x01\x02|\x05\x06)"), re.compile(rb"RE~\^"))
-"""What occurs in pixels, but not in the little that is said of them."""
+"""Patterns that occur by chance in pixels, but not in metadata."""
 
 _IN_FEW_BYTES: Final = re.compile(b"|".join(each.pattern for each in (*ANYWHERE, *IN_METADATA)))
 _FIXED: Final = ((128, b"DICM"), (257, b"ustar"), (0x8001, b"CD001"), (0x8801, b"CD001"))
 _LONGEST: Final = 24
-# Sizes that open a comment, so that the whole is JavaScript, too.
+# Sizes whose bytes open a comment, so that the file is JavaScript, too.
 _SCRIPTS: Final = re.compile(rb"(?:GIF8[79]a|BM|RIFF|\xff\xd8\xff[\xe0-\xef])/\*")
 _SCRIPT_BYTES: Final = 8
 
@@ -66,10 +66,10 @@ class PolyglotScan:
         self._tail = b""
 
     def look(self, data: Data) -> None:
-        """Search the next bytes, and where they join the last ones.
+        """Search the next bytes, and the seam to the bytes before.
 
         Raises:
-            Rejected: Here begins something else.
+            Rejected: Another format begins here.
         """
         seam = self._tail + bytes(data[:_LONGEST])
         for pattern in self._patterns:
@@ -115,7 +115,7 @@ def look_at(metadata: bytes) -> None:
     """Search a few bytes, such as metadata, for other formats.
 
     Raises:
-        Rejected: Here begins something else.
+        Rejected: Another format begins here.
     """
     if _IN_FEW_BYTES.search(metadata):
         raise _hidden()

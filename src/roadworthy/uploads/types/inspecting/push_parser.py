@@ -8,8 +8,8 @@
 
     PushParser(lines)  # an Inspector
 
-A format is easier to follow where it is read than where it is fed: the generator stops
-whenever the bytes are used up, wherever they were cut, and goes on with the next ones.
+A format is easier to follow when it is read than when it is fed. The generator stops when the
+bytes are used up, wherever they were cut, and goes on with the next ones.
 """
 
 from collections.abc import Callable, Generator
@@ -23,12 +23,12 @@ __all__ = ["PushParser", "PushedBytes", "Step"]
 
 T = TypeVar("T")
 Step: TypeAlias = Generator[None, None, T]
-"""What is run with `yield from`; it stops while there are no bytes."""
+"""A generator to run with `yield from`, which stops while there are no bytes."""
 
 _NOTHING: Final = memoryview(b"")
 _FILLING: Final = b"\0\r\n"
 _MAX_FILLING: Final = 32 * KiB
-"""A cluster of a disk; readers of ZIP search 64 KiB from the end for where it ends."""
+"""The most bytes of padding: a cluster of a disk."""
 
 
 class PushedBytes:
@@ -40,7 +40,7 @@ class PushedBytes:
         self._piece = _NOTHING
         self._at = self._start = 0
         self.ended = False
-        """Whether no more will come."""
+        """Whether no more bytes will come."""
 
     @property
     def offset(self) -> int:
@@ -49,7 +49,7 @@ class PushedBytes:
 
     @property
     def here(self) -> memoryview:
-        """The bytes that are available now. Keep no reference to them."""
+        """The available bytes. Keep no reference to them."""
         return self._piece[self._at :]
 
     def use(self, count: int) -> None:
@@ -57,12 +57,12 @@ class PushedBytes:
         self._at += count
 
     def more(self) -> Step[None]:
-        """Wait until bytes are available; raise `Rejected` at the end of the file."""
+        """Wait for more bytes; raise `Rejected` at the end of the file."""
         if (yield from self.at_end()):
             raise Rejected(TRUNCATED, "The file ends too early.")
 
     def at_end(self) -> Step[bool]:
-        """Return whether the file has ended; wait until that is known."""
+        """Wait until it is known whether the file has ended, and return that."""
         while self._at == len(self._piece):
             if self.ended:
                 return True
@@ -107,15 +107,15 @@ class PushedBytes:
         self._piece, self._at = memoryview(data), 0
 
     def release(self) -> None:
-        """Let go of the piece, whose memory is the caller's."""
+        """Drop the reference to the piece: its memory is reused."""
         self.push(_NOTHING)
 
 
 class PushParser:
     """An inspector that runs a generator; bytes after its end are rejected.
 
-    Zeros and ends of lines are not, up to 32 KiB: editors, mail programs and disks leave
-    them behind a file, and nothing can be read from them.
+    Up to 32 KiB of zeros and line ends are allowed there: editors, mail programs and disks add
+    them to files, and nothing can hide in them.
     """
 
     def __init__(self, read: Callable[[PushedBytes], Step[None]]) -> None:

@@ -9,9 +9,9 @@ from roadworthy.uploads.types.inspecting.reasons import OTHER_TYPE
 __all__ = ["ODF", "OPC", "extension_of", "macros_in", "of_another_kind"]
 
 OPC: Final = "application/vnd.openxmlformats-officedocument."
-"""What the types of OOXML begin with (ECMA-376, part 1)."""
+"""The start of the media types of OOXML (ECMA-376, part 1)."""
 ODF: Final = "application/vnd.oasis.opendocument."
-"""What the types of OpenDocument begin with."""
+"""The start of the media types of OpenDocument."""
 
 _MACROS: Final = ".macroenabled."
 _OOXML: Final = {

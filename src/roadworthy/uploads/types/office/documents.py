@@ -1,13 +1,13 @@
 """Documents, sheets and slides: of OOXML (ECMA-376) and of OpenDocument.
 
-Each is a ZIP that is walked as `ZIP` is, and whose parts are looked into while they pass:
-whatever runs, or fetches something when the file is opened, is rejected. That is macros,
-controls, embedded OLE objects, DDE, and what is linked from other places: pictures, sheets,
-templates of other machines. Links to click on are taken where they lead to the web, to a
-person, to a neighbour of the file, or to a file of the reader's own (`office_links`).
+A document is a ZIP. It is read as `ZIP` is, and its parts are inspected as they stream. A
+document is rejected if something in it runs, or is fetched when the file is opened: macros,
+controls, embedded OLE objects, DDE, and pictures, sheets or templates on other machines. Links to
+click on may lead to the web, to a person, to a file beside the document, or to a file of the
+reader's own machine (`links.py`).
 
-Encrypted documents are no ZIP, or are rejected. Documents with macros by their name (.docm,
-.xlsm) and templates are other types, and not taken.
+Encrypted documents are no ZIP, or are rejected. Documents with macros (.docm, .xlsm) and templates
+are of other types, and not accepted.
 """
 
 import re
@@ -42,9 +42,9 @@ __all__ = [
 ]
 
 MAX_ENTRIES: Final = 10_000
-"""A presentation of 500 slides has some 3,000 parts."""
+"""The most entries: a presentation of 500 slides has some 3,000 parts."""
 MAX_EXPANDED: Final = 1 * GiB
-"""A sheet of a million rows and ten columns is some 400 MiB of XML."""
+"""The most unpacked bytes: a million rows of ten columns are some 400 MiB of XML."""
 
 _WORD: Final = DocumentFamily("word/", f"{OPC}wordprocessingml.document.main+xml")
 _SHEETS: Final = DocumentFamily(
@@ -69,7 +69,7 @@ _OLD: Final = {
         "application/powerpoint",
     ),
 }
-"""What systems call them that know the program only."""
+"""Media types that name only the program."""
 _NAME: Final = re.compile(
     rb"PK\x03\x04.{26}((?:word|xl|ppt|_rels|docProps)/|\[Content_)", re.DOTALL
 )
@@ -82,7 +82,7 @@ def docx_within(
     max_expanded: int = MAX_EXPANDED,
     max_ratio: float = MAX_RATIO,
 ) -> FileType:
-    """Make a `DOCX` with limits of your own, which are those of `zip_within`."""
+    """Make a `DOCX` with limits of your own, as `zip_within` explains them."""
     limits = _limits(max_entries, max_expanded, max_ratio)
     return _opc("wordprocessingml.document", ".docx", _WORD, limits, "word")
 
@@ -94,7 +94,7 @@ def xlsx_within(
     max_expanded: int = MAX_EXPANDED,
     max_ratio: float = MAX_RATIO,
 ) -> FileType:
-    """Make an `XLSX` with limits of your own, which are those of `zip_within`."""
+    """Make an `XLSX` with limits of your own, as `zip_within` explains them."""
     limits = _limits(max_entries, max_expanded, max_ratio)
     return _opc("spreadsheetml.sheet", ".xlsx", _SHEETS, limits, "excel")
 
@@ -106,7 +106,7 @@ def pptx_within(
     max_expanded: int = MAX_EXPANDED,
     max_ratio: float = MAX_RATIO,
 ) -> FileType:
-    """Make a `PPTX` with limits of your own, which are those of `zip_within`."""
+    """Make a `PPTX` with limits of your own, as `zip_within` explains them."""
     limits = _limits(max_entries, max_expanded, max_ratio)
     return _opc("presentationml.presentation", ".pptx", _SLIDES, limits, "powerpoint")
 
@@ -118,7 +118,7 @@ def odt_within(
     max_expanded: int = MAX_EXPANDED,
     max_ratio: float = MAX_RATIO,
 ) -> FileType:
-    """Make an `ODT` with limits of your own, which are those of `zip_within`."""
+    """Make an `ODT` with limits of your own, as `zip_within` explains them."""
     return _odf("text", ".odt", _limits(max_entries, max_expanded, max_ratio))
 
 
@@ -129,7 +129,7 @@ def ods_within(
     max_expanded: int = MAX_EXPANDED,
     max_ratio: float = MAX_RATIO,
 ) -> FileType:
-    """Make an `ODS` with limits of your own, which are those of `zip_within`."""
+    """Make an `ODS` with limits of your own, as `zip_within` explains them."""
     return _odf("spreadsheet", ".ods", _limits(max_entries, max_expanded, max_ratio))
 
 
@@ -140,7 +140,7 @@ def odp_within(
     max_expanded: int = MAX_EXPANDED,
     max_ratio: float = MAX_RATIO,
 ) -> FileType:
-    """Make an `ODP` with limits of your own, which are those of `zip_within`."""
+    """Make an `ODP` with limits of your own, as `zip_within` explains them."""
     return _odf("presentation", ".odp", _limits(max_entries, max_expanded, max_ratio))
 
 

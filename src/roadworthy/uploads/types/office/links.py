@@ -1,10 +1,10 @@
 r"""Check the links of a document.
 
-A link acts when somebody clicks on it. Those to the web and to people are taken, so is one to
-nowhere (`about:blank`), to a neighbour of the file, and to a file on the reader's own machine
-(`file:///C:/...`, `file:///home/...`; RFC 8089). Not taken is what runs a script, what starts a
-program by a scheme of its own, and what lies on another machine (`file://server/...`,
-`\\server\...`): Windows logs in there, and so tells it the reader's password's hash.
+A link acts when somebody clicks on it. Links to the web and to people are accepted, and links to
+nowhere (`about:blank`), to a file beside the document, or to one on the reader's own machine
+(`file:///C:/...`, `file:///home/...`; RFC 8089). Refused are links that run a script, that start
+a program by a scheme of its own, and that lead to another machine (`file://server/...`,
+`\\server\...`): Windows would log in there, and send the hash of the reader's password.
 """
 
 import re
@@ -22,7 +22,7 @@ _PEOPLE: Final = frozenset({"mailto", "tel", "sms", "sip", "sips", "im", "xmpp",
 _SCRIPTS: Final = frozenset({"javascript", "vbscript", "livescript", "data"})
 _NOWHERE: Final = re.compile(r"\s*about:blank(?:#.*)?\s*", re.IGNORECASE | re.DOTALL)
 _DRIVE: Final = re.compile(r"\s*[A-Za-z]:/")
-# A path from the root has no empty part: `/..//server` would be another machine.
+# An empty segment is refused: `/..//server` would be another machine.
 _FILE: Final = re.compile(
     r"\s*file:(?://(?:localhost)?)?(?:/?[A-Za-z][:|]/|/(?![/?])(?!.*//))", re.IGNORECASE | re.DOTALL
 )
@@ -47,7 +47,7 @@ def is_plain_link(target: str) -> bool:
 
 
 def is_local(target: str) -> bool:
-    """Return whether a reference names a neighbour, or a file on this machine."""
+    """Return whether a reference names a file beside the document, or on this machine."""
     path = unquote(target).replace("\\", "/")
     return not is_elsewhere(target) or bool(_DRIVE.match(path) or _FILE.match(path))
 

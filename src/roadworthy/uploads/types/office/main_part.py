@@ -1,7 +1,7 @@
 """`MainPart`: find the main part of an OOXML file and its media type.
 
-What an OpenDocument file says that it is is found as well, where its first bytes do not tell.
-Nothing is judged here: what cannot be read is no package.
+The type of an OpenDocument file is found as well, if its first bytes do not tell it. Nothing is
+judged here: an archive whose parts cannot be read is no package.
 """
 
 import posixpath
@@ -25,7 +25,7 @@ _MAX_XML: Final = 32 * MiB
 
 
 class MainPart:
-    """Read the content types and relations of an archive, where it has them."""
+    """Read the content types and relations of an archive, if it has them."""
 
     def __init__(self) -> None:
         self._types: dict[str, str] = {}

@@ -30,7 +30,7 @@ _LINKS: Final = frozenset({"a", "hyperlink", "template"})
 _ENTRY_PATH: Final = f"{_NAMESPACE}manifest:1.0 full-path"
 _ENTRY_TYPE: Final = f"{_NAMESPACE}manifest:1.0 media-type"
 _MAX_TYPE: Final = 256
-"""Bytes of a media type: two names of 127 (RFC 6838 §4.2), and more."""
+"""The most bytes of a media type: two names of 127 (RFC 6838 §4.2), and some more."""
 _OLE: Final = "application/vnd.sun.star.oleobject"
 
 

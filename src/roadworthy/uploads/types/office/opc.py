@@ -65,11 +65,11 @@ class DocumentFamily:
     """Documents of one program: Word, Excel or PowerPoint."""
 
     folder: str
-    """Where its parts mostly are."""
+    """The folder of most of its parts."""
     main: str
     """The content type of its main part."""
     tables: tuple[str, ...] = ()
-    """The beginnings of the names of parts that are nothing but large tables."""
+    """The start of the names of parts that are only large tables."""
 
 
 class Opc(PartsInspector):
@@ -128,7 +128,7 @@ class Opc(PartsInspector):
             raise acts("macros, controls or pages")
         if local_name(name) == "Types":
             return
-        # What is XML has to be called so, for it is looked into by its name.
+        # XML has to have the extension of XML, because parts are inspected by their names.
         if _JUDGED_TYPE.match(content_type) and not f".{key}".endswith(_XML):
             raise Rejected(AMBIGUOUS, "A part of the document is not what its name says.")
         if key.startswith(tuple("/" + table for table in self._tables)) and not _is_relations(key):
@@ -174,13 +174,13 @@ def _judge_external(kind: str, target: str) -> None:
     if kind == "hyperlink":
         if not is_plain_link(target):
             raise leads_away(target)
-    # A template where the author's Word keeps it: other machines have none there, and ask nobody.
+    # The path of a template on the author's machine: other machines look there and fetch nothing.
     elif kind != "attachedtemplate" or not is_local(target):
         raise fetches(kind)
 
 
 def _is_relations(key: str) -> bool:
-    """Return whether a part holds relations, which LibreOffice lists as well."""
+    """Return whether a part holds relations, which LibreOffice lists like other parts."""
     return key.endswith(".rels") and "/_rels/" in key
 
 

@@ -19,7 +19,7 @@ from roadworthy.uploads.types.zip.walk import Take
 __all__ = ["PartInspector", "PartsInspector", "PlainXml", "acts"]
 
 _MAX_ELEMENTS: Final = 5_000_000
-"""Of all parts but Excel's tables: a text of 1,000 pages has some 500,000."""
+"""The most elements, without Excel's tables: 1,000 pages of text have some 500,000."""
 _MAX_XML: Final = 256 * MiB
 _DECLARED: Final = re.compile(rb"""\A(?:\xef\xbb\xbf)?<\?xml[^>]*encoding\s*=\s*["']([\w.-]*)""")
 _DOCTYPE: Final = b"<!DOCTYPE"
@@ -42,12 +42,12 @@ class PartsInspector:
 
     def __init__(self) -> None:
         self.names: set[str] = set()
-        """Of all entries, as `OPC` compares them."""
+        """The names of all entries, in the form that packages compare."""
         self.budget = Budget(_MAX_ELEMENTS, _MAX_XML)
         self._part: PartInspector | None = None
 
     def begin(self, entry: ZipEntry, /) -> Take | None:
-        """Judge the name of an entry, and return what takes its content."""
+        """Judge the name of an entry, and return the reader of its content."""
         if entry.unicode_name is not None:
             raise Rejected(AMBIGUOUS, "A part of the document has two names.")
         if entry.method not in {STORED, DEFLATED}:
@@ -81,7 +81,7 @@ class PlainXml:
         self._tail = b""
 
     def feed(self, data: Data) -> None:
-        """Search the next bytes, and where they join the last ones."""
+        """Search the next bytes, and the seam to the bytes before."""
         if len(self._head) < 256:  # noqa: PLR2004 - a declaration is shorter
             self._head += bytes(data[:256])
         seam = self._tail + bytes(data[: len(_DOCTYPE)])

@@ -13,9 +13,9 @@ __all__ = ["FIELD_ELEMENTS", "WordFields"]
 _DDE: Final = re.compile(r'[\s"]*dde', re.IGNORECASE)
 _MAX_DEPTH: Final = 100
 FIELD_ELEMENTS: Final = frozenset({"instrText", "delInstrText", "fldChar", "fldSimple"})
-"""The local names of what fields are made of."""
+"""The local names of the elements of fields."""
 _KEPT: Final = 64
-"""Letters of an instruction: its first word decides."""
+"""Characters of an instruction that are kept: its first word decides."""
 
 
 class WordFields:

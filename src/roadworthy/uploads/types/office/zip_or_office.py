@@ -1,9 +1,9 @@
 """`ZipOrOffice`: tell a plain ZIP from office documents, by the main part.
 
-What comes first in an archive says little, and its parts come in any order. So a file that
-could be several is walked once, looked into as a document would be, and told at its end. A
-document that may not be taken is not taken as a plain archive either: not one with macros,
-and none of OpenDocument that does not begin as those do that are taken.
+The first entry of an archive says little, and parts come in any order. So a file that may be of
+several types is read once, inspected as a document, and its type is told at its end. A document
+that is not accepted is not accepted as a plain archive either: neither one with macros, nor an
+OpenDocument file that does not begin as it should.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -45,7 +45,7 @@ class ArchiveKind:
         """Check an archive that was read with wider limits.
 
         Raises:
-            Rejected: It is larger than this kind may be.
+            Rejected: The archive is larger than this type may be.
         """
         if walk.entries > self.limits.max_entries:
             raise Rejected(TOO_MANY_ENTRIES, "The archive has too many entries.")
@@ -54,13 +54,13 @@ class ArchiveKind:
 
 
 class ZipOrOffice:
-    """Judge a file that may be of several archive types, and tell which it is."""
+    """Judge a file that may be of several archive types, and tell its type in the end."""
 
     def __init__(self, accept: Sequence[FileType], guess: FileType) -> None:
         self._accept = accept
         self._made = {k: k.inspector for k in accept if isinstance(k.inspector, ArchiveKind)}
         self.kind = guess
-        """What the file is, once it is whole."""
+        """The type of the file, once the file is whole."""
         families = tuple(made.family for made in self._made.values() if made.family)
         self._documents = {*(one.main for one in families), *_opendocuments(accept)}
         self._contents = _Unsure(families)
@@ -76,8 +76,8 @@ class ZipOrOffice:
         """Tell the type of the file, and judge it as that.
 
         Raises:
-            FileTypeRefused: 415. It is an archive, and only documents are taken.
-            Rejected: It is another document, or is dangerous.
+            FileTypeRefused: 415. The file is an archive, and only documents are accepted.
+            Rejected: The file is a document of another type, or dangerous.
         """
         self._steps.finish()
         self.kind = self._told()
@@ -103,7 +103,7 @@ class ZipOrOffice:
         try:
             self._contents.judge()
         except Rejected as rejected:
-            if rejected.reason == OTHER_TYPE:  # whose message knows of documents alone
+            if rejected.reason == OTHER_TYPE:  # the message knows only of documents
                 raise self._of_another_kind(package.main_type or "") from rejected
             raise
 
@@ -116,7 +116,7 @@ class ZipOrOffice:
 
 
 class _Unsure:
-    """Inspect parts as those of a document, and hold back what is found."""
+    """Inspect parts as those of a document, and keep the rejection for the end."""
 
     def __init__(self, families: tuple[DocumentFamily, ...]) -> None:
         self.package = MainPart()
@@ -124,7 +124,7 @@ class _Unsure:
         self._found: Rejected | None = None
 
     def begin(self, entry: ZipEntry, /) -> Take | None:
-        """Inspect an entry, until something is found."""
+        """Inspect an entry, unless something was found before."""
         named = self.package.begin(entry)
         looked = self._until_found(lambda: self._opc.begin(entry))
         if named is None and looked is None:
@@ -147,10 +147,10 @@ class _Unsure:
         self._until_found(self._opc.finish)
 
     def judge(self) -> None:
-        """Raise what was found, now that the file is a document.
+        """Raise the kept rejection, as the file is a document.
 
         Raises:
-            Rejected: It may not be taken.
+            Rejected: The document is not accepted.
         """
         if self._found is not None:
             raise self._found
@@ -165,7 +165,7 @@ class _Unsure:
 
 
 def _opendocuments(accept: Sequence[FileType]) -> Iterator[str]:
-    """Yield the accepted OpenDocument types, which their first bytes tell."""
+    """Yield the accepted OpenDocument types, which are told by their first bytes."""
     return (kind.media_type for kind in accept if kind.media_type.startswith(ODF))
 
 

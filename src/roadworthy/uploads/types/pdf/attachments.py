@@ -1,8 +1,7 @@
 """Files attached to a PDF (ISO 32000-2, 7.11.4): each names its media type.
 
-An attached file is a stream that a file specification names under `/EF`. Its dictionary says
-its type in `/Subtype`. What is named has to be there with a type that is taken, each time
-that an object of its number is written.
+An attached file is a stream that a file specification names under `/EF`, with its type in
+`/Subtype`. Every object with that number has to be such a stream, of an accepted type.
 """
 
 import re
@@ -27,7 +26,7 @@ _STREAM: Final = re.compile(rb"(?<!end)stream[\r\n]")
 _REFERENCE: Final = re.compile(rb"(\d{1,10})" + _SPACE + rb"+\d{1,5}" + _SPACE + rb"+R(?!\w)")
 _SUBTYPE: Final = re.compile(rb"/Subtype" + _SPACE + rb"*(/[\w#.+-]{1,200})")
 _AHEAD: Final = 2 * KiB
-"""Bytes that the dictionary of an attached file has at most."""
+"""The most bytes of the dictionary of an attached file."""
 _MAX_OBJECTS: Final = 200_000
 _MAX_FILES: Final = 1_000
 
@@ -55,7 +54,7 @@ class Attachments:
         """Judge the attached files.
 
         Raises:
-            Rejected: One of them is of another type, or is not there.
+            Rejected: An attached file is of another type, or missing.
         """
         self._look(self._tail, len(self._tail))
         if any(not 0 < self._written[one] == self._fitting[one] for one in self._named):

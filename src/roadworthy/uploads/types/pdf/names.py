@@ -1,10 +1,10 @@
 """`PdfNames`: find names that make a PDF act, and pass those that only look so.
 
-Titles, links, bookmarks and pages may say `/JavaScript` as they like. A name acts where it
-is one: as the value of `/S`, `/Type` or `/Subtype`, as a key with a dictionary, an array or
-a reference after it, or as an object by itself. That is asked of what stands next to it
-and not of what is around, since a reader finds objects by their offsets: what looks like a
-comment, a string or the content of a stream may be an object, too.
+Titles, links, bookmarks and pages may contain the text `/JavaScript`. A name makes the file act
+only as the value of `/S`, `/Type` or `/Subtype`, as a key before a dictionary, an array or a
+reference, or as an object by itself. That is decided by the bytes next to the name, not by what
+surrounds it: a reader finds objects by their offsets, so what looks like a comment, a string or
+the content of a stream may be an object, too.
 """
 
 import re
@@ -18,12 +18,12 @@ from roadworthy.uploads.types.inspecting.reasons import ACTIVE_CONTENT, MALFORME
 __all__ = ["AHEAD", "BEHIND", "FILES", "PdfNames", "decoded", "is_empty_tree"]
 
 BEHIND: Final = 8 * KiB
-"""Bytes before a name that are looked at."""
+"""Bytes before a name that are read."""
 AHEAD: Final = 2 * KiB
-"""Bytes after a name that are looked at."""
+"""Bytes after a name that are read."""
 
 FILES: Final = frozenset({b"EmbeddedFile", b"EmbeddedFiles", b"EF"})
-"""Names by which files are within the file."""
+"""Names that attach files."""
 _ACTING: Final = FILES | {
     b"JavaScript",
     b"Launch",
@@ -59,7 +59,7 @@ _BEGINS_OBJECT: Final = re.compile(rb"(?<!end)obj\Z")
 _PERCENT: Final = re.compile(b"%")
 _FEW: Final = 64
 _MAX_COMMENTS: Final = 10_000
-"""Lines that may be comments between a key and its value, of all names together."""
+"""The most lines of comments between keys and values, of all names together."""
 
 
 def decoded(name: bytes) -> bytes:
@@ -86,7 +86,7 @@ class PdfNames:
         """Judge the names that begin from `start` up to, not including, `end`.
 
         Raises:
-            Rejected: One of them makes the document act.
+            Rejected: A name makes the document act.
         """
         for found in _PLAIN.finditer(data, start):
             if found.start() >= end:
@@ -104,7 +104,7 @@ class PdfNames:
         """Judge an object of a stream: it may be the value of a key elsewhere.
 
         Raises:
-            Rejected: It is one that makes the document act.
+            Rejected: The object makes the document act.
         """
         name = _NAME.match(data, at)
         if name is not None and decoded(name[1]) in _ACTING:
@@ -116,7 +116,7 @@ class PdfNames:
         """Judge the name trees that other objects are.
 
         Raises:
-            Rejected: One is not empty.
+            Rejected: A name tree is not empty.
         """
         if not self._trees <= self.empty_trees:
             raise _acting()

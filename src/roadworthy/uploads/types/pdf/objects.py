@@ -27,15 +27,15 @@ _OTHER_FILTERS: Final = re.compile(
 _FIRST: Final = re.compile(rb"/First[\0\t\n\f\r ]*(\d{1,9}+)(?![\0\s]+\d+[\0\s]+R|\w)")
 _END: Final = b"endstream"
 _DICTIONARY: Final = 64 * KiB
-"""Bytes between the name of an object stream and its content."""
+"""The most bytes between the name of an object stream and its content."""
 _NAMED: Final = 8 * KiB
 """Bytes before the name of an object stream that may belong to its dictionary."""
 _OUT: Final = 256 * KiB
 _MAX_HELD: Final = 8 * MiB
-"""Bytes of one of them: writers put some hundred objects into each."""
+"""The most bytes of an object stream: writers put some hundred objects into each."""
 _COMMENT: Final = re.compile(rb"%[^\r\n]*")
 _DIGITS: Final = 10
-"""Of the largest number of 32 bits."""
+"""The digits of the largest number of 32 bits."""
 
 
 class ObjectStreams:
@@ -89,7 +89,7 @@ class ObjectStreams:
         return self._open(dictionary, buffer[begins.end() :])
 
     def _named(self, buffer: bytes) -> re.Match[bytes] | None:
-        """Find the next name of the stream type: a title may have its letters."""
+        """Find the next name of the stream type: a title may contain its letters."""
         for found in _OBJECTS.finditer(buffer):
             if self._names.is_value_of(buffer, found.start(), _TYPE):
                 return found

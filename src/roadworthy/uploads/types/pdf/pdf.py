@@ -1,11 +1,11 @@
 """PDF (ISO 32000-2): whole, nothing after its end, and no active content.
 
-A reader finds objects by their offsets, so that what looks like a comment, a string or the
-content of a stream may be an object, too. Therefore names that make a file act are looked for
-in all of its bytes, however they are written, and in all object streams, which are unpacked.
-They act where they stand in a place of names (`pdf_names`), and not where they are text: in a
-link, a title, a bookmark. Page contents and images are not unpacked. One document may have been
-updated any number of times; two of them, one after another, are ambiguous (`pdf_revisions`).
+A reader finds objects by their offsets, so what looks like a comment, a string or the content of
+a stream may be an object, too. Therefore all bytes of the file and all unpacked object streams
+are searched for names that make a file act, in every spelling. A name acts where a name belongs
+(`names.py`), and not in the text of a link, a title or a bookmark. Page contents and images are
+not unpacked. A document may have been updated any number of times; two documents, one after
+another, are ambiguous (`revisions.py`).
 """
 
 import re
@@ -39,7 +39,7 @@ _WEB: Final = re.compile(rb"(?i:<script|<html|<!doctype html|<\?php)")
 
 _LONGEST_NAME: Final = 128
 _OVERLAP: Final = BEHIND + AHEAD + 2 * _LONGEST_NAME
-"""What is kept of the bytes before: all that a name is judged by, and the end of a file."""
+"""Bytes kept of those before: enough to judge a name, and to find the end of a file."""
 _FIRST: Final = 1024
 _SPACE: Final = b" \t\r\n\f\0"
 
@@ -59,10 +59,11 @@ _ALIASES: Final = (
 def pdf_within(*, max_unpacked: int = 64 * MiB, attachments: Sequence[str] = ()) -> FileType:
     """Make a `PDF` with limits of your own, or one that may have attachments.
 
-    `max_unpacked` is what object streams may unpack to together, in bytes. `attachments` are
-    the media types that attached files may say they are: `["text/xml", "application/xml"]`
-    for the invoices of Factur-X and ZUGFeRD. What is in them is for those to judge who take
-    them out.
+    Args:
+        max_unpacked: The most bytes that all object streams together unpack to.
+        attachments: The media types that attached files may declare, such as
+            `["text/xml", "application/xml"]` for the invoices of Factur-X and ZUGFeRD. The
+            attached files themselves are not judged: that is for the code that extracts them.
     """
     check_type("attachments", attachments, (list, tuple), "a list", '["text/xml"]')
     for one in attachments:
@@ -80,9 +81,9 @@ class _Pdf:
     def __init__(self, max_unpacked: int, attachments: tuple[str, ...]) -> None:
         self._tail = b""
         self._end = b""
-        """The last bytes that are no filling."""
+        """The last bytes that are no padding."""
         self._judged = 0
-        """Up to here, of the tail and what comes, names have been judged."""
+        """The offset, in the tail and the next bytes, up to which names have been judged."""
         self._ended = False
         self._begun = False
         self._names = PdfNames(takes_files=bool(attachments))

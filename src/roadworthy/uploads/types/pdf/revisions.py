@@ -2,9 +2,9 @@
 
 An update is appended behind `%%EOF`, with a cross-reference table of its own and no header
 (ISO 32000-2, 7.5.6); its offsets count from the beginning of the file. A second header is
-the beginning of a second document, whose offsets count from there: readers that search the
-first header show one of the two, those that search from the end show the other, or what they
-can mend of both. A header that is content, of a file that is attached, changes no offset.
+the beginning of a second document, whose offsets count from there: readers that search for the
+first header show one document, those that search from the end show the other, or a mixture. A
+header in the content of an attached file changes no offset.
 """
 
 import re
@@ -29,7 +29,7 @@ class Revisions:
     def __init__(self) -> None:
         self._tail = b""
         self._start = self._from = 0
-        """Where the tail begins in the file, and what of it has been looked at."""
+        """The offset of the tail in the file, and how much of the tail has been searched."""
         self._ended = False
         self._headers: list[int] = []
         self._tables: list[int] = []
@@ -51,7 +51,7 @@ class Revisions:
         """Judge the file by the offset of its last table, which `startxref` names.
 
         Raises:
-            Rejected: There are two documents.
+            Rejected: The file holds two documents.
         """
         self.feed(b" " * _LONGEST)
         is_second = any(self._is_table(header + last) for header in self._headers)

@@ -1,12 +1,12 @@
 """CSV: rows of fields, quoted by RFC 4180.
 
-Fields are divided by commas, or by the semicolons, tabs and bars that some programs write
-instead; rows may differ in length. A quote stands around a whole field, or doubled inside
-one: where it does not, readers differ on where fields end.
+Fields are separated by commas, or by the semicolons, tabs and bars that some programs write
+instead; rows may differ in length. Quotes have to surround a whole field, and be doubled inside
+it: elsewhere, readers differ on where fields end.
 
-Fields that begin with `=`, `+`, `-` or `@` are data, and taken: `-1` is a number, and
-`@name` a name. A spreadsheet may take them for formulas; who writes them into a CSV file
-for one has to write them so that it does not.
+Fields that begin with `=`, `+`, `-` or `@` are accepted: `-1` is a number, and `@name` a name. A
+spreadsheet may take such fields for formulas. Code that writes a CSV file for a spreadsheet has to
+escape them.
 """
 
 import codecs
@@ -28,9 +28,9 @@ from roadworthy.uploads.types.texts.text import SLICE_BYTES, Text, looks_like_te
 __all__ = ["CSV", "MAX_COLUMNS", "MAX_ROW", "csv_within"]
 
 MAX_COLUMNS: Final = 16_384
-"""As many as a sheet of Excel has."""
+"""The most fields of a row: as many as a sheet of Excel has."""
 MAX_ROW: Final = 1 * MiB
-"""Bytes, with the lines that quoted fields have."""
+"""The most bytes of a row, with all lines of its quoted fields."""
 
 _END: Final = re.compile(rb"[\r\n]")
 _OTHERS: Final = bytes(set(range(256)) - set(b'",;\t|\r\n'))
@@ -44,13 +44,13 @@ _ALIASES: Final = (
     "text/x-csv",
     "text/comma-separated-values",  # Android
     "text/x-comma-separated-values",
-    "text/tab-separated-values",  # IANA: tabs divide here, too
-    "application/vnd.ms-excel",  # what Windows declares where Excel opens such files
+    "text/tab-separated-values",  # tabs separate fields here (IANA)
+    "application/vnd.ms-excel",  # declared by Windows where Excel opens such files
     "application/vnd.msexcel",
     "application/msexcel",
     "application/x-msexcel",
     "application/excel",
-    "text/plain",  # what it is inside
+    "text/plain",  # the type of its content
 )
 
 
@@ -70,7 +70,7 @@ def csv_within(*, max_columns: int = MAX_COLUMNS, max_row: int = MAX_ROW) -> Fil
 class _Csv:
     """A CSV file, of which the bytes outside of quotes are judged.
 
-    There, what is quoted is one `"`; a doubled quote is two next to each other.
+    In those, a quoted text is one `"`, so a doubled quote is two of them in a row.
     """
 
     def __init__(self, max_columns: int, max_row: int) -> None:
@@ -130,7 +130,7 @@ class _Csv:
 
 
 def _before_end(parts: list[bytes], first: int) -> int | None:
-    """Return the bytes in front of the first row's end, None where none ends."""
+    """Return the bytes before the end of the first row, None if no row ends."""
     before = 0
     for number, part in enumerate(parts):
         if number % 2 == first and (end := _END.search(part)):
@@ -140,7 +140,7 @@ def _before_end(parts: list[bytes], first: int) -> int | None:
 
 
 def _after_end(parts: list[bytes], first: int) -> int:
-    """Return the bytes behind the last row's end."""
+    """Return the bytes after the end of the last row."""
     after = 0
     for number in reversed(range(len(parts))):
         part = parts[number]

@@ -1,8 +1,8 @@
 """HTML, for services that have to store pages: no page is safe.
 
-What is judged is that it is text, as `TEXT` is, and begins as a page does. Whatever else it
-holds runs in the browser that shows it. `Files.download` sends it as an attachment, with
-`nosniff` and a sandbox that runs no script and is of no origin; serve it no other way.
+A page has to be text, as for `TEXT`, and to begin like a page. Its scripts are not judged, and run
+in a browser that shows it. `Files.download` sends a page as an attachment, with `nosniff` and a
+sandbox without scripts and origin: do not serve pages in any other way.
 """
 
 import re
@@ -34,4 +34,4 @@ def _matches(head: bytes) -> bool:
 
 
 HTML: Final = html_within()
-"""Pages in UTF-8, `text/html`: never safe, and to be served by `Files.download` alone."""
+"""Pages in UTF-8, `text/html`: never safe; serve them with `Files.download` only."""

@@ -1,9 +1,8 @@
 """JSON (RFC 8259) and lines of it: the file types `JSON` and `NDJSON`.
 
-One text, whole, in UTF-8, and nothing after it; no NaN, no comments, no comma too many. A
-byte order mark in front is passed over, and stays in the file. Of objects with one key
-twice, and of surrogates that stand alone (half of a pair), the standard says that readers
-differ; they are taken.
+A file is one whole JSON text in UTF-8 with nothing after it, and without NaN, comments or trailing
+commas. A byte order mark is allowed, and stays in the file. Objects with a key twice, and
+surrogates without their other half, are accepted: the standard says that readers differ on them.
 """
 
 import re
@@ -19,9 +18,9 @@ from roadworthy.uploads.types.texts.json_reader import JsonReader
 __all__ = ["JSON", "MAX_DEPTH", "MAX_STRING", "NDJSON", "json_within", "ndjson_within"]
 
 MAX_DEPTH: Final = 100
-"""Arrays and objects in each other: Python's own reader gives up at some 1,000."""
+"""How deep arrays and objects may be nested: Python's reader gives up at some 1,000."""
 MAX_STRING: Final = 16 * MiB
-"""Bytes of a string, as it is written: a picture of 12 MiB in base64."""
+"""The most bytes of a string as written: a picture of 12 MiB in base64."""
 
 _BEGINS: Final = re.compile(
     rb"(?:\xef\xbb\xbf)?[ \t\r\n]*(?:\{[ \t\r\n]*(?:[\"}]|\Z)"
@@ -45,7 +44,7 @@ _LINES: Final = (
     "text/x-jsonl",
     "text/jsonlines",
 )
-"""Media types for lines of JSON: none is registered, each is some tool's."""
+"""Media types for lines of JSON; none of them is registered."""
 
 
 @limited
@@ -53,15 +52,15 @@ def json_within(*, max_depth: int = MAX_DEPTH, max_string: int = MAX_STRING) -> 
     """Make a `JSON` with limits of your own.
 
     Args:
-        max_depth: How many arrays and objects may be in each other.
-        max_string: Bytes that a string or name may have, as it is written.
+        max_depth: How deep arrays and objects may be nested.
+        max_string: The most bytes of a string or name, as written.
     """
     return FileType(
         "application/json",
         ".json",
         _begins,
         lambda: PushParser(JsonReader(max_depth, max_string).read),
-        # `+json` is what structured types end in (RFC 6839 §3.1): GeoJSON, JSON-LD, manifests.
+        # `+json` ends structured types (RFC 6839 §3.1): GeoJSON, JSON-LD, manifests.
         aliases=("*/*+json", "text/json", "application/x-json", "text/x-json"),
         together=JsonOrLines,
     )
@@ -69,7 +68,7 @@ def json_within(*, max_depth: int = MAX_DEPTH, max_string: int = MAX_STRING) -> 
 
 @limited
 def ndjson_within(*, max_depth: int = MAX_DEPTH, max_string: int = MAX_STRING) -> FileType:
-    """Make an `NDJSON` with limits of your own, which are those of `json_within`."""
+    """Make an `NDJSON` with limits of your own, as `json_within` explains them."""
     return FileType(
         "application/x-ndjson",
         ".ndjson",
@@ -86,6 +85,6 @@ def _begins(head: bytes) -> bool:
 
 
 JSON: Final = json_within()
-"""RFC 8259, `application/json`, that is an object or an array."""
+"""`application/json` (RFC 8259): an object or an array."""
 NDJSON: Final = ndjson_within()
-"""A JSON text on each line, `application/x-ndjson`. Beside `JSON`, one line alone is JSON."""
+"""`application/x-ndjson`: JSON texts on lines. Beside `JSON`, a single line is JSON."""

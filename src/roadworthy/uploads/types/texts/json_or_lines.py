@@ -1,8 +1,8 @@
 """`JsonOrLines`: tell JSON from lines of JSON, where a route accepts both.
 
-Only the whole file tells. One value on one line is either; where its client does not say, it is
-JSON. More values, each on a line of its own, are lines. So both readers are given the file,
-until one gives up.
+Only the whole file tells. A single value on one line is either: JSON, unless the client declares
+lines. Several values, each on its own line, are lines. So both readers get the file, until one of
+them gives up.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,11 +14,11 @@ __all__ = ["JsonOrLines"]
 
 
 class JsonOrLines:
-    """Judge a file that may be JSON or lines of it, and tell which it is."""
+    """Judge a file that may be JSON or lines of JSON, and tell its type in the end."""
 
     def __init__(self, kinds: Sequence[FileType], guess: FileType) -> None:
         self.kind = guess
-        """What the file is, once it is whole."""
+        """The type of the file, once the file is whole."""
         self._guess = guess
         ordered = sorted(kinds, key=lambda kind: (kind != guess, kind.breadth))
         self._readers: dict[FileType, Inspector] = {kind: kind.inspector() for kind in ordered}
@@ -28,7 +28,7 @@ class JsonOrLines:
         """Judge the next bytes of the file.
 
         Raises:
-            Rejected: They are of none of the types.
+            Rejected: The file is of neither type.
         """
         self._each(lambda reader: reader.feed(data))
 
@@ -36,7 +36,7 @@ class JsonOrLines:
         """Tell the type of the file.
 
         Raises:
-            Rejected: It is of none of the types.
+            Rejected: The file is of neither type.
         """
         self._each(lambda reader: reader.finish())
         self.kind = next(iter(self._readers))

@@ -1,7 +1,7 @@
 """Refuse texts that begin as a file of another format, or can be read as a PDF.
 
-Markup, scripts, and whatever has a signature of its own is no text. Everything else may be
-one: if there are control characters in it, it is told so, wherever they are.
+Markup, scripts and formats with a signature are no text. Anything else may be text, and is
+rejected later if it has control characters.
 """
 
 import re
@@ -14,7 +14,7 @@ from roadworthy.uploads.types.inspecting.reasons import HIDDEN_FORMAT
 __all__ = ["HiddenPdf", "claims_another_type"]
 
 _SIGNATURES: Final = (
-    rb"(?:\xef\xbb\xbf)?\s*(?:<[A-Za-z!?/]|%PDF-)",  # markup, and what readers of PDF take
+    rb"(?:\xef\xbb\xbf)?\s*(?:<[A-Za-z!?/]|%PDF-)",  # markup, and names that readers of PDF accept
     rb"#!|%!|\{\\rtf",
     *(one.begins for one in formats.SHOWN),
     rb"GIF8|\x89PNG|\x8aMNG|RIFF....(?:WAVE|AVI )",
@@ -31,19 +31,19 @@ _SIGNATURES: Final = (
 _CLAIMED: Final = re.compile(b"|".join(_SIGNATURES), re.DOTALL)
 
 _PDF_BYTES: Final = 1024
-"""Readers of PDF search so much for its beginning."""
+"""Bytes in which readers of PDF search for its beginning."""
 _PDF: Final = b"%PDF-"
 _OBJECT: Final = re.compile(rb"(?<![A-Za-z])obj(?![A-Za-z])")
 _OVERLAP: Final = 4
 
 
 def claims_another_type(head: bytes) -> bool:
-    """Return whether a file begins as something else than text."""
+    """Return whether a file begins like a format that is no text."""
     return _CLAIMED.match(head) is not None
 
 
 class HiddenPdf:
-    """Refuse a text that names PDF's beginning and has a PDF object in it."""
+    """Refuse a text that has the beginning of a PDF and a PDF object in it."""
 
     def __init__(self) -> None:
         self._is_named: bool | None = None

@@ -1,11 +1,12 @@
 """SVG that draws and does nothing else (SVG 2).
 
-Scripts, event handlers, foreign content, references to anything but a part of the image or
-a picture in it, style sheets that import or are named in an instruction, and entities are
-rejected. So are links: an image has nothing to click on. Fonts are the viewer's, or in it.
+An SVG is rejected if it has scripts, event handlers, foreign content, entities, style sheets that
+import or are named in an instruction, or references to anything but a part of the image or a
+picture in it. Links are rejected too: an image has nothing to click on. Fonts have to be in the
+image, or those of the viewer.
 
-A browser runs none of that where it shows the image with `<img>`; where its source is put
-into a page, or it is opened by itself, it would. It is served as a download all the same.
+A browser runs none of that in an `<img>`, but it does when the source is put into a page, or when
+the image is opened by itself. So an SVG is served as a download in any case.
 """
 
 import re
@@ -23,9 +24,9 @@ __all__ = ["SVG", "svg_within"]
 
 MAX_BYTES: Final = 16 * MiB
 MAX_ELEMENTS: Final = 200_000
-"""A detailed map has some 50,000."""
+"""The most elements: a detailed map has some 50,000."""
 MAX_DRAWN: Final = 1_000_000
-"""Elements, with those that others refer to."""
+"""The most drawn elements, counted once for each reference."""
 
 _MAX_STYLE: Final = 1 * MiB
 _PDF_BYTES: Final = 1024
@@ -77,8 +78,8 @@ def svg_within(
 ) -> FileType:
     """Make an `SVG` with limits of your own.
 
-    `max_drawn` counts elements as often as they are drawn: where `use`, a pattern or a mask
-    refers to them, too.
+    `max_drawn` counts an element as often as it is drawn: again for every `use`, pattern or mask
+    that refers to it.
     """
     return FileType(
         "image/svg+xml",
@@ -154,7 +155,7 @@ class _Svg:
 
 
 def _judge_use(attributes: Attributes) -> None:
-    # Without a target it would draw the whole image within itself.
+    # Without a target, it would draw the whole image inside itself.
     for name, text in attributes.items():
         if local_name(name) == "href" and not text.strip():
             raise _acts("references to itself")
@@ -188,7 +189,7 @@ def _unescaped(found: re.Match[str]) -> str:
 
 
 def _judge_doctype(name: str, system: str | None, _public: str | None, has_subset: int) -> None:
-    # The one of SVG 1.1, which many programs write and none has to fetch.
+    # The document type of SVG 1.1, which many programs write and none fetches.
     if has_subset or name != "svg" or not _DTD.match(system or "http://www.w3.org/"):
         raise _acts("a DOCTYPE of its own")
 
@@ -198,7 +199,7 @@ def _refuse_entity(_name: str, _is_parameter: int) -> None:
 
 
 def _judge_instruction(target: str, text: str) -> None:
-    # Others are notes of programs to themselves, and do nothing in a browser.
+    # Other instructions are notes of programs, and do nothing in a browser.
     if _ACTIVE_INSTRUCTION.match(target):
         raise _acts("instructions to fetch or run something")
     if ">" in text:  # where HTML ends it: what follows is markup where the source is in a page

@@ -1,9 +1,8 @@
 """Plain text: UTF-8 without control characters, with any content.
 
-What would make it something else in another place is content here: markup, formulas, the
-marks that turn the direction of writing. Tab, line feed, form feed, carriage return and
-U+0085 are the only controls; UTF-16 is not taken. A file that begins like another type, or
-like something that browsers or shells run, is no plain text.
+Markup, formulas and marks that turn the direction of writing are content, and accepted. Tab, line
+feed, form feed, carriage return and U+0085 are the only control characters; UTF-16 is refused. A
+file that begins like another type, or like code that browsers or shells run, is no plain text.
 """
 
 import codecs
@@ -25,9 +24,9 @@ from roadworthy.uploads.types.texts.other_formats import HiddenPdf, claims_anoth
 __all__ = ["MAX_LINE", "SLICE_BYTES", "TEXT", "Text", "Utf8", "looks_like_text", "text_within"]
 
 MAX_LINE: Final = 1 * MiB
-"""Bytes that a program may hold which reads line by line."""
+"""The most bytes of a line: programs that read line by line hold one in memory."""
 SLICE_BYTES: Final = 64 * KiB
-"""What is judged at once: copies of it stay in the processor's cache."""
+"""Bytes judged at a time: copies of them fit into the processor's cache."""
 
 _CONTROLS: Final = bytes(set(range(0x20)) - set(b"\t\n\f\r")) + b"\x7f"
 _C1: Final = re.compile(rb"\xc2[\x80-\x84\x86-\x9f]")
@@ -57,14 +56,14 @@ def text_within(*, max_line: int = MAX_LINE) -> FileType:
 def looks_like_text(head: bytes) -> bool:
     """Return whether a file may be text, by its first bytes.
 
-    One with control characters, or in another encoding, may be: its client is told what is
-    wrong with it.
+    A file with control characters or in another encoding counts as text here, so that the client
+    is told what is wrong with it.
     """
     return not claims_another_type(head)
 
 
 class Text:
-    """Judge one text: run by `PushParser`, or by hand with `take` and `end`."""
+    """Judge a text: run by `PushParser`, or called with `take` and `end`."""
 
     def __init__(self, max_line: int) -> None:
         self._utf8 = Utf8()
@@ -82,7 +81,7 @@ class Text:
         self.end()
 
     def take(self, piece: bytes) -> None:
-        """Judge the next bytes, no more than a line may have."""
+        """Judge the next bytes, at most as many as a line may have."""
         whole = self._utf8.take(piece)
         if _has_controls(whole) or (not whole.isascii() and _C1.search(whole)):
             raise Rejected(CONTROL_CHARACTERS, "The text has control characters.")
@@ -115,7 +114,7 @@ class Utf8:
         self._rest = b""
 
     def take(self, piece: bytes) -> bytes:
-        """Return the whole characters so far, with those cut before."""
+        """Return the whole characters of the next bytes, with one that was cut before."""
         data = self._rest + piece if self._rest else piece
         try:
             _, used = codecs.utf_8_decode(data, "strict", False)  # not the end
@@ -135,4 +134,4 @@ def _has_controls(data: bytes) -> bool:
 
 
 TEXT: Final = text_within()
-"""UTF-8, `text/plain`, with lines of up to 1 MiB. Narrower types that match come first."""
+"""`text/plain` in UTF-8, with lines of up to 1 MiB. Narrower types go before it."""

@@ -1,7 +1,7 @@
 """`Xml`: read XML 1.0 in UTF-8 with expat, and report its elements.
 
-Without a document type there are no entities but the five, so that nothing expands and
-nothing is fetched.
+Without a document type there are only the five standard entities, so nothing expands and nothing
+is fetched.
 """
 
 from collections.abc import Callable
@@ -26,12 +26,12 @@ from roadworthy.uploads.types.inspecting.reasons import (
 __all__ = ["MAX_DEPTH", "Attributes", "Budget", "Xml", "local_name"]
 
 MAX_DEPTH: Final = 256
-"""Elements in each other, as libxml2 has it."""
+"""How deep elements may be nested: the limit of libxml2."""
 
 _GATHERED: Final = 64 * KiB
 """Expat may read a long tag again with each piece of it: they should be few."""
 _MAX_TAG: Final = 4 * MiB
-"""Bytes, with a picture in an attribute."""
+"""The most bytes of a tag, which may have a picture in an attribute."""
 _ENCODINGS: Final = frozenset({None, "utf-8", "us-ascii"})
 _ERRORS: Final = expat.errors.codes
 _TRUNCATED: Final = frozenset(
@@ -70,13 +70,13 @@ class Xml:
     ) -> None:
         self._tell_start = start
         self.tell_end: Callable[[str], object] | None = None
-        """What is called with the name of an element that ends."""
+        """Called with the name of each element that ends."""
         self._budget, self._max_depth = budget, max_depth
         self._depth = self._fed = 0
         self._gathered: list[bytes] = []
         self._gathered_bytes = 0
         self.parser = expat.ParserCreate("utf-8", " ")
-        """For handlers of what is rarer than elements."""
+        """The expat parser, for handlers of anything but elements."""
         self.parser.buffer_text = True
         self.parser.StartElementHandler = self._start
         self.parser.EndElementHandler = self._end

@@ -21,11 +21,11 @@ _BUCKETS: Final = 64
 _KIND: Final = 0o170000
 _LINK: Final = 0o120000
 _PLAIN: Final = frozenset({0, 0o040000, 0o100000, _KIND})
-"""None, a folder, a file, and all ones: what Maven's archives have where they know no mode."""
+"""Modes of plain entries: none, a folder, a file, and all ones, as Maven writes."""
 
 
 class CentralDirectory:
-    """All entries of an archive, as sums and hashes of some 24 bytes each."""
+    """The entries of an archive, as sums and hashes of some 24 bytes each."""
 
     def __init__(self, max_entries: int) -> None:
         self._max_entries = max_entries
@@ -74,7 +74,7 @@ class CentralDirectory:
     def judge(self, *, wide: bool) -> None:
         """Check that the directory lists what was read, and each name once.
 
-        Where it has no 64-bit fields, it may have the low half of sizes above 4 GiB.
+        Without 64-bit fields, the directory may have the low half of sizes above 4 GiB.
         """
         expected = self._seen if wide else self._wrapped
         if self._listed_count != self.count or not self._listed.equals(self._seen, expected):

@@ -51,7 +51,7 @@ DESCRIPTOR: Final = b"PK\x07\x08"
 """Begins a data descriptor, mostly (4.3.9)."""
 
 STORED: Final = 0
-"""The method of content that is as it is."""
+"""The method of content that is not compressed."""
 DEFLATED: Final = 8
 """The method of deflated content (RFC 1951)."""
 _METHODS: Final = frozenset({STORED, DEFLATED, 9, 12, 14, 93, 95, 98})
@@ -59,7 +59,7 @@ _METHODS: Final = frozenset({STORED, DEFLATED, 9, 12, 14, 93, 95, 98})
 _AES: Final = 99
 
 WRAP: Final = 2**32
-"""Larger numbers are in the Zip64 field; writers without it lose what is above."""
+"""Larger numbers are in the Zip64 field; writers without it keep the low half."""
 _ENCRYPTED: Final = 1 << 0 | 1 << 6 | 1 << 13
 _STREAMED: Final = 1 << 3
 _PATCH: Final = 1 << 5
@@ -70,7 +70,7 @@ _UNIX_LINK_HOSTS: Final = frozenset({3, 19})
 
 _LOCAL_FIELDS: Final = struct.Struct("<HHHHHIIIHH")
 _CENTRAL_FIELDS: Final = struct.Struct("<HHHHHHIIIHHHHHII")
-# Info-ZIP writes what its character set lacks as `?`, or as `#U` and digits.
+# Info-ZIP writes characters that its character set lacks as `?`, or as `#U` and digits.
 _REPLACED: Final = re.compile(rb"\?|#[UL]|[\x80-\xff]")
 
 
@@ -86,9 +86,9 @@ class ZipEntry:
     compressed: int
     expanded: int
     unicode_name: bytes | None
-    """What readers call it that know Info-ZIP's extra field."""
+    """The name from Info-ZIP's extra field, for readers that know it."""
     mode: int = 0
-    """Of Unix, from the central directory, or 0."""
+    """The mode of Unix, from the central directory, or 0."""
 
     @property
     def is_utf8(self) -> bool:
@@ -150,8 +150,8 @@ def read_central(source: PushedBytes) -> Step[ZipEntry]:
 def descriptors(crc: int, compressed: int, expanded: int) -> list[bytes]:
     """Return all forms of a data descriptor, the longest first.
 
-    Its signature is optional, and its sizes have 4 or 8 bytes, which nothing tells
-    beforehand; Apple's Archive Utility keeps the low half of sizes above 4 GiB.
+    The signature is optional, and sizes have 4 or 8 bytes, which is not known beforehand.
+    Apple's Archive Utility keeps the low half of sizes above 4 GiB.
     """
     wide = struct.pack("<IQQ", crc, compressed, expanded)
     narrow = struct.pack("<III", crc, compressed % WRAP, expanded % WRAP)
@@ -201,7 +201,7 @@ def _wide(extra: dict[int, bytes], *values: int) -> tuple[int, ...]:
 
 def _other_name(extra: dict[int, bytes], name: bytes) -> bytes | None:
     field = extra.get(_UNICODE_PATH, b"")
-    # A field for another name than this one is stale, and passed over by all readers.
+    # A field for another name is stale, and all readers skip it.
     if not field.startswith(b"\1" + zlib.crc32(name).to_bytes(4, "little")):
         return None
     other = field[5:]

@@ -38,9 +38,9 @@ from roadworthy.uploads.types.zip.records import (
 __all__ = ["MAX_ENTRIES", "MAX_INFLATED", "Contents", "Take", "Walk", "ZipLimits"]
 
 MAX_ENTRIES: Final = 100_000
-"""The sources of Linux have 92,000."""
+"""The most entries: the sources of Linux have 92,000."""
 MAX_INFLATED: Final = 64 * MiB
-"""A quarter of a second. Of what lies beyond, only the declared sizes are judged."""
+"""The most bytes inflated to verify sizes, in a quarter of a second."""
 
 _END_FIELDS: Final = struct.Struct("<HHHHIIH")
 _END64_FIELDS: Final = struct.Struct("<QHHIIQQQQ")
@@ -49,19 +49,19 @@ _LONGEST_DESCRIPTOR: Final = 24
 _SEARCHED: Final = 16 * KiB
 _WRAP_COUNT: Final = 2**16
 _FREE_FALSE_DESCRIPTORS: Final = 100_000
-"""Each costs 10 microseconds; a stored archive of streamed entries has one for each of these."""
+"""False descriptors allowed in any file; each costs 10 microseconds."""
 _BROKEN: Final = "The archive is broken: an entry is not what its header says."
 _NO_END: Final = "The archive is broken: its records do not follow each other."
 
 Take: TypeAlias = Callable[[bytes], object]
-"""What is called with content, some 256 KiB at a time."""
+"""Called with content, some 256 KiB at a time."""
 
 
 class Contents(Protocol):
     """Inspect the entries of an archive while they stream."""
 
     def begin(self, entry: ZipEntry, /) -> Take | None:
-        """Judge an entry, and return what takes its content, if anything does."""
+        """Judge an entry, and return the reader of its content, if it has one."""
         ...
 
     def end(self) -> None:
@@ -79,15 +79,15 @@ class ZipLimits:
 
     max_entries: int = MAX_ENTRIES
     max_expanded: int = MAX_EXPANDED
-    """Bytes of all entries together."""
+    """The most unpacked bytes of all entries together."""
     max_ratio: float = MAX_RATIO
-    """How many times more than the archive that may be, above 64 MiB."""
+    """The most unpacked bytes for each byte of the archive, above 64 MiB."""
     max_inflated: int = MAX_INFLATED
-    """How many bytes of entries with declared sizes are inflated to verify these."""
+    """The most bytes of entries with declared sizes that are inflated to verify them."""
 
 
 class Walk:
-    """Read one archive from its first byte to its last: run by `PushParser`."""
+    """Read an archive from its first byte to its last; run by `PushParser`."""
 
     def __init__(self, limits: ZipLimits, contents: Contents | None = None) -> None:
         self._contents = contents
@@ -103,7 +103,7 @@ class Walk:
 
     @property
     def expanded(self) -> int:
-        """The bytes that all entries unpack to."""
+        """The unpacked bytes of all entries."""
         return self._expansion.total
 
     def read(self, source: PushedBytes) -> Step[None]:
@@ -159,7 +159,7 @@ class Walk:
 
 
 class _Target:
-    """The content of an entry, while it is short enough for a link's target."""
+    """The content of an entry, if it is short enough for the target of a link."""
 
     def __init__(self, name: bytes) -> None:
         self._name = name
@@ -173,7 +173,7 @@ class _Target:
 
     @property
     def is_safe(self) -> bool:
-        """Whether the entry may be a link: an unread one may not."""
+        """Whether the target of a link is safe; one that was not read is not."""
         return 0 < self._size <= MAX_TARGET and not leads_out(self._name, self._content)
 
 
@@ -207,7 +207,7 @@ def _read_streamed(
 
 
 def _read_descriptor(source: PushedBytes, inflating: Inflating) -> Step[None]:
-    """Read the form of a data descriptor behind which another record begins."""
+    """Read a data descriptor in the form after which another record begins."""
     spellings = descriptors(inflating.crc, inflating.packed, inflating.size)
     read = b""
     for length in sorted({len(spelling) for spelling in spellings}):
@@ -235,7 +235,7 @@ def _read_stored(source: PushedBytes, inflating: Inflating, false: PartBudget) -
 
 
 def _before_descriptor(here: memoryview) -> int:
-    """Return the bytes in front of a possible signature, one at least."""
+    """Return the bytes before a possible signature, at least one."""
     found = bytes(here[:_SEARCHED]).find(DESCRIPTOR, 1)
     return found if found > 0 else max(1, min(len(here), _SEARCHED) - len(DESCRIPTOR) + 1)
 
@@ -246,12 +246,12 @@ class _End:
 
     offset: int
     narrow: tuple[int, int, int]
-    """Number of entries, size, and start."""
+    """The number of entries, the size, and the start of the directory."""
     wide: tuple[int, int, int] | None
-    """The same, from the Zip64 record."""
+    """The same three, from the Zip64 record."""
 
     def judge(self, count: int, start: int) -> None:
-        """Check that the directory is as this record says."""
+        """Check that the directory fits this record."""
         found = count, self.offset - start, start
         # Without Zip64, Apple's Archive Utility writes the low half of what is too large.
         wrapped = count % _WRAP_COUNT, found[1] % WRAP, start % WRAP
