@@ -88,8 +88,6 @@ __all__ = [
     "may_await",
     "needs_content_type",
     "original_of",
-    "pace_itself",
-    "paces_itself",
     "parameters_of",
     "reads_body",
     "response_of",
@@ -130,7 +128,6 @@ _READS_BODY: Final = "__roadworthy_reads_body__"
 _COMPANION: Final = "__roadworthy_companion__"
 CLOSED: Final = "roadworthy.closed"
 SETTLE: Final = "roadworthy.settle"
-_PACES: Final = "roadworthy.paces"
 _NOT_ALONE: Final = (
     "{route} has an upload and another parameter of the body (Form, File, Body, a model): the body "
     "can be read once. Take fields from the upload: form: Annotated[Form, documents.form]."
@@ -138,11 +135,7 @@ _NOT_ALONE: Final = (
 
 
 class Answer(Exception):
-    """Raise in a dependency of a hooked route to answer now, without the endpoint.
-
-    Args:
-        response: The answer.
-    """
+    """Raise in a dependency of a hooked route to answer now, without the endpoint."""
 
     def __init__(self, response: Response) -> None:
         super().__init__("answered")
@@ -150,11 +143,7 @@ class Answer(Exception):
 
 
 class Again(Exception):
-    """Raise while dependencies close to run the whole request again, after a pause.
-
-    Args:
-        pause: Seconds to wait first.
-    """
+    """Raise while dependencies close to run the request again, after `pause` seconds."""
 
     def __init__(self, *, pause: float) -> None:
         super().__init__("run again")
@@ -257,16 +246,6 @@ def returned_by(call: Callable[..., Any]) -> Any:
 def unwrapped(call: Callable[..., Any]) -> Any:
     """Return the function within partials and decorators."""
     return _unwrapped_call(call)
-
-
-def pace_itself(scope: Scope) -> None:
-    """Note that the reader of this request's body has time limits of its own."""
-    scope[_PACES] = True
-
-
-def paces_itself(scope: Scope) -> bool:
-    """Return whether the reader of this request's body has time limits of its own."""
-    return _PACES in scope
 
 
 def when_settled(request: Request, settle: Settle) -> None:

@@ -7,11 +7,13 @@ from collections.abc import AsyncGenerator
 from typing import Final, TypeVar
 
 from starlette.requests import Request
-from starlette.types import Message
+from starlette.types import Message, Scope
 
-__all__ = ["body_of", "has_content", "take_body", "view_as"]
+__all__ = ["body_of", "has_content", "pace_itself", "paces_itself", "take_body", "view_as"]
 
 R = TypeVar("R", bound=Request)
+
+_PACES: Final = "roadworthy.paces"
 
 _TAKEN: Final = (
     "An upload has read the body of this request. Take its files and fields from the upload: "
@@ -70,6 +72,16 @@ def take_body(request: Request) -> None:
     """Let every other reader of the body fail at once, instead of waiting for ever."""
     request._stream_consumed = True  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
     request.stream = _refused  # type: ignore[method-assign]
+
+
+def pace_itself(scope: Scope) -> None:
+    """Note that the reader of this request's body has time limits of its own."""
+    scope[_PACES] = True
+
+
+def paces_itself(scope: Scope) -> bool:
+    """Return whether the reader of this request's body has time limits of its own."""
+    return _PACES in scope
 
 
 def _is_consumed(request: Request) -> bool:

@@ -10,8 +10,8 @@ from typing import Any, Final, TypeAlias
 
 from starlette.types import Message, Receive, Scope, Send
 
-from roadworthy import _fastapi
 from roadworthy._internal.endless import is_endless
+from roadworthy._request_body import paces_itself
 from roadworthy.limits.terms import Terms
 from roadworthy.problems import Problem, RequestTimeout
 
@@ -174,7 +174,7 @@ class LimitedRequest:
             self._deadline += seconds
 
     def _is_late(self, quiet: float) -> bool:
-        if _fastapi.paces_itself(self._scope):
+        if paces_itself(self._scope):
             return False
         idle, waited = self._terms.body_idle, self._waited + quiet
         if idle is not None and quiet > idle:

@@ -5,8 +5,7 @@ from typing import Final
 
 from starlette.requests import ClientDisconnect, Request
 
-from roadworthy import _fastapi
-from roadworthy._request_body import body_of, take_body
+from roadworthy._request_body import body_of, pace_itself, take_body
 from roadworthy.problems import RequestTimeout
 from roadworthy.uploads.receiving.pace import Pace, PaceClock
 
@@ -20,7 +19,7 @@ class RequestBody:
     """Read a request's body from the socket, never faster than the caller asks."""
 
     def __init__(self, request: Request, pace: Pace) -> None:
-        _fastapi.pace_itself(request.scope)
+        pace_itself(request.scope)
         self._kept = body_of(request)
         if self._kept is None:
             take_body(request)
