@@ -48,6 +48,7 @@ MODULES = (
     "uploads",
     "health",
     "limits",
+    "events",
     "testing",
     "observability",
     "problem_log",
