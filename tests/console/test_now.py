@@ -99,7 +99,7 @@ async def test_each_thing_that_speaks_against_it_is_a_row_with_its_reason(db):
         "scheduled jobs": ("wait", "1 are past their time: does any worker run?"),
         "versions": (
             "wait",
-            "a rollout is under way: 1.4.1 (1 workers), 1.4.2 (1 workers)",
+            "a rollout is under way: 1.4.1 (1 worker), 1.4.2 (1 worker)",
         ),
         "workers": ("well", "2 awake, 0 jobs under way"),
         "task shop.invoice": ("wait", "1 died in the last 10 minutes"),

@@ -56,5 +56,5 @@ def _ticks(begin: int, end: int, size: int) -> list[tuple[int, str]]:
     form = "%b %d" if is_long else "%H:%M"
     return [
         (place, f"{datetime.fromtimestamp((begin + place) * size, UTC):{form}}")
-        for place in range(0, end - begin, step)
+        for place in range(0, end - begin - step // 2, step)  # the last one would be cut
     ]

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from roadworthy.console.parts import Parts
 from roadworthy.console.reading import reading
 from roadworthy.console.signs import of_jobs, of_problems, of_process
-from roadworthy.console.signs.sign import Sign
+from roadworthy.console.signs.sign import LEVELS, Sign
 from roadworthy.problems import Problem
 
 __all__ = ["gather"]
@@ -37,11 +37,12 @@ class _Question:
 
 
 async def gather(parts: Parts) -> list[Sign]:
-    """Return all signs of the parts that a service has; this takes four seconds at most."""
+    """Return all signs of the parts that a service has, the worst first, within four seconds."""
     asked = await asyncio.gather(
         *(_ask_database(database, questions) for database, questions in _questions(parts))
     )
-    return [*of_process.signs(parts), *chain.from_iterable(asked)]
+    found = [*of_process.signs(parts), *chain.from_iterable(asked)]
+    return sorted(found, key=lambda sign: LEVELS.index(sign.level))
 
 
 def _questions(parts: Parts) -> Iterable[tuple[object, list[_Question]]]:

@@ -89,7 +89,7 @@ def _of_workers(found: list[operations.WorkerRecord], here: set[str]) -> list[Si
         signs.append(Sign("workers", "wait", says, "workers"))
     if awake:
         running = sum(worker.running for worker in awake)
-        says = f"{len(awake)} awake, {running} jobs under way"
+        says = f"{len(awake)} awake, {running} {'job' if running == 1 else 'jobs'} under way"
         signs.append(Sign("workers", "good", says, "workers"))
     elif not silent:
         signs.append(Sign("workers", "wait", "none: nobody runs jobs", "workers"))
@@ -101,10 +101,16 @@ def _versions(awake: list[operations.WorkerRecord], here: set[str]) -> Sign:
     known = sorted({*counts, *here})
     if not known:
         return Sign("versions", "note", "nobody says which: Jobs(version=...) would", "workers")
-    told = ", ".join(f"{version} ({counts[version]} workers)" for version in known)
+    told = ", ".join(f"{version} ({_workers(counts[version])})" for version in known)
     if len(known) == 1:
         return Sign("versions", "good", f"one: {known[0]}", "workers")
     return Sign("versions", "wait", f"a rollout is under way: {told}", "workers")
+
+
+def _workers(number: int) -> str:
+    if not number:
+        return "this process"
+    return "1 worker" if number == 1 else f"{number} workers"
 
 
 async def _died(connection: AsyncConnection) -> list[Sign]:

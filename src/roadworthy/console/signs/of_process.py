@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from roadworthy.console.formats import length
 from roadworthy.console.parts import Parts
-from roadworthy.console.signs.sign import Level, Sign
+from roadworthy.console.signs.sign import Sign
 from roadworthy.health import Health
 from roadworthy.health.check_state import CheckState
 
@@ -12,14 +12,10 @@ __all__ = ["signs"]
 
 
 def signs(parts: Parts) -> list[Sign]:
-    """Return the signs of the checks, the worst first, and of a stop."""
+    """Return the signs of the checks, and of a stop."""
     if parts.health is None:
         return []
-    found = [*_stopping(parts.health), *map(_of_check, parts.health.check_states)]
-    return sorted(found, key=lambda sign: _ORDER.index(sign.level))
-
-
-_ORDER: tuple[Level, ...] = ("stop", "unknown", "wait", "note", "good")
+    return [*_stopping(parts.health), *map(_of_check, parts.health.check_states)]
 
 
 def _stopping(health: Health) -> Iterator[Sign]:

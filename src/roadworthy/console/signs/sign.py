@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
-__all__ = ["Level", "Sign", "Verdict", "verdict_of"]
+__all__ = ["LEVELS", "Level", "Sign", "Verdict", "verdict_of"]
 
 Level: TypeAlias = Literal["good", "note", "wait", "stop", "unknown"]
 """Is well; is worth a look; asks to wait; forbids a rollout; could not be read."""
+
+LEVELS: Final[tuple[Level, ...]] = ("stop", "unknown", "wait", "note", "good")
+"""The worst first."""
 
 
 @dataclass(frozen=True, slots=True)
