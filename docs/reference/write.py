@@ -52,6 +52,7 @@ MODULES = (
     "testing",
     "observability",
     "problem_log",
+    "console",
     "settings",
 )
 

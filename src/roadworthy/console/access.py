@@ -10,7 +10,8 @@ __all__ = ["EVERY_ACTION", "Access", "Action", "Viewer", "nobody", "viewer_of"]
 
 Action: TypeAlias = Literal["retry", "cancel", "dismiss", "pause", "run_now"]
 """What an operator can do: `pause` is also to resume."""
-EVERY_ACTION: Final[frozenset[Action]] = frozenset(get_args(Action))
+EVERY_ACTION: Final[tuple[Action, ...]] = get_args(Action)
+"""All of them: `Viewer(name, actions=EVERY_ACTION)`."""
 _MAX_NAME: Final = 200
 
 
@@ -32,7 +33,7 @@ class Viewer:
             raise ValueError(f"A viewer's name has 1 to {_MAX_NAME} characters, not {len(name)}.")
         self.name = name.strip()
         self.actions = frozenset(actions)
-        if unknown := self.actions - EVERY_ACTION:
+        if unknown := self.actions - set(EVERY_ACTION):
             known = ", ".join(sorted(EVERY_ACTION))
             raise ValueError(f"There is no action {min(unknown)!r}: write some of {known}.")
 
