@@ -36,7 +36,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 # Tests start hundreds of processes: where a machine forbids .pyc files, each compiles everything.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup run test test-all mutate faults contract latest lowest peers check format lint types mypy pyright imports docs reference site bench lock
+.PHONY: help setup run test test-all mutate faults contract latest lowest release-check pythons peers check format lint types mypy pyright imports docs reference site bench lock
 .NOTPARALLEL:
 
 help: ## list these words
@@ -87,6 +87,12 @@ lowest: setup ## run the tests on the lowest versions that pyproject.toml allows
 		--no-header --no-annotate --no-emit-index-url --quiet --output-file .venv-lowest/floors.txt
 	@.venv-lowest/bin/python -m pip install -q -r .venv-lowest/floors.txt
 	@$(call tested,.venv-lowest)
+
+release-check: setup ## build what would be published, and use each extra alone; ARGS="--extras jobs,all"
+	@PYTHONPATH=tools $(PY) -m release $(ARGS)
+
+pythons: ## run the tests on each Python; ARGS="--only 3.14 tests/patching" narrows it
+	@PYTHONPATH=tools $(if $(wildcard $(PY)),$(PY),$(PYTHON)) -m pythons $(ARGS)
 
 peers: ## run FastAPI's own tests under our parts; FASTAPI=path/to/checkout or STARLETTE=...
 	@test -n "$(FASTAPI)$(STARLETTE)" || { echo "Type: make peers FASTAPI=path/to/checkout" >&2; exit 1; }

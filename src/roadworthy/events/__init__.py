@@ -18,12 +18,10 @@ come back with the id of the last one: after a lost connection, a restart, a `ki
 another server.
 """
 
-try:
+from roadworthy._internal.extras import extra
+
+with extra("database", of="roadworthy.events"):
     import sqlalchemy.ext.asyncio as _  # noqa: F401 - so that its absence is told once
-except ModuleNotFoundError as missing:
-    raise ModuleNotFoundError(
-        "roadworthy.events needs SQLAlchemy: pip install 'roadworthy[database]'"
-    ) from missing
 
 from roadworthy.events.errors import EventTooLarge, PlaceMalformed, TopicUnknown
 from roadworthy.events.part import Events

@@ -9,12 +9,10 @@ line in a migration of yours:
         create_tables(version=1)
 """
 
-try:
+from roadworthy._internal.extras import extra
+
+with extra("migrations", of="roadworthy.migrations"):
     import alembic as _  # noqa: F401 - so that its absence is told once
-except ModuleNotFoundError as missing:
-    raise ModuleNotFoundError(
-        "roadworthy.migrations needs Alembic: pip install 'roadworthy[migrations]'"
-    ) from missing
 
 from roadworthy.migrations.made import create_tables, drop_tables
 from roadworthy.migrations.running import run

@@ -1,0 +1,1 @@
+"""`make pythons`: the tests on each Python that the package is for."""
