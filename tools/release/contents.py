@@ -27,7 +27,6 @@ _IN_AN_SDIST = {
     "README.md",
     "SECURITY.md",
     ".gitignore",  # hatchling puts it in
-    "hatch_build.py",
     "pyproject.toml",
 }
 _NEEDED = ("py.typed", "__init__.py", ".agents/skills/roadworthy/SKILL.md")

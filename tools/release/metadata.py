@@ -43,16 +43,14 @@ def _urls(told: email.message.Message) -> list[str]:
 def _links(text: str, told: email.message.Message, repository: Path) -> list[str]:
     """A package index has no folders: a link is a whole address, or a heading of the page."""
     source = dict(line.split(", ", 1) for line in told.get_all("Project-URL", [])).get("Source", "")
-    there = f"{source}/blob/v{told['Version']}/"
+    into = re.compile(rf"{re.escape(source)}/(?:blob|tree)/[^/]+/(?P<path>[^#]*)")
     found = [match["target"] for match in _LINK.finditer(_FENCED.sub("", text))]
     wrong = [f"the description links to {one}: relative" for one in found if _is_relative(one)]
     if not text.strip():
         wrong.append("there is no description")
-    for target in found:
-        path = target.removeprefix(there).partition("#")[0]
-        if target.startswith(there) and not (repository / path).exists():
-            wrong.append(f"the description links to {path}, which does not exist")
-    return wrong
+    paths = [match["path"] for match in map(into.match, found) if match]
+    dead = [path for path in paths if not (repository / path).exists()]
+    return [*wrong, *(f"the description links to {path}, which does not exist" for path in dead)]
 
 
 def _is_relative(target: str) -> bool:

@@ -41,11 +41,13 @@ class Workers:
         """Return the workers that this process is one of; None where it is alone.
 
         Raises:
-            OSError: The folder for temporary files cannot be used.
+            OSError: The folder for temporary files cannot be used, or this is Windows.
         """
         parent = multiprocessing.parent_process()
-        if parent is None or find_spec("fcntl") is None:  # Windows has no such locks
+        if parent is None:
             return None
+        if find_spec("fcntl") is None:
+            raise OSError("Windows has no Unix sockets and locks by which workers find each other")
         secret = bytes(multiprocessing.current_process().authkey)
         known = b"\0".join((secret, str(parent.pid).encode(), purpose.encode()))
         name = hashlib.sha256(known).hexdigest()[:16]
