@@ -1,4 +1,4 @@
-"""Units of work, committed before anybody is told so: SQLite and PostgreSQL.
+"""Units of work that are committed before the response: SQLite and PostgreSQL.
 
     app = FastAPI(lifespan=lifespan(Database("sqlite:///app.db")))
 

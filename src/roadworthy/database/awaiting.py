@@ -1,7 +1,7 @@
-"""Tell who calls a method of an `AsyncSession` and does not await it.
+"""Report calls of an `AsyncSession`'s methods that were not awaited.
 
-It makes a coroutine, which does nothing by itself: the request would be answered as if all
-were written.
+Such a call only makes a coroutine, which does nothing: the request would be answered as if
+everything had been written.
 """
 
 # pyright: reportPrivateUsage=false
@@ -29,21 +29,21 @@ _classes: dict[type[AsyncSession], type[AsyncSession]] = {}
 
 
 def telling_awaits(kind: type[AsyncSession]) -> type[AsyncSession]:
-    """Return the session class, whose methods tell where no await is."""
+    """Return the session class with methods that remember calls without an await."""
     if kind not in _classes:
         _classes[kind] = _make(kind)
     return _classes[kind]
 
 
 def check_awaited(session: AsyncSession) -> None:
-    """Look whether all was awaited that the session was asked for.
+    """Check that all calls of a session's methods were awaited.
 
     Raises:
-        Unawaited: Something was not; the text says what and where.
+        Unawaited: A call was not; the text names the method and the line.
     """
     for made, place in session.info.pop(_KEY, ()):
         if inspect.getcoroutinestate(made) == inspect.CORO_CREATED:
-            made.close()  # said here: Python need not warn of it later
+            made.close()  # reported here, so Python need not warn of it later
             raise Unawaited(_FORGOTTEN.format(place=place, method=made.__name__))
 
 
@@ -78,7 +78,7 @@ def _note(session: AsyncSession, made: Coroutine[Any, Any, Any]) -> None:
 
 
 def _place() -> str:
-    """Return where the method was called."""
+    """Return the place of the call."""
     frame = sys._getframe(2)  # noqa: SLF001 - the cheap way to it
     while frame.f_back is not None and frame.f_code.co_filename == __file__:
         frame = frame.f_back

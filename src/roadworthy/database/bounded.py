@@ -1,9 +1,9 @@
-"""Connections of psycopg that end with their unit of work whatever was begun there.
+"""Connections of psycopg with a deadline, and results that end with their transaction.
 
-The server ends a statement that takes too long; one that hangs, or is cut off by the network,
-ends nothing: such a connection gives up by itself. asyncpg has a limit of its own for that.
-A result that is read in parts, and not to its end, is closed by the server when its
-transaction ends; psycopg would warn that nobody has closed it.
+The server ends a statement that takes too long. A server that hangs, or that the network has cut
+off, ends nothing, so the connection gives up by itself; asyncpg has a limit of its own for that.
+A result that is read in parts, and not to its end, is closed by the server at the end of the
+transaction; psycopg would warn that it was not closed.
 """
 
 import asyncio
@@ -15,18 +15,18 @@ __all__ = ["connecting_within"]
 
 
 def connecting_within(seconds: float | None) -> Callable[..., Awaitable[Any]]:
-    """Return what connects; each answer has to come within `seconds` then, if they are given."""
-    # psycopg is one of two drivers: only who uses it has it.
+    """Return a function that connects; each answer then has to come within `seconds`."""
+    # psycopg is optional: it is installed only where it is used.
     psycopg: Any = import_module("psycopg")
 
     class Part(psycopg.AsyncServerCursor):  # type: ignore[misc]
-        """A result that is read in parts, for as long as its transaction lasts."""
+        """A result that is read in parts, during its transaction."""
 
         def __del__(self, *_: Any) -> None:
-            """Say nothing: what was left open here, the end of the transaction has closed."""
+            """Do not warn: the end of the transaction has closed the result."""
 
     class Bounded(psycopg.AsyncConnection):  # type: ignore[misc]
-        """A connection that does not wait for ever; it is closed where it gives up."""
+        """A connection that does not wait for ever, and closes itself when it gives up."""
 
         def __init__(self, *args: Any, **options: Any) -> None:
             theirs: Any = super()
@@ -35,7 +35,7 @@ def connecting_within(seconds: float | None) -> Callable[..., Awaitable[Any]]:
 
         async def wait(self, *args: Any, **options: Any) -> Any:
             theirs: Any = super()
-            if "timeout" in options:  # it waits for notices, and has a time of its own
+            if "timeout" in options:  # waiting for notices has a limit of its own
                 return await theirs.wait(*args, **options)
             async with asyncio.timeout(seconds):
                 return await theirs.wait(*args, **options)

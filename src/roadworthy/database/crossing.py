@@ -1,10 +1,9 @@
 """`Crossing`: run the statements of a thread on the event loop, with the drivers.
 
-The `Session` that a `def` route gets is SQLAlchemy's own, and so is all that it does there;
-only its connection sends each statement to the event loop and waits for the rows. So both
-kinds of route share engines, pools, drivers, the writer of SQLite, and one transaction where
-a request needs that. No thread ever waits for another thread, and what the loop can bound or
-cancel ends for the thread as well.
+The `Session` of a `def` route is SQLAlchemy's own. Only its connection differs: it sends each
+statement to the event loop and waits for the rows. So both kinds of route share engines, pools,
+drivers, the writer of SQLite, and one transaction where a request needs that. No thread waits for
+another thread, and the deadlines and cancellations of the event loop hold for threads, too.
 """
 
 # pyright: reportPrivateUsage=false
@@ -27,22 +26,22 @@ __all__ = ["Crossing", "Visits", "on_event_loop"]
 T = TypeVar("T")
 
 _PATIENCE: Final = 5.0
-"""Seconds for a statement to end that was cancelled."""
+"""Seconds that a cancelled statement has to end."""
 _PAUSE: Final = 0.05
-"""Seconds for a thread to leave SQLAlchemy's own clean-up, once its statement was cancelled."""
+"""Seconds that a thread has for SQLAlchemy's clean-up after a cancelled statement."""
 
 
 class Visits:
-    """Statements that the threads of one request have under way on the event loop."""
+    """The statements of one request's threads that run on the event loop."""
 
     def __init__(self) -> None:
         self.over = False
-        """Whether the request has ended without its thread: no statement begins any more."""
+        """Whether the request has ended before its thread: then no statement may begin."""
         self._tasks: set[Task[Any]] = set()
 
     @contextmanager
     def counted(self) -> Generator[None]:
-        """Count the statements of all threads that are started within."""
+        """Count the statements of all threads that are started within the block."""
         token = _VISITS.set(self)
         try:
             yield
@@ -52,7 +51,7 @@ class Visits:
                 _VISITS.set(token.old_value if token.old_value is not token.MISSING else None)
 
     async def end(self) -> None:
-        """Let no statement begin any more, cancel what is under way, and wait for that."""
+        """Refuse new statements, cancel the running ones, and wait for their end."""
         self.over = True
         running = list(self._tasks)
         for task in running:
@@ -62,7 +61,7 @@ class Visits:
             await asyncio.sleep(_PAUSE)
 
     def begin(self, task: Task[Any]) -> None:
-        """Note a statement that begins."""
+        """Register a statement that begins."""
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -71,7 +70,11 @@ _VISITS: ContextVar[Visits | None] = ContextVar("roadworthy.visits", default=Non
 
 
 class Crossing:
-    """Take calls of threads to one event loop."""
+    """Pass calls of threads to an event loop.
+
+    Args:
+        loop: The event loop that opened the database.
+    """
 
     def __init__(self, loop: AbstractEventLoop) -> None:
         self._loop = loop
@@ -80,7 +83,7 @@ class Crossing:
         )
 
     def open_for(self, engine: AsyncEngine) -> AsyncEngine:
-        """Let sessions on this engine be used in threads, beside the event loop."""
+        """Allow sessions on an engine to be used in threads, beside the event loop."""
         sync: Engine = engine.sync_engine
         sync._connection_cls = self._connection_class  # noqa: SLF001 - it has no public name
         return engine
@@ -100,13 +103,13 @@ class Crossing:
 
     def soon(self, function: Callable[[], object]) -> None:
         """Call a function on the event loop, and do not wait for that."""
-        with suppress(RuntimeError):  # the loop is closed: nobody minds any more
+        with suppress(RuntimeError):  # the loop is closed, and nothing is left to do
             self._loop.call_soon_threadsafe(function)
 
     def run(self, make: Callable[[], Coroutine[Any, Any, T]], *, clean_up: bool = False) -> T:
         """Run a coroutine on the event loop, and wait for it in this thread.
 
-        `clean_up=True` runs it where the request of this thread was cancelled, too.
+        With `clean_up=True` it runs even if the request of this thread was cancelled.
 
         Raises:
             RuntimeError: This is the event loop, which may not wait; says what to write.
@@ -157,7 +160,7 @@ class _Answer:
 
 
 class _Connection(Connection):
-    """SQLAlchemy's connection: in a thread, its calls to the driver cross."""
+    """SQLAlchemy's connection; in a thread, its calls to the driver go to the event loop."""
 
     crossing: Crossing
 
@@ -186,7 +189,7 @@ class _Connection(Connection):
         self._here_or_there(super().invalidate, exception)
 
     def _begin_impl(self, *args: Any) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
-        # Drivers begin with the first statement; the one of a test sets a savepoint at once.
+        # Drivers begin with the first statement; that of a test sets a savepoint at once.
         if "do_begin" in vars(self.engine.dialect):
             self._here_or_there(super()._begin_impl, *args)
         else:
@@ -199,20 +202,20 @@ class _Connection(Connection):
         self._here_or_there(super()._commit_impl)
 
     def _here_or_there(self, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
-        """Call what may have nothing to await: then the event loop can do so by itself."""
+        """Call a function here if it awaits nothing, else through the crossing."""
         if on_event_loop():
             return function(*args, **kwargs)
         return self.crossing.call(function, *args, **kwargs)
 
     def _crossed(self, result: Any) -> Any:
-        """Return a result whose rows, where they are not here yet, are fetched across."""
+        """Return a result that fetches its other rows through the event loop."""
         if getattr(result.context, "_is_server_side", False) and not in_greenlet():
             result.cursor = _Cursor(self.crossing, result.cursor)
         return result
 
 
 class _Cursor:
-    """A cursor of the server, from which a thread fetches."""
+    """A server-side cursor that a thread fetches from."""
 
     def __init__(self, crossing: Crossing, cursor: Any) -> None:
         self._crossing, self._cursor = crossing, cursor
@@ -234,7 +237,7 @@ class _Cursor:
 
 
 def on_event_loop() -> bool:
-    """Tell whether this thread runs an event loop, which must not wait for itself."""
+    """Return whether this thread runs an event loop, which must not wait for itself."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:

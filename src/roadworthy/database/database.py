@@ -44,25 +44,25 @@ _log = logging.getLogger("roadworthy.database")
 class Database:
     """One SQLite file or one PostgreSQL database, which lends units of work.
 
-    It is a part: `lifespan(Database("sqlite:///app.db"))` opens and closes it, and
-    so does `async with`; it can be opened again after that.
+    A `Database` is a part: `lifespan(Database("sqlite:///app.db"))` opens and closes it, and so
+    does `async with`. It can be opened again after it was closed.
 
     Args:
         url: `sqlite:///file.db` or `postgresql://...`; a driver may be named
             (`postgresql+psycopg://...`).
-        pool_size: How many units may use the database at once, without overflow; on SQLite how
-            many may read, while writers take turns.
-        max_wait: How long a unit waits for a connection, before it is answered 503.
-        statement_timeout: How long a statement may run, before it is answered 503.
-        drain: How long closing waits for units that are open.
+        pool_size: How many units may use the database at a time; on SQLite how many may read,
+            while writers take turns.
+        max_wait: How long a unit waits for a connection before the answer is 503.
+        statement_timeout: How long a statement may run before the answer is 503.
+        drain: How long closing waits for open units.
         session_class: The class of `Tx` and `Read`, or of `SyncTx` and `SyncRead`: SQLModel has
             classes of its own.
         synchronous: `"normal"` lets SQLite acknowledge a commit that a power failure may undo.
         echo: Whether SQLAlchemy logs each statement.
         connect_args: Arguments for the driver.
-        replica: The URL of a replica of the PostgreSQL database. `Read` goes there, and does not
-            see what was committed a moment ago; `ReadLatest` and all else stays with the
-            primary. Where the replica cannot be reached, `Read` goes to the primary.
+        replica: The URL of a replica of the PostgreSQL database. `Read` goes there, and may miss
+            the latest commits; `ReadLatest` and everything else goes to the primary. If the
+            replica cannot be reached, `Read` goes to the primary, too.
         behind_pooler: Whether the URL leads to PgBouncer with transaction pooling.
         name: The name of this database, where an application has several.
     """
@@ -87,7 +87,7 @@ class Database:
         check_duration("statement_timeout", statement_timeout)
         check_duration("drain", drain)
         check_size("pool_size", pool_size)
-        given = cast("object", session_class)  # it may be no class at all: see `check_unit`
+        given = cast("object", session_class)  # the value may be no class: see `check_unit`
         is_sync = isinstance(given, type) and issubclass(given, Session)
         check_unit(session=session_class, kind=Session if is_sync else AsyncSession)
         primary = address_of(url)
@@ -99,7 +99,7 @@ class Database:
             behind_pooler=behind_pooler,
         )
         self.url = primary.url
-        """The URL with the driver's name, without options; as text it hides the password."""
+        """The URL with the driver's name and without options; as text it hides the password."""
         self.name = name
         """The name of this database, where an application has several."""
         self._options = EngineOptions(
@@ -116,7 +116,7 @@ class Database:
         self._session_class, self._sync_session_class = _both(session_class)
         self._engines: Engines | None = None
         self._inner: int | None = None
-        """How often it was opened within `rolled_back`; None outside of that."""
+        """How often the database was opened within `rolled_back`; None outside of it."""
         self._units: WeakSet[Unit] = WeakSet()
         self._closed = asyncio.Event()
         """Set whenever a unit has been closed."""
@@ -165,12 +165,13 @@ class Database:
     ) -> AbstractAsyncContextManager[AsyncSession]:
         """Open a unit of work: commit on leaving normally, roll back on anything else.
 
-        For streams, jobs and scripts; a route takes `tx: Tx`. No connection is taken
-        before the first statement.
+        For streams, jobs and scripts; a route takes `tx: Tx`. No connection is taken before the
+        first statement.
 
         Raises:
-            Problem: On leaving, or from within: what the database refused (409, 422, 503, 507).
-            ValueError: `isolation` is no level of PostgreSQL's.
+            Problem: The database refused something (409, 422, 503, 507); raised by a statement
+                or on leaving.
+            ValueError: `isolation` is no level of PostgreSQL.
             TypeError: `session` is no class of sessions.
         """
         check_unit(isolation=isolation, session=session)
@@ -178,19 +179,19 @@ class Database:
 
     @property
     def can_listen(self) -> bool:
-        """Return whether a connection can listen for notices: through a pooler none can."""
+        """Return whether a connection can listen for notices: not through a pooler."""
         return self._options.primary is None or not self._options.primary.behind_pooler
 
     def read(
         self, *, session: type[AsyncSession] | None = None, replica: bool = False
     ) -> AbstractAsyncContextManager[AsyncSession]:
-        """Open a unit of work that only reads, and sees one state of a SQLite database.
+        """Open a unit of work that only reads; on SQLite, it sees one state of the database.
 
-        `replica=True` reads from the replica, where there is one: what was committed a
-        moment ago may be missing there.
+        `replica=True` reads from the replica, if there is one: the latest commits may be missing
+        there.
 
         Raises:
-            Problem: From within: the database is away (503).
+            Problem: The database is away (503); raised by a statement.
         """
         check_unit(session=session)
         return self._reading(_caller(), session, replica)
@@ -200,12 +201,12 @@ class Database:
     ) -> AbstractContextManager[Session]:
         """Open a unit of work in a thread: like `begin`, with a `Session`.
 
-        For streams, background tasks and other functions of an application that are no
-        `async def`; a route takes `tx: SyncTx`. The event loop that opened the database runs
-        what the thread asks for.
+        For streams, background tasks and other functions that are no `async def`; a route takes
+        `tx: SyncTx`. The statements run on the event loop that opened the database.
 
         Raises:
-            Problem: On leaving, or from within: what the database refused (409, 422, 503, 507).
+            Problem: The database refused something (409, 422, 503, 507); raised by a statement
+                or on leaving.
             RuntimeError: This is the event loop itself.
         """
         check_unit(isolation=isolation, session=session, kind=Session)
@@ -220,7 +221,7 @@ class Database:
         """Open a unit of work in a thread that only reads: like `read`, with a `Session`.
 
         Raises:
-            Problem: From within: the database is away (503).
+            Problem: The database is away (503); raised by a statement.
             RuntimeError: This is the event loop itself.
         """
         check_unit(session=session, kind=Session)
@@ -244,12 +245,12 @@ class Database:
     async def ping(self, *, writes: bool = False) -> None:
         """Check that the database answers, on a connection of its own.
 
-        `writes=True` expects a node that takes writes: after a failover, a server that reads
-        only is alive, and of no use to who has to write. Of SQLite it expects that this
-        process may still write: not after a sync that failed.
+        `writes=True` also checks that the node takes writes: after a failover, a server may
+        answer and be read-only. On SQLite it checks that this process may still write, which it
+        may not after a failed sync.
 
         Raises:
-            Problem: 503: it does not.
+            Problem: 503. The database does not answer, or takes no writes.
         """
         async with self.apart() as connection:
             if not writes:
@@ -258,10 +259,10 @@ class Database:
                 raise ServiceUnavailable
 
     async def ping_replica(self, *, max_lag: timedelta = timedelta(seconds=10)) -> str | None:
-        """Return a reason where the replica is late, or is none: a check for `Health`.
+        """Return a reason if the replica is late, or is no replica: a check for `Health`.
 
         Raises:
-            Problem: 503: it does not answer. Reads go to the primary then.
+            Problem: 503. The replica does not answer; reads go to the primary meanwhile.
         """
         replica = self._opened.replica
         if replica is None:
@@ -278,12 +279,12 @@ class Database:
 
     @asynccontextmanager
     async def apart(self) -> AsyncGenerator[AsyncConnection]:
-        """Lend a connection from outside of the pool; nothing is committed.
+        """Lend a connection from outside the pool; nothing is committed.
 
-        For checks of health: the pool may be busy, which is no failure of the database.
+        For checks of health: a busy pool is no failure of the database.
 
         Raises:
-            Problem: 503: the database does not answer.
+            Problem: 503. The database does not answer.
         """
         try:
             async with self._opened.lone.connect() as connection:
@@ -297,9 +298,9 @@ class Database:
         """Undo all changes at the end: see `roadworthy.testing`.
 
         Raises:
-            RuntimeError: It is so already, or a unit of work is open.
+            RuntimeError: The database is in this mode already, or a unit of work is open.
         """
-        await self._wait_for(self._units, self._options.max_wait.total_seconds())  # jobs' units
+        await self._wait_for(self._units, self._options.max_wait.total_seconds())  # units of jobs
         if self._inner is not None or self._units:
             raise RuntimeError(
                 "rolled_back begins where no unit of work is open, and not within another one. "
@@ -314,7 +315,7 @@ class Database:
             try:
                 yield self
             finally:
-                # Who comes now, as jobs that run on do, is no part of the test any more.
+                # Units that begin now, of jobs that still run, are no part of the test any more.
                 self._inner, self._engines = None, engines
                 await self._end_units()
 
@@ -332,7 +333,7 @@ class Database:
         isolation: str | None = None,
         session: type[AsyncSession] | type[Session] | None = None,
     ) -> Unit:
-        """Open a unit that the caller ends; `begin`, `read`, `Tx` and `Read` stand on it."""
+        """Open a unit that the caller ends; `begin`, `read`, `Tx` and `Read` use this."""
         engines = self._opened
         engine = engines.read if read_only else engines.write
         if read_only and replica and engines.replica and engines.replica.may_be_asked():
@@ -380,7 +381,7 @@ class Database:
             await unit.abandon(thread_may_run=True)
 
     async def _wait_for(self, units: WeakSet[Unit], seconds: float) -> None:
-        """Wait until these units are closed, for so many seconds at most."""
+        """Wait until these units are closed, at most for so many seconds."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 while any(unit in self._units for unit in units):
@@ -434,7 +435,7 @@ class Database:
 def _both(
     kind: type[AsyncSession] | type[Session],
 ) -> tuple[type[AsyncSession], type[Session]]:
-    """Return the session classes of both kinds of route, made of the given one."""
+    """Return the async and the sync session class, made of the given one."""
     if issubclass(kind, AsyncSession):
         return kind, kind.sync_session_class
     return AsyncSession, kind
@@ -458,7 +459,7 @@ async def _takes_writes(connection: AsyncConnection, engines: Engines) -> bool:
 
 
 async def _let_others_in() -> None:
-    """Let a waiting unit take the connection: a loop of units would take it again first."""
+    """Let a waiting unit take the connection before the next unit of a loop does."""
     await asyncio.sleep(0)
 
 

@@ -39,15 +39,15 @@ __all__ = [
 _UNITS: Final = "roadworthy.units"
 """The open unit of each database, in the scope of a request."""
 _PLACES: Final = "roadworthy.places"
-"""The databases for which a request has a place for its threads, in its scope."""
+"""The databases for which a request has a thread slot, in its scope."""
 _TRIES: Final = "roadworthy.tries"
 _FIRST_PAUSE: Final = 0.01
 _LONGEST_PAUSE: Final = 0.5
 _ERROR: Final = 400
 _SAFE: Final = {"GET", "HEAD", "OPTIONS", "QUERY"}
-"""Methods that ask for no change (RFC 9110 §9.2.1): who gets no answer asks again."""
+"""Methods that ask for no change (RFC 9110 §9.2.1), so that clients may repeat them."""
 _STALE_ATTEMPTS: Final = 3
-"""How often such a request runs whose statements were prepared before a migration."""
+"""How often such a request runs if its statements were prepared before a migration."""
 
 _NO_AWAIT: Final = (
     "{{route}} is a `def` route, and its {{parameter}} is a {name}, whose methods must be awaited: "
@@ -68,21 +68,23 @@ def transaction(
     session: type[AsyncSession] | None = None,
     database: str | None = None,
 ) -> Any:
-    """Return a dependency like `Tx`, with other terms.
-
-    `attempts` more than one declares that the whole route may run again: nothing it
-    does outside the transaction minds. It then does, after a serialization failure, a
-    deadlock, a stale version or a lost connection; not when the connection is lost
-    during the commit, whose outcome nobody knows. `isolation` is PostgreSQL's, as
-    `"SERIALIZABLE"`; SQLite always is. `session` is a class of your own or SQLModel's.
-    `database` is the name of one of several databases: each has a transaction of its own, and
-    one may be committed where the commit of another fails.
+    """Return a dependency like `Tx`, with other options.
 
         Retried = Annotated[AsyncSession, transaction(attempts=3)]
 
+    Args:
+        attempts: More than one lets the whole route run again after a serialization failure, a
+            deadlock, a stale version or a lost connection, but not after a connection was lost
+            during the commit, whose outcome is unknown. The route must do nothing outside the
+            transaction that may not be repeated.
+        isolation: The level of PostgreSQL, such as `"SERIALIZABLE"`; SQLite always has that.
+        session: A session class of your own, or SQLModel's.
+        database: The name of one of several databases. Each has a transaction of its own: one
+            may be committed while the commit of another fails.
+
     Raises:
         ValueError: `attempts` is less than one, or `isolation` is no level.
-        TypeError: One of them is of another type, or `session` is no class of sessions.
+        TypeError: An argument is of another type, or `session` is no class of sessions.
     """
     check_size("attempts", attempts)
     check_unit(isolation=isolation, session=session)
@@ -102,7 +104,7 @@ def transaction(
 def reading(*, database: str | None = None, replica: bool = True) -> Any:
     """Return a dependency like `Read`, of the database of this name.
 
-    With `replica=False` it is like `ReadLatest`.
+    With `replica=False` the dependency is like `ReadLatest`.
     """
 
     @for_async_routes(_NO_AWAIT.format(name="Read", other="SyncRead"))
@@ -123,13 +125,13 @@ def sync_transaction(
     session: type[Session] | None = None,
     database: str | None = None,
 ) -> Any:
-    """Return a dependency like `SyncTx`, with the terms of `transaction`.
+    """Return a dependency like `SyncTx`, with the options of `transaction`.
 
     Retried = Annotated[Session, sync_transaction(attempts=3)]
 
     Raises:
         ValueError: `attempts` is less than one, or `isolation` is no level.
-        TypeError: One of them is of another type, or `session` is no class of sessions.
+        TypeError: An argument is of another type, or `session` is no class of sessions.
     """
     check_size("attempts", attempts)
     check_unit(isolation=isolation, session=session, kind=Session)
@@ -149,7 +151,7 @@ def sync_transaction(
 def sync_reading(*, database: str | None = None, replica: bool = True) -> Any:
     """Return a dependency like `SyncRead`, of the database of this name.
 
-    With `replica=False` it is like `SyncReadLatest`.
+    With `replica=False` the dependency is like `SyncReadLatest`.
     """
 
     @for_sync_routes(_HOLDS_UP.format(name="SyncRead", other="Read"))
@@ -165,17 +167,17 @@ def sync_reading(*, database: str | None = None, replica: bool = True) -> Any:
 
 
 Tx = Annotated[AsyncSession, transaction()]
-"""A unit of work: committed before the response is sent, if its status is below 400.
+"""A unit of work, committed before the response is sent if its status is below 400.
 
-Anything else rolls it back: an exception, a returned 4xx or 5xx, a cancellation. A
-commit that fails is an error answer. No connection is taken before the first
-statement. Dependencies of one request that ask for it share one.
+Anything else rolls the unit back: an exception, a returned 4xx or 5xx, a cancellation. If the
+commit fails, the answer is an error. No connection is taken before the first statement. All
+dependencies of a request share one unit.
 """
 
 Read = Annotated[AsyncSession, reading()]
-"""A unit of work that only reads, ended before the response is sent.
+"""A unit of work that only reads, and ends before the response is sent.
 
-Where the database has a replica, it reads there, and may miss what was committed a moment ago.
+If the database has a replica, the unit reads there, and may miss the latest commits.
 """
 
 ReadLatest = Annotated[AsyncSession, reading(replica=False)]
@@ -185,20 +187,20 @@ ReadLatest = Annotated[AsyncSession, reading(replica=False)]
 SyncTx = Annotated[Session, sync_transaction()]
 """The unit of work of a `def` route: SQLAlchemy's own `Session`, with the promises of `Tx`.
 
-It is committed before the response is sent, if its status is below 400; anything else rolls
-it back. It waits for a place among `pool_size` before a thread is taken, at most `max_wait`,
-and is answered 503 then. In one request, it and `Tx` are one transaction.
+The unit is committed before the response is sent if its status is below 400; anything else rolls
+it back. Before a thread is taken, the unit waits for one of `pool_size` slots; after `max_wait` the
+answer is 503. In one request, `SyncTx` and `Tx` are one transaction.
 """
 
 SyncRead = Annotated[Session, sync_reading()]
-"""A unit of work of a `def` route that only reads: what `Read` is to `async def`."""
+"""A unit of work of a `def` route that only reads, as `Read` in an `async def` route."""
 
 SyncReadLatest = Annotated[Session, sync_reading(replica=False)]
 """The same, from the primary: it sees all that was acknowledged before."""
 
 
 class _Terms(NamedTuple):
-    """On which terms a route asks for a transaction."""
+    """The options of a route's transaction."""
 
     attempts: int
     isolation: str | None
@@ -209,7 +211,7 @@ class _Terms(NamedTuple):
 async def _writing(
     connection: HTTPConnection, found: Database, terms: _Terms
 ) -> AsyncGenerator[Unit]:
-    """Have the unit of a request: open it, or join the one that is open."""
+    """Open the unit of a request, or join the one that is open."""
     units: dict[Database, Unit] = connection.scope.setdefault(_UNITS, {})
     if found in units:
         yield _joined(units[found], terms.session)
@@ -242,7 +244,7 @@ async def _reading(
         _retry(connection, error, 1)
         raise_for(error)
         raise
-    await unit.abandon()  # what was read is known: a connection that is lost now is no error
+    await unit.abandon()  # all has been read: a connection that is lost now is no error
 
 
 async def _abandon(unit: Unit, error: BaseException) -> None:
@@ -254,7 +256,7 @@ async def _abandon(unit: Unit, error: BaseException) -> None:
 async def _lent(
     connection: HTTPConnection, found: Database, opening: AbstractAsyncContextManager[Unit]
 ) -> AsyncGenerator[Session]:
-    """Have a place for threads first, then the unit, and lend its session to them."""
+    """Take a thread slot, then open the unit, and lend its session to threads."""
     async with _admitted(connection, found), opening as unit:
         with unit.lend_to_threads() as lent:
             yield lent
@@ -262,14 +264,14 @@ async def _lent(
 
 @asynccontextmanager
 async def _admitted(connection: HTTPConnection, found: Database) -> AsyncGenerator[None]:
-    """Have a place for the threads of a request, unless it has one, or a connection."""
+    """Take a thread slot for a request, unless it has one, or a connection."""
     places: set[Database] = connection.scope.setdefault(_PLACES, set())
     unit: Unit | None = connection.scope.get(_UNITS, {}).get(found)
     if found in places or (unit is not None and unit.session.in_transaction()):
         yield
         return
     if found.thread_slots.is_full and isinstance(connection, Request):
-        await check_request(connection)  # what is invalid need not wait
+        await check_request(connection)  # an invalid request need not wait
     async with found.thread_slots.enter():
         places.add(found)
         try:
@@ -279,7 +281,7 @@ async def _admitted(connection: HTTPConnection, found: Database) -> AsyncGenerat
 
 
 class _Place:
-    """Name the route, when somebody asks."""
+    """The name of the route, made when it is needed."""
 
     def __init__(self, connection: HTTPConnection) -> None:
         self._scope = connection.scope

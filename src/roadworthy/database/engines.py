@@ -32,17 +32,17 @@ T = TypeVar("T")
 
 _FAILED: Final = "roadworthy.failed"
 _MAX_WRITERS: Final = 256
-"""Write transactions that may queue on SQLite: they share one real connection."""
+"""The most write transactions that queue on SQLite, where they share one connection."""
 
 _REPLICA_SECONDS: Final = 2.0
-"""How long a replica may take to let a reader in who could ask the primary."""
+"""Seconds to wait for a connection to the replica before asking the primary."""
 _CLOSING: Final = 2.0
-"""Seconds that a server has to say goodbye to all connections of a pool."""
+"""Seconds that a server has to close all connections of a pool."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineOptions:
-    """How connections are made; the arguments of `Database`."""
+    """The arguments of `Database` that say how connections are made."""
 
     pool_size: int
     max_wait: timedelta
@@ -70,7 +70,7 @@ class Engines:
         self.thread_slots = ThreadSlots(options.pool_size, seconds=options.max_wait.total_seconds())
 
     async def open(self) -> None:
-        """Make the engines. SQLite's file is opened now, PostgreSQL when it is first used.
+        """Make the engines. SQLite's file is opened now, PostgreSQL at its first use.
 
         Raises:
             sqlite3.OperationalError: The file cannot be opened.
@@ -92,7 +92,7 @@ class Engines:
             await self.sqlite.close()
 
     def pools(self) -> Iterator[metrics.PoolState]:
-        """Yield the state of each pool. Writers of SQLite share one connection, in turns."""
+        """Yield the state of each pool; writers of SQLite take turns on one connection."""
         yield self.thread_slots.state()
         if self.sqlite is not None:
             yield self.sqlite.turns()
@@ -132,7 +132,7 @@ class Engines:
         size = self.options.pool_size
         engine = self._engine(url, pool="replica", pool_size=size, connect_args=arguments)
         lone = _lone(url, arguments)
-        # First what the driver calls a lost connection: that is when it is away.
+        # First the errors by which the driver reports a lost connection: the database is away.
         replica = Replica(engine, lone, primary=primary)
         for one in (engine, lone):
             _prepare(one, terms, replica=True)
@@ -170,13 +170,13 @@ def watch_transactions(engine: Engine) -> None:
 
 
 async def _dispose(engine: AsyncEngine) -> None:
-    """Close the connections of a pool; one whose server hangs is cut off."""
+    """Close the connections of a pool, and cut off those whose server hangs."""
     if engine.dialect.name == "sqlite":
         await engine.dispose()
         return
     seconds = _CLOSING
     for _ in range(_idle(engine) + 1):
-        # A driver waits for the goodbye for ever; where it is cancelled, it drops the connection.
+        # A driver would wait for ever for the server; cancelled, it drops the connection.
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await engine.dispose()
@@ -203,7 +203,7 @@ def _sqlite(url: URL, options: EngineOptions) -> Sqlite:
 def _creator(
     connect: Callable[[Sqlite], Awaitable[T]], sqlite: Sqlite
 ) -> Callable[..., Awaitable[T]]:
-    """Return SQLAlchemy's `async_creator`, which gets arguments of the URL."""
+    """Return an `async_creator` for SQLAlchemy, which gets the arguments of the URL."""
 
     def create(*_: Any, **__: Any) -> Awaitable[T]:
         return connect(sqlite)
@@ -216,7 +216,7 @@ def _lone(url: URL, arguments: dict[str, Any]) -> AsyncEngine:
 
 
 def _prepare(engine: AsyncEngine, terms: Terms, *, replica: bool = False) -> None:
-    """Watch an engine for stale sessions, and send our settings where the driver cannot."""
+    """Watch an engine for stale sessions, and send settings that the driver cannot send."""
     pooled_here = not isinstance(engine.pool, NullPool)
     watch_sessions(engine.sync_engine, read_only=terms.read_only, replica=replica)
     if pooled_here and not terms.behind_pooler:
@@ -229,7 +229,7 @@ def _prepare(engine: AsyncEngine, terms: Terms, *, replica: bool = False) -> Non
 
 
 def _watch(engine: AsyncEngine) -> None:
-    """Note each statement that fails, so that nothing half-done is committed."""
+    """Note each failed statement, so that nothing half-done is committed."""
     event.listen(engine.sync_engine, "handle_error", _note_failure)
     watch_transactions(engine.sync_engine)
 
@@ -239,7 +239,7 @@ def _note_failure(context: ExceptionContext) -> BaseException | None:
     if connection is not None and not connection.invalidated and not connection.closed:
         connection.info[_FAILED] = True
     if isinstance(error, (TimeoutError, OSError)) and not isinstance(error, sqlite3.Error):
-        # A driver lets these through as they are: the server did not answer, or is gone.
+        # Errors that a driver does not translate: the server did not answer, or is gone.
         context.is_disconnect = True
         return exc.OperationalError(None, None, error, connection_invalidated=True)
     if isinstance(error, UnicodeEncodeError):
@@ -250,7 +250,7 @@ def _note_failure(context: ExceptionContext) -> BaseException | None:
 def _refuse_after_failure(connection: Connection) -> None:
     # PostgreSQL answers the COMMIT of a failed transaction with a rollback, and no error.
     if connection.info.get(_FAILED):
-        # SQLAlchemy takes a commit that raises for the end of the transaction.
+        # For SQLAlchemy, a commit that raises has ended the transaction.
         connection.dialect.do_rollback(connection.connection)
         raise StatementFailed
 

@@ -43,7 +43,7 @@ __all__ = [
 _log = logging.getLogger("roadworthy.database")
 
 FAILURES: Final = (Conflict, ValidationFailed, ServiceUnavailable, InsufficientStorage)
-"""The problems that a unit of work can end in."""
+"""The problems that a unit of work can end with."""
 
 _TEXT = {
     "unique": "This value is already taken.",
@@ -104,7 +104,7 @@ class UnitClosed(RuntimeError):
 
 
 class StatementFailed(RuntimeError):
-    """A statement failed, nobody was told, and the unit was to be committed."""
+    """A statement failed, its error was swallowed, and the unit was to be committed."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -115,7 +115,7 @@ class StatementFailed(RuntimeError):
 
 
 def problem_for(error: BaseException) -> Problem | None:
-    """Return the problem to answer with for an exception of the database, None for a bug."""
+    """Return the problem for an exception of the database, None if it is a bug."""
     if isinstance(error, exc.TimeoutError):
         return ServiceUnavailable()
     if isinstance(error, StaleDataError):
@@ -130,7 +130,7 @@ def problem_for(error: BaseException) -> Problem | None:
 
 
 def may_succeed_again(error: BaseException) -> bool:
-    """Return whether the same transaction may succeed when it is run again as a whole."""
+    """Return whether the whole transaction may succeed when it runs again."""
     if isinstance(error, StaleDataError):
         return True
     if not isinstance(error, exc.DBAPIError):
@@ -165,7 +165,7 @@ def _without_state(error: exc.DBAPIError) -> Problem | None:
 
 
 def _by_text(error: exc.DBAPIError, text: str) -> Problem | None:
-    """Return the problem of an error of SQLite by its text, which says more than its code."""
+    """Return the problem of an SQLite error by its text, which says more than its code."""
     for words, code in _SQLITE.items():
         if words in text:
             return _refusal(error, code, text)
@@ -241,7 +241,7 @@ def _statement_columns(statement: str) -> list[str]:
 
 
 def _argument_column(error: exc.DBAPIError) -> list[str]:
-    """Return the column that the argument was for, where the driver says which."""
+    """Return the column of the refused argument, if the driver names it."""
     found = re.search(r"query argument (\$\d+)", str(error.orig))
     statement = error.statement or ""
     if found is None:
@@ -261,7 +261,7 @@ def _identifiers(text: str) -> list[str]:
 
 
 def _reported(error: exc.DBAPIError, name: str) -> str:
-    """Return a field of the server's report, as asyncpg or psycopg keep it."""
+    """Return a field of the server's report, from asyncpg or psycopg."""
     for source in _sources(error):
         value: object = getattr(source, name, None)
         if isinstance(value, str):
@@ -274,5 +274,5 @@ def _sources(error: exc.DBAPIError) -> list[Any]:
 
 
 def _cause(error: exc.DBAPIError) -> BaseException | None:
-    """Return the driver's own exception, where SQLAlchemy has put another one around it."""
+    """Return the driver's exception from inside of SQLAlchemy's."""
     return None if error.orig is None else error.orig.__cause__

@@ -1,6 +1,6 @@
-"""The metrics of the database. OpenTelemetry's API, which FastAPI brings, takes them.
+"""The OpenTelemetry metrics of the database.
 
-Those of pools have the names of OpenTelemetry's conventions for databases.
+The metrics of pools have the names of OpenTelemetry's conventions for databases.
 """
 
 from collections import defaultdict
@@ -40,11 +40,11 @@ _PENDING: Final = "db.client.connection.pending_requests"
 _POOL: Final = "db.client.connection.pool.name"
 _STATE: Final = "db.client.connection.state"
 _SECONDS: Final = (0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0)
-"""Boundaries of the histogram: most waits are none, and the longest is `max_wait`."""
+"""Boundaries of the histogram: most waits are zero, and the longest is `max_wait`."""
 
 
 class PoolState(NamedTuple):
-    """The connections of a pool, and the number of those who wait for one."""
+    """The connections of a pool, and how many units wait for one."""
 
     name: str
     used: int
@@ -62,7 +62,7 @@ class Watched(Protocol):
 
 
 class Pool(AsyncAdaptedQueuePool):
-    """A pool that measures how long one waits for a connection."""
+    """A pool that measures how long units wait for a connection."""
 
     __module__ = AsyncAdaptedQueuePool.__module__
     # Its log is named after that: the level of "sqlalchemy.pool" is meant for this pool, too.
@@ -70,7 +70,7 @@ class Pool(AsyncAdaptedQueuePool):
     label = "main"
     """The name of the pool in metrics."""
     pending = 0
-    """The number of those who wait for a connection."""
+    """How many units wait for a connection."""
 
     def connect(self) -> Any:
         """Return a connection, when one is free."""
@@ -87,7 +87,7 @@ class Pool(AsyncAdaptedQueuePool):
         return connection
 
     def recreate(self) -> "Pool":
-        """Return a pool like this one, as SQLAlchemy does when it has closed one."""
+        """Return a pool like this one, for SQLAlchemy to use after closing this one."""
         new = cast("Pool", super().recreate())
         new.label = self.label
         return new
@@ -116,13 +116,13 @@ def retried(error: BaseException) -> None:
 
 
 def waited(pool: str, seconds: float) -> None:
-    """Record how long it took to get a connection."""
+    """Record how long a unit waited for a connection."""
     text = "How long it took to get a connection, or the writer's turn."
     histogram(_METER, _WAIT_TIME, _SECONDS, text).record(seconds, {_POOL: pool})
 
 
 def timed_out(pool: str) -> None:
-    """Count a wait for a connection that ended without one."""
+    """Count a wait that ended without a connection."""
     text = "Who waited for a connection in vain."
     counter(_METER, _TIMEOUTS, "{timeout}", text).add(1, {_POOL: pool})
 

@@ -1,4 +1,4 @@
-"""Check the arguments of a unit of work where they are written."""
+"""Check the arguments of a unit of work where they are passed."""
 
 from inspect import isclass
 from typing import Any, Final
@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 __all__ = ["check_unit"]
 
 _LEVELS: Final = ("READ UNCOMMITTED", "READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE")
-"""PostgreSQL's; with AUTOCOMMIT, which SQLAlchemy takes as well, nothing would be rolled back."""
+"""The levels of PostgreSQL, without AUTOCOMMIT, which could roll nothing back."""
 _AS_TYPED: Final = ", ".join(f'isolation="{level}"' for level in _LEVELS)
 
 
@@ -17,11 +17,11 @@ def check_unit(
 ) -> None:
     """Check the isolation level and the session class of a unit of work.
 
-    `kind` is what a `session` has to be made from.
+    `kind` is the class that `session` has to be a subclass of.
 
     Raises:
         ValueError: `isolation` is no level.
-        TypeError: It is no text, or `session` is no class of sessions.
+        TypeError: `isolation` is no text, or `session` is no class of sessions.
     """
     if isolation is not None and not isinstance(isolation, str):
         raise TypeError(f"isolation is {isolation!r}, and has to be a text: {_AS_TYPED}.")

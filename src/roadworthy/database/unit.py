@@ -22,21 +22,21 @@ from roadworthy.database.errors import UnitClosed, problem_for
 __all__ = ["Callback", "Unit", "on_commit", "raise_for", "unit_of"]
 
 Callback: TypeAlias = Callable[[], Awaitable[object] | object]
-"""What `on_commit` takes: a function or a coroutine function without arguments."""
+"""A function or coroutine function without arguments, for `on_commit`."""
 
 _log = logging.getLogger("roadworthy.database")
 
 _KEY: Final = "roadworthy.unit"
 _PATIENCE: Final = 5.0
-"""Seconds for a rollback; then the connection is thrown away."""
+"""Seconds that a rollback may take before the connection is thrown away."""
 
 
 def on_commit(tx: AsyncSession | Session, callback: Callback) -> None:
     """Call `callback()` once, when what `tx` wrote is durable, before the response.
 
-    It may be a function or a coroutine function. A function is called in a thread, where it
-    was given in one. It is dropped when the unit rolls back. When it fails, that is logged,
-    and the answer stays what it was.
+    `callback` is a function or a coroutine function. A function that was passed in a thread is
+    called in a thread. If the unit rolls back, the callback is dropped. If the callback fails,
+    the failure is logged, and the answer stays the same.
 
     Raises:
         RuntimeError: `tx` is not the session of an open unit of work.
@@ -51,7 +51,7 @@ def unit_of(tx: AsyncSession | Session, function: str) -> "Unit":
     """Return the unit of work of a session, for a function that needs one.
 
     Raises:
-        RuntimeError: It is not the session of an open unit of work.
+        RuntimeError: The session is not that of an open unit of work.
     """
     unit = tx.info.get(_KEY)
     if not isinstance(unit, Unit):
@@ -91,7 +91,7 @@ class Unit:
         self.callbacks: list[Callback] = []
         self.closed = False
         self.visits: Visits | None = None
-        """What its threads have under way, where it was lent to any."""
+        """The running statements of threads, if the session was lent to any."""
         self._place = place
         self._when_closed = when_closed
         self._writes = not read_only
@@ -108,22 +108,22 @@ class Unit:
 
     @property
     def place(self) -> str:
-        """Where it was opened: a route, or file:line."""
+        """The place that opened the unit: a route, or file:line."""
         return self._place if isinstance(self._place, str) else self._place()
 
     @property
     def session(self) -> AsyncSession:
-        """The session that it lends."""
+        """The session of the unit."""
         if self._session is None:
             raise UnitClosed(self.place)
         return self._session
 
     @asynccontextmanager
     async def lend(self) -> AsyncGenerator[AsyncSession]:
-        """Lend the session; whatever leaves rolls back, in words for a client.
+        """Lend the session; an exception rolls back, and is translated for clients.
 
         Raises:
-            Problem: What the database refused (409, 422, 503, 507).
+            Problem: The database refused something (409, 422, 503, 507).
         """
         try:
             yield self.session
@@ -134,17 +134,17 @@ class Unit:
 
     @contextmanager
     def lend_to_threads(self) -> Generator[Session]:
-        """Lend the session to threads, one after the other, which `abandon` can cut off."""
+        """Lend the session to threads, one after another; `abandon` can cut them off."""
         self.visits = self.visits or Visits()
         with self.visits.counted():
             yield self.session.sync_session
 
     async def commit(self) -> None:
-        """Make it durable, end it, and call who wanted to know.
+        """Commit, close the session and run the `on_commit` callbacks.
 
         Raises:
-            Problem: The database refused, in words for a client; nothing was committed.
-            StatementFailed: A statement had failed before, and nobody was told.
+            Problem: The database refused the commit; nothing was committed.
+            StatementFailed: A statement had failed before, and its error was swallowed.
             Unawaited: A method of the session was called and not awaited.
         """
         used = self.session.in_transaction()
@@ -161,10 +161,10 @@ class Unit:
         await self._call_back()
 
     async def abandon(self, *, thread_may_run: bool = False) -> None:
-        """Roll back and end it: never raises for that, and takes no longer than it may.
+        """Roll back and close the session, in bounded time and without raising.
 
-        Where a thread may still run that has the session, `thread_may_run=True`, it can do
-        nothing more with it, and nobody gets its connection after it.
+        With `thread_may_run=True`, a thread may still have the session: it can do nothing more
+        with the session, and the connection is not used again.
         """
         if self._session is None:
             return
@@ -175,7 +175,7 @@ class Unit:
         await self._end_without_commit(used=self._session.in_transaction())
 
     async def close(self) -> None:
-        """Give the connection back; what was not committed is rolled back."""
+        """Roll back what was not committed, and give the connection back."""
         session, self._session = self._session, None
         if session is not None:
             try:
@@ -199,7 +199,7 @@ class Unit:
             _log.warning("A rollback failed; its connection is dropped.", exc_info=error)
             await _invalidate(session)
         except Exception as error:
-            # Whatever it is, it must not replace what the rollback is for.
+            # Any error: it must not replace the one that the rollback is for.
             _log.exception("A rollback failed; its connection is dropped.", exc_info=error)
             await _invalidate(session)
         finally:
@@ -225,12 +225,12 @@ class Unit:
                 if inspect.isawaitable(result):
                     await result
             except Exception as error:
-                # Whatever it is: the change is made.
+                # Any error: the change is committed.
                 _log.error("A callback after a commit failed.", exc_info=error)
 
 
 def raise_for(error: BaseException) -> None:
-    """Raise what an exception of the database is for a client, if it is anything."""
+    """Raise the problem that an exception of the database means for clients, if any."""
     problem = problem_for(error)
     if problem is not None:
         raise problem from error
@@ -241,12 +241,12 @@ async def _invalidate(session: AsyncSession) -> None:
         async with asyncio.timeout(_PATIENCE):
             await session.invalidate()
     except Exception as error:
-        # Whatever it is: there is nothing left to try.
+        # Any error: there is nothing left to try.
         _log.exception("A connection could not be dropped.", exc_info=error)
 
 
 async def _to_its_end(work: Any) -> None:
-    """Run clean-up to its end even when this task is cancelled once more."""
+    """Run clean-up to its end, even if this task is cancelled once more."""
     task = asyncio.ensure_future(work)
     _cleaning.add(task)
     task.add_done_callback(_cleaning.discard)
@@ -254,14 +254,14 @@ async def _to_its_end(work: Any) -> None:
 
 
 _cleaning: set["asyncio.Future[Any]"] = set()
-"""What the event loop would otherwise hold weakly."""
+"""Clean-up tasks, which the event loop itself holds only weakly."""
 
 
 _closable_classes: dict[type[Session], type[Session]] = {}
 
 
 def _closable(kind: type[Session]) -> type[Session]:
-    """Return the session class with one difference: a closed unit says so."""
+    """Return the session class with one difference: once closed, it raises `UnitClosed`."""
     if kind not in _closable_classes:
         _closable_classes[kind] = _make_closable(kind)
     return _closable_classes[kind]

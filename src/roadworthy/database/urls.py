@@ -1,6 +1,6 @@
 """`Address`: the URL of a database, in SQLAlchemy's form or in libpq's.
 
-Hosted PostgreSQL hands out libpq's: several hosts with ports of their own, and options
+Providers of PostgreSQL hand out URLs for libpq: several hosts with ports of their own, and options
 after the question mark. No message of this module repeats a password.
 """
 
@@ -25,12 +25,12 @@ DRIVERS: Final = {
     "postgresql+asyncpg": ("postgresql+asyncpg", "asyncpg", "postgresql"),
     "postgresql+psycopg": ("postgresql+psycopg", "psycopg", "postgresql"),
 }
-"""A URL's scheme: the one of SQLAlchemy, the module of the driver, and our extra for that."""
+"""By scheme of the URL: SQLAlchemy's scheme, the driver's module, and our extra."""
 
 Host = tuple[str, int | None]
 _NAME: Final = re.compile(r"[A-Za-z]\w*")
 _WITH_AT: Final = ("user", "password", "sslpassword", "application_name", "host", "options")
-"""Options whose values may well have an @ that nobody has percent-encoded."""
+"""Options whose values may contain an @ that is not percent-encoded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,9 +40,9 @@ class Address:
     url: URL
     """With the driver's name; without options, which may hold passwords as well."""
     hosts: tuple[Host, ...] = ()
-    """Hosts of PostgreSQL in the order in which they are tried; none: the driver's own."""
+    """Hosts of PostgreSQL, in the order to try them; empty for the driver's default."""
     options: Mapping[str, str]
-    """What the URL says beyond that, by libpq's names, checked for this driver."""
+    """The other options of the URL, by libpq's names, checked for this driver."""
 
     def __str__(self) -> str:
         return self.url.render_as_string(hide_password=True)
@@ -157,7 +157,7 @@ def _unreadable() -> ValueError:
 def _query(text: str, *, alone: bool) -> dict[str, tuple[str, ...] | str]:
     """Return the options; `alone` says that there is no user before the host.
 
-    A question mark in a password has the rest of the URL look like options.
+    A question mark in a password makes the rest of the URL look like options.
     """
     found: dict[str, tuple[str, ...]] = {}
     for name, value in parse_qsl(text, keep_blank_values=True):
@@ -229,7 +229,7 @@ def _with_ports(hosts: list[str], ports: list[str]) -> tuple[Host, ...]:
 
 def _host(text: str, port: str) -> Host:
     host = unquote(text)
-    if host.startswith("["):  # IPv6: its colons are no port's
+    if host.startswith("["):  # the colons of IPv6 separate no port
         host, _, own = host[1:].partition("]")
         own = own.removeprefix(":")
     elif host.startswith("/"):

@@ -1,4 +1,4 @@
-"""The answer of each probe, made of known results: nothing here waits."""
+"""The answer of each probe, made from known results; nothing here waits."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, TypeAlias
@@ -77,7 +77,7 @@ def readyz(health: KnownHealth, request: ProbeRequest) -> Response:
 
 
 def readiness_by(health: KnownHealth, request: ProbeRequest, name: str) -> Response | None:
-    """Answer readiness by one check alone; None where no check has that name."""
+    """Answer readiness by a single check; None if no check has that name."""
     if name == _SERVING:
         serving = _serving(health)
         return _readiness(health, request, {name: serving}, [], ready=serving == "pass")

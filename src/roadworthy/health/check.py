@@ -10,7 +10,7 @@ __all__ = ["UNKNOWN", "Check", "CheckFunction", "CheckResult", "Status"]
 CheckFunction: TypeAlias = Callable[[], Awaitable[str | None]]
 """Any `async def`: it returns None (pass), returns a reason (warn) or raises (fail)."""
 Status: TypeAlias = Literal["pass", "warn", "fail"]
-"""Whether a dependency is well, works but is not well, or does not work."""
+"""Whether a dependency works well, works with a warning, or does not work."""
 
 _STALE_INTERVALS: Final = 3
 
@@ -29,13 +29,13 @@ class Check:
     recoveries: int
     """Successes in a row until its status is no longer `fail`."""
     after: tuple[str, ...]
-    """Names of the checks that have to pass, or else this one is not run."""
+    """Names of the checks that have to pass for this one to run."""
     shared: bool
     """Whether the result of one worker counts for all workers of a server."""
 
     @property
     def stale_after(self) -> float:
-        """Return the seconds without a result after which the last one counts no longer."""
+        """Return the seconds after which the last result no longer counts."""
         return _STALE_INTERVALS * self.interval.total_seconds() + self.timeout.total_seconds()
 
 
@@ -48,7 +48,7 @@ class CheckResult:
     seconds: float
     """How long the run took."""
     reason: str | None = None
-    """For the log and for operators: it may hold what strangers should not know."""
+    """The reason, for the log and for operators: it may hold confidential details."""
 
 
 UNKNOWN: Final = CheckResult(

@@ -44,7 +44,7 @@ def reachable(url: str) -> Callable[[], Awaitable[None]]:
 
         health.add("broker", reachable("amqp://broker"), critical=False)
 
-    It needs no password, and says nothing about what the server does with a connection.
+    The check needs no password, and says nothing about what the server does afterwards.
 
     Raises:
         ValueError: The URL has no host, or no port and a scheme whose port is not known.

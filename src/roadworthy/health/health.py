@@ -29,10 +29,10 @@ __all__ = ["Health"]
 
 _SECOND: Final = timedelta(seconds=1)
 _FIRST_SECONDS: Final = 5.0
-"""How long a start waits at most for the first results."""
+"""The longest wait for the first results at the start."""
 
 _numbers: Final = count()
-"""All workers make the same `Health` objects in the same order: so each finds its fellows."""
+"""Numbers of `Health` objects: all workers make them in the same order, and so share them."""
 
 
 class Health:
@@ -41,8 +41,8 @@ class Health:
         health = Health(version="1.4.0", drain=timedelta(seconds=5))
         health.add("database", db.ping, timeout=timedelta(seconds=1))
 
-    It is a part for `lifespan(...)`: put it last, so that what it checks is open. `install`
-    adds the probes.
+    `Health` is a part: pass it last to `lifespan(...)`, so that all that is checked is open before.
+    `install` adds the probes.
 
     Args:
         version: Shown by `/health`.
@@ -67,13 +67,13 @@ class Health:
         self.version = version
         self._number = next(_numbers)
         self.started = False
-        """Whether the start is over: the answer of `/startupz`."""
+        """Whether the start is over, as `/startupz` answers."""
         self._token = token.encode() if token else None
         self._max_lag = max_lag.total_seconds()
         self._probers: dict[str, Prober] = {}
         self._watchdog = Watchdog()
         self.streams = Streams()
-        """The responses without an end that are under way."""
+        """The endless responses that are being sent."""
         self._drain = Drain(seconds=drain.total_seconds(), end_streams=self.streams.end)
         self.add(EVENT_LOOP, self._check_loop, critical=False, interval=_SECOND, shared=False)
 
@@ -92,17 +92,25 @@ class Health:
     ) -> None:
         """Add a check, which runs every `interval` and has `timeout` to answer.
 
-        It passes where it returns None, warns where it returns a reason, and fails where it
-        raises or does not answer in time. Probes show it as failing after `failures` in a
-        row, and as well again after `recoveries`; in between it runs five times as often.
-        The first result counts at once. A check that is not `critical` degrades the service,
-        and leaves it ready. It does not run while a check that `after` names fails.
+        A check passes if it returns None, warns if it returns a reason, and fails if it raises or
+        does not answer in time.
 
-        Where a server has several workers, one of them runs the check, and all read its
-        result. A check of one process only (of its threads, of its cache) needs `shared=False`.
+        Args:
+            name: The name of the check in answers, logs and metrics.
+            check: The `async def` to run.
+            critical: With False, a failure degrades the service, and leaves it ready.
+            interval: The time between two runs.
+            timeout: How long a run may take.
+            failures: Failures in a row until probes show the check as failing. The first result
+                counts at once; while results contradict the status, the check runs five times
+                as often.
+            recoveries: Successes in a row until a failing check passes again.
+            after: Names of checks that have to pass for this one to run.
+            shared: One worker of a server runs the check, and all read its result. A check of a
+                single process (of its threads, of its cache) needs False.
 
         Raises:
-            ValueError: The name is taken, or one in `after` has not been added yet.
+            ValueError: The name is taken, or a check in `after` has not been added yet.
             TypeError: `check` is no `async def`, or a time is no `timedelta`.
         """
         check_duration("timeout", timeout, above_zero=True)
@@ -132,8 +140,8 @@ class Health:
     def install(self, app: FastAPI) -> None:
         """Add the probes to an application, for GET and HEAD.
 
-        They are `/livez`, `/startupz`, `/readyz`, `/readyz/{check}` and `/health`, answered
-        before any middleware or dependency of `app` runs. Call it before
+        The probes are `/livez`, `/startupz`, `/readyz`, `/readyz/{check}` and `/health`. They are
+        answered before any middleware or dependency of `app` runs. Call this before
         `problems.install(app)`, so that probes have request ids, too.
 
         Raises:
@@ -166,12 +174,12 @@ class Health:
 
     @property
     def draining(self) -> bool:
-        """Return whether the service is about to stop: it is not ready, and still serves."""
+        """Return whether the service is about to stop: not ready, but still serving."""
         return self._drain.draining
 
     @property
     def alive(self) -> bool:
-        """Return whether the event loop runs: the answer of `/livez`."""
+        """Return whether the event loop runs, as `/livez` answers."""
         return self._watchdog.lag <= self._max_lag
 
     @property

@@ -1,4 +1,4 @@
-"""`KnownHealth`: what probes may ask of `Health`. Nothing in it waits."""
+"""`KnownHealth`: the part of `Health` that probes read; nothing in it waits."""
 
 from collections.abc import Sequence
 from typing import Protocol

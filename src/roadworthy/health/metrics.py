@@ -1,4 +1,4 @@
-"""The metrics of health. OpenTelemetry's API, which FastAPI brings, takes them."""
+"""The OpenTelemetry metrics of health."""
 
 from typing import Final
 

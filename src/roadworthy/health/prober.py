@@ -1,6 +1,6 @@
 """`Prober`: run one check again and again, one run at a time, each with a deadline.
 
-Where a server has several workers, one of them runs it, and the others read its result.
+If a server has several workers, one of them runs the check, and the others read its result.
 """
 
 import asyncio
@@ -22,9 +22,9 @@ __all__ = ["Prober"]
 log = logging.getLogger("roadworthy.health")
 
 _JITTER: Final = 0.1
-"""Processes that were started together should not run a check together for ever."""
+"""A random share of the pause, so that processes do not run a check all at once."""
 _ROUNDS: Final = 2
-"""How often to wait for another worker: once more where the one that ran the check died."""
+"""How often to wait for another worker: twice, as the first may die in its run."""
 _LAST_SECONDS: Final = 1.0
 """How long a cancelled run may take to end when the service stops."""
 
@@ -40,7 +40,7 @@ class Prober:
     def __init__(self, check: Check, after: "Sequence[Prober]" = ()) -> None:
         self.check, self.state = check, CheckState(check)
         self.first = asyncio.Event()
-        """Set once there is a result."""
+        """Set when there is a first result."""
         self._after = after
         self._run: asyncio.Task[str | None] | None = None
         self._loop: asyncio.Task[None] | None = None
@@ -57,7 +57,7 @@ class Prober:
         self._loop = asyncio.create_task(self._run_for_ever(), name=f"health: {self.check.name}")
 
     async def stop(self) -> None:
-        """Run the check no more. A run that ignores its end is left behind."""
+        """Stop running the check. A run that ignores its cancellation is left behind."""
         if self._loop is not None:
             self._loop.cancel()
             await asyncio.wait({self._loop})
@@ -91,7 +91,7 @@ class Prober:
         return max(0.0, self.state.pause() * _jitter() - age)
 
     async def _result_of_any_worker(self) -> SharedResult:
-        """Return a result: fresh, of a run in our turn, awaited, or else of a run of our own."""
+        """Return a result: a fresh one, of our run for all, of another worker, or of our own."""
         if self._file is not None:
             for _ in range(_ROUNDS):
                 result = (
@@ -104,14 +104,14 @@ class Prober:
         return SharedResult(await self._run_measured(), monotonic())
 
     def _fresh(self, file: SharedFile) -> SharedResult | None:
-        """Return the shared result where it is not recorded yet, and not too old."""
+        """Return the shared result if it is new to us, and not too old."""
         found = file.read()
         return found if found is not None and found.at > self._oldest else None
 
     async def _run_in_turn(self, file: SharedFile) -> SharedResult | None:
-        """Run the check for all workers; None where another worker is running it."""
+        """Run the check for all workers; None if another worker is running it."""
         if self._hangs:
-            return None  # let others try: it may be this process that is ill
+            return None  # let others try: the fault may lie in this process
         with file.turn() as ours:
             if not ours:
                 return None
@@ -119,7 +119,7 @@ class Prober:
             return self._fresh(file) or file.write(await self._run_measured())
 
     async def _wait(self, file: SharedFile) -> SharedResult | None:
-        """Wait for the result of the worker that runs the check; None where that fails to run."""
+        """Wait for the result of the worker that runs the check; None if there is none."""
         patience = self.check.timeout.total_seconds() + _LAST_SECONDS
         return await file.wait(since=self._oldest, within=patience)
 
@@ -144,7 +144,7 @@ class Prober:
         await asyncio.wait({self._run}, timeout=self.check.timeout.total_seconds())
         seconds = perf_counter() - began
         if not self._run.done():
-            # Whether it obeys is not waited for: a driver that hangs does not.
+            # Its end is not waited for: a driver that hangs does not obey.
             self._run.cancel()
             self._run.add_done_callback(_forget_exception)
             return _result("fail", seconds, f"no answer within {seconds:.1f} s")

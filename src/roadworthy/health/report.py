@@ -13,10 +13,10 @@ __all__ = ["EVENT_LOOP", "HEALTH_JSON", "Overall", "full", "health_json", "overa
 HEALTH_JSON: Final = "application/health+json"
 """The media type of draft-inadarei-api-health-check-06."""
 EVENT_LOOP: Final = "event_loop"
-"""The check that every service has: it warns where the event loop is late."""
+"""The check that every service has: it warns if the event loop is late."""
 
 Overall: TypeAlias = Literal["healthy", "degraded", "unhealthy"]
-"""Every check passes; one is not well; one that is critical fails."""
+"""All checks pass; a check warns or fails; a critical check fails."""
 
 _AS_STATUS: Final[Mapping[Overall, Status]] = {
     "healthy": "pass",
@@ -42,7 +42,7 @@ def full(states: Sequence[CheckState], *, version: str | None, reasons: bool) ->
         dependencies={
             state.check.name: _dependency(state, reasons=reasons)
             for state in states
-            # The event loop is no dependency: it is shown only where it is not well.
+            # The event loop is no dependency, and shown only if it is late.
             if state.check.name != EVENT_LOOP or state.status != "pass"
         },
     )

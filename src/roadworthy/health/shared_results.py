@@ -1,8 +1,8 @@
 """Results that the workers of one server share, so that one of them runs a check.
 
-No worker leads. One that finds no fresh result takes the turn of that check, runs it and
-writes the result; one that finds the turn taken waits for that result. The turn is a file
-lock that ends with its process, and nobody waits for longer than a check may take.
+No worker leads. A worker that finds no fresh result takes the lock of the check, runs the check and
+writes the result. A worker that finds the lock taken waits for that result, at most for the time
+that a check may take. The lock is a file lock, which ends with its process.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ _PAUSE: Final = 0.02
 
 @dataclass(frozen=True, slots=True)
 class SharedResult:
-    """A result of some worker, and when it was made, on the clock that all workers have."""
+    """A result of a worker, with its time on the clock that all workers share."""
 
     result: CheckResult
     at: float
@@ -51,7 +51,7 @@ class SharedResults:
         self._files: list[SharedFile] = []
 
     def open(self) -> Self:
-        """Join the other workers, where there are any."""
+        """Join the other workers, if there are any."""
         try:
             workers = Workers.of_this_process(self._purpose)
             if workers is not None:
@@ -62,7 +62,7 @@ class SharedResults:
         return self
 
     def file(self, name: str) -> "SharedFile | None":
-        """Return the file of the results of a check; None where there is one worker."""
+        """Return the file of a check's results; None if there is only one worker."""
         if self._workers is None:
             return None
         made = SharedFile(self._workers.folder / sha256(name.encode()).hexdigest()[:16])
@@ -84,8 +84,8 @@ class SharedResults:
 class SharedFile:
     """The last result of one check, and the lock of the worker that runs it next.
 
-    Files are small and in the folder for temporary files: reading one takes no thread,
-    which might not be had when it matters.
+    The files are small and in the folder for temporary files, so they are read without a thread,
+    which might not be available when it matters.
 
     Args:
         path: The file of the result; the lock is a second file beside it.
@@ -93,7 +93,7 @@ class SharedFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        # Kept open: to close it would end the lock.
+        # Kept open: closing it would end the lock.
         self._turn = os.open(path.with_suffix(".turn"), os.O_RDWR | os.O_CREAT, 0o600)
 
     def read(self) -> SharedResult | None:
@@ -123,7 +123,7 @@ class SharedFile:
 
     @contextmanager
     def turn(self) -> Generator[bool]:
-        """Take the lock if it is free, and yield whether it is ours."""
+        """Take the lock if it is free, and yield whether that worked."""
         ours = lock(self._turn)
         try:
             yield ours
@@ -134,7 +134,7 @@ class SharedFile:
     async def wait(self, *, since: float, within: float) -> SharedResult | None:
         """Wait for a result made after `since`, for at most `within` seconds.
 
-        It is None where the holder of the lock gives that up without a result.
+        Return None if the holder of the lock releases it without a result.
         """
         deadline = monotonic() + within
         while monotonic() < deadline:

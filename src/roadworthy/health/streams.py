@@ -12,13 +12,13 @@ from roadworthy._internal.finish import forget_cancellation
 __all__ = ["Streams"]
 
 _LAST: Final = 1.0
-"""Seconds for the end of a body: a client that does not read must not keep the server."""
+"""Seconds for the end of a body: a client that does not read must not hold up the stop."""
 
 _Task = asyncio.Task[Any]
 
 
 class Streams:
-    """The endless responses under way, which can be ended between two messages."""
+    """The endless responses that are being sent; they can be ended between two messages."""
 
     def __init__(self) -> None:
         self._open: set[_Stream] = set()
@@ -55,7 +55,7 @@ class _Stream:
         self._task: _Task | None = asyncio.current_task()
         self._ended = False
         self.cancelled = False
-        """Whether `Streams.end` cancelled it, and not somebody else."""
+        """Whether `Streams.end` cancelled the task, and nobody else."""
 
     async def send(self, message: Message) -> None:
         """Send a message on, and note whether the response has an end."""
@@ -76,7 +76,7 @@ class _Stream:
             self._task.cancel()
 
     async def end(self) -> None:
-        """End the body where it is still open."""
+        """End the body, if it is still open."""
         await forget_cancellation()
         if not self._ended:
             with suppress(TimeoutError):

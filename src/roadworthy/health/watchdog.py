@@ -27,7 +27,7 @@ _BLOCKED: Final = 1.0
 
 
 class Watchdog:
-    """A task that ticks in the event loop, and a thread that looks whether it does."""
+    """A task that ticks in the event loop, and a thread that watches the ticks."""
 
     def __init__(self) -> None:
         self._due = 0.0
@@ -37,7 +37,7 @@ class Watchdog:
 
     @property
     def lag(self) -> float:
-        """Return the seconds that the loop was late at worst, in the last ten."""
+        """Return the greatest lag of the loop in the last ten seconds, in seconds."""
         if self._task is None:
             return 0.0
         since = monotonic() - _MEMORY

@@ -5,9 +5,9 @@
     @router.post("/orders", status_code=201, dependencies=[once.key])
     async def add_order(order: NewOrder, tx: Tx) -> Order: ...
 
-A client sends `Idempotency-Key` with a name of its own for the attempt. The answer is
-kept in the transaction of its effects, so that there are both or neither; a repeat gets
-it again, with `Idempotent-Replayed: true`. Source: draft-ietf-httpapi-idempotency-key-header.
+A client names its request with `Idempotency-Key`. The answer is stored in the transaction of the
+effects, so there are both or neither. A repeat gets the stored answer again, with
+`Idempotent-Replayed: true`. Source: draft-ietf-httpapi-idempotency-key-header.
 """
 
 from roadworthy.idempotency.answers_table import metadata, sweep, sweep_sync, table

@@ -1,4 +1,4 @@
-"""The table of kept answers, and every statement that reads or writes it."""
+"""The table of stored answers, and every statement that reads or writes it."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 metadata = sa.MetaData()
-"""For Alembic, and in tests: `await connection.run_sync(metadata.create_all)`."""
+"""The table's metadata, for Alembic; in tests, `metadata.create_all` makes the table."""
 
 table = sa.Table(
     "idempotency_keys",
@@ -42,29 +42,28 @@ table = sa.Table(
     sa.Column("expires_at_ms", sa.BigInteger, nullable=False, index=True),
     sa.Column("request_id", sa.String(128), index=True),
 )
-"""One row for each answer that is kept.
+"""A row for each stored answer.
 
-`id` is the SHA-256 of caller, route and key, which are stored nowhere; `expires_at_ms`
-counts milliseconds since 1970 in UTC, so that every database compares it alike. `status`
-is 0 while the request runs: nobody else sees such a row, unless what the request wrote
-was committed apart from its answer. `request_id` is that of the first request, so that
-operators find the answer of a request that somebody asks about.
+`id` is the SHA-256 of caller, route and key, which are not stored. `expires_at_ms` counts
+milliseconds since 1970 in UTC, which every database compares alike. `status` is 0 while the
+request runs: such a row is not visible to others, unless the effects were committed apart from
+the answer. `request_id` is that of the first request, by which operators find its answer.
 """
 
 _INSERTS: Final[dict[str, Callable[[sa.Table], postgresql.Insert | sqlite.Insert]]] = {
     "postgresql": postgresql.insert,
     "sqlite": sqlite.insert,
 }
-"""Of the databases that can leave a row alone that is there, and say so."""
+"""INSERT of the databases that can skip a row that exists, and say so."""
 
 
 async def find(connection: AsyncConnection, key_id: str) -> sa.Row[Any] | None:
-    """Return the row of this key, if there is one."""
+    """Return the row of a key, None if there is none."""
     return (await connection.execute(sa.select(table).where(table.c.id == key_id))).one_or_none()
 
 
 async def forget(connection: AsyncConnection, key_id: str) -> None:
-    """Remove the row of this key."""
+    """Remove the row of a key."""
     await connection.execute(sa.delete(table).where(table.c.id == key_id))
 
 
@@ -73,8 +72,8 @@ async def claim(
 ) -> bool:
     """Insert a row without an answer, and return whether the key was free.
 
-    Whatever becomes of the transaction, what it wrote is there only together with this
-    row: even who ends it behind our back does nothing twice.
+    However the transaction ends, its effects exist only together with this row. So nothing
+    happens twice, even if the transaction is ended behind our back.
     """
     row: dict[str, Any] = {
         "id": key_id,
@@ -92,24 +91,23 @@ async def claim(
             return False
         await connection.execute(sa.insert(table), row)
         return True
-    # psycopg has forgotten the count of an INSERT once its cursor is closed.
+    # psycopg drops the count of an INSERT when its cursor is closed.
     statement = insert(table).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
     result = await connection.execute(statement, row)
     return result.rowcount == 1
 
 
 async def keep(connection: AsyncConnection, key_id: str, kept: Kept) -> None:
-    """Write the answer into the row of this key."""
+    """Write the answer into the row of a key."""
     answer = {"status": kept.status, "headers": kept.headers, "body": kept.body}
     await connection.execute(sa.update(table).where(table.c.id == key_id), answer)
 
 
 async def sweep(session: AsyncSession, *, now: datetime | None = None, limit: int = 1000) -> int:
-    """Remove up to `limit` expired answers; return how many.
+    """Remove up to `limit` expired answers, and return how many there were.
 
-    The transaction is the caller's, and so is its commit. A key that expired is free
-    with or without this: it only gives the space back. Call it every hour or so, and
-    again at once while it returns `limit`.
+    The caller commits the transaction. An expired key is free even without this, which only
+    frees the space. Call this about every hour, and again at once while it returns `limit`.
     """
     result = await (await session.connection()).execute(_sweeping(now, limit))
     return result.rowcount
@@ -131,7 +129,7 @@ def _sweeping(now: datetime | None, limit: int) -> sa.Delete:
 
 
 def milliseconds(moment: datetime) -> int:
-    """Return the milliseconds from 1970 to this moment, which knows its time zone."""
+    """Return the milliseconds from 1970 to a moment with a time zone."""
     return (moment - _EPOCH) // timedelta(milliseconds=1)
 
 

@@ -13,7 +13,7 @@ from greenlet import getcurrent  # type: ignore[import-untyped] # it has no type
 __all__ = ["CallSite", "current_call_site", "raised_by"]
 
 _LIBRARIES: Final = frozenset({"sqlalchemy", "greenlet", "contextlib", "roadworthy", "sqlmodel"})
-"""Packages between a user's line and ours."""
+"""Packages that may stand between a user's line and ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class CallSite:
     line: int
     function: str
     called: str
-    """The function that the line has called."""
+    """The name of the called function."""
 
     def __str__(self) -> str:
         text = linecache.getline(self.file, self.line).strip() or f"{self.called}()"
@@ -32,12 +32,12 @@ class CallSite:
 
 
 def current_call_site() -> CallSite | None:
-    """Return the line of the user's code that led here."""
+    """Return the line of the user's code that called us."""
     return _first_of_a_user((frame, frame.f_lineno) for frame in _outwards())
 
 
 def raised_by(error: BaseException, functions: Iterable[Callable[..., Any]]) -> CallSite | None:
-    """Return the line that led to an exception, if one of these functions has raised it."""
+    """Return the user's line behind an exception of one of these functions, else None."""
     steps = list(_steps(error.__traceback__))
     codes = {unwrap(function).__code__ for function in functions}
     if not steps or steps[-1][0].f_code not in codes:
@@ -57,12 +57,12 @@ def _first_of_a_user(places: Iterable[tuple[FrameType, int]]) -> CallSite | None
 
 def _is_of_a_library(frame: FrameType) -> bool:
     name: str = frame.f_globals.get("__name__", "")
-    # Wrappers that are made of text at run-time have a name of nobody's file.
+    # Wrappers that are compiled at run time have no file.
     return name.partition(".")[0] in _LIBRARIES or frame.f_code.co_filename.startswith("<")
 
 
 def _outwards() -> Iterator[FrameType]:
-    """Yield all frames from here, those beyond SQLAlchemy's greenlets too."""
+    """Yield all frames outwards from here, also those outside SQLAlchemy's greenlets."""
     greenlet: Any = getcurrent()
     frame = currentframe()
     while greenlet is not None:

@@ -33,7 +33,7 @@ from roadworthy.problems.declare import amends_openapi
 __all__ = ["Idempotency", "by_authorization"]
 
 METHODS: Final = frozenset({"POST", "PATCH"})
-"""On other methods, which are idempotent by themselves (RFC 9110 §9.2.2), keys mean nothing."""
+"""The methods with keys; the others are idempotent by themselves (RFC 9110 §9.2.2)."""
 
 _FIRST_FAILURE: Final = 400
 _RAN_AGAIN: Final = "roadworthy.idempotency.ran_again"
@@ -50,7 +50,7 @@ _KeyHeader: TypeAlias = Annotated[
 
 
 def by_authorization(request: Request) -> str:
-    """Return the caller's `Authorization`; those without one are one caller."""
+    """Return the caller's `Authorization`; all requests without one are one caller."""
     return request.headers.get("authorization", "")
 
 
@@ -60,38 +60,38 @@ def _utc_now() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class _Attempt:
-    """One request that came with a key."""
+    """A request with a key."""
 
     key: Key
     id: str
     route: str
     fingerprint: str
     until: float
-    """When to stop waiting for another one, in the event loop's time."""
+    """When to stop waiting for another request, in the event loop's time."""
 
 
 class Idempotency:
     """Run a request once, however often it comes with the same key.
 
-    Only answers below 400 are kept. Their `Set-Cookie` is not. A key means nothing for
-    another caller, or on another route.
+    Only answers below 400 are stored, without their `Set-Cookie`. A key counts for one caller and
+    one route only.
 
     Args:
         session: The annotated dependency of the transaction that the endpoint writes in, such
             as `database.Tx`, or `database.SyncTx` in `def` routes. It must close before the
             response is sent (`scope="function"`), and hold back other writers from its start
             where the database has one writer (SQLite: `BEGIN IMMEDIATE`).
-        ttl: How long an answer is kept.
+        ttl: How long an answer is stored.
         wait: How long a repeat waits for the first request before it is answered 409.
-        max_bytes: The largest body that is kept. A larger one, or a stream, is an error that
-            undoes the effects (`CannotKeep`, 500): they would happen twice otherwise.
+        max_bytes: The largest body that is stored. A larger body, or a stream, is an error that
+            rolls the effects back (`CannotKeep`, 500): a repeat would make them twice.
         caller: Return the name of the client that sent a request.
         clock: Return the time, with its time zone; for tests.
 
     Raises:
         TypeError: `session` is no dependency that can keep the promise, or `ttl`, `wait` or
             `max_bytes` is of another type.
-        ValueError: One of these is out of its range.
+        ValueError: An argument is out of its range.
     """
 
     def __init__(
@@ -112,14 +112,14 @@ class Idempotency:
         self.caller, self.clock = caller, clock
         self._locks = KeyedLock()
         self.key: params.Depends = Depends(self._claiming(), scope="function")
-        """Takes a key where the client sends one: `Annotated[Key | None, once.key]`."""
+        """Accepts a key, if the client sends one: `Annotated[Key | None, once.key]`."""
         self.required: params.Depends = Depends(_requiring(self))
-        """Answers 400 where the client sends none: `Annotated[Key, once.required]`."""
+        """Demands a key, and answers 400 without one: `Annotated[Key, once.required]`."""
 
     async def _attempt(
         self, request: Request, idempotency_key: _KeyHeader = None
     ) -> AsyncGenerator[_Attempt | None]:
-        # This is a dependency of its own so that all waiting for this process, and for
+        # This is a dependency of its own, so that all waiting for this process, and for
         # the client's body, happens before the session holds a connection.
         if idempotency_key is None or not _counts(request):
             yield None
@@ -134,7 +134,7 @@ class Idempotency:
             yield attempt
 
     async def _seen(self, session: Any, attempt: _Attempt) -> Kept | None:
-        """Return the kept answer, where the session would wait for SQLite's writer to read it."""
+        """Return a stored answer that the session could read only after SQLite's writer."""
         own = sync_session_of(session)
         seen = None if own is None else await glance(own, attempt.id)
         if seen is None or seen.expires_at_ms <= answers_table.milliseconds(self.clock()):
@@ -169,7 +169,7 @@ class Idempotency:
             await self._keep(connection, attempt, request, guard)
 
         claim.__annotations__["session"] = self.session
-        # Others may have the session before the key is claimed: whoever looks up the caller.
+        # Other dependencies may use the session before, such as one that looks up the caller.
         companion = _fastapi.Companion(self._source.dependant, guarding, apart=_APART)
         return companion.declare_on(amends_openapi(_document)(claim))
 
@@ -201,7 +201,7 @@ class Idempotency:
     async def _claim(
         self, connection: AsyncConnection, attempt: _Attempt, request: Request
     ) -> Kept | None:
-        """Hold the key until the transaction ends; return its answer if there is one."""
+        """Hold the key until the transaction ends, and return its stored answer, if any."""
         await lock(connection, attempt.id, until=attempt.until)
         if await self._write_claim(connection, attempt, request):
             return None
@@ -229,7 +229,7 @@ class Idempotency:
             )
         except DBAPIError as error:
             # The transaction's snapshot is older than the lock (REPEATABLE READ), or there
-            # was no lock: another one was first. Find its answer in a new run.
+            # was no lock: another request was first. A new run finds its answer.
             if request.scope.get(_RAN_AGAIN) or not _came_second(error):
                 raise
             request.scope[_RAN_AGAIN] = True
@@ -242,7 +242,7 @@ class Idempotency:
         request: Request,
         guard: TransactionGuard,
     ) -> None:
-        """Store the answer beside its effects, before they are committed."""
+        """Store the answer with its effects, before the commit."""
         response = _fastapi.response_of(request)
         if response is None or response.status_code >= _FIRST_FAILURE:
             guard.undo()
@@ -253,7 +253,7 @@ class Idempotency:
 
 
 def _again(kept: Kept, attempt: _Attempt, guard: TransactionGuard) -> _fastapi.Answer:
-    """Return the exception that ends a repeat with the first answer; it writes nothing."""
+    """Return the exception that ends a repeat with the stored answer and writes nothing."""
     guard.undo()
     replayed(attempt.route)
     return _fastapi.Answer(kept.response())

@@ -1,4 +1,4 @@
-"""The fingerprint of a request: a repeat has the same, another request has not."""
+"""The fingerprint of a request: equal for repeats, and different for other requests."""
 
 import hashlib
 import json
@@ -16,10 +16,10 @@ _CHUNK_BYTES: Final = 256 * 1024
 
 
 async def fingerprint_of(request: Request) -> str:
-    """Digest what makes a request this one: method, target, media type and body.
+    """Return the digest of a request's method, target, media type and body.
 
-    JSON counts by its content, not its spelling. Of forms the fields and files count.
-    A body that the route reads as a stream does not count: it may not fit into memory.
+    JSON counts by its content, not by its spelling; a form by its fields and files. A body that
+    the route reads as a stream does not count, because it may not fit into memory.
     """
     scope = request.scope
     target = f"{scope['path']}?{scope['query_string'].decode('latin-1')}"
@@ -28,7 +28,7 @@ async def fingerprint_of(request: Request) -> str:
 
 
 def digest(*parts: str) -> str:
-    """Return the SHA-256, in hex, of these texts and where each of them ends."""
+    """Return the SHA-256, in hex, of texts and of where each of them ends."""
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 

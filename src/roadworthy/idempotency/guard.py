@@ -1,8 +1,8 @@
 """`TransactionGuard`: only the session's own dependency may end its transaction.
 
-The effects of a request and its kept answer are one transaction. Whoever commits before
-the answer is in it parts them, and whoever rolls back and goes on works without the key.
-Both are asked of the database connection, through which every face of a session goes.
+The effects of a request and its stored answer are one transaction. A commit before the answer is
+in it would part the two, and after a rollback the code would go on without the key. Both are
+noticed at the database connection, which every kind of session uses in the end.
 """
 
 from collections.abc import Awaitable, Callable
@@ -21,27 +21,31 @@ __all__ = ["TransactionEnded", "TransactionGuard"]
 
 
 class TransactionEnded(RuntimeError):
-    """The transaction that holds an Idempotency-Key was ended by somebody else (500)."""
+    """The transaction that holds an Idempotency-Key was ended by other code (500)."""
 
 
 class _State(Enum):
     OPEN = auto()
     """The key is not claimed yet: a rollback loses nothing."""
     HELD = auto()
-    """The key is claimed: what is written now is kept together with the answer."""
+    """The key is claimed: writes are committed together with the answer."""
     ENDED = auto()
-    """It was rolled back: whatever follows would be without the key."""
+    """The transaction was rolled back: further writes would be without the key."""
     KEPT = auto()
     """The answer is in the transaction, which may be committed now."""
     COMMITTED = auto()
     LOST = auto()
     """The answer was in the transaction, and that was rolled back."""
     UNDONE = auto()
-    """There is nothing to keep: who commits, commits nothing."""
+    """There is nothing to commit any more."""
 
 
 class TransactionGuard:
-    """Watch the session of one request with a key, until its dependencies are closed."""
+    """Watch the session of a request with a key, until its dependencies are closed.
+
+    Args:
+        session: The session that the endpoint writes in.
+    """
 
     def __init__(self, session: Session | None) -> None:
         self._session = session
@@ -65,7 +69,7 @@ class TransactionGuard:
     def hold(self, connection: Connection, forget: Callable[[], Awaitable[None]]) -> None:
         """Refuse every end of this connection's transaction from now on.
 
-        `forget()` gives the key back, where it is not kept and the transaction goes on.
+        `forget()` gives the key back, if no answer was stored and the transaction goes on.
         """
         self._connection, self._forget = connection, forget
         self._state = _State.HELD
@@ -74,7 +78,7 @@ class TransactionGuard:
         """Check that the transaction still holds the key.
 
         Raises:
-            TransactionEnded: Somebody has ended its transaction.
+            TransactionEnded: Other code has ended the transaction.
         """
         if self._state is _State.ENDED:
             self._refuse_to_go_on()
@@ -85,7 +89,7 @@ class TransactionGuard:
         """Check the transaction of a request that raised nothing.
 
         Raises:
-            TransactionEnded: Something was refused, and the refusal swallowed.
+            TransactionEnded: An end was refused, and the refusal was swallowed.
         """
         if self._fault is not None:
             self.undo()
@@ -102,7 +106,7 @@ class TransactionGuard:
         self._state = _State.UNDONE
 
     def fault_of(self, error: Exception) -> TransactionEnded | None:
-        """Return the refusal that an exception stands for, with the line to change."""
+        """Return the refusal behind an exception, with the line to change, or None."""
         if self._fault is None and isinstance(error, InvalidRequestError):
             if self._state is _State.ENDED:  # SQLAlchemy has noticed, too
                 self._fault = self._went_on()
@@ -114,7 +118,7 @@ class TransactionGuard:
         """Stop watching, when all dependencies are closed.
 
         Raises:
-            TransactionEnded: The answer was kept, and its transaction rolled back.
+            TransactionEnded: The answer was stored, and the transaction rolled back.
         """
         for name, listener in self._listeners():
             event.remove(self._session, name, listener)
@@ -124,7 +128,7 @@ class TransactionGuard:
             await self._give_back()
 
     async def _give_back(self) -> None:
-        # Only where the transaction is somebody else's: that of a test, around all requests.
+        # Only if the transaction is not ours: that of a test, around all requests.
         if self._forget and self._connection and self._connection.in_transaction():
             with suppress(SQLAlchemyError):
                 await self._forget()
@@ -193,7 +197,7 @@ def _told() -> object:
 
 
 def _empty(connection: Connection) -> None:
-    # SQLAlchemy takes a commit that raises for the end of the transaction, and a pool takes
+    # For SQLAlchemy, a commit that raises has ended the transaction, and a pool takes
     # such a connection back as it is.
     connection.dialect.do_rollback(connection.connection)
 

@@ -1,4 +1,4 @@
-"""`Kept`: an answer as it is stored, and as it is sent again."""
+"""`Kept`: an answer as it is stored, and sent again."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -13,14 +13,14 @@ REPLAYED: Final = "Idempotent-Replayed"
 _OF_ONE_EXCHANGE: Final = frozenset(
     {b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"transfer-encoding"}
     | {b"upgrade", b"date", b"server", b"x-request-id"}
-    # All anonymous callers share their keys: a session must not pass from one to another.
+    # Anonymous callers share their keys: no cookie may pass from one to another.
     | {b"set-cookie"}
 )
-"""Headers that belong to one exchange (RFC 9110 §7.6.1), not to what was answered."""
+"""Headers of one exchange (RFC 9110 §7.6.1), which are no part of the answer."""
 
 
 class CannotKeep(RuntimeError):
-    """An answer that cannot be given again, so that its effects were undone (500)."""
+    """The answer cannot be repeated, so its effects were rolled back (500)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Kept:
     body: bytes
 
     def response(self) -> Response:
-        """Return the answer as it was, marked as a repeat."""
+        """Return the stored answer, marked as a repeat."""
         response = Response(self.body, self.status)
         headers = [*self.headers, (REPLAYED.lower(), "true")]
         response.raw_headers = [(n.encode("latin-1"), v.encode("latin-1")) for n, v in headers]
@@ -40,10 +40,10 @@ class Kept:
 
 
 def keep(response: Response, *, max_bytes: int) -> Kept:
-    """Return the answer of a response as it is stored for repeats.
+    """Return a response in the form that is stored for repeats.
 
     Raises:
-        CannotKeep: It streams, or its body is over `max_bytes`.
+        CannotKeep: The response streams, or its body is over `max_bytes`.
     """
     body = getattr(response, "body", None)
     if body is None:

@@ -9,12 +9,12 @@ from roadworthy.idempotency.errors import IdempotencyKeyInvalid
 __all__ = ["MAX_LENGTH", "PATTERN", "Key", "read_key"]
 
 MAX_LENGTH: Final = 255
-"""Characters of a key, without its quotes and escapes."""
+"""The most characters of a key, without quotes and escapes."""
 
 _TOKEN: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110 §5.6.2
 _STRING: Final = re.compile(r'"((?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\])+)"')  # RFC 8941 §3.3.3
 PATTERN: Final = r"^([A-Za-z0-9!#$%&'*+.^_`|~-]{1,255}|\"[ !#-\[\]-~]{1,255}\")$"
-"""What to tell clients: every key of this form is taken."""
+"""The pattern of keys for clients: every key of this form is accepted."""
 
 _ESCAPE: Final = re.compile(r'\\(["\\])')
 
@@ -33,7 +33,7 @@ def read_key(header: str) -> Key:
     """Read a token or a quoted string: `abc` and `"abc"` are the same key.
 
     Raises:
-        IdempotencyKeyInvalid: 400, also for an empty key and for two of them.
+        IdempotencyKeyInvalid: 400. The key is malformed or empty, or there are two.
     """
     text = header.strip(" \t")
     if _TOKEN.fullmatch(text):

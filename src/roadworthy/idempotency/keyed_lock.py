@@ -14,18 +14,18 @@ __all__ = ["KeyedLock", "lock"]
 
 
 class KeyedLock:
-    """A lock for each key: requests with one key run one after the other in this process."""
+    """A lock for each key: requests with the same key run one by one in this process."""
 
     def __init__(self) -> None:
-        # Of each event loop its own: locks do not work across.
+        # Each event loop has its own locks, which do not work across loops.
         self._locks: WeakValueDictionary[tuple[int, str], asyncio.Lock] = WeakValueDictionary()
 
     @asynccontextmanager
     async def take(self, key_id: str, *, until: float) -> AsyncGenerator[None]:
-        """Wait for this key's turn, at most until this time of the event loop.
+        """Hold the lock of a key; wait for it at most until this time of the event loop.
 
         Raises:
-            IdempotencyInProgress: 409, once the time is over.
+            IdempotencyInProgress: 409. The lock was not free in time.
         """
         name = (id(asyncio.get_running_loop()), key_id)
         turn = self._locks.setdefault(name, asyncio.Lock())
@@ -43,13 +43,12 @@ class KeyedLock:
 async def lock(connection: AsyncConnection, key_id: str, *, until: float) -> None:
     """Lock a key in the database until the transaction ends.
 
-    PostgreSQL frees the lock with the transaction, however that ends, and with the
-    connection when its process is killed. It is tried again and again instead of waited
-    for, because a wait that times out would fail the transaction. SQLite has one writer
-    at a time: there, holding the transaction is holding the key.
+    PostgreSQL frees the lock with the transaction, however that ends, and with the connection if
+    the process is killed. The lock is tried again and again, because a wait that times out would
+    fail the transaction. SQLite has one writer at a time, so there the transaction is the lock.
 
     Raises:
-        IdempotencyInProgress: 409, once the time is over.
+        IdempotencyInProgress: 409. The lock was not free in time.
     """
     if connection.dialect.name != "postgresql":
         return

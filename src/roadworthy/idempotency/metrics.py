@@ -1,4 +1,4 @@
-"""The metric of idempotency. OpenTelemetry's API, which FastAPI brings, takes it."""
+"""The OpenTelemetry metric of idempotency."""
 
 from typing import Final
 
@@ -12,7 +12,7 @@ _REPLAYS: Final = "roadworthy.idempotency.replays"
 
 
 def replayed(route: str) -> None:
-    """Count a request that got the answer of an earlier one, by the template of its route."""
+    """Count a request that got the answer of an earlier one, by its route's template."""
     method, _, template = route.partition(" ")
     counter(_METER, _REPLAYS, "{request}", "Requests that got an earlier answer.").add(
         1, {"http.request.method": method, "http.route": template}

@@ -1,4 +1,4 @@
-"""Read a kept answer while another request holds SQLite's one writer."""
+"""Read a stored answer while another request holds SQLite's only writer."""
 
 import asyncio
 import json
@@ -19,7 +19,7 @@ __all__ = ["Seen", "glance"]
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A row of the table, with its answer."""
+    """A row of the table with its answer."""
 
     fingerprint: str
     expires_at_ms: int
@@ -29,18 +29,18 @@ class Seen:
 async def glance(session: Session, key_id: str) -> Seen | None:
     """Return the committed answer of a key, if it can be read beside the session.
 
-    Its transaction would begin as a writer, and wait for the one that writes. Other databases
-    are not asked, where readers do not wait for writers.
+    The session's own transaction would begin as a writer, and wait for the other one. Other
+    databases are not asked here: their readers do not wait for writers.
     """
     file = _file_of(session)
     if file is None:
         return None
-    # It never waits on the loop, and what cannot be read here is asked of the session.
+    # This never blocks the loop. What cannot be read here, the session reads.
     return await asyncio.to_thread(_read, file, key_id)
 
 
 def _file_of(session: Session) -> Path | None:
-    """Return the file that the session will write to, where it is one of SQLite's."""
+    """Return the SQLite file that the session will write to, None for other databases."""
     try:
         engine = session.get_bind()
     except exc.UnboundExecutionError:  # by what it will be asked for: nobody knows yet
@@ -69,7 +69,7 @@ def _open(file: Path) -> sqlite3.Connection:
 
 
 _BUSY_SECONDS = 0.5
-"""A commit holds readers back for as long as the disk takes."""
+"""Seconds to wait for a commit, which holds readers back while the disk writes."""
 
 _COLUMNS = "status, headers, body, fingerprint, expires_at_ms"
 _STATEMENT = f"SELECT {_COLUMNS} FROM {table.name} WHERE id = ?"  # noqa: S608 - names of ours

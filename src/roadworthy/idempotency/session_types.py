@@ -25,9 +25,9 @@ _GIVING: Final = frozenset(
     {AsyncGenerator, AsyncIterator, AsyncIterable, Generator, Iterator, Iterable, Awaitable}
     | {AbstractAsyncContextManager, AbstractContextManager}
 )
-"""What a dependency is said to return that gives something else."""
+"""Return annotations of dependencies that yield the session."""
 _NOTHING: Final = (Any, types.NoneType, inspect.Parameter.empty)
-"""What looks like a class from here (`Any` is one since Python 3.11), and names none."""
+"""Annotations that look like a class (`Any`, since Python 3.11) and name none."""
 
 
 def can_await(kind: type) -> bool:
@@ -36,12 +36,12 @@ def can_await(kind: type) -> bool:
 
 
 def is_of_no_type(kind: type) -> bool:
-    """Return whether a class is too general to say anything of a session."""
+    """Return whether a class is too general to say anything about a session."""
     return issubclass(AsyncSession, kind) or bool(getattr(kind, "_is_protocol", False))
 
 
 def taken_as(annotation: Any) -> tuple[type, ...]:
-    """Return the classes that an annotation names, nothing where it says nothing."""
+    """Return the classes that an annotation names, none if it names none."""
     annotation = getattr(annotation, "__value__", annotation)  # of `type Name = ...`
     origin = get_origin(annotation)
     if origin is Annotated:
@@ -54,7 +54,7 @@ def taken_as(annotation: Any) -> tuple[type, ...]:
 
 
 def given_by(call: Any) -> tuple[type, ...]:
-    """Return the classes of what a dependency gives, as far as it says so."""
+    """Return the classes of a dependency's value, as far as it is annotated."""
     made = _fastapi.unwrapped(call)
     if isinstance(made, type):
         return (made,)

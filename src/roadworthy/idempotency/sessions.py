@@ -1,8 +1,8 @@
-"""Check the session of `Idempotency(...)` where that is declared.
+"""Check the session of `Idempotency(...)` where it is declared.
 
-What can never keep the promise is refused: a session that closes, and so commits, when
-the response has been sent, and one that cannot be awaited, nor the one behind it: a `SyncTx`
-has an `AsyncSession` behind it, which works in the same transaction.
+A session is refused if it could never keep the promise: one that closes, and so commits, after the
+response has been sent, and one that cannot be awaited and has no `AsyncSession` behind it, as a
+`SyncTx` has, in the same transaction.
 """
 
 from collections.abc import Iterator
@@ -21,17 +21,17 @@ __all__ = ["Source", "awaitable", "judge", "sync_session_of"]
 
 
 class Source(NamedTuple):
-    """A dependency that gives a session, as it was declared."""
+    """A dependency whose value is a session, as it was declared."""
 
     annotation: Any
     dependant: Dependant
 
 
 def judge(session: Any) -> Source:
-    """Return the dependency of an annotated session, once it is known to be fit.
+    """Return the dependency of an annotated session, if it is fit.
 
     Raises:
-        TypeError: It closes after the response, or is no `AsyncSession`; says what to write.
+        TypeError: The session closes after the response, or is no `AsyncSession`.
     """
     kind, depends = _declared(session)
     tree = _fastapi.tree_of(depends)
@@ -44,16 +44,16 @@ def judge(session: Any) -> Source:
 
 
 def awaitable(session: Any) -> Any:
-    """Return the session to await: of a `Session` that has one behind it, that one."""
+    """Return the session to await: that behind a `Session`, if it has one."""
     behind = async_session(session) if isinstance(session, Session) else None
     return behind or session
 
 
 def sync_session_of(session: Any) -> Session | None:
-    """Return the session that does the work, None where a class of the user's hides it.
+    """Return the session that does the work, None if a class of the user hides it.
 
     Raises:
-        TypeError: It cannot be awaited.
+        TypeError: The session cannot be awaited.
     """
     here = cast("object", session() if _is_scoped(session) else awaitable(session))
     if isinstance(here, AsyncSession):
@@ -98,7 +98,7 @@ def _late(tree: Dependant) -> Dependant | None:
     """Return the dependency that commits after the response, if there is one."""
     if _fastapi.yields(tree):
         return tree if _fastapi.closes_late(tree) else None
-    # It makes the session, or passes on one that comes from a dependency or with the request.
+    # The dependency makes the session, or passes on that of another one or of the request.
     behind = list(_yielding(tree))
     in_time = any(
         not _fastapi.closes_late(each) and any(map(can_await, classes)) for each, classes in behind
@@ -113,7 +113,7 @@ def _late(tree: Dependant) -> Dependant | None:
 
 
 def _yielding(dependant: Dependant) -> Iterator[tuple[Dependant, tuple[type, ...]]]:
-    """Yield the nearest dependencies that end after the endpoint, and what they give."""
+    """Yield the nearest dependencies that end after the endpoint, with their values."""
     for child in dependant.dependencies:
         if _fastapi.yields(child):
             taken = taken_as(_fastapi.annotation_of(dependant, child))
