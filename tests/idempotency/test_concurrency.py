@@ -102,7 +102,7 @@ def test_a_repeat_needs_no_turn_at_the_writer_of_sqlite(
     open_shop: Callable[..., Any], sqlite_url: str, app: str
 ) -> None:
     file = Path(__file__).parent / app
-    shop, other = (open_shop(sqlite_url, app=file, SHOP_WAIT="0.3") for _ in range(2))
+    shop, other = (open_shop(sqlite_url, app=file, SHOP_WAIT="5") for _ in range(2))
     first = shop.order("k1")
     other.order("k2")
 
