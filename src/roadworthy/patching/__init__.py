@@ -7,7 +7,7 @@
         await tx.execute(update_of(item_id).values(**change.values))
         return change.after
 
-A patch names what should change. What it does not name is neither checked nor written.
+A patch names the fields to change. Other fields are neither checked nor written.
 """
 
 from roadworthy.patching.body.patch_body import AnyPatch, MergePatch, PatchBody, advertise, openapi

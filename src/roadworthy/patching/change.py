@@ -1,7 +1,7 @@
-"""`apply`: merge a patch into an entity, and validate the outcome.
+"""`apply`: merge a patch into an entity, and validate the result.
 
-A field that was not sent is neither validated nor converted, dumped nor written, at any
-depth: it passes as it is. Rules of the whole judge what comes out.
+A field that was not sent is not validated, converted, dumped or written, at any depth: it stays as
+it is. The validators of the whole entity judge the result.
 """
 
 from collections.abc import Mapping
@@ -36,27 +36,27 @@ class Change(Generic[M]):
     before: M
     after: M
     values: Mapping[str, Any]
-    """By field name, only what was sent: what to write to the columns.
+    """The values to write to columns, by field name: only those of fields that were sent.
 
-    Single values, and lists of them, are Python's own. What only a JSON column can hold
-    is JSON all the way down, in the form of input: the entity reads back what `after` has.
+    Single values, and lists of them, are Python objects. A value that only a JSON column can hold
+    is JSON at all depths, in the form of input: the entity reads it back as `after` has it.
     """
 
 
 def apply(patch: Patch[M], current: M) -> Change[M]:
-    """Merge a patch into `current` and validate the outcome; `current` stays as it is.
+    """Merge a patch into `current` and validate the result; `current` stays as it is.
 
-    What was sent is validated once. What was not sent is not touched, and so not
-    validated again.
+    Fields that were sent are validated once. Other fields are not touched, and so not validated
+    again.
 
-    Call it where nobody else can write the row between your reading of `current`
-    and your writing of `values`: under `SELECT ... FOR UPDATE`, or SQLite's
-    `BEGIN IMMEDIATE`. Then two patches of one JSON column both survive.
+    Call this while nobody else can write the row between your reading of `current` and your
+    writing of `values`: under `SELECT ... FOR UPDATE`, or SQLite's `BEGIN IMMEDIATE`. Then two
+    patches of one JSON column both survive.
 
     Raises:
-        ValidationFailed: 422. What comes out is not a valid entity.
+        ValidationFailed: 422. The result is not a valid entity.
         PatchTestFailed: 409. A `test` of a JSON Patch does not hold for `current`.
-        TypeError: What comes out has no JSON form that reads back; the field is named.
+        TypeError: A value has no JSON form that can be read back; the text names the field.
     """
     kind = type(patch)
     entity = entity_of(kind)
@@ -100,7 +100,7 @@ def _told(error: ValidationError, names: Names) -> list[FieldError]:
 
 
 def _silent(error: ValidationError) -> ValidationError:
-    """Return a validation error without values, because it may come to a log."""
+    """Return a validation error without values, because it may be logged."""
     return ValidationError.from_exception_data(error.title, [], hide_input=True)
 
 

@@ -6,9 +6,9 @@ __all__ = ["merge"]
 
 
 def merge(target: Json, patch: Json) -> Json:
-    """Return what RFC 7396 §2 makes of `target` and `patch`; both stay as they are.
+    """Return `target` patched by RFC 7396 §2; both arguments stay as they are.
 
-    Objects merge deeply, `null` removes a member, everything else replaces.
+    Objects are merged at any depth, `null` removes a member, any other value replaces one.
     """
     if not isinstance(patch, dict):
         return patch

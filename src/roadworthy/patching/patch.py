@@ -5,9 +5,9 @@
 
     if patch.quantity is not MISSING: ...
 
-Every field may be left out, with the constraints, aliases, descriptions and examples it
-has; models inside become patches too; defaults stay behind. The class is made when it
-is first asked for, and kept.
+In the patch every field may be left out. Fields keep their constraints, aliases, descriptions and
+examples, and lose their defaults; models inside become patches, too. The class is made when it is
+first used, and cached.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -33,20 +33,20 @@ Operations = Sequence[Mapping[str, Any]]
 class Patch(BaseModel, Generic[M]):
     """Hold a partial update of an entity: `Patch[Item]`, or a subclass of it.
 
-    A field that was not sent is `MISSING`; one that was has its type, as far as that can
-    be told before the resource is known, and the entity's own validators have not run. A
-    subclass may repeat fields to tell type checkers of them: `quantity: int | MISSING`.
-    It is compared with the entity when the class is made.
+    A field that was not sent is `MISSING`. A field that was sent has its type, as far as the type
+    can be checked before the resource is known; the entity's own validators have not run yet. A
+    subclass may repeat fields for type checkers: `quantity: int | MISSING`. They are compared with
+    the entity when the class is made.
 
-    A JSON Patch (RFC 6902) has no values before it meets the resource: reading a field
-    of one raises `AttributeError`. `apply` tells the values of either kind.
+    A JSON Patch (RFC 6902) has no values before it is applied: reading a field raises
+    `AttributeError`. `apply` returns the values of both kinds of patch.
 
     Raises:
         TypeError: When the class is made: a field is unknown, read-only, or of another
             type than the entity's; or the entity holds what no patch could keep.
     """
 
-    # Deferred, because Pydantic reads the environment where it builds a schema.
+    # Deferred, because Pydantic reads the environment when it builds a schema.
     model_config = ConfigDict(extra="forbid", protected_namespaces=(), defer_build=True)
     _document: Document | None = PrivateAttr(default=None)
     _operations: Operations | None = PrivateAttr(default=None)
@@ -54,7 +54,7 @@ class Patch(BaseModel, Generic[M]):
     if not TYPE_CHECKING:
 
         def __class_getitem__(cls, entity: Any) -> Any:
-            """Return the patch of this entity, derived the first time."""
+            """Return the patch class of an entity, which is derived once."""
             if entity is Any or isinstance(entity, TypeVar):
                 return cls
             return derive(entity, Patch)
@@ -75,7 +75,7 @@ class Patch(BaseModel, Generic[M]):
             return super().__getattr__(name)
 
         def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
-            # A log is no place for what was sent: there may be a secret in it.
+            # Values are not shown: a log must not get a secret that was sent.
             yield "sent", sorted(self.__pydantic_fields_set__)
 
 

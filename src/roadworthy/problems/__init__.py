@@ -3,8 +3,8 @@
     app = FastAPI()
     problems.install(app)
 
-Every failure then has one shape: what you raise, what FastAPI refuses, what
-middleware answers, what crashes. Clients choose between the envelope and RFC 9457.
+Every failure then has the same shape: your own errors, refusals of FastAPI, answers of middleware,
+and crashes. Clients choose between the envelope and RFC 9457.
 """
 
 from roadworthy.problems.asgi.lingering_close import Linger, LingeringClose

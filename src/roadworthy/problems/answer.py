@@ -22,7 +22,7 @@ __all__ = ["HAS_DOCUMENT", "call_observer", "handle", "log_failure", "respond"]
 log = logging.getLogger("roadworthy.problems")
 
 HAS_DOCUMENT: Final = "roadworthy.body_has_document"
-"""Scope key: the body held a JSON document, be it `null`."""
+"""Scope key: whether the body held a JSON document, which may be `null`."""
 
 
 async def handle(request: Request, error: Exception) -> Response:
@@ -57,7 +57,7 @@ def respond(scope: Scope, report: Report) -> Response:
 def log_failure(scope: Scope, error: BaseException, *, late: bool = False) -> None:
     """Log a failure whose cause no client may read, and call `on_failure`; once for each.
 
-    Whatever the layers between made of it: the exception is the one that was raised first.
+    The exception is the one that was raised first, whatever layers in between made of it.
     """
     context, error = context_or_default(scope), _fastapi.original_of(error)
     if context.logged is None:

@@ -14,7 +14,7 @@ FIRST_ERROR = 400
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The facts of one failure: no text of the client's, and no cause."""
+    """The facts of a failure, without its cause and without text of the client."""
 
     status: int
     code: str
@@ -23,7 +23,7 @@ class Report:
     details: list[Any] = field(default_factory=list[Any])
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     page: str = ""
-    """The code whose page describes the failure, where that is not its own."""
+    """The code whose page describes the failure, if that is not its own code."""
 
     @classmethod
     def of(cls, problem: Problem) -> "Report":

@@ -1,7 +1,7 @@
 """Request ids: one id in every log line and error that a request causes.
 
-It is the caller's `X-Request-ID` where that is safe to log, else a new one. It is a
-context variable, so whatever the request starts (tasks, threads) carries it along.
+The id is the caller's `X-Request-ID` if that is safe to log, else a new one. It is kept in a
+context variable, so tasks and threads that the request starts have it, too.
 """
 
 import logging
@@ -36,13 +36,13 @@ def accept(
 ) -> str:
     """Return the caller's id if it is 1 to 128 of `[A-Za-z0-9._-]`, else a new one.
 
-    Where the request is `traced` and begins its trace, the new one is the trace's: what
-    it calls hears it in `traceparent`. A caller's trace may have many requests.
+    If the request is `traced` and begins its trace, the new id is that of the trace, which other
+    services get in `traceparent`. A trace of the caller is not used: it may have many requests.
 
     Args:
         headers: The headers of the request.
         traced: Whether the request is traced.
-        names: The names of the headers, where they are known: mostly none of ours is there.
+        names: The names of the headers, if known: mostly no header here is among them.
     """
     if b"x-request-id" in names or b"traceparent" in names:
         for name, value in headers:
@@ -54,9 +54,9 @@ def accept(
 
 
 def new_request_id() -> str:
-    """Return 32 hexadecimal digits that nobody can guess, and nobody else is given."""
+    """Return 32 hexadecimal digits that are unique and that nobody can guess."""
     if not _drawn:
-        # The system is asked for many at once: a call costs more than an id.
+        # The system is asked for many at a time: a call costs more than an id.
         block = urandom(_BYTES * _AT_ONCE)
         _drawn.extend(block[at : at + _BYTES].hex() for at in range(0, len(block), _BYTES))
     return _drawn.pop()
@@ -65,7 +65,7 @@ def new_request_id() -> str:
 _BYTES: Final = 16
 _AT_ONCE: Final = 256
 _drawn: list[str] = []
-# A process that is forked would give the same ids as its parent.
+# A forked process would give the same ids as its parent.
 register_at_fork(after_in_child=_drawn.clear)
 
 
@@ -81,7 +81,7 @@ class RequestIdFilter(logging.Filter):
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Add the id where the record has none yet, `-` outside of a request."""
+        """Add the id to a record without one; outside of a request, `-`."""
         if not hasattr(record, "request_id"):
             record.request_id = current.get() or "-"
         return True

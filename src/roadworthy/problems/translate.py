@@ -36,10 +36,10 @@ Group: TypeAlias = BaseExceptionGroup[BaseException]
 _DISK_FULL: Final = {errno.ENOSPC, errno.EDQUOT}
 _PARSING_FAILED: Final = "There was an error parsing the body"
 _RENAMED: Final = {413: "Content Too Large", 422: "Unprocessable Content"}
-"""What Starlette calls two statuses (RFC 9110 §15.5), whatever Python does."""
+"""Two codes by the names of RFC 9110 §15.5, in every version of Python."""
 
 _CODE: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-"""What can stand in `X-Error-Code`: a name, and no text of somebody's."""
+"""The form of an `X-Error-Code`: a name, and no other text."""
 
 _STANDARD: Final[dict[int, type[Problem]]] = {
     problem.status: problem
@@ -50,7 +50,7 @@ _STANDARD: Final[dict[int, type[Problem]]] = {
 
 
 def is_refusal(error: BaseException) -> bool:
-    """Return whether an error is an answer to the client, rather than a failure of ours."""
+    """Return whether an error is an answer to the client, and no failure of the service."""
     if isinstance(error, BaseExceptionGroup):
         return all(is_refusal(child) for child in _children(cast("Group", error)))
     if isinstance(error, HTTPException):
@@ -61,10 +61,10 @@ def is_refusal(error: BaseException) -> bool:
 def report_on(
     error: BaseException, *, route: Any, has_document: bool = False, tell_5xx: bool = False
 ) -> Report:
-    """Return what a client may know of an error that `route`, if known, raised.
+    """Return the report of an error, with what a client may know of it.
 
-    `has_document` says whether the body held a JSON document: `null` is one, an empty body none.
-    `tell_5xx` lets the texts of an `HTTPException` of 500 and above out, too.
+    `has_document` says whether the body held a JSON document, which `null` is, and an empty body
+    is not. `tell_5xx` sends the texts of an `HTTPException` of 500 and above, too.
     """
     match error:
         case BaseExceptionGroup():
@@ -83,7 +83,7 @@ def report_on(
 def report_status(status: int) -> Report:
     """Return the report of a status whose cause is not known.
 
-    It has no headers: nobody has promised when to come back.
+    The report has no headers: nobody knows when to try again.
     """
     if status in _STANDARD:
         return replace(Report.of(_STANDARD[status]()), headers={})

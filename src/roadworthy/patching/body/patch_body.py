@@ -40,15 +40,18 @@ __all__ = ["AnyPatch", "MergePatch", "PatchBody", "advertise", "openapi"]
 
 @dataclass(frozen=True)
 class PatchBody(params.Depends):
-    """How a route takes a patch: `Annotated[Patch[Item], PatchBody(...)]`.
+    """The patches that a route accepts: `Annotated[Patch[Item], PatchBody(...)]`.
 
-    RFC 7396 documents come as `application/merge-patch+json` or `application/json`.
-    `json_patch` also takes RFC 6902, as `application/json-patch+json`, of at most
-    `max_operations`; it needs `roadworthy[json-patch]`. `allow_empty` takes a patch
-    that names no field, which otherwise is answered with 400 `EMPTY_PATCH`.
-
-    The size of the body is the application's `max_body_size`. Answers carry
+    RFC 7396 documents have the media type `application/merge-patch+json` or `application/json`.
+    The size of the body is limited by the application's `max_body_size`. Answers have
     `Accept-Patch` (RFC 5789 §3.1).
+
+    Args:
+        json_patch: Whether RFC 6902 is accepted, too, as `application/json-patch+json`; this
+            needs `roadworthy[json-patch]`.
+        allow_empty: Whether a patch may name no field; else such a patch is answered 400
+            `EMPTY_PATCH`.
+        max_operations: The most operations of an RFC 6902 patch.
     """
 
     json_patch: bool = False
@@ -57,7 +60,7 @@ class PatchBody(params.Depends):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        # FastAPI puts the annotated type here and makes a new object of it.
+        # FastAPI sets the annotated type here, and copies the object.
         kind = self.dependency
         if kind is not None and not isinstance(kind, _Reader):
             object.__setattr__(self, "dependency", self._reader(kind))
@@ -72,15 +75,15 @@ class PatchBody(params.Depends):
 
     @property
     def media_types(self) -> tuple[str, ...]:
-        """The media types that the route takes, in the order of preference."""
+        """The accepted media types, in the order of preference."""
         return _media_types(json_patch=self.json_patch)
 
 
 MergePatch: Final = PatchBody()
-"""Take RFC 7396: `patch: Annotated[Patch[Item], MergePatch]`."""
+"""Accepts RFC 7396: `patch: Annotated[Patch[Item], MergePatch]`."""
 
 AnyPatch: Final = PatchBody(json_patch=True)
-"""Take RFC 7396 and RFC 6902: `patch: Annotated[Patch[Item], AnyPatch]`."""
+"""Accepts RFC 7396 and RFC 6902: `patch: Annotated[Patch[Item], AnyPatch]`."""
 
 
 def advertise(body: PatchBody) -> Any:
@@ -92,7 +95,7 @@ def advertise(body: PatchBody) -> Any:
 
 
 def openapi(entity: type[BaseModel], body: PatchBody = MergePatch) -> dict[str, Any]:
-    """Return the `openapi_extra=` of a route where `problems.install` is not used."""
+    """Return the `openapi_extra=` of a route, if `problems.install` is not used."""
     kind: Any = entity
     patch = kind if is_patch(kind) else Patch[kind]
     return inline(patch, body.media_types, allow_empty=body.allow_empty)

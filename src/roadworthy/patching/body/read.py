@@ -1,6 +1,6 @@
-"""Read a patch document and check its types, while the resource is not known yet.
+"""Read a patch document and check its types, before the resource is known.
 
-Here types are checked. The entity's own validators run once, where the patch is applied.
+The entity's own validators run later, once, when the patch is applied.
 """
 
 import json
@@ -38,7 +38,7 @@ def parse(kind: type[P], document: Document) -> P:
     """Return the patch of a merge-patch document (RFC 7396), as a request makes it.
 
     Raises:
-        ValidationFailed: 422. The document does not fit what `kind` was derived from.
+        ValidationFailed: 422. The document does not fit the entity of `kind`.
     """
     body = json.dumps(document).encode()
     refuse_unstorable(cast("Json", document), body, names=names_in(kind))
@@ -105,7 +105,7 @@ def _made(kind: type[P], values: dict[str, Any], document: Document) -> P:
 
 
 def _empty(kind: type[P]) -> P:
-    # Pydantic asks each field for its default anew: here they are all the same.
+    # Pydantic would compute the default of each field; here all are the same.
     return copy(_one_empty(kind)) if _has_no_more(kind) else kind.model_construct()
 
 
@@ -116,7 +116,7 @@ def _one_empty(kind: type[P]) -> P:
 
 @cache
 def _has_no_more(kind: type[Patch[Any]]) -> bool:
-    """Return whether a subclass adds nothing that is made for each object."""
+    """Return whether a subclass adds nothing that has to be made for each object."""
     same = kind.__private_attributes__.keys() == Patch.__private_attributes__.keys()
     return same and not is_foreign(kind.model_post_init)
 

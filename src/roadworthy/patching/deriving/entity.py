@@ -8,7 +8,7 @@ from pydantic import BaseModel
 __all__ = ["ENTITY", "NESTED", "entity_of", "is_patch"]
 
 ENTITY: Final = "__roadworthy_entity__"
-"""Class attribute of a derived patch: what it was derived from."""
+"""Class attribute of a derived patch: its entity."""
 
 NESTED: Final = "__roadworthy_nested__"
 """Class attribute of a patch: the patches of nested models that it declares, by field."""

@@ -1,7 +1,7 @@
 """`Member`: how one field takes part in a patch, with a class for each kind.
 
-A kind knows what is read of a field before the resource is known, how it is documented,
-and how a subclass of the patch may declare it.
+A kind of member knows how a field is read before the resource is known, how it is documented, and
+how a subclass of the patch may declare it.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Member:
         node = ANY if self.field is None else self.field.node
         return node["schema"] if node["type"] == "default" else node
 
-    # What follows is for each kind to say.
+    # The rest is defined by each kind.
 
     def shape(self) -> Schema:
         """Return the core schema that reads this field while the resource is not known."""
@@ -122,7 +122,7 @@ class RawInputMember(ValueMember):
 
 
 class ObjectMember(ValueMember):
-    """A field whose JSON objects a patch merges with what is there."""
+    """A field whose JSON objects a patch merges with the current ones."""
 
     def shape(self) -> Schema:
         """Return a node that takes JSON objects unread, and validates other values."""

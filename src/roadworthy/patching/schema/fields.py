@@ -40,8 +40,8 @@ class _ReadOnly:
 ReadOnly = _ReadOnly()
 """Refuse a field in every patch: `id: Annotated[str, ReadOnly]`.
 
-`SchemaField(json_schema_extra={"readOnly": True})` and computed fields mean the same. So does
-`SchemaField(frozen=True)` where the object is there already: a new one still takes the value.
+`Field(json_schema_extra={"readOnly": True})` and computed fields mean the same. So does
+`Field(frozen=True)` for an existing object; a new object still takes the value.
 """
 
 
@@ -51,23 +51,23 @@ class SchemaField:
 
     name: str
     keys: tuple[str, ...]
-    """What clients may call it; the first is documented, and stands in JSON columns."""
+    """The names in input; the first is documented, and used in JSON columns."""
     output: str
-    """What an answer calls it, and so a JSON Patch."""
+    """The name in answers, and so in a JSON Patch."""
     node: Schema
     excluded: bool = False
-    """True where answers leave it out, always or under a condition."""
+    """Whether answers leave the field out, always or under a condition."""
     frozen: bool = False
     server: bool = False
-    """True where `ReadOnly` says so."""
+    """Whether the field is marked with `ReadOnly`."""
     path_only: bool = False
-    """True where input has it at a path only, and under no name."""
+    """Whether input has the field only at a path, and under no name."""
     made: bool = False
-    """True where a dataclass makes it itself (`init=False`), and no input has it."""
+    """Whether a dataclass makes the field itself (`init=False`), so that no input has it."""
 
     @property
     def read_only(self) -> bool:
-        """Whether no patch may name the field in an object that is there."""
+        """Whether no patch may name the field in an existing object."""
         return self.server or self.frozen or self.made
 
     @property

@@ -17,8 +17,8 @@ _QUALITY: Final = re.compile(r"[0-9]*\.?[0-9]*")
 def preferred(accept: str | None, *offered: str) -> str | None:
     """Return the media type that a client prefers, None where that is a draw.
 
-    A higher weight wins. At the same weight, who names a type prefers it to one that only
-    a wildcard covers; who refuses all by `q=0` is least averse to what was not named.
+    A higher weight wins. At equal weights, a type that is named goes before one that only a
+    wildcard covers. If all are refused with `q=0`, a type that was not named goes first.
     """
     ranges = list(_ranges(accept or ""))
     weights = [(_weight(ranges, media_type), media_type) for media_type in offered]
@@ -56,6 +56,6 @@ def _quality(parameters: list[str]) -> float:
 
 
 def _number(text: str) -> float:
-    # A weight that is no number says nothing: the range is as if it had none.
+    # A weight that is no number is ignored.
     digits = text if _QUALITY.fullmatch(text) and any(map(str.isdigit, text)) else "1"
     return min(float(digits), 1.0)

@@ -8,7 +8,7 @@ from roadworthy.problems.spellings.accept import preferred
 __all__ = ["Spelling", "preferred_spelling"]
 
 Spelling: TypeAlias = Literal["envelope", "problem+json"]
-"""The two ways to write one error: ours, and RFC 9457's."""
+"""The two ways to write an error: ours, and that of RFC 9457."""
 
 _SPELLINGS: Final[dict[str | None, Spelling]] = {
     envelope.MEDIA_TYPE: "envelope",
@@ -17,6 +17,6 @@ _SPELLINGS: Final[dict[str | None, Spelling]] = {
 
 
 def preferred_spelling(accept: str | None, *, default: Spelling) -> Spelling:
-    """Return the spelling that the `Accept` header prefers; a draw is the default."""
+    """Return the spelling that the `Accept` header prefers, the default at a draw."""
     chosen = preferred(accept, envelope.MEDIA_TYPE, problem_json.MEDIA_TYPE) if accept else None
     return _SPELLINGS.get(chosen, default)

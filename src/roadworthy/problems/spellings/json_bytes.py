@@ -1,4 +1,4 @@
-"""Write an error document as JSON, whatever its details hold."""
+"""Write an error document as JSON, whatever values its details hold."""
 
 from collections.abc import Iterable, Mapping
 from math import isfinite
@@ -9,14 +9,14 @@ from pydantic_core import to_json, to_jsonable_python
 __all__ = ["MAX_PATH", "json_bytes"]
 
 MAX_PATH: Final = 500
-"""Characters of the path that an error repeats."""
+"""The most characters of the path in an error."""
 
 
 def json_bytes(document: Any) -> bytes:
-    """Return a document as JSON; a value that is none becomes null, or its type's name."""
+    """Return a document as JSON; other values become null, or the name of their type."""
     try:
         return to_json(document, inf_nan_mode="null")
-    except Exception:  # a member that is no JSON must not turn an error into another
+    except Exception:  # a value without a JSON form must not turn one error into another
         return to_json(_writable(document))
 
 
@@ -43,5 +43,5 @@ def _writable_object(value: Mapping[Any, Any]) -> dict[str, Any]:
 def _writable_other(value: object) -> Any:
     try:
         return to_jsonable_python(value, inf_nan_mode="null")
-    except Exception:  # nothing but the name of its type is safe to show
+    except Exception:  # only the name of the type is safe to show
         return type(value).__name__

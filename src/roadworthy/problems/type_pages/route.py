@@ -1,4 +1,4 @@
-"""Give a page its place among the routes: before those that take any path."""
+"""Add the route of a page before routes that match any path."""
 
 from collections.abc import Iterator, Sequence
 from http import HTTPMethod
@@ -17,9 +17,9 @@ _NAME: Final = "roadworthy_problem_type"
 def place(app: Starlette, path: str, page: Any) -> None:
     """Serve `page` under `path`, which has one parameter, `{code}`.
 
-    A route of the application's own under that path wins. Ours stands before the first
-    that takes any path, such as a single-page application; where there is none it comes
-    last: each route before another costs a request a look.
+    A route of the application under that path wins. Ours is added before the first route that
+    matches any path, such as that of a single-page application, or else at the end, where it
+    costs other requests nothing.
     """
     ours = next((route for route in app.routes if _is_ours(route)), None)
     if ours is not None:
@@ -37,7 +37,7 @@ def _is_ours(route: BaseRoute) -> bool:
 
 
 def _elsewhere(path: str) -> str:
-    """Return a path of the same shape that nobody means."""
+    """Return a path of the same shape that no client asks for."""
     return "".join(f"/{uuid4().hex}" for _ in path.strip("/").split("/"))
 
 

@@ -1,8 +1,8 @@
-"""`FieldError`: what is wrong with a field, without repeating what was sent.
+"""`FieldError`: the fault of a field, without repeating what was sent.
 
-Pydantic's own errors carry the input, exception texts and the client's own keys.
-None of that leaves the service here: the pointer names fields of the schema, and what the
-client called a member where that is harmless text; messages are the schema's own.
+Pydantic's own errors contain the input, texts of exceptions and keys of the client. None of that
+leaves the service here: pointers name fields of the schema, and a member by the client's name only
+if that is harmless text; messages come from the schema.
 """
 
 import re
@@ -30,16 +30,16 @@ __all__ = [
 ]
 
 In: TypeAlias = Literal["body", "query", "path", "header", "cookie"]
-"""Where a field stands in a request."""
+"""The place of a field in a request."""
 
 MAX_ERRORS = 100
-"""Errors told at once: a hostile body could otherwise ask for a megabyte of them."""
+"""The most errors in an answer: a hostile body could cause a megabyte of them."""
 
 _LOOKED_AT: Final = 10 * MAX_ERRORS
-"""Errors that are looked at, where many of them say the same."""
+"""The most errors that are read, if many of them are equal."""
 
 _HARMLESS: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-"""Names of the client's own making that may be told: no text, and nothing to break out of."""
+"""Names of the client that may be repeated: no text, and no special characters."""
 
 _EXTRA: Final = "extra_forbidden"
 
@@ -107,11 +107,11 @@ def field_errors(
     within: Sequence[str | int] = (),
     in_: In = "body",
 ) -> list[FieldError]:
-    """Turn Pydantic's errors into ours: safe to send, `MAX_ERRORS` at most.
+    """Turn Pydantic's errors into ours: safe to send, at most `MAX_ERRORS`.
 
-    `within` is the way to the value that was read, and is put before each location. Labels
-    of unions are left out; an unknown name is told where it is harmless, with the field
-    that comes nearest in the message, and else the pointer ends before it.
+    `within` is the location of the value that was read, and precedes each location. Labels of
+    unions are left out. An unknown name is repeated if it is harmless, with the nearest field in
+    the message; else the pointer ends before the name.
     """
     found: dict[FieldError, None] = {}
     for error in islice(errors, _LOOKED_AT):
@@ -130,10 +130,10 @@ def field_errors(
 
 
 def pointer(location: Iterable[str | int], names: Names) -> str:
-    """Make the JSON pointer (RFC 6901) of a place in a document.
+    """Return the JSON pointer (RFC 6901) of a place in a document.
 
-    Pointers name fields, and what is none where its name is harmless; they end before
-    any other name.
+    Pointers name fields, and other members if their names are harmless; they end before any
+    other name.
     """
     told = takewhile(
         lambda part: isinstance(part, int) or part in names.fields or _HARMLESS.fullmatch(part),
@@ -143,16 +143,16 @@ def pointer(location: Iterable[str | int], names: Names) -> str:
 
 
 def names_of(kind: type[BaseModel] | Any) -> Names:
-    """Collect the names of every field that can stand in a value of this type."""
+    """Return the names of all fields that a value of a type may have."""
     try:
         schema = TypeAdapter(kind).core_schema
-    except Exception:  # types without a schema have no names to tell
+    except Exception:  # types without a schema have no names
         return Names(frozenset())
     return names_in(schema)
 
 
 def names_in(*schemas: Mapping[str, Any]) -> Names:
-    """Collect the names of every field that these core schemas have."""
+    """Return the names of all fields of core schemas."""
     shape = Shape(schemas)
     return Names(shape.names(), shape=shape)
 
@@ -169,7 +169,7 @@ def _told(steps: Sequence[Step], names: Names, error: Mapping[str, Any]) -> Iter
 def _may_be_told(step: Step, names: Names, *, extra: bool) -> bool:
     if step.kind in {"field", "index"} or step.part in names.fields:
         return True
-    # What no schema told the way of may be a label: it is told only if it is a member for sure.
+    # A part that no schema explains may be a label: only certain members are repeated.
     is_member = step.kind in {"key", "unknown"} or extra
     return is_member and bool(_HARMLESS.fullmatch(str(step.part)))
 

@@ -1,4 +1,4 @@
-"""Messages about fields: nothing in them is the client's, or an exception's."""
+"""Messages about fields, without text of the client or of an exception."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ _FROM_THE_SCHEMA = frozenset(
     | {"expected", "expected_schemes", "expected_tags", "expected_schema", "max_digits"}
     | {"decimal_places", "whole_digits", "discriminator", "expected_plural", "actual_length"}
 )
-"""What a message may be filled with: none of it is the client's own text."""
+"""The parts that a message may be filled with, none of which is text of the client."""
 
 _OF_TYPES = frozenset({"class", "class_name", "encoding", "tz_expected"})
 """What Pydantic's own messages, and nobody else's, fill in from the schema."""
@@ -34,14 +34,14 @@ _SILENT: Final = frozenset({"value_error", "assertion_error"})
 """Their text is an exception's: it may quote the value, and it is ours, not the client's."""
 
 _ALIKE: Final = 0.75
-"""How much of two names must be the same for one to be a slip of the other."""
+"""How alike two names must be for one to be a misspelling of the other."""
 
 _LONG: Final = 64
-"""Letters of a name that are worth comparing: comparing takes their square."""
+"""The most letters of a name to compare: comparing n letters takes n² steps."""
 
 
 def message(error: Mapping[str, Any]) -> str:
-    """Return what a client may read of one of Pydantic's errors."""
+    """Return the message of a Pydantic error that a client may read."""
     code, text = error["type"], str(error["msg"])
     context: Mapping[str, Any] = error.get("ctx") or {}
     if code in _SILENT:
@@ -56,7 +56,7 @@ def message(error: Mapping[str, Any]) -> str:
 
 
 def nearest(name: str, names: Sequence[str]) -> str | None:
-    """Return the name that comes nearest to another, None where none is near."""
+    """Return the name nearest to another, None if none is near."""
     if len(name) > _LONG:
         return None
     wanted = _plain(name)

@@ -1,4 +1,4 @@
-"""Which names the parameters and the body of a route have: what a pointer may say."""
+"""The names of a route's parameters and body, which pointers may contain."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -9,12 +9,12 @@ from roadworthy.problems.validation.field_errors import In, Names, names_in
 
 __all__ = ["names_on"]
 
-# Collecting the names of a body is slow, and only errors need them: once a route, then.
+# Collecting the names of a body is slow, and only errors need them: once for each route.
 _known: WeakKeyDictionary[Any, Mapping[In, Names]] = WeakKeyDictionary()
 
 
 def names_on(route: Any) -> Mapping[In, Names]:
-    """Return the names by where they stand; nothing where the route is not FastAPI's."""
+    """Return the names by their place; none if the route is not FastAPI's."""
     if not _fastapi.is_api_route(route):
         return {}
     endpoint = route.endpoint

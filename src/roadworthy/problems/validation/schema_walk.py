@@ -1,8 +1,8 @@
 """`Shape`: follow an error through the schema that refused the value.
 
-Pydantic mixes two things in a location: parts of what was sent, and labels of its own,
-which say what of several alternatives refused it. Only the schema tells them apart: a
-part that reaches a union is a label, one that reaches a model is a member.
+A location of Pydantic has parts of two kinds: members and items of the input, and labels, which
+name the alternative of a union that refused it. Only the schema tells them apart: a part at a
+union is a label, a part at a model is a member.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,40 +20,40 @@ CoreSchema: TypeAlias = Mapping[str, Any]
 PartKind: TypeAlias = Literal["field", "index", "label", "key", "unknown", "lost"]
 
 _KEY: Final = "[key]"
-"""What Pydantic says after a name in a dict when the name is wrong, not its value."""
+"""Pydantic's label after a key of a dict when the key is wrong, not its value."""
 
 _ORDER: Final[tuple[PartKind, ...]] = ("field", "index", "label", "key", "unknown")
-"""Where a part could be several things, the first of these it is."""
+"""The order in which a part that could be several things is taken for one of them."""
 
 _WRAPPED: Final = (
     *("schema", "arguments_schema", "lax_schema", "strict_schema", "json_schema"),
     *("python_schema", "steps"),
 )
-"""Where a schema keeps those that read the very same value."""
+"""The members of a schema whose schemas read the same value."""
 
 _SEVERAL: Final = 2
-"""Alternatives that make a union: of one, Pydantic makes none."""
+"""The least alternatives of a union: of one, Pydantic makes no union."""
 
 _POSITIONAL: Final = frozenset({"dataclass-args", "named-tuple", "arguments", "arguments-v3"})
 _OBJECTS: Final = _POSITIONAL | {"model-fields", "typed-dict"}
 """Schemas with fields."""
 
 _OPEN: Final = frozenset({"any", "custom", "function-plain", "function-wrap", "function-before"})
-"""Schemas that may read the value with other schemas, which nobody else sees."""
+"""Schemas that may read the value with others, which are not visible."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One part of a location, and what it is.
+    """A part of a location and its kind.
 
-    A `field` of the schema, an `index`, a `label` of Pydantic's, a `key` of a dict; a name
-    that is `unknown` to the model that it stands in; `lost` where the schema does not tell.
+    The kind is a `field` of the schema, an `index`, a `label` of Pydantic, a `key` of a dict, a
+    name that is `unknown` to its model, or `lost` if the schema does not tell.
     """
 
     part: Part
     kind: PartKind
     fields: tuple[str, ...] = ()
-    """What the model has, where this is unknown to it."""
+    """The fields of the model, if the name is unknown to it."""
 
 
 @dataclass(frozen=True, slots=True)
