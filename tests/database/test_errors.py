@@ -244,7 +244,7 @@ async def test_the_limits_of_the_program_stay_bugs(
                 await tx.execute(text(statement))
 
 
-@pytest.mark.parametrize("driver", ["asyncpg", "psycopg"])
+@pytest.mark.parametrize("driver", ["asyncpg", pytest.param("psycopg", marks=pytest.mark.soak)])
 async def test_more_parameters_than_the_protocol_has_are_no_outage(
     postgres_url: str, driver: str
 ) -> None:
