@@ -19,19 +19,23 @@ _GROUPS: Final = 100
 _SAMPLE: Final = 3_000
 """Jobs that are grouped, those that died last."""
 
+_NONE: Final = operations.Causes((), complete=True)
+
 
 async def show(visit: Seen) -> Response:
     """Show what died, and why."""
     filters = Filters.of(visit.request.query_params, state=State.DEAD)
+    narrowed = [value for name, value in filters.typed.items() if name != "state"]
     async with reading(acting.work_of(visit).units) as connection:
-        causes = await operations.causes(connection, most=_SAMPLE)
-    found, counted = await jobs.search(visit, filters)
+        # Who looks at some of them needs no groups.
+        causes = _NONE if narrowed else await operations.causes(connection, most=_SAMPLE)
+        found, counted = await jobs.search(connection, visit, filters)
     return visit.page(
         "dead.html",
         status=422 if filters.mistakes else 200,
         title="Dead jobs",
         filters=filters,
-        narrowed=[value for name, value in filters.typed.items() if name != "state"],
+        narrowed=narrowed,
         groups=causes.groups[:_GROUPS],
         complete=causes.complete,
         hidden=max(0, len(causes.groups) - _GROUPS),

@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Final
 
 from fastapi import APIRouter
+from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.responses import Response
 
 from roadworthy.console import acting
@@ -28,7 +29,8 @@ _NOTHING: Final = Found((), None, None)
 async def show(visit: Seen) -> Response:
     """Show the jobs that match, the newest first."""
     filters = Filters.of(visit.request.query_params)
-    found, counted = await search(visit, filters)
+    async with reading(acting.work_of(visit).units) as connection:
+        found, counted = await search(connection, visit, filters)
     return visit.page(
         "jobs.html",
         status=422 if filters.mistakes else 200,
@@ -43,20 +45,18 @@ async def show(visit: Seen) -> Response:
     )
 
 
-async def search(visit: Visit, filters: Filters) -> tuple[Found, Counted]:
+async def search(
+    connection: AsyncConnection, visit: Visit, filters: Filters
+) -> tuple[Found, Counted]:
     """Return a page of the jobs that match, and how many there are."""
     if filters.mistakes:
         return _NOTHING, Counted(0, exact=True)
     older = visit.request.query_params.get("older", "")[:36].replace("\0", "") or None
-    async with reading(acting.work_of(visit).units) as connection:
-        found = await operations.find(
-            connection, filters.meant, limit=LIMIT, before=older, within=_LOOKING
-        )
-        if older is None and len(found.jobs) < LIMIT:
-            return found, Counted(len(found.jobs), exact=found.before is None)
-        counted = await operations.count_up_to(
-            connection, filters.meant, most=COUNTED, within=_LOOKING
-        )
+    meant = filters.meant
+    found = await operations.find(connection, meant, limit=LIMIT, before=older, within=_LOOKING)
+    if older is None and len(found.jobs) < LIMIT:
+        return found, Counted(len(found.jobs), exact=found.before is None)
+    counted = await operations.count_up_to(connection, meant, most=COUNTED, within=_LOOKING)
     return found, counted
 
 
