@@ -42,7 +42,7 @@ async def idle(env: dict[str, str], *, short: bool) -> str:
         await _warm(server)
         before, connected = server.kib, _connections(env, name)
         _, tasks = await listen(server.port, number)
-        await asyncio.sleep(2)
+        await asyncio.sleep(3 if short else 15)
         began, cpu = time.monotonic(), server.cpu
         await asyncio.sleep(seconds)
         share = (server.cpu - cpu) / (time.monotonic() - began) * 1000

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 from starlette.requests import Request
 
 from roadworthy.database import Database
+from roadworthy.events import Events
 from roadworthy.health import Health
 from roadworthy.jobs import Jobs
 from roadworthy.lifespan import PartAmbiguous, PartMissing, find
@@ -30,6 +31,7 @@ class Parts:
     problem_log: ProblemLog | None
     database: Database | None
     telemetry: Telemetry | None
+    events: Events | None
     files: "Files | None"
 
     @classmethod
@@ -41,6 +43,7 @@ class Parts:
             problem_log=open_part(request, ProblemLog),
             database=open_part(request, Database),
             telemetry=open_part(request, Telemetry),
+            events=open_part(request, Events),
             files=_files(request),
         )
 

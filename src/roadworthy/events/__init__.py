@@ -27,6 +27,7 @@ from roadworthy.events.errors import EventTooLarge, PlaceMalformed, TopicUnknown
 from roadworthy.events.part import Events
 from roadworthy.events.position import position
 from roadworthy.events.publishing import publish, publish_sync
+from roadworthy.events.state import EventsState, Kept, kept
 from roadworthy.events.stream import EventStream, MayListen, stream
 from roadworthy.events.tables import metadata, order, table
 
@@ -34,9 +35,12 @@ __all__ = [
     "EventStream",
     "EventTooLarge",
     "Events",
+    "EventsState",
+    "Kept",
     "MayListen",
     "PlaceMalformed",
     "TopicUnknown",
+    "kept",
     "metadata",
     "order",
     "position",

@@ -60,6 +60,8 @@ class Feed:
         self._database = database
         self._listeners: dict[str, set[Listener]] = defaultdict(set)
         self._clients = 0
+        self.lag: float | None = None
+        """Seconds from publishing the last event to handing it out."""
         self.place: Place = NOWHERE
         """The last event that was handed out, or that nobody here wanted."""
         self._is_reading = False
@@ -83,6 +85,11 @@ class Feed:
         """Return how many clients listen in this process."""
         return self._clients
 
+    @property
+    def topics(self) -> int:
+        """Return how many topics somebody listens to in this process."""
+        return len(self._listeners)
+
     def wake(self) -> None:
         """Look for events now; may be called from any thread."""
         if threading.get_ident() == self._thread:
@@ -104,18 +111,18 @@ class Feed:
             for topic in listener.topics:
                 self._leave(topic, listener)
 
-    async def end(self) -> Place:
-        """Return the end of the order, this feed being at or before that.
+    async def begin(self) -> Place:
+        """Return the place up to which this feed has handed out all; it reads from now on.
 
         Whoever has joined before is handed all that comes behind it, or falls behind.
         """
         async with self._starting:
-            async with asyncio.timeout(_DEADLINE), self._reading.connect() as connection:
-                last = await last_place(connection)
             if not self._is_reading:
+                async with asyncio.timeout(_DEADLINE), self._reading.connect() as connection:
+                    last = await last_place(connection)
                 self.place, self._is_reading = last, True
                 self._woken.set()  # what came meanwhile was left to this
-        return last
+        return self.place
 
     async def page(self, after: Place, topics: Collection[str], *, limit: int) -> Page:
         """Return the next events of these topics behind a place, by one short look."""
@@ -191,7 +198,9 @@ class Feed:
                 place, chunk = event.place, wire.encode(event)
                 for listener in listeners:
                     listener.push(place, chunk)
-                metrics.delivered((datetime.now(UTC) - event.at).total_seconds())
+                # The clock of the database may be ahead of this one.
+                self.lag = max(0.0, (datetime.now(UTC) - event.at).total_seconds())
+                metrics.delivered(self.lag)
 
     def _fall_behind(self, topics: Iterable[str]) -> None:
         for topic in topics:

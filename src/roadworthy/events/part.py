@@ -16,6 +16,7 @@ from roadworthy._sqlalchemy.transactions import not_a_database
 from roadworthy.events.feed import Feed, HasEngine
 from roadworthy.events.pruning import BATCH, prune
 from roadworthy.events.signals import Waker, listen, unlisten
+from roadworthy.events.state import EventsState
 from roadworthy.events.tables import metadata
 from roadworthy.problems import ServiceUnavailable
 
@@ -76,6 +77,12 @@ class Events:
     def database(self) -> HasEngine:
         """Where the events are."""
         return self._database
+
+    @property
+    def state(self) -> EventsState:
+        """Return how many listen in this process, and how late they are told."""
+        feed = self.feed
+        return EventsState(feed.listeners, self._at_most, feed.topics, feed.lag)
 
     def check_room(self) -> None:
         """Refuse one client more than may listen here.

@@ -169,11 +169,12 @@ class EventStream(Response):
             _log.warning("A stream of events has ended early: %s", type(error).__name__)
 
     async def _begin(self) -> None:
-        end = await self._part.feed.end()
-        self._listener.at = self._wanted or end
+        here = await self._part.feed.begin()
+        self._listener.at = self._wanted or here
         if self._wanted is None:  # so that it comes back to here, whatever happens first
-            await self._write(wire.moved_on(end))
-        await self._catch_up()
+            await self._write(wire.moved_on(here))
+        else:
+            await self._catch_up()
 
     def _next(self) -> bytes:
         """Return what waits, or a heartbeat that says up to where nothing has happened."""

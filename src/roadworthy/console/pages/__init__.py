@@ -6,6 +6,7 @@ from roadworthy.console.page import Page
 from roadworthy.console.pages import (
     checks,
     dead,
+    events,
     jobs,
     now,
     problems,
@@ -20,6 +21,6 @@ __all__ = ["PAGES"]
 
 PAGES: Final[tuple[Page, ...]] = (
     *(now.PAGE, jobs.PAGE, dead.PAGE, schedules.PAGE, queues.PAGE, workers.PAGE),
-    *(problems.PAGE, uploads.PAGE, writes.PAGE, checks.PAGE),
+    *(problems.PAGE, uploads.PAGE, writes.PAGE, events.PAGE, checks.PAGE),
 )
 """Every page; one whose part the service does not have is in no menu."""
