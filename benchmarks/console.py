@@ -73,7 +73,10 @@ def pages(now: datetime) -> dict[str, str]:
         "queues": "/queues",
         "workers": "/workers",
         "problems": "/problems",
-        "problems: of a request": "/problems?request_id={request}",
+        "problems: of a week": "/problems?since=7d",
+        "problems: of a code that none has": "/problems?since=7d&code=NO_SUCH_CODE",
+        "problems: of a request": "/problems/request?id={request}",
+        "writes: of a week": "/writes?since=7d",
         "checks": "/checks",
     }
 
