@@ -5,6 +5,7 @@ import signal
 import struct
 import zlib
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -147,16 +148,19 @@ def test_what_is_refused_says_why_in_one_shape(client):
     assert client.get(place).json() == {"id": "only", "status": "new", "metadata": {}}
 
 
-def test_of_two_writers_with_one_etag_one_wins(client):
+def test_of_writers_with_one_etag_one_wins(client):
     made = client.post("/resources", json={})
     seen = {"If-Match": made.headers["ETag"]}
     place = made.headers["Location"]
 
-    first = client.patch(place, json={"status": "first"}, headers=seen)
-    second = client.patch(place, json={"status": "second"}, headers=seen)
+    def write(number: int) -> tuple[int, str | None]:
+        return code(client.patch(place, json={"status": f"of {number}"}, headers=seen))
 
-    assert (first.status_code, code(second)) == (200, (412, "PRECONDITION_FAILED"))
-    assert client.get(place).json()["status"] == "first"
+    with ThreadPoolExecutor(8) as threads:
+        answers = sorted(threads.map(write, range(16)))
+
+    assert answers == [(200, None), *[(412, "PRECONDITION_FAILED")] * 15]
+    assert client.get(place).headers["ETag"] == '"2"'
 
 
 def test_a_job_outlives_the_server_that_took_it(served):
