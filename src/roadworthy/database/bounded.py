@@ -1,4 +1,4 @@
-"""Connections of psycopg with a deadline, and results that end with their transaction.
+"""Connections of psycopg with a deadline; results end with their transaction.
 
 The server ends a statement that takes too long. A server that hangs, or that the network has cut
 off, ends nothing, so the connection gives up by itself; asyncpg has a limit of its own for that.

@@ -160,7 +160,7 @@ class _Answer:
 
 
 class _Connection(Connection):
-    """SQLAlchemy's connection; in a thread, its calls to the driver go to the event loop."""
+    """SQLAlchemy's connection, whose driver runs on the event loop also for threads."""
 
     crossing: Crossing
 

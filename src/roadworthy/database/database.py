@@ -185,7 +185,7 @@ class Database:
     def read(
         self, *, session: type[AsyncSession] | None = None, replica: bool = False
     ) -> AbstractAsyncContextManager[AsyncSession]:
-        """Open a unit of work that only reads; on SQLite, it sees one state of the database.
+        """Open a unit of work that only reads; on SQLite, it sees a snapshot.
 
         `replica=True` reads from the replica, if there is one: the latest commits may be missing
         there.

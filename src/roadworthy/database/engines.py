@@ -216,7 +216,7 @@ def _lone(url: URL, arguments: dict[str, Any]) -> AsyncEngine:
 
 
 def _prepare(engine: AsyncEngine, terms: Terms, *, replica: bool = False) -> None:
-    """Watch an engine for stale sessions, and send settings that the driver cannot send."""
+    """Watch an engine for stale sessions, and send settings that its driver cannot."""
     pooled_here = not isinstance(engine.pool, NullPool)
     watch_sessions(engine.sync_engine, read_only=terms.read_only, replica=replica)
     if pooled_here and not terms.behind_pooler:

@@ -1,4 +1,4 @@
-"""Errors of the database as problems for clients: never a value, SQL or a DSN in them.
+"""Errors of the database as problems for clients, without values, SQL and DSNs.
 
 | the database says                          | the client gets                     |
 |--------------------------------------------|-------------------------------------|
@@ -165,7 +165,7 @@ def _without_state(error: exc.DBAPIError) -> Problem | None:
 
 
 def _by_text(error: exc.DBAPIError, text: str) -> Problem | None:
-    """Return the problem of an SQLite error by its text, which says more than its code."""
+    """Return the problem of an SQLite error by its text, as codes say less."""
     for words, code in _SQLITE.items():
         if words in text:
             return _refusal(error, code, text)

@@ -42,7 +42,7 @@ _READ_ONLY: Final = {
 
 @asynccontextmanager
 async def within_outer(engines: Engines) -> AsyncGenerator[Engines]:
-    """Lend engines that share one connection, and roll back all their changes at the end."""
+    """Lend engines that share a connection, and roll back all changes at the end."""
     async with engines.write.connect() as connection:
         await connection.begin()
         raw: Any = (await connection.get_raw_connection()).dbapi_connection

@@ -1,4 +1,4 @@
-"""`ThreadSlots`: a slot for each unit of work in a thread, taken before the thread.
+"""`ThreadSlots`: a slot for each unit of work in a thread.
 
 FastAPI has 40 threads for everything that is not `async def`. If units of work waited there
 for a connection, they could fill all threads, and the units that hold the connections would

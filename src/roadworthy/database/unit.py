@@ -261,7 +261,7 @@ _closable_classes: dict[type[Session], type[Session]] = {}
 
 
 def _closable(kind: type[Session]) -> type[Session]:
-    """Return the session class with one difference: once closed, it raises `UnitClosed`."""
+    """Return a subclass of the session class that raises `UnitClosed` once closed."""
     if kind not in _closable_classes:
         _closable_classes[kind] = _make_closable(kind)
     return _closable_classes[kind]

@@ -35,7 +35,7 @@ _WITH_AT: Final = ("user", "password", "sslpassword", "application_name", "host"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
-    """The address of a database: hosts, user and driver, without the options of the URL."""
+    """The address of a database: hosts, user, driver, and the other options apart."""
 
     url: URL
     """With the driver's name; without options, which may hold passwords as well."""
@@ -104,7 +104,7 @@ class _Pieces:
 
 
 def _parsed(url: str | URL) -> tuple[URL, str | None]:
-    """Return the URL, and libpq's list of hosts where it has one: SQLAlchemy knows none."""
+    """Return the URL, and libpq's list of hosts, which SQLAlchemy does not know."""
     if isinstance(url, URL):
         return url, None
     pieces = _Pieces.of(url)

@@ -1,4 +1,4 @@
-"""`CheckState`: the status of a check, which takes several results in a row to change."""
+"""`CheckState`: the status of a check, which several results in a row change."""
 
 from collections import deque
 from collections.abc import Callable

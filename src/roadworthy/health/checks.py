@@ -40,7 +40,7 @@ def disk_space(
 
 
 def reachable(url: str) -> Callable[[], Awaitable[None]]:
-    """Return a check that a server accepts connections: a broker, a mail server, an API.
+    """Return a check that a server accepts connections, such as a broker.
 
         health.add("broker", reachable("amqp://broker"), critical=False)
 

@@ -45,7 +45,7 @@ class Drain:
         self._stopped = True
 
     def start(self) -> None:
-        """Wrap the handler of SIGTERM. Call it in the event loop, once the server has set it."""
+        """Wrap the server's handler of SIGTERM; call this in the event loop."""
         self._loop = asyncio.get_running_loop()
         self.draining, self._timer = False, None  # it may be started again
         if threading.current_thread() is not threading.main_thread():
@@ -59,7 +59,7 @@ class Drain:
             self._timer = self._loop.call_later(_SETTLED, self._only_end_streams)
 
     def _only_end_streams(self) -> None:
-        """End streams on SIGTERM where the server ends at once, and a drain is not possible."""
+        """End streams on SIGTERM, where a server that ends at once allows no drain."""
         self._timer = None
         theirs = signal.getsignal(signal.SIGTERM)
         log.warning(

@@ -1,4 +1,4 @@
-"""`Prober`: run one check again and again, one run at a time, each with a deadline.
+"""`Prober`: run a check again and again, each time with a deadline.
 
 If a server has several workers, one of them runs the check, and the others read its result.
 """
@@ -91,7 +91,7 @@ class Prober:
         return max(0.0, self.state.pause() * _jitter() - age)
 
     async def _result_of_any_worker(self) -> SharedResult:
-        """Return a result: a fresh one, of our run for all, of another worker, or of our own."""
+        """Return a result: a fresh one, that of a run for all workers, or our own."""
         if self._file is not None:
             for _ in range(_ROUNDS):
                 result = (

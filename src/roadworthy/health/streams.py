@@ -18,7 +18,7 @@ _Task = asyncio.Task[Any]
 
 
 class Streams:
-    """The endless responses that are being sent; they can be ended between two messages."""
+    """The endless responses that are being sent, and can be ended."""
 
     def __init__(self) -> None:
         self._open: set[_Stream] = set()

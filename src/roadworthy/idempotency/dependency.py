@@ -253,7 +253,7 @@ class Idempotency:
 
 
 def _again(kept: Kept, attempt: _Attempt, guard: TransactionGuard) -> _fastapi.Answer:
-    """Return the exception that ends a repeat with the stored answer and writes nothing."""
+    """Return the exception that ends a repeat with the stored answer."""
     guard.undo()
     replayed(attempt.route)
     return _fastapi.Answer(kept.response())

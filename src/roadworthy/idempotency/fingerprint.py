@@ -1,4 +1,4 @@
-"""The fingerprint of a request: equal for repeats, and different for other requests."""
+"""The fingerprint of a request: equal for repeats, else different."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""The classes that an annotation names, and whether a session of one can be awaited."""
+"""The classes that an annotation names, and whether their sessions are async."""
 
 import inspect
 import types

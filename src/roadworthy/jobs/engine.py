@@ -21,7 +21,7 @@ class Engine(Protocol):
         ...
 
     async def stop(self) -> None:
-        """Claim no more jobs, and let running ones end, or give them back, within the grace."""
+        """Claim no more jobs, and end or give back the running ones within the grace."""
         ...
 
     def wake(self) -> None:

@@ -1,4 +1,4 @@
-"""`Limit`: how many jobs with one key run at a time, and how many begin in a period."""
+"""`Limit`: how many jobs with one key run at a time, or begin in a period."""
 
 import inspect
 from collections.abc import Callable, Collection, Mapping
@@ -65,7 +65,7 @@ class Limit:
         return [] if self.key is None else [n for n in _named(self.key) if n not in parameters]
 
     def key_of(self, task: str, arguments: Mapping[str, Any]) -> str | None:
-        """Return the key that a job with these arguments counts under; None without a limit."""
+        """Return the key that a job with these arguments counts under, or None."""
         found: object = ""
         if self.key is not None:
             found = self.key(**_given(self.key, arguments))

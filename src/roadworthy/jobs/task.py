@@ -254,7 +254,7 @@ class Task(Sending[P]):
 
 
 class _Declare:
-    """The decorator that `task(...)` returns; `job` and `tx` are no arguments of a job."""
+    """The decorator of `task(...)`; `job` and `tx` are no arguments of a job."""
 
     def __init__(self, name: str | None, terms: Callable[[Function], TaskTerms]) -> None:
         self._name, self._terms = name, terms

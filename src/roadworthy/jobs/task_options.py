@@ -1,4 +1,4 @@
-"""`TaskOptions`: the options of `@task`, their defaults, and what each of them may be.
+"""`TaskOptions`: the options of `@task`, their defaults and allowed values.
 
 This is the one place to add another: name its type and say what it does in `TaskOptions`, give
 its default in `TaskTerms`, and say which values fit in `_KINDS`. Options of retries are read in

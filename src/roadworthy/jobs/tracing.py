@@ -1,4 +1,4 @@
-"""The trace of a job: a span for each attempt, in the trace of the request that enqueued it.
+"""The trace of a job: a span for each attempt, in the trace of its request.
 
 Spans go to OpenTelemetry, whose API is installed with FastAPI. Without a configured SDK they cost
 next to nothing.

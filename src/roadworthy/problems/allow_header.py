@@ -1,4 +1,4 @@
-"""The `Allow` header of a path: a router lists the methods of its first route only."""
+"""The `Allow` header of a path, with the methods of all its routes."""
 
 from typing import Final
 

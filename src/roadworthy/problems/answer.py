@@ -1,4 +1,4 @@
-"""Answer with a `Report`: the exception handlers of the contract, and their log lines."""
+"""Answer with a `Report`: the contract's exception handler, and its log lines."""
 
 import logging
 from collections.abc import Callable
@@ -55,7 +55,7 @@ def respond(scope: Scope, report: Report) -> Response:
 
 
 def log_failure(scope: Scope, error: BaseException, *, late: bool = False) -> None:
-    """Log a failure whose cause no client may read, and call `on_failure`; once for each.
+    """Log a failure that clients may not read, and call `on_failure`, once for each.
 
     The exception is the one that was raised first, whatever layers in between made of it.
     """

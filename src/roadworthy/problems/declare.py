@@ -47,7 +47,7 @@ def responses(*problems: type[Problem]) -> dict[int | str, dict[str, Any]]:
 
 
 def raises(*problems: type[Problem]) -> Callable[[F], F]:
-    """Declare the problems of a dependency: OpenAPI shows them on each route that uses it."""
+    """Declare the problems of a dependency, for OpenAPI of each route that uses it."""
 
     def declare(dependency: F) -> F:
         setattr(dependency, _RAISES, (*getattr(dependency, _RAISES, ()), *problems))

@@ -50,7 +50,7 @@ _STANDARD: Final[dict[int, type[Problem]]] = {
 
 
 def is_refusal(error: BaseException) -> bool:
-    """Return whether an error is an answer to the client, and no failure of the service."""
+    """Return whether an error is an answer to the client, and no failure."""
     if isinstance(error, BaseExceptionGroup):
         return all(is_refusal(child) for child in _children(cast("Group", error)))
     if isinstance(error, HTTPException):

@@ -1,4 +1,4 @@
-"""`Check` and `Conversion`: steps of your own between receiving and storing a file.
+"""`Check` and `Conversion`: steps of your own before a file is stored.
 
 An inspector judges a file by itself, in memory. A check may ask another service while the bytes
 stream, such as the virus scanner of `roadworthy.uploads.scan`. A conversion makes another file
@@ -61,7 +61,7 @@ class Converted:
 
 
 class Conversion(Protocol):
-    """Makes another file of one that was sent; given by type in `Upload(conversions=...)`."""
+    """Makes another file of one that was sent; for `Upload(conversions=...)`, by type."""
 
     async def convert(self, data: bytes, *, media_type: str) -> Converted:
         """Return the file to store in place of the one that was sent, which is in memory.

@@ -93,7 +93,7 @@ def _keys(refused: Problem) -> list[str]:
 
 
 def _preferred(accepted: str) -> list[str]:
-    """Return the languages of a header in order of preference, with broader ones: `de`."""
+    """Return the languages of a header by preference, with broader ones: `de`."""
     weighted = [_weighed(one) for one in accepted.split(",")]
     wanted = [tag for weight, tag in sorted(weighted, key=lambda one: -one[0]) if weight > 0]
     return [tag for one in wanted for tag in _wider(one)]

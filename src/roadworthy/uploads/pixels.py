@@ -1,4 +1,4 @@
-"""Decode and re-encode an image; `Reencode` runs this file as a process of its own.
+"""Decode and re-encode an image, in a process that `Reencode` starts.
 
 The file imports Pillow and the standard library and nothing of this package, so that the
 process starts in a tenth of a second.

@@ -68,7 +68,7 @@ class Writing(Protocol):
 
 
 class Reading(Protocol):
-    """An open file. If it is deleted meanwhile, reads go on or raise, and never end early."""
+    """An open file. After it was deleted, reads go on or raise, and never end early."""
 
     size_bytes: int
     modified_at: datetime

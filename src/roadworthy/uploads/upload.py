@@ -1,4 +1,4 @@
-"""`Upload`: the files that a route accepts, and the dependencies that receive them."""
+"""`Upload`: the files that a route accepts, and dependencies that receive them."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
@@ -215,7 +215,7 @@ class Upload:
         return form
 
     def settling(self, files: Files, received: Sequence[Stored]) -> _fastapi.Settle:
-        """Return a callback that removes the files of a refused request: it committed nothing."""
+        """Return a callback that removes the files of a refused request."""
 
         async def settle(response: Response | None, error: BaseException | None) -> None:
             if is_refusal(error) if error else _is_refused(response):
@@ -293,7 +293,7 @@ def refuse_encoded(request: Request) -> None:
 
 
 def require_hook(request: Request) -> None:
-    """Fail where the route is not hooked: nothing would remove files of refused requests."""
+    """Fail if the route is not hooked: nothing would remove refused files."""
     if not _fastapi.is_hooked(request):
         raise RuntimeError(
             "An upload has to see how its request ends. Where the application is made, add "

@@ -1,4 +1,4 @@
-"""The connection arguments of a PostgreSQL driver, made of the URL and our settings.
+"""The connection arguments of a PostgreSQL driver, from the URL and settings.
 
 | the URL says                          | asyncpg                   | psycopg         |
 |---------------------------------------|---------------------------|-----------------|

@@ -1,4 +1,4 @@
-"""Failed connections to PostgreSQL: one exception and one log line on every driver.
+"""Failed connections to PostgreSQL: one exception and log line for all drivers.
 
 Whatever fails before a session has begun says that nobody can log in, and that no code is
 wrong. It becomes the driver's `OperationalError`, whose text says where and why, and never

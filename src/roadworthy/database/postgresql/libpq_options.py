@@ -111,7 +111,7 @@ def checked(options: Mapping[str, str], *, driver: str) -> dict[str, str]:
 
 
 def _renamed(options: Mapping[str, str]) -> dict[str, str]:
-    """Return the options with `ssl` and `database` of other libraries under libpq's names."""
+    """Return the options with those of other libraries under libpq's names."""
     found = dict(options)
     if "database" in found:
         found.setdefault("dbname", found.pop("database"))

@@ -1,4 +1,4 @@
-"""Connections through a pooler of transactions, such as PgBouncer: no session state.
+"""Connections through a transaction pooler, such as PgBouncer: no session state.
 
 Nothing may be kept from one transaction to the next: no prepared statement, and no
 setting. A name that is empty is a statement that lasts until the next one, and the

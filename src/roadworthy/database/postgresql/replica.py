@@ -48,7 +48,7 @@ class Replica:
         event.listen(engine.sync_engine, "handle_error", self._note)
 
     def may_be_asked(self) -> bool:
-        """Return whether to read here now; after a failure one reader at a time tries again."""
+        """Return whether to read here; after a failure, one reader at a time tries."""
         now = monotonic()
         if now < self._away_until:
             return False
@@ -92,7 +92,7 @@ class Replica:
 
 
 async def lag(engine: AsyncEngine) -> float | None:
-    """Return the seconds that a replica is behind; None where the server is no replica."""
+    """Return the seconds that a replica is behind; None if the server is none."""
     async with engine.connect() as connection:
         replica, seconds = (await connection.execute(_LAG)).one()
     return float(seconds or 0.0) if replica else None

@@ -38,7 +38,7 @@ class _Again:
         record.info[_SINCE] = monotonic()
 
     def refuse_older(self, _: object, record: Any, __: object) -> None:
-        """Refuse connections whose prepared statements are as old as one that was out of date."""
+        """Refuse connections with statements as old as one that was out of date."""
         if record.info.get(_SINCE, 0.0) < self._stale_at:
             raise exc.DisconnectionError
 

@@ -1,4 +1,4 @@
-"""`Cursor`: rows of SQLite in the shape of aiosqlite's cursor, fetched with their statement."""
+"""`Cursor`: rows of SQLite, fetched with their statement, as aiosqlite has them."""
 
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -129,7 +129,7 @@ class Cursor:
 def execute(
     db: sqlite3.Connection, begin: str, sql: str, parameters: Sequence[Any], *, many: bool
 ) -> Result:
-    """Execute one statement in the connection's thread; `begin` opens a transaction before it."""
+    """Execute a statement in the connection's thread, with `begin` in a transaction."""
     if begin:
         db.execute(begin).close()
     elif not db.in_transaction:

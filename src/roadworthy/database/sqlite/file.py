@@ -1,4 +1,4 @@
-"""`Sqlite`: one file of SQLite with its one writer, the writer's queue and its syncs."""
+"""`Sqlite`: a file of SQLite with its only writer, the writer's queue and syncs."""
 
 import asyncio
 import os
@@ -101,7 +101,7 @@ class Sqlite:
         await self._syncer.run(lambda _: self.sync_now())
 
     def connect(self, *, query_only: bool) -> sqlite3.Connection:
-        """Open a connection of the driver, with its settings; call it in a thread of its own."""
+        """Open a connection of the driver with its settings; call this in its thread."""
         connection: sqlite3.Connection = sqlite3.connect(
             self.path,
             uri=self.uri,

@@ -39,7 +39,7 @@ class Reader:
 
 
 def _timeless(schema: Any) -> Any:
-    """Return a schema without what depends on the time, or the same one where nothing does."""
+    """Return a schema without constraints that depend on the time."""
     if isinstance(schema, dict):
         return _timeless_dict(cast("dict[Any, Any]", schema))
     if isinstance(schema, list | tuple):

@@ -11,7 +11,7 @@ __all__ = ["Broker"]
 
 
 class Broker(Protocol):
-    """A connection to a message broker; calls block, and come from one thread at a time.
+    """A connection to a broker; calls block, and come from one thread at a time.
 
     A call may raise whatever the driver raises when the broker is away. It has to end within 30
     seconds, by deadlines of its own: while a broker hangs, its thread is blocked.

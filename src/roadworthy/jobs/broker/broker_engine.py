@@ -1,4 +1,4 @@
-"""`BrokerEngine`: the common part of engines whose jobs run in workers of a broker.
+"""`BrokerEngine`: the common part of engines over a message broker.
 
 An engine does one of two things. In a worker process of the broker, it receives doorbells and
 runs jobs. In other processes, such as a server, it sends doorbells.
@@ -54,7 +54,7 @@ class BrokerEngine:
         raise NotImplementedError
 
     def open_in_workers(self, parts: PartsFactory) -> ProcessParts:
-        """Have worker processes open `parts()` from left to right, and return their holder.
+        """Have worker processes open `parts()`, and return the holder of the parts.
 
         Call `begin` of the holder when a worker process starts, and `end` when it ends.
 

@@ -1,4 +1,4 @@
-"""`Consumer`: run the jobs that doorbells announce, in a worker process of a broker.
+"""`Consumer`: run the jobs that doorbells announce, in a worker of a broker.
 
 A consumer claims only as many jobs as doorbells announced and as it has slots for. So the broker
 decides how many jobs a process runs, and the rows decide which. The relay does everything else:

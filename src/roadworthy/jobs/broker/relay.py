@@ -1,4 +1,4 @@
-"""`Relay`: look after jobs that other processes run, and send doorbells for due ones.
+"""`Relay`: look after jobs of other processes, and send doorbells for due ones.
 
 A relay does everything that the embedded engine does besides running jobs: it queues jobs that
 have become due, enqueues the jobs of schedules, queues the jobs of dead workers again, counts and

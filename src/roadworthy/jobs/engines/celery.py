@@ -116,7 +116,7 @@ class CeleryEngine(BrokerEngine):
         _signals.celeryd_after_setup.connect(add, weak=False)
 
     def _run(self, queue: str, runs_on: RunsOn, jobs: int) -> None:
-        """Run as the Celery task: return when the jobs are claimed and their rows keep them."""
+        """Run as the Celery task, and return when the jobs are claimed."""
         unheard = self.hear(Doorbell(queue, runs_on, jobs))
         if unheard is not None:
             raise Reject(unheard, requeue=True)

@@ -1,4 +1,4 @@
-"""`celery_task`: run the function of a Celery task as a job, with Celery's exceptions."""
+"""`celery_task`: run the function of a Celery task as a job."""
 
 # Celery has no types.
 # pyright: reportMissingTypeStubs=false

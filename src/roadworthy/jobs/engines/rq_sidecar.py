@@ -1,4 +1,4 @@
-"""`Sidecar`: the process beside an RQ worker that receives doorbells and runs jobs.
+"""`Sidecar`: the process beside an RQ worker, which runs jobs.
 
 The process is forked when the worker starts, opens its parts once, and lives as long as the
 worker. RQ's own way, a process for each job, would open the parts for each job. A crash in the

@@ -1,4 +1,4 @@
-"""`Worker`: an RQ worker with a process beside it that runs the jobs of Roadworthy."""
+"""`Worker`: an RQ worker with a process beside it for the jobs of Roadworthy."""
 
 import logging
 import time

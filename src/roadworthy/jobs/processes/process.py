@@ -319,7 +319,7 @@ class _StartFailed(Exception):
 
 
 def _spawn() -> subprocess.Popen[bytes]:
-    """Start a process that shares nothing with this one but two pipes, stdout and stderr."""
+    """Start a process that shares only two pipes, stdout and stderr with this one."""
     stdout = _copy_of_stdout()
     try:
         return subprocess.Popen(  # noqa: S603 - this interpreter, and a program of ours
@@ -346,7 +346,7 @@ _NEW_GROUP: Final = 0x200  # subprocess.CREATE_NEW_PROCESS_GROUP, which only Win
 
 
 def _copy_of_stdout() -> int:
-    """Return a file descriptor that becomes the child's stdout, where that can be done."""
+    """Return a file descriptor for the child's stdout, if there can be one."""
     if os.name == "posix":
         with suppress(OSError):  # stdout is closed
             return os.dup(1)

@@ -133,7 +133,7 @@ def unpack(data: bytes | bytearray) -> Iterator[Any]:
 
 @dataclass(frozen=True, slots=True)
 class _Named:
-    """A function by its name, and by how many decorators to take off what has the name."""
+    """A function by its name, and how many decorators to remove from it."""
 
     module: str
     qualname: str

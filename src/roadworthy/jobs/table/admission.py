@@ -151,7 +151,7 @@ async def _counted(db: AsyncConnection, lines: Sequence[_Line]) -> list[_Line]:
 async def _starts(
     db: AsyncConnection, key: str, limit: Limit, now: datetime
 ) -> tuple[int, datetime | None]:
-    """Return how many count as begun within the time, and when the first of them began.
+    """Return how many jobs began within the period, and when the first of them did.
 
     Those that are queued count: they may begin at any moment.
     """

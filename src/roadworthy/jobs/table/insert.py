@@ -67,7 +67,7 @@ async def _add_many(tx: Async, calls: list[Call], begun: Callable[[], object]) -
 def enqueue_many_sync(
     tx: "Session | Connection | scoped_session[Any]", calls: Iterable[Call]
 ) -> list[Enqueued]:
-    """Add many jobs as `enqueue_many` does, in a transaction of synchronous SQLAlchemy.
+    """Add many jobs as `enqueue_many` does, in a synchronous transaction.
 
         enqueue_many_sync(session, [remind.call(order_id=id) for id in ids])
 

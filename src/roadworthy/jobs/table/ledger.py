@@ -147,7 +147,7 @@ class Ledger:
             self._told = (asked.scalar_one(), monotonic())
 
     async def skip_fsync(self, connection: AsyncConnection) -> None:
-        """Set `synchronous_commit = off` for this transaction, where the server is PostgreSQL.
+        """Set `synchronous_commit = off` for this transaction, on PostgreSQL.
 
         For claims, and for notes that a job is done: when the server crashes within the
         moment that it takes, those jobs run again, as they may anyway.

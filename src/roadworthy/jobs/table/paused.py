@@ -1,4 +1,4 @@
-"""`is_paused`: the condition that an operator has paused a queue, a task or a schedule."""
+"""`is_paused`: the SQL condition that a queue, task or schedule is paused."""
 
 from typing import Any, Literal, TypeAlias
 
@@ -13,7 +13,7 @@ Pausable: TypeAlias = Literal["queue", "task", "schedule"]
 
 
 def is_paused(kind: Pausable, name: ColumnElement[Any]) -> ColumnElement[bool]:
-    """Return the condition that what `name` names is paused: one look at a small table."""
+    """Return the SQL condition that the queue, task or schedule `name` is paused."""
     return exists(select(literal(1)).where(pauses.c.kind == kind, pauses.c.name == name))
 
 

@@ -27,7 +27,7 @@ _MAX_VERSION: Final = 100
 
 
 class Presence:
-    """Write the row of one worker with each of its heartbeats, and remove it at the end.
+    """Write the row of a worker with each heartbeat, and remove it at the end.
 
     Args:
         name: The name that its leases bear.

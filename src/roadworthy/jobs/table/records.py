@@ -265,7 +265,7 @@ def stopping() -> Update:
 
 
 def retrying(now: datetime, priority: int) -> Update:
-    """Return the UPDATE that queues ended jobs of one priority as if they were enqueued now.
+    """Return the UPDATE that queues ended jobs of one priority again.
 
     The priority is a head start before what is enqueued now.
     """

@@ -1,3 +1,3 @@
-"""What runs in a worker: the poll loop, attempts, heartbeat, scheduler and log lines."""
+"""The worker: its poll loop, attempts, heartbeat, scheduler and log lines."""
 
 __all__: list[str] = []

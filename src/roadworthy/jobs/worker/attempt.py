@@ -96,7 +96,7 @@ class Attempt:
         return self.work.find(kind)
 
     def progress(self, done: float, note: str) -> None:
-        """Keep the progress of the task until it is next written down, about once a second."""
+        """Keep the progress of the task, which is written about once a second."""
         # It is written in one transaction with what others have done, and may be a process's.
         first, self.told = self.told is None, storable_progress(done, note)
         if first:

@@ -85,7 +85,7 @@ class ClaimSource(Protocol):
         ...
 
     def plan(self, places: Mapping[RunsOn, int]) -> Plan:
-        """Return what to do in the next round; `places` says how many jobs each tier can take."""
+        """Return the plan of the next round; `places` is how many jobs each tier takes."""
         ...
 
     async def claim(self, db: AsyncConnection, plan: Plan, places: QueuePlaces) -> Claims:

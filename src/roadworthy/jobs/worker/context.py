@@ -1,4 +1,4 @@
-"""`JobsContext`: the database, tasks, parts and hooks that `Jobs` hands to its engine."""
+"""`JobsContext`: the database, tasks, parts and hooks, for engines."""
 
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping

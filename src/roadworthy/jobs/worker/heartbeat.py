@@ -1,4 +1,4 @@
-"""`Heartbeat`: extend the leases of what runs here, and end what is no longer ours to run.
+"""`Heartbeat`: extend the leases of running jobs, and end jobs without a lease.
 
 With each beat it also has `Housekeeping` look after the jobs of other workers, where this
 worker is one that does that.
@@ -81,7 +81,7 @@ class Heartbeat:
             await self._pause(seconds)
 
     async def end(self) -> None:
-        """Remove the row by which operators see this worker, as far as the database answers."""
+        """Remove the row by which operators see this worker, if the database answers."""
         with suppress(Exception):  # whatever a driver raises: the row is swept in a day
             async with self._work.units.engine.begin() as db:
                 await self._presence.remove(db)

@@ -1,4 +1,4 @@
-"""`Housekeeping`: look after the jobs of all workers, beside running those of this one.
+"""`Housekeeping`: look after the jobs of all workers.
 
 It queues the jobs of workers whose lease has ended, hands parked jobs to whoever knows their
 task, counts the backlog, and removes what finished long ago.

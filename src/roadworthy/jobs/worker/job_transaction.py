@@ -1,4 +1,4 @@
-"""`JobTransaction`: a transaction that is committed once, together with the move of a job.
+"""`JobTransaction`: a transaction that is committed once, with its job's move.
 
 What a task writes and the completion of its job are one transaction. A commit in between
 would part them: a crash right after has the job run again, and its effects come twice.

@@ -121,7 +121,7 @@ class Loop:
         return timedelta(seconds=monotonic() - self._heartbeat.beaten_at)
 
     async def start(self) -> None:
-        """Begin to run jobs; where no other worker can be alive, first queue those of the dead."""
+        """Begin to run jobs; if no other worker can live, queue those of the dead first."""
         self._event_loop = asyncio.get_running_loop()
         async with self._locks.beginning() as alone:
             if alone:
@@ -178,7 +178,7 @@ class Loop:
         return [job for slots in self._slots.values() for job in slots.prefetched]
 
     def _end(self, id_: str, reason: Reason) -> None:
-        """End a job that runs; forget one that was only claimed and is another worker's by now."""
+        """End a running job; forget one that was claimed and lost before it began."""
         self._runner.end(id_, reason)
         if reason == "lost":
             for slots in self._slots.values():

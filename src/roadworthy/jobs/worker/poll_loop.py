@@ -1,4 +1,4 @@
-"""`PollLoop`: call one function again and again, and own the tasks that run beside it."""
+"""`PollLoop`: call a function again and again, and own the tasks beside it."""
 
 import asyncio
 import contextvars
@@ -42,7 +42,7 @@ class PollLoop:
     async def run(
         self, once: Callable[[], Awaitable[None]], sleep: Callable[[], Awaitable[None]]
     ) -> None:
-        """Call `once` and `sleep` in turn; while `once` fails, with growing pauses instead."""
+        """Call `once` and `sleep` in turn, with growing pauses while `once` fails."""
         pause = _FIRST_PAUSE
         while True:
             self.news.clear()

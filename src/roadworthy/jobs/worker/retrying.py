@@ -1,4 +1,4 @@
-"""Retries: whether a job that failed is tried again, and how long it waits until then.
+"""Retries: whether a failed job is tried again, and how long it waits.
 
 This is the one place that decides it. An option that changes it, such as one for some exceptions
 only, is declared in `roadworthy/jobs/task_options.py` and read here. An exception of a task on a

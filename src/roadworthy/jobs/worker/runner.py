@@ -307,7 +307,7 @@ class Runner:
         return "parked"
 
     async def _failed_around(self, claimed: Claimed, error: BaseException) -> Outcome:
-        """Record an attempt that failed outside of its task, unless its outcome is recorded."""
+        """Record an attempt that failed outside of its task, unless that was done."""
         with suppress(Exception):  # the log may be what has failed
             logs.failed_around(claimed, error)
         failure = run_last((await describe(error)).failure)

@@ -158,7 +158,7 @@ async def _begin(
 async def _settle(
     connection: AsyncConnection, watch: Watch, own: Tick, plain: Tick | None, now: datetime
 ) -> Tick:
-    """Give a schedule the row under its task's name, where no other version has it still."""
+    """Give a schedule its row, unless another version of the task has it still."""
     if plain is None or not plain.is_abandoned(now):
         return own
     row = Tick(watch.name, own.spec, own.next_at, own.ticks)

@@ -1,4 +1,4 @@
-"""`Slots`: the places of one tier, and the jobs that were claimed for them in advance."""
+"""`Slots`: the slots of a tier, and the jobs claimed for them in advance."""
 
 from collections import deque
 from time import monotonic
@@ -52,7 +52,7 @@ class Slots:
         return self.prefetched.popleft()
 
     def give_back(self, *, all_of_them: bool) -> list[str]:
-        """Drop claimed jobs for which no place has become free for a while; return their ids."""
+        """Drop jobs that have waited for a slot too long, and return their ids."""
         if not self.prefetched or not (all_of_them or monotonic() - self._moved_at > PATIENCE):
             return []
         ids = [job.id for job in self.prefetched]

@@ -1,4 +1,4 @@
-"""`TableSource`: claim whatever the table has, in any process that can reach the database.
+"""`TableSource`: claim any jobs of the table.
 
 It also queues what has become due: scheduled jobs, the ticks of schedules, and jobs that their
 limits let run. It knows when that is needed next, and otherwise looks every `poll`.

@@ -1,4 +1,4 @@
-"""`Unsettled`: jobs that have ended in this worker, and whose rows do not say so yet."""
+"""`Unsettled`: jobs that have ended in this worker, but not yet in the table."""
 
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
@@ -19,7 +19,7 @@ class Batch:
 
 
 class Unsettled:
-    """Collect the ids of jobs that are done or given back, until a transaction has them."""
+    """Collect the ids of ended jobs until a transaction writes them down."""
 
     def __init__(self) -> None:
         self._done: list[str] = []

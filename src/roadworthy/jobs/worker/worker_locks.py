@@ -24,7 +24,7 @@ __all__ = ["WorkerLocks"]
 
 
 class WorkerLocks:
-    """Hold the locks of this worker while it lives, and find the workers whose locks are free.
+    """Hold the locks of this worker, and find dead workers by their free locks.
 
     Args:
         url: The database; only one in an SQLite file has locks.

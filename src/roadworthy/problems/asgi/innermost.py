@@ -63,7 +63,7 @@ def _note_own(context: RequestContext, scope: Scope, status: int, here: Starlett
 
 
 def _leads_elsewhere(endpoint: Any, here: Starlette) -> bool:
-    """Return whether a layer around another application may have answered in its stead."""
+    """Return whether a layer around another application may have answered for it."""
     for _ in range(_LAYERS):
         if isinstance(endpoint, Starlette):
             return endpoint is not here

@@ -1,4 +1,4 @@
-"""`LingeringClose`: let clients see a refusal that comes before their body was read.
+"""`LingeringClose`: let clients see a refusal that comes before the whole body.
 
 A server that closes at once resets the connection under a client that is still sending,
 and its answer is lost. One that reads on serves a body that nobody wants, for as long
@@ -49,7 +49,7 @@ class Linger:
 
 
 class LingeringClose:
-    """ASGI middleware that answers refusals at once, reads a little more, and then closes.
+    """ASGI middleware that refuses at once, reads a little more, and then closes.
 
     `problems.install` includes it. Without the contract, wrap the whole application,
     so that nothing answers outside of it:
@@ -78,7 +78,7 @@ class LingeringClose:
 
 
 def has_more_body(scope: Scope) -> bool:
-    """Return whether something of the request's body may still come, as far as is known."""
+    """Return whether more of the request's body may come, as far as is known."""
     request: _RequestWithBody | None = scope.get(_SCOPE_KEY)
     if request is not None:
         return not request.whole
@@ -134,7 +134,7 @@ class _RequestWithBody:
         return self._send(message)
 
     async def _send(self, message: Message) -> None:
-        """Send a message of an answer so that the client has all of it, and the server waits."""
+        """Send a message of an answer so that the client gets all of the answer."""
         kind = message["type"]
         if kind == "http.response.start":
             if not self.whole and message["status"] >= FIRST_REFUSAL:

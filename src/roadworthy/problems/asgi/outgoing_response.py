@@ -158,7 +158,7 @@ class OutgoingResponse(RequestContext):
             raise error  # so that tests see crashes, as they do without us
 
     async def refuse(self) -> None:
-        """Answer 403, as servers do to a handshake that the application closes, with an id."""
+        """Answer 403 with an id, as servers do if the application closes a handshake."""
         await self._answer(report_status(HTTPStatus.FORBIDDEN))
 
     def seconds(self) -> float:
@@ -205,7 +205,7 @@ class OutgoingResponse(RequestContext):
             await self._forward(message)
 
     def _is_foreign(self, status: int) -> bool:
-        """Return whether an error is of the framework or of middleware, and of no contract."""
+        """Return whether an error is of the framework or of middleware."""
         if self._rules.debug and status == HTTPStatus.INTERNAL_SERVER_ERROR:
             return False  # Starlette's traceback page
         if self.own == status:

@@ -73,7 +73,7 @@ def _template(code: str, context: Mapping[str, Any]) -> str:
 
 
 def _filled(template: str, context: Mapping[str, Any]) -> str:
-    """Fill in what is the schema's; what follows the first hole that is not is left out."""
+    """Fill in parts of the schema, and cut the text at the first other part."""
     for hole in _HOLE.finditer(template):
         if hole[1] not in _FROM_THE_SCHEMA | _OF_TYPES or hole[1] not in context:
             # "Input should be a valid UUID, invalid character: ..." quotes the input.

@@ -107,7 +107,7 @@ class Shape:
     def _unwrapped(
         self, schemas: Iterable[CoreSchema], seen: set[int], *, deep: bool = False
     ) -> Iterator[CoreSchema]:
-        """Yield the schemas inside of whatever only wraps them; all of a union's, if `deep`."""
+        """Yield the schemas inside of wrappers, and with `deep` all of a union."""
         for schema in schemas:
             if id(schema) in seen:
                 continue

@@ -1,4 +1,4 @@
-"""`UploadLocks`: one request at a time works on an upload; a new one stops the old."""
+"""`UploadLocks`: one request at a time works on an upload: the latest."""
 
 import asyncio
 import time

@@ -146,7 +146,7 @@ class _Download(StreamingResponse):
                 await answer(scope, receive, send)
 
     def _prepare(self, reading: Reading) -> Response | None:
-        """Set the headers that need the file's date, and return an answer in its place, if any."""
+        """Set the headers that need the file's date; return another answer, if any."""
         size = self._stored.size_bytes
         modified_at = min(reading.modified_at, datetime.now(UTC)).astimezone(UTC)
         validators = Validators(self.headers["ETag"], modified_at.replace(microsecond=0))

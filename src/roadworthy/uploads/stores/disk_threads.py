@@ -47,7 +47,7 @@ class Threads:
         return await self._run(call, abandon=True)
 
     async def finish(self, call: Callable[[], object]) -> None:
-        """Run clean-up even if the task is cancelled, in this thread once the others have ended."""
+        """Run clean-up even if cancelled, and in this thread once the others have ended."""
         if self._pool is None:
             call()
         else:

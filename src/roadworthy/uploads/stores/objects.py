@@ -83,7 +83,7 @@ class Objects:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Wait for obstore's threads, because ending the process while they run crashes it."""
+        """Wait for obstore's threads: the end of the process under them is a crash."""
         await asyncio.sleep(_LETTING_GO)
 
     def writing(self, key: str, *, media_type: str, content_disposition: str) -> ObjectWriting:
@@ -130,7 +130,7 @@ class Objects:
         return await self._presign("PUT", key, expires, {"Content-Type": media_type})
 
     async def presign_get(self, key: str, *, expires: timedelta) -> Presigned:
-        """Return a request that reads the file under this key, answered with these headers."""
+        """Return a request that reads a file, answered with these headers."""
         return await self._presign("GET", key, expires, {})
 
     async def _presign(
