@@ -155,6 +155,25 @@ async def test_a_job_that_moves_on_between_the_look_and_the_change_is_left_alone
         assert await states(db) == {"queued": 1, "succeeded": 1}
 
 
+async def test_a_job_that_the_filter_means_no_more_when_it_is_changed_is_left_alone(
+    database_url, monkeypatch
+):
+    change = bulk._Batch.change
+
+    def after_it_died_of_something_else(batch, connection, ids):
+        other = update(table).where(table.c.id == ids[0]).values(error_code="OTHER")
+        connection.execute(other)
+        return change(batch, connection, ids)
+
+    monkeypatch.setattr(bulk._Batch, "change", after_it_died_of_something_else)
+    async with database(database_url) as db:
+        await put(db, *(row(State.DEAD, error_code="DOWN") for _ in range(3)))
+        changed = await operations.retry_all(db, JobFilter(error_code="DOWN"), by="ana")
+
+        assert changed == operations.Changed(done=2, kept=1)
+        assert await states(db) == {"queued": 2, "dead": 1}
+
+
 async def test_a_limit_bounds_how_many_are_looked_at(database_url):
     async with database(database_url) as db:
         await put(db, *(row(State.DEAD) for _ in range(5)))

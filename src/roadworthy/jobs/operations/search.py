@@ -187,7 +187,7 @@ class Walk:
     def _in_order(self, rows: Rows, start: str | None) -> Rows:
         """Return the jobs that are gone through, after an id."""
         state = self._meant.state
-        if state in {None, "retrying", *_NOT_BY_STATE}:
+        if state is None or state in {"retrying", *_NOT_BY_STATE}:
             return rows.where(*self._after(start)).order_by(self.order(table.c.id))
         # Not `state = 'dead'`: planners would take an index of that state, or go through all
         # jobs by id. This order has the one index only, and each end of its range one bound.
