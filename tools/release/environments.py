@@ -158,7 +158,9 @@ def _audit(environment: Environment) -> list[str]:
 def _advises_another(text: str, environment: Environment) -> bool:
     """Return whether a text says what to install, and that is not what was installed."""
     advised = {match["extra"] for match in _ADVICE.finditer(text)}
-    return bool(advised) and environment.extra not in {*advised, "all"}
+    if environment.extra == "all":  # which brings everything but what only tests need
+        return advised == {"testing"}
+    return bool(advised) and environment.extra not in advised
 
 
 def _lacks(text: str, environment: Environment) -> bool:
