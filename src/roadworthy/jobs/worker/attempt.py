@@ -1,4 +1,4 @@
-"""`Attempt`: one run of one job, and what the running task may ask of it."""
+"""`Attempt`: a run of a job, and the `Job` that the task gets."""
 
 import asyncio
 import logging
@@ -26,7 +26,7 @@ K = TypeVar("K")
 R = TypeVar("R")
 
 Reason: TypeAlias = Literal["cancel", "release", "lost", "late"]
-"""Why an attempt is ended from outside."""
+"""The reason for ending an attempt from outside."""
 _log = logging.getLogger("roadworthy.jobs")
 
 Complete: TypeAlias = Callable[[AsyncSession], Awaitable[None]]
@@ -35,8 +35,14 @@ Complete: TypeAlias = Callable[[AsyncSession], Awaitable[None]]
 class Attempt:
     """Run a task with its arguments, on its tier, within its time.
 
-    `complete` is called in the transaction that completes the job, just before the
-    commit. `on_progress` is called when the task tells how far it is.
+    Args:
+        work: The database, tasks, parts and hooks.
+        tiers: The event loop, threads and processes that tasks run on.
+        task: The task of the job.
+        claimed: The job.
+        complete: Called in the transaction that completes the job, just before its commit.
+        on_progress: Called when the task reports progress.
+        transactions: Limits how many jobs hold such a transaction at a time.
     """
 
     def __init__(
@@ -52,16 +58,16 @@ class Attempt:
     ) -> None:
         self.work, self.task, self.claimed = work, task, claimed
         self.reason: Reason | None = None
-        """Why the attempt is being ended from outside."""
+        """Why the attempt is ended from outside; None if it is not."""
         self.heeded = False
-        """Whether the task has asked, and was told that it should end."""
+        """Whether the task has asked whether to end, and the answer was yes."""
         self.completed = False
         """Whether the completion is committed already."""
         self.completing_now = False
         self._completing = False
-        """Whether the transaction that completes the job is being ended."""
+        """Whether the transaction that completes the job is being committed."""
         self.told: tuple[float, str] | None = None
-        """The last progress that was not written down yet."""
+        """The last progress that is not written yet."""
         self._running: asyncio.Task[Any] | None = None
         self._tiers = tiers
         self._complete = complete
@@ -69,7 +75,7 @@ class Attempt:
         self._transactions = transactions
 
     def end(self, reason: Reason) -> None:
-        """End the attempt: the task is cancelled where it runs, a thread is only told."""
+        """End the attempt: a coroutine or process is cancelled, a thread only informed."""
         self.reason = reason
         only_told = self.task.terms.runs_on == "thread" and reason != "release"
         if self._running is not None and not only_told:
@@ -84,26 +90,26 @@ class Attempt:
         """Run the task to its end.
 
         Raises:
-            Exception: Whatever the task raises.
-            TimedOut: It took longer than it may.
+            Exception: The task has raised.
+            TimedOut: The task took longer than its timeout.
         """
         self._running = asyncio.current_task()
         run = {"loop": self._on_loop, "thread": self._on_thread, "cpu": self._on_process}
         await run[self.task.terms.runs_on](arguments)
 
     def find(self, kind: type[K]) -> K:
-        """Return one of the parts."""
+        """Return the part of a type."""
         return self.work.find(kind)
 
     def progress(self, done: float, note: str) -> None:
         """Keep the progress of the task, which is written about once a second."""
-        # It is written in one transaction with what others have done, and may be a process's.
+        # Written in one transaction with that of other jobs; it may come from a process.
         first, self.told = self.told is None, storable_progress(done, note)
         if first:
             self._on_progress()
 
     def cancelled(self) -> bool:
-        """Return whether the attempt should end; the task has then been told."""
+        """Return whether the attempt should end, and note that the task has asked."""
         self.heeded = self.reason is not None
         return self.heeded
 
@@ -112,7 +118,7 @@ class Attempt:
         """Open the transaction that completes the job."""
         if self.completed:
             raise RuntimeError(f"{self.task.name}: job.completing() is entered once, at the end.")
-        if self._completing:  # a second transaction would wait for the first, or undo its work
+        if self._completing:  # a second transaction would wait for the first, or undo its writes
             raise RuntimeError(
                 f"{self.task.name} is in the transaction that completes its job already: write "
                 "into that (the parameter tx), and drop job.completing()."
@@ -176,7 +182,7 @@ class Attempt:
 
     async def _on_process(self, arguments: Mapping[str, Any]) -> None:
         given = self._given(arguments, self._job(InProcess()))
-        # By its name where that finds the task, or as it is: a partial, or an object.
+        # By its name if that finds the task, else the object itself, such as a partial.
         function = self.task if self.task.is_importable else self.task.function
         await self.in_process(partial(run_there, self.task.name, function, given))
 
@@ -207,14 +213,14 @@ class Attempt:
 
 
 class InProcess:
-    """What a job may ask for in a worker process: no event loop, and no database."""
+    """The host of a `Job` in a worker process, which has no event loop and no database."""
 
     def progress(self, done: float, note: str) -> None:
         """Send the progress to the process of the application."""
         report(done, note)
 
     def cancelled(self) -> bool:
-        """Return False: a worker process is ended from outside, and need not look."""
+        """Return False: a worker process is ended from outside, and need not ask."""
         return False
 
     def find(self, kind: type[K]) -> K:
@@ -237,7 +243,7 @@ class InProcess:
 
 
 def job_of(host: Host, task: Task[...], claimed: Claimed) -> Job:
-    """Return what is told of an attempt; `host` is whom it may ask."""
+    """Return the `Job` of an attempt, with its host."""
     return Job(
         host,
         id=claimed.id,
@@ -256,7 +262,7 @@ def given_to(
     tx: AsyncSession | None = None,
     session: Session | None = None,
 ) -> dict[str, Any]:
-    """Return the stored arguments together with those that are injected."""
+    """Return the stored arguments with the injected ones."""
     here: dict[Injected, Any] = {"job": job, "tx": tx, "session": session}
     return {**arguments, **{name: here[kind] for name, kind in signature.injected.items()}}
 

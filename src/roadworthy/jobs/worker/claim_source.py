@@ -1,7 +1,7 @@
 """`ClaimSource`: where a loop finds the jobs that it claims.
 
-The embedded engine claims whatever the table has (`TableSource`); a worker process of a broker
-claims what doorbells tell of (`DoorbellSource`). All else in a round is the same for both.
+The embedded engine claims any jobs of the table (`TableSource`). A worker process of a broker
+claims the jobs that doorbells announce. Everything else in a round is the same for both.
 """
 
 import math
@@ -21,16 +21,16 @@ __all__ = ["ClaimSource", "Claims", "Plan", "QueuePlaces"]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a source means to do in the next transaction of its loop."""
+    """The plan of a source for the next transaction of its loop."""
 
     wanted: Mapping[RunsOn, int]
-    """How many jobs to claim for each tier; a tier that needs none is left out."""
+    """How many jobs to claim for each tier; tiers that need none are left out."""
     look: bool = False
-    """Whether to queue first what has become due."""
+    """Whether to queue jobs that have become due first."""
 
     @property
     def is_empty(self) -> bool:
-        """Whether no transaction is needed for it."""
+        """Whether the plan needs no transaction."""
         return not self.wanted and not self.look
 
 
@@ -73,15 +73,15 @@ class ClaimSource(Protocol):
         ...
 
     def seconds_until_look(self) -> float:
-        """Return after how many seconds the loop has to go round, whatever happens."""
+        """Return the seconds until the next round, unless there is news before."""
         ...
 
     def wake(self) -> None:
-        """Take note that there may be new jobs."""
+        """Note that there may be new jobs."""
         ...
 
     def ended(self, job: Claimed, runs_on: RunsOn, outcome: Outcome | None) -> None:
-        """Take note that a job of this worker has ended, and another may have its place."""
+        """Note that a job of this worker has ended, and its slot is free."""
         ...
 
     def plan(self, places: Mapping[RunsOn, int]) -> Plan:
@@ -89,12 +89,12 @@ class ClaimSource(Protocol):
         ...
 
     async def claim(self, db: AsyncConnection, plan: Plan, places: QueuePlaces) -> Claims:
-        """Carry out a plan in the transaction of the connection; return what was claimed.
+        """Carry out a plan in the transaction of the connection; return the claimed jobs.
 
-        It may be called again with another plan where the transaction was rolled back.
+        After a rollback, this may be called again with another plan.
         """
         ...
 
     async def anything_waits(self) -> bool:
-        """Return whether there may be jobs that nobody has told of."""
+        """Return whether there may be jobs that were not announced."""
         ...

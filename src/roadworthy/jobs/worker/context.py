@@ -23,7 +23,7 @@ log = logging.getLogger("roadworthy.jobs")
 
 @runtime_checkable
 class Units(Protocol):
-    """What jobs need of a database; `roadworthy.database.Database` has it."""
+    """The part of `roadworthy.database.Database` that jobs need."""
 
     @property
     def engine(self) -> AsyncEngine:
@@ -36,34 +36,34 @@ class Units(Protocol):
 
 
 Lend: TypeAlias = Callable[[AsyncSession], AbstractContextManager[Session]]
-"""What `Database.lend_to_threads` is."""
+"""The type of `Database.lend_to_threads`."""
 
 
 @dataclass(frozen=True, slots=True)
 class FailedAttempt:
-    """An attempt that failed: what `on_failure` and `on_dead` are given."""
+    """A failed attempt, as `on_failure` and `on_dead` get it."""
 
     id: str
     task: str
     attempt: int
     attempts: int
     arguments: str
-    """JSON. It may hold what nobody else should see."""
+    """The arguments as JSON, which may contain secrets."""
     request_id: str | None
     error_code: str
     error: BaseException | None
-    """None where there was no exception: the worker died, or nobody knows the task."""
+    """The exception; None if the worker died, or no process knows the task."""
     again_in: timedelta | None
-    """The wait until the next attempt; None where there is none."""
+    """The wait until the next attempt; None if there is none."""
 
 
 Hook: TypeAlias = Callable[[FailedAttempt], Awaitable[object] | object]
-"""What `on_failure` and `on_dead` of `Jobs` take."""
+"""A function for `on_failure` and `on_dead` of `Jobs`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobsContext:
-    """The database, the tasks, the parts they may ask for, and who hears of failures."""
+    """The database, tasks, parts and hooks of a `Jobs`."""
 
     units: Units
     tasks: Mapping[str, Task[...]]
@@ -75,12 +75,12 @@ class JobsContext:
     version: str | None = None
     """The version of the application, for operators."""
     clock: Callable[[], datetime] | None = None
-    """What the time is taken from, in tests."""
+    """The clock, which tests replace."""
     checkpoint: Callable[[str, Claimed], None] = lambda where, job: None
-    """Called where a crash would matter, so that tests can have one there."""
+    """Called where a crash would matter, so that tests can crash there."""
 
     overrides: dict[type[object], object] = field(default_factory=dict[type[object], object])
-    """What tests have tasks find instead, by the type that they ask for."""
+    """Parts that tests put in place of others, by the type that tasks ask for."""
 
     @property
     def queues(self) -> list[str]:
@@ -88,7 +88,7 @@ class JobsContext:
         return sorted({"default", *(task.terms.queue for task in self.tasks.values())})
 
     def knows(self, task: str, version: int) -> bool:
-        """Return whether a job of this task and version can be run here."""
+        """Return whether a job of a task and version can run here."""
         known = self.tasks.get(task)
         return known is not None and version <= known.terms.version
 
@@ -96,7 +96,7 @@ class JobsContext:
         """Return the part of this type.
 
         Raises:
-            LookupError: There is none; its text has the line of code to add.
+            LookupError: There is no such part; the text has the line of code to add.
         """
         if kind in self.overrides:
             return cast("K", self.overrides[kind])
@@ -113,7 +113,7 @@ def units_of(database: Units | AsyncEngine) -> Units:
     """Return the database itself, or units on a plain engine of SQLAlchemy.
 
     Raises:
-        TypeError: It is something else; the text says what to write.
+        TypeError: The value is something else; the text says what to write.
     """
     if (wrong := not_a_database(database, "Jobs")) is not None:
         raise TypeError(wrong)
@@ -121,10 +121,10 @@ def units_of(database: Units | AsyncEngine) -> Units:
 
 
 def lender(units: Units, task: str) -> Lend:
-    """Return what lends the session behind a transaction to a thread.
+    """Return the function that lends the session of a transaction to a thread.
 
     Raises:
-        TypeError: The database cannot: it is a plain engine of SQLAlchemy.
+        TypeError: The database is a plain engine of SQLAlchemy, which cannot.
     """
     lend: Lend | None = getattr(units, "lend_to_threads", None)
     if lend is None:

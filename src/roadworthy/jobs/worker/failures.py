@@ -1,7 +1,7 @@
-"""`describe`: tell of an exception that a task raised by a code and a text.
+"""`describe`: the code and the text of an exception that a task raised.
 
-Exceptions are the application's, and so is their text: `str()` may raise, return no text,
-or never end. None of that may keep an attempt from being recorded as failed.
+Exceptions are code of the application: `str()` may raise, return no text, or never end. None of
+that may keep an attempt from being recorded as failed.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from roadworthy.problems import Problem
 __all__ = ["Crash", "Described", "Untold", "describe", "passes", "run_last"]
 
 _PATIENCE: Final = 1.0
-"""Seconds for exceptions to tell their text."""
+"""Seconds that exceptions have to return their text."""
 _MAX_CHAIN: Final = 100
 _CODES: Final[dict[type[BaseException], str]] = {
     GiveUp: "GAVE_UP",
@@ -32,11 +32,11 @@ _CODES: Final[dict[type[BaseException], str]] = {
 }
 _PLAIN: Final = (str, int, float, bool, bytes, type(None))
 _endless: "WeakSet[type[BaseException]]" = WeakSet()
-"""Classes whose text did not come in time: they are not asked again."""
+"""Classes whose text did not come in time, and that are not asked again."""
 
 
 class Crash(BaseException):
-    """A worker of a test dies here: nothing on the way may catch it."""
+    """Lets a worker die in a test; nothing on the way may catch it."""
 
 
 class Untold(Exception):
@@ -52,7 +52,7 @@ class Described:
 
 
 def passes(error: BaseException) -> bool:
-    """Return whether an exception ends the coroutine around it, and no attempt."""
+    """Return whether an exception ends the coroutine around, and not only an attempt."""
     if isinstance(error, Crash):
         return True
     if isinstance(error, asyncio.CancelledError):
@@ -62,7 +62,7 @@ def passes(error: BaseException) -> bool:
 
 
 async def describe(error: BaseException) -> Described:
-    """Return what can be told of an exception, whatever the code of its class does."""
+    """Return the description of an exception, whatever the code of its class does."""
     name = _name(error)
     text = _text(error) if _is_plain(error) else await _text_in_time(error)
     if text is not None:
@@ -87,7 +87,7 @@ def _in_a_task() -> bool:
 
 
 def _name(error: BaseException) -> str:
-    with suppress(Exception):  # a metaclass may have an idea of its own
+    with suppress(Exception):  # a metaclass may answer anything
         return str(type(error).__name__)
     return "BaseException"
 
@@ -95,13 +95,13 @@ def _name(error: BaseException) -> str:
 def _trace(error: BaseException) -> str | None:
     try:
         return trace_of(error)
-    except Exception:  # what a trace is made of may be properties of the application's
+    except Exception:  # the parts of a trace may be properties of the application
         return None
 
 
 def _code(error: BaseException, name: str) -> str:
     if isinstance(error, Problem):
-        with suppress(Exception):  # it may be a property of the application's
+        with suppress(Exception):  # it may be a property of the application
             return str(error.code)
     for kind, code in _CODES.items():
         if isinstance(error, kind):
@@ -112,7 +112,7 @@ def _code(error: BaseException, name: str) -> str:
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """Yield all that a traceback of `error` prints."""
+    """Yield all exceptions that a traceback of `error` prints."""
     todo, seen = [error], set[int]()
     while todo and len(seen) < _MAX_CHAIN:
         one = todo.pop()
@@ -126,7 +126,7 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _is_plain(error: BaseException) -> bool:
-    """Return whether only code of Python's own tells the text of all of them."""
+    """Return whether only Python's own code makes the texts of exceptions."""
     try:
         return all(
             not hasattr(type(one).__str__, "__code__")
@@ -146,10 +146,10 @@ def _text(error: BaseException) -> str:
 
 
 async def _text_in_time(error: BaseException) -> str | None:
-    """Return the text once all that a traceback prints has told its own; None if late.
+    """Return the text, once every exception of the traceback has its own; None if late.
 
-    Asked on a thread: the event loop goes on, and a thread that does not end ends with
-    the process.
+    The exceptions are asked in a thread, so that the event loop goes on. A thread that does not
+    end ends with the process.
     """
     kinds = {type(one) for one in _chain(error)}
     if not kinds.isdisjoint(_endless):

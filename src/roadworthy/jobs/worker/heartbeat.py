@@ -1,7 +1,6 @@
 """`Heartbeat`: extend the leases of running jobs, and end jobs without a lease.
 
-With each beat it also has `Housekeeping` look after the jobs of other workers, where this
-worker is one that does that.
+With each beat, `Housekeeping` looks after the jobs of other workers, if this worker has one.
 """
 
 import asyncio
@@ -24,7 +23,7 @@ from roadworthy.jobs.worker.worker_locks import WorkerLocks
 __all__ = ["Heartbeat"]
 
 _BEATS: Final = 3
-"""Heartbeats in the time of a lease: two may fail."""
+"""Heartbeats in the time of a lease, of which two may fail."""
 
 
 class Heartbeat:
@@ -35,10 +34,10 @@ class Heartbeat:
         ledger: Extends leases in the name of this worker.
         held: Returns the ids of the jobs that this worker holds.
         end: Called with the id of a job that was cancelled or whose lease is lost.
-        woken: Called where jobs of others were queued again.
+        woken: Called when jobs of other workers were queued again.
         locks: Tell which other workers are dead before their leases end, on SQLite.
         housekeeping: Looks after the jobs of other workers; None leaves that to another process.
-        role: What operators are told of this process.
+        role: The kind of this process, for operators.
     """
 
     def __init__(
@@ -66,7 +65,7 @@ class Heartbeat:
         self._now.set()
 
     async def beat_forever(self) -> None:
-        """Send heartbeats; where the database is away, try again with the next one."""
+        """Send heartbeats; while the database is away, try again with each."""
         seconds = self._ledger.lease.total_seconds() / _BEATS
         away = False
         while True:
@@ -75,14 +74,14 @@ class Heartbeat:
                 if self._housekeeping is not None:
                     await self._housekeeping.count_and_sweep()
                 away = False
-            except Exception as error:  # whatever a driver raises: the next beat may succeed
+            except Exception as error:  # any error of the driver: the next beat may succeed
                 logs.database_down(error, seconds, again=away, because_of_us=not may_pass(error))
                 away = True
             await self._pause(seconds)
 
     async def end(self) -> None:
         """Remove the row by which operators see this worker, if the database answers."""
-        with suppress(Exception):  # whatever a driver raises: the row is swept in a day
+        with suppress(Exception):  # any error of the driver: the row is swept in a day
             async with self._work.units.engine.begin() as db:
                 await self._presence.remove(db)
 
@@ -129,7 +128,7 @@ class Heartbeat:
         return await self._housekeeping.rescue(db, mine=mine, dead=dead)
 
     def _end_lost_and_cancelled(self, mine: Collection[str], renewed: dict[str, bool]) -> None:
-        """End the jobs whose lease was not renewed, and those that somebody cancelled."""
+        """End the jobs whose lease was not extended, and cancelled jobs."""
         for id_ in mine:
             if id_ not in renewed:
                 self._end_job(id_, "lost")

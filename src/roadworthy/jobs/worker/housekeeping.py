@@ -1,7 +1,7 @@
 """`Housekeeping`: look after the jobs of all workers.
 
-It queues the jobs of workers whose lease has ended, hands parked jobs to whoever knows their
-task, counts the backlog, and removes what finished long ago.
+It queues the jobs of workers whose leases have ended, queues parked jobs whose task is known again,
+counts the backlog, and removes jobs that ended long ago.
 """
 
 from collections.abc import Collection
@@ -28,24 +28,29 @@ _NOTHING: Final = records.QueueStats(0, timedelta(0))
 
 
 class Housekeeping:
-    """Look after the table; several workers may do so at once."""
+    """Look after the table; several workers may do so at a time.
+
+    Args:
+        work: The database and the tasks.
+        ledger: Moves rows in the name of this worker.
+    """
 
     def __init__(self, work: JobsContext, ledger: Ledger) -> None:
         self._work, self._ledger = work, ledger
         self._count_at = 0.0
         self._sweep_at = 0.0
         self.queues = work.queues
-        """Every queue that there is a task or a job of."""
+        """Every queue that has a task or a job."""
 
     async def rescue(
         self, db: AsyncConnection, *, mine: Collection[str], dead: Collection[str]
     ) -> bool:
-        """Queue jobs that no worker runs any more; return whether there were any.
+        """Queue jobs that no worker runs any more, and return whether there were any.
 
         Args:
             db: A connection in a transaction.
-            mine: Jobs of this worker: whatever their leases say, it is alive.
-            dead: Workers whose leases are not waited for.
+            mine: Jobs of this worker, which is alive whatever their leases say.
+            dead: Workers that are known to be dead before their leases end.
         """
         rescued = await self._ledger.rescue(db, mine=mine, dead=dead)
         unparked = await self._ledger.unpark(db, self._work.knows)

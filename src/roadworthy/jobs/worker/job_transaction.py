@@ -1,7 +1,7 @@
 """`JobTransaction`: a transaction that is committed once, with its job's move.
 
-What a task writes and the completion of its job are one transaction. A commit in between
-would part them: a crash right after has the job run again, and its effects come twice.
+The writes of a task and the completion of its job are one transaction. A commit in between would
+part the two: after a crash right then, the job runs again and its effects happen twice.
 """
 
 from types import TracebackType
@@ -22,13 +22,18 @@ class TransactionEnded(RuntimeError):
 
 
 class JobTransaction:
-    """Let nobody commit or close `tx` meanwhile; savepoints and rollbacks are free.
+    """Refuse to commit or close `tx` within the block; savepoints and rollbacks are free.
 
         with JobTransaction(tx, task.name):
             await task.function(tx)
 
+    Args:
+        tx: The session of the transaction.
+        name: The name of the task, for the error.
+
     Raises:
-        TransactionEnded: Where it is committed; on leaving, where that was caught, or closed.
+        TransactionEnded: At the commit; or on leaving, if the session was closed or the error
+            at the commit was swallowed.
     """
 
     def __init__(self, tx: AsyncSession, name: str) -> None:
@@ -71,7 +76,7 @@ class JobTransaction:
         self._rolled_back = True
 
     def _ends(self, _: Session, transaction: SessionTransaction) -> None:
-        # Who says rollback() means it; who closes the session thinks that it was committed.
+        # rollback() is meant; code that closes the session expects it to be committed.
         if transaction.parent is None and self._begun:
             self._refused = self._refused or not self._rolled_back
             self._begun = False
@@ -82,7 +87,7 @@ class JobTransaction:
             raise self._refusal()
 
     def _commits(self, connection: Connection) -> None:
-        # SQLAlchemy takes a commit that raises for the end of the transaction.
+        # For SQLAlchemy, a commit that raises has ended the transaction.
         connection.dialect.do_rollback(connection.connection)
         raise self._refusal()
 

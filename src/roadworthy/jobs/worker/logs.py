@@ -1,7 +1,7 @@
-"""What the log says of jobs: every failed attempt, and all that helps to find it.
+"""The log lines about jobs.
 
-Each line has the task, the job's id, the attempt, the request id and the trace id as
-fields of the record (`extra`), and in its text what an operator reads first.
+Each record has the task, the job's id, the attempt, the request id and the trace id as fields
+(`extra`); its text begins with what an operator needs first.
 """
 
 import logging
@@ -68,13 +68,13 @@ def dead(job: Claimed, task: Task[...], failure: Failure, error: BaseException |
 
 
 def expired(job: Claimed) -> None:
-    """Log that a job is not run, because nobody has begun it in time."""
+    """Log that a job is not run, because it was not begun in time."""
     text = "%s has expired: nobody began it in time, so it is not run; `roadworthy jobs show %s`"
     _log.warning(text, job.task, job.id, extra=_fields(job, Failure(EXPIRED)))
 
 
 def failed_after_completion(job: Claimed, told: Described) -> None:
-    """Log an exception that came when the job was done already."""
+    """Log an exception that was raised after the job was complete."""
     text = "%s raised after job.completing(): the job is done, and is not run again"
     _log.error(text, job.task, exc_info=told.error, extra=_fields(job))
 
@@ -92,13 +92,13 @@ def cancelled(job: Claimed) -> None:
 
 
 def lease_lost(job: Claimed) -> None:
-    """Log that an attempt came to nothing, because somebody else has the job."""
+    """Log that an attempt does not count, because another worker has the job."""
     text = "%s is run by another worker: the lease of this one had ended"
     _log.warning(text, job.task, extra=_fields(job))
 
 
 def parked(job: Claimed) -> None:
-    """Log that no task of this name and version is known here."""
+    """Log that this process has no task with the name and version of a job."""
     _log.warning(
         "%s (version %d) is no task of this worker: its job waits for one that knows it. Name the "
         "task in Jobs(db, tasks=[...]), or cancel the job: `roadworthy jobs cancel %s`",
@@ -118,7 +118,7 @@ def rescued(found: Sequence[tuple[str, str, str]]) -> None:
 
 
 def handler_failed(job: Claimed, told: Described) -> None:
-    """Log that what was to happen with the death of a job did not."""
+    """Log that the `on_dead` handler of a task failed."""
     text = "%s: its on_dead failed; after three times the job is dead without it"
     _log.error(text, job.task, exc_info=told.error, extra=_fields(job))
 
@@ -129,25 +129,25 @@ def hook_failed(task: str, told: Described) -> None:
 
 
 def delay_failed(job: Claimed, told: Described) -> None:
-    """Log that the back-off of a task does not say how long to wait."""
+    """Log that the back-off of a task failed to say how long to wait."""
     text = "%s: its back-off failed (%s); it waits as Backoff() does"
     _log.error(text, job.task, told.failure.code, exc_info=told.error, extra=_fields(job))
 
 
 def recorded_in_other_words(job: Claimed, error: BaseException) -> None:
-    """Log that the database takes no outcome as it is, and never will."""
+    """Log that the database refuses an outcome for its values, for good."""
     text = "%s: its outcome cannot be recorded as it is (%s), and is recorded without its text"
     _log.error(text, job.task, type(error).__name__, exc_info=error, extra=_fields(job))
 
 
 def schedule_failed(task: str, told: Described) -> None:
-    """Log once that a task has no ticks, because of its schedule."""
+    """Log once that the schedule of a task fails, so that nothing is enqueued."""
     text = "%s has no tick: its schedule failed (%s); it is asked again every minute"
     _log.error(text, task, told.failure.text[:200], exc_info=told.error, extra={"task": task})
 
 
 def not_recorded(error: BaseException, pause: float, *, again: bool) -> None:
-    """Log once for each job that its outcome is known and cannot be written."""
+    """Log once for each job that its outcome is known but cannot be written."""
     text = "The outcome of a job could not be recorded (%s); again in %.1f s"
     _log.log(logging.DEBUG if again else logging.WARNING, text, type(error).__name__, pause)
 
@@ -155,7 +155,7 @@ def not_recorded(error: BaseException, pause: float, *, again: bool) -> None:
 def database_down(
     error: BaseException, pause: float, *, again: bool = False, because_of_us: bool = False
 ) -> None:
-    """Log that the table of jobs cannot be read or written; the traceback comes once."""
+    """Log that the table of jobs cannot be used, with one traceback for all lines."""
     why = "a round of their engine failed" if because_of_us else "their table cannot be used"
     level = logging.ERROR if because_of_us else logging.WARNING
     text = "Jobs wait: %s (%s); again in %.1f s"
@@ -163,24 +163,24 @@ def database_down(
 
 
 def notify_failed(error: BaseException) -> None:
-    """Log that other processes were not told of jobs; they find them by themselves."""
+    """Log that other processes were not notified; they find jobs by themselves."""
     _log.info("Other workers were not told of jobs: %s", type(error).__name__)
 
 
 def not_given_back(error: BaseException) -> None:
-    """Log that jobs stay leased although nobody runs them."""
+    """Log that jobs stay leased although no worker runs them."""
     text = "Jobs could not be given back; they run again when their leases end"
     _log.warning(text, exc_info=error)
 
 
 def failed_around(job: Claimed, error: BaseException) -> None:
-    """Log that running a job failed outside of its task: the attempt counts as failed."""
+    """Log a failure outside of the task, which counts as a failed attempt."""
     text = "%s: running its job failed outside of the task (%s)"
     _log.error(text, job.task, type(error).__name__, extra=_fields(job))
 
 
 def crashed(job: Claimed, error: BaseException) -> None:
-    """Log that running a job failed where it must not."""
+    """Log a failure of the engine itself."""
     text = "%s: running its job failed; it runs again when its lease ends"
     _log.error(text, job.task, exc_info=error, extra=_fields(job))
 

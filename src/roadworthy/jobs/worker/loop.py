@@ -1,9 +1,9 @@
-"""`Loop`: what a worker does from its start to its stop.
+"""`Loop`: the work of a worker from its start to its stop.
 
-One task goes round: it writes down what has ended, and claims as many jobs as there is room
-for, in one transaction. A claim source says which jobs and how many. The loop sleeps until
-there is news: a commit with jobs in this process, a notice from another, a job that ended, or
-the time of the next one. Another task, the heartbeat, keeps the leases.
+One task goes round: in one transaction, it records jobs that have ended, and claims as many as
+there are slots for. A claim source says which jobs and how many. Then the task sleeps until there
+is news: a commit with jobs in this process, a notice from another, a job that has ended, or the
+time of the next one. Another task, the heartbeat, extends the leases.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ from roadworthy.jobs.worker.worker_locks import WorkerLocks
 __all__ = ["Loop"]
 
 _REPORT: Final = 1.0
-"""Seconds between two times that progress is written down."""
+"""Seconds between two writes of progress."""
 _CLOSING: Final = 2.0
 """Seconds for cancelled jobs to clean up, and for the last round."""
 
@@ -52,7 +52,7 @@ class _Begun:
     runs_on: RunsOn
     task: _Running
     at: float
-    """When it began, on the monotonic clock."""
+    """When the job began, on the monotonic clock."""
 
 
 class Loop:
@@ -97,14 +97,14 @@ class Loop:
             locks=self._locks,
             housekeeping=housekeeping,
         )
-        # A thread or a process takes longer to start than a claim does.
+        # Starting a thread or a process takes longer than a claim.
         self._slots: dict[RunsOn, Slots] = {
             tier: Slots(places, prefetch=tier == "loop")
             for tier, places in limits.at_a_time.items()
         }
         self._begun: dict[str, _Begun] = {}
         self._claimed_twice: set[str] = set()
-        """Jobs that were claimed once more while they ran here."""
+        """Jobs that were claimed again while they ran here."""
         self._unsettled = Unsettled()
         self._poll_loop = PollLoop(woken=self.wake)
         self._stopping = False
@@ -112,7 +112,7 @@ class Loop:
 
     @property
     def has_room(self) -> bool:
-        """Whether there is a free place on every tier."""
+        """Whether every tier has a free slot."""
         return not self._stopping and all(slots.free for slots in self._slots.values())
 
     @property
@@ -138,11 +138,11 @@ class Loop:
         self._poll_loop.news.set()
 
     def recheck(self) -> None:
-        """Look now whether a running job was cancelled."""
+        """Check now whether a running job was cancelled."""
         self._heartbeat.hasten()
 
     async def stop(self) -> None:
-        """Claim no more; let jobs end within the grace, and give back those that do not."""
+        """Claim no more jobs; give back those that do not end within the grace."""
         self._stopping = True
         await self._wait_for_jobs(self._limits.grace.total_seconds())
         for id_ in list(self._runner.running):
@@ -160,7 +160,7 @@ class Loop:
             async with self._work.units.engine.begin() as db:
                 logs.rescued(await self._ledger.rescue(db, mine=(), alone=True))
             self._locks.forget_all()
-        except Exception as error:  # whatever a driver raises: their leases will end
+        except Exception as error:  # any error of the driver: their leases will end
             logs.database_down(error, 0)
 
     def _hear(self, notice: Notice) -> None:
@@ -170,7 +170,7 @@ class Loop:
             self.wake()
 
     def _held(self) -> list[str]:
-        """Return the ids of all jobs whose lease this worker has to keep."""
+        """Return the ids of all jobs whose lease this worker has to extend."""
         prefetched = [job.id for job in self._prefetched()]
         return [*self._begun, *prefetched, *self._unsettled.ids]
 
@@ -185,7 +185,7 @@ class Loop:
                 slots.forget(id_)
 
     async def _round(self) -> None:
-        """Write down what has ended and claim the next jobs, in one transaction."""
+        """Record ended jobs and claim the next ones, in one transaction."""
         plan = self._plan()
         self._give_back_unused()
         if plan.is_empty and self._unsettled.is_empty and not self._must_report():
@@ -204,7 +204,7 @@ class Loop:
         return self._source.plan({tier: slots.wanted for tier, slots in self._slots.items()})
 
     def _give_back_unused(self) -> None:
-        """Give back what was claimed and has found no place in time."""
+        """Give back claimed jobs that got no slot in time."""
         for slots in self._slots.values():
             self._unsettled.give_back(slots.give_back(all_of_them=self._stopping), begun=False)
 
@@ -229,15 +229,15 @@ class Loop:
         return QueuePlaces(self._limits.queue_limits or {}, [*held, *self._prefetched()])
 
     def _begin_some(self, runs_on: RunsOn) -> None:
-        """Begin the claimed jobs that there are places for."""
+        """Begin the claimed jobs that have a slot."""
         while not self._stopping and (job := self._slots[runs_on].take()) is not None:
             self._begin(job, runs_on)
 
     def _begin(self, job: Claimed, runs_on: RunsOn) -> None:
         if job.id in self._begun:
-            # We stood still, another worker queued it again, and we were the next to claim.
-            # It still runs here, under the lease that we have now. Or it has failed, and a
-            # hook still hears of that: then the new attempt is given back when that ends.
+            # This process stood still, another worker queued the job, and we claimed it again.
+            # The job still runs here, under the new lease. Or it has failed, and a hook is
+            # being called: then the new attempt is given back when the hook ends.
             self._slots[runs_on].free += 1
             self._claimed_twice.add(job.id)
             return
@@ -247,7 +247,7 @@ class Loop:
         task.add_done_callback(lambda _: self._ended(job.id))
 
     def _ended(self, id_: str) -> None:
-        """Free the place of a job that has ended, and begin the next."""
+        """Free the slot of a job that has ended, and begin the next job."""
         begun = self._begun.pop(id_)
         slots = self._slots[begun.runs_on]
         slots.free += 1
@@ -259,7 +259,7 @@ class Loop:
         self._poll_loop.news.set()
 
     def _leave_to_settle(self, id_: str, outcome: Outcome | None) -> None:
-        """Have the next round write down what the row does not say yet."""
+        """Leave an outcome to the next round, if the row does not have it yet."""
         twice = id_ in self._claimed_twice
         self._claimed_twice.discard(id_)
         if outcome == "succeeded":
@@ -270,7 +270,7 @@ class Loop:
             self._unsettled.give_back([id_], begun=False)
 
     async def _sleep(self) -> None:
-        """Wait for news, or until there is something to do anyway."""
+        """Wait for news, or until the time of the next round."""
         poll = self._source.poll
         wait = min(poll, self._source.seconds_until_look())
         if self._runner.has_progress():
@@ -288,7 +288,7 @@ class Loop:
         return self._runner.has_progress() and monotonic() >= self._report_at
 
     def _note_progress(self) -> None:
-        # The task may be on a thread.
+        # The task may run in a thread.
         self._event_loop.call_soon_threadsafe(self._poll_loop.news.set)
 
     async def _wait_for_jobs(self, seconds: float) -> None:
@@ -297,19 +297,19 @@ class Loop:
             await asyncio.wait(tasks, timeout=seconds)
 
     async def _last_round(self) -> None:
-        """Write down what is done; give back what has not ended by now."""
+        """Record the jobs that are done, and give back those that still run."""
         for begun in self._begun.values():
             begun.task.cancel()
         self._unsettled.give_back(self._begun, begun=True)
         try:
             async with asyncio.timeout(_CLOSING):
                 await self._round()
-        except Exception as error:  # whatever it is: their leases end, and they run again
+        except Exception as error:  # any error: their leases end, and the jobs run again
             logs.not_given_back(error)
 
 
 def _outcome(begun: _Begun) -> Outcome | None:
-    """Return what has become of a job; None where its runner has failed itself."""
+    """Return the outcome of a job; None if its runner has failed itself."""
     if begun.task.cancelled():
         return None
     error = begun.task.exception()

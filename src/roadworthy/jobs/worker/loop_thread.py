@@ -12,20 +12,23 @@ __all__ = ["LoopThread", "NotOpen", "PartsFactory", "ProcessParts"]
 R = TypeVar("R")
 
 PartsFactory: TypeAlias = Callable[[], Iterable[AbstractAsyncContextManager[object]]]
-"""Makes what a process opens, from left to right."""
+"""Makes the parts of a process, to be opened from left to right."""
 
 _CLOSING: Final = 60.0
-"""Seconds after which a process ends although its parts are not closed."""
+"""Seconds after which a process ends even if its parts are not closed."""
 
 
 class NotOpen(RuntimeError):
-    """What a worker process needs could not be opened; the cause says why."""
+    """The parts of a worker process could not be opened; the cause says why."""
 
 
 class LoopThread:
     """Open parts in a thread, keep them open, and call coroutines on their loop.
 
-    They are made in that thread, too: nothing of them is older than the process.
+    The parts are made in that thread, too, so nothing of them is older than the process.
+
+    Args:
+        parts: Makes the parts.
     """
 
     def __init__(self, parts: PartsFactory) -> None:
@@ -52,7 +55,7 @@ class LoopThread:
         return asyncio.run_coroutine_threadsafe(make(), self._loop).result()
 
     def close(self) -> None:
-        """Close the parts from right to left; jobs that run end, or are given back."""
+        """Close the parts from right to left; running jobs end, or are given back."""
         if self._loop is not None and self._stop is not None and self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._stop.set)
             self._thread.join(_CLOSING)
@@ -60,7 +63,7 @@ class LoopThread:
     def _run(self) -> None:
         try:
             asyncio.run(self._live())
-        except BaseException as error:  # whatever a part raises is told where it is waited for
+        except BaseException as error:  # the error of a part is raised in `call`
             self._failure = error
         finally:
             self._opened.set()
@@ -75,7 +78,11 @@ class LoopThread:
 
 
 class ProcessParts:
-    """The parts of this process: none in a worker's parent, which forks."""
+    """The parts of this process; none in the parent of workers, which forks.
+
+    Args:
+        parts: Makes the parts.
+    """
 
     def __init__(self, parts: PartsFactory) -> None:
         self._parts = parts
@@ -90,10 +97,10 @@ class ProcessParts:
         return self._loop_thread is not None and self._of == os.getpid()
 
     def here_or_begun(self) -> LoopThread:
-        """Return what is open here, or is being opened.
+        """Return the parts that are open here, or being opened.
 
         Raises:
-            NotOpen: It has ended.
+            NotOpen: The parts were closed for good.
         """
         with self._lock:
             if self._ended:
@@ -104,16 +111,16 @@ class ProcessParts:
             return self._loop_thread
 
     def begin(self, **_: object) -> None:
-        """Begin to open them: Celery kills a process that takes long to start."""
+        """Begin to open the parts: Celery kills a process that takes long to start."""
         self.here_or_begun()
 
     def forget(self) -> None:
-        """Open them anew with the next doorbell."""
+        """Open the parts again with the next doorbell."""
         with self._lock:
             self._loop_thread = None
 
     def end(self, **_: object) -> None:
-        """Close them, if they are this process's, for good."""
+        """Close the parts for good, if they are those of this process."""
         with self._lock:
             thread, mine = self._loop_thread, self.here
             self._ended = mine

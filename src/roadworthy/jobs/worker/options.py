@@ -23,7 +23,7 @@ __all__ = [
 ]
 
 _SHORTEST_LEASE: Final = timedelta(seconds=1)
-"""Heartbeats have to come in time."""
+"""The shortest lease: heartbeats have to arrive in time."""
 
 
 class WorkerOptions(TypedDict, total=False):
@@ -34,12 +34,12 @@ class WorkerOptions(TypedDict, total=False):
     - `transactions`: how many coroutines at a time hold the transaction that completes their
       job, so that jobs never take all connections of the pool; 5 unless given.
     - `queue_limits`: how many jobs of a queue run at a time, whatever the tier, such as
-      `{"mails": 5}`, so that one slow server cannot take every place.
+      `{"mails": 5}`, so that one slow server cannot take up every slot.
     - `lease`: how long after a heartbeat of its worker a job counts as running; then another
       worker runs it again. 15 seconds unless given, and 1 second at least.
     - `grace`: how long stopping lets jobs end before it gives them back; 10 seconds unless given.
     - `process_setup`: a function of a module, called in each process that `runs_on="cpu"` starts:
-      to configure its logging, say.
+      for example to configure logging.
     """
 
     concurrency: int
@@ -56,7 +56,7 @@ class EmbeddedOptions(WorkerOptions, total=False):
 
     - `processes`: how many functions with `runs_on="cpu"` run at a time, each in a process of
       its own; one less than there are processors unless given.
-    - `queues`: the queues that are served; all there are unless given.
+    - `queues`: the queues that are served; all queues unless given.
     - `poll`: how often to look for jobs of other processes. Jobs of this process, and with
       PostgreSQL's LISTEN those of any other, start at once. 0.25 seconds on SQLite and 2 on
       PostgreSQL unless given.
@@ -72,8 +72,9 @@ class BrokerOptions(WorkerOptions, total=False):
 
     - `processes`: how many functions with `runs_on="cpu"` run at a time, each in a process of
       its own; 1 unless given.
-    - `poll`: how often whoever rings looks at the table; 0.25 seconds unless given.
-    - `again`: after how long a doorbell that nobody has heard is sent once more; 10 seconds
+    - `poll`: how often a process that sends doorbells looks at the table; 0.25 seconds unless
+      given.
+    - `again`: after how long a doorbell that no worker has taken is sent once more; 10 seconds
       unless given.
     """
 
@@ -143,7 +144,7 @@ class BrokerLimits(WorkerLimits):
 
 
 def _check_queues(queues: object) -> None:
-    """Refuse what would serve no queue, or one for each letter of a name."""
+    """Refuse an empty list of queues, and a text, which would be a queue for each letter."""
     if queues is None:
         return
     if isinstance(queues, str) or not isinstance(queues, Sequence):

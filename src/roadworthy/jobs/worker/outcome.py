@@ -1,4 +1,4 @@
-"""`Outcome`: what may become of an attempt at a job."""
+"""`Outcome`: how an attempt at a job may end."""
 
 from typing import Literal, TypeAlias
 
@@ -7,8 +7,8 @@ __all__ = ["Outcome"]
 Outcome: TypeAlias = Literal[
     "succeeded", "completed", "retried", "dead", "cancelled", "parked", "released", "lost"
 ]
-"""What has become of an attempt.
+"""How an attempt has ended.
 
-The row says so already, except for `succeeded` and `released`: the loop writes down those two,
+The row has the outcome already, except for `succeeded` and `released`: the loop writes those two,
 for many jobs in one transaction. `completed` is a success that the job's own transaction wrote.
 """

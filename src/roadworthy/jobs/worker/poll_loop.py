@@ -23,13 +23,13 @@ class PollLoop:
 
     def __init__(self, *, woken: Callable[[], object]) -> None:
         self.news = asyncio.Event()
-        """Set where there may be something to do; a round clears it."""
+        """Set when there may be something to do; a round clears it."""
         self._woken = woken
         self._owned: list[asyncio.Task[None]] = []
 
     def supervise(self, work: Coroutine[Any, Any, None]) -> None:
         """Run a coroutine as a task of its own, until `end`."""
-        # A context of its own: nothing of whoever started us is carried along.
+        # A context of its own, without the variables of the code that started us.
         loop = asyncio.get_running_loop()
         self._owned.append(loop.create_task(work, context=contextvars.Context()))
 
@@ -48,7 +48,7 @@ class PollLoop:
             self.news.clear()
             try:
                 await once()
-            except Exception as error:  # whatever a driver raises: jobs wait, and we try again
+            except Exception as error:  # any error of the driver: jobs wait for the next try
                 again = pause > _FIRST_PAUSE
                 logs.database_down(error, pause, again=again, because_of_us=not may_pass(error))
                 await asyncio.sleep(pause)

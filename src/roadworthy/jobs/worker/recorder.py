@@ -1,4 +1,4 @@
-"""`Recorder`: write down what became of a job, however long the database is away."""
+"""`Recorder`: record the outcome of a job, however long the database is away."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -39,17 +39,17 @@ class Recorder:
         self._engine = engine
 
     async def record(self, job: Claimed, move: Move, *, last: Move | None = None) -> None:
-        """Record an outcome by `move`; by `last` where that fails of what it writes.
+        """Record an outcome by `move`, or by `last` if the values of `move` are refused.
 
-        What is refused for its own value would be refused for ever, and the job would
-        hold its place and its lease as long. `last` writes nothing of the application's.
+        Refused values would be refused for ever, while the job kept its slot and its lease.
+        `last` writes no values of the application.
         """
         pause = _FIRST_PAUSE
         while True:
             try:
                 async with self._engine().begin() as connection:
                     await move(connection)
-            except Exception as error:  # whatever a driver raises: without the record it runs twice
+            except Exception as error:  # any error of the driver: unrecorded, it runs twice
                 if last is not None and not may_pass(error):
                     logs.recorded_in_other_words(job, error)
                     move, last = last, None
@@ -62,9 +62,9 @@ class Recorder:
 
 
 def may_pass(error: BaseException) -> bool:
-    """Return whether a failure may be the database's, and another time succeed.
+    """Return whether the same write may succeed at another time.
 
-    It is not where a value is at fault, or our own code.
+    It may not if a value is at fault, or our own code.
     """
     if isinstance(error, exc.DBAPIError):
         state = str(getattr(error.orig, "sqlstate", None) or "")
@@ -76,5 +76,5 @@ def may_pass(error: BaseException) -> bool:
 
 
 def _cause(error: exc.DBAPIError) -> BaseException | None:
-    # asyncpg refuses values before they are sent, and SQLAlchemy wraps that in its own.
+    # asyncpg refuses values before they are sent, and SQLAlchemy wraps its error.
     return None if error.orig is None else error.orig.__cause__ or error.orig

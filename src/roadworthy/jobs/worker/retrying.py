@@ -30,8 +30,8 @@ def is_tried_again(
 async def delay_after(task: Task[...], claimed: Claimed, error: BaseException) -> timedelta:
     """Return how long a job waits before its next attempt.
 
-    The exception may say it (`TryAgain(delay=...)`), else the task's backoff does. Both are code
-    of the application: where it fails, the log says so, and `Backoff()` counts.
+    The exception decides (`TryAgain(delay=...)`), or else the backoff of the task. Both are code of
+    the application: if it fails, that is logged, and `Backoff()` decides.
     """
     try:
         asked = error.delay if isinstance(error, TryAgain) else None

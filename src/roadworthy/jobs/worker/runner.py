@@ -1,11 +1,11 @@
-"""`Runner`: take a claimed job to whatever becomes of it.
+"""`Runner`: run a claimed job and record its outcome.
 
-The outcome is recorded before anything else happens to the job, in a move that is
-fenced by its lease. Where the database is away, the runner waits for it as long as
-the engine lives; after that the lease ends, and somebody else runs the job again.
+The outcome is recorded before anything else happens to the job, in a move that is fenced by the
+job's lease. While the database is away, the runner waits as long as the engine lives; after that
+the lease ends, and another worker runs the job again.
 
-Whatever code of the application raises is a failed attempt of its own job: only what
-cancels the runner itself, and the crash of a test, passes through.
+An exception of the application is a failed attempt of its own job. Only the cancellation of the
+runner itself passes through, and the crash of a test.
 """
 
 import asyncio
@@ -45,15 +45,15 @@ __all__ = ["LeaseLost", "Runner"]
 _PAUSE: Final = 0.2
 """Seconds between two calls of a task's `on_dead`."""
 _HANDLER_TRIES: Final = 3
-"""How often `on_dead` of a task is called before the death is recorded without it."""
+"""Calls of a task's `on_dead` before the death is recorded without it."""
 
 
 class LeaseLost(RuntimeError):
-    """The job is somebody else's by now: what its transaction wrote is undone."""
+    """Another worker has the job by now: the writes of its transaction are rolled back."""
 
 
 class Runner:
-    """Run claimed jobs one by one; `running` has those of this moment."""
+    """Run claimed jobs one by one; `running` has the current ones."""
 
     def __init__(
         self,
@@ -78,18 +78,18 @@ class Runner:
         attempt.end(reason)
 
     def has_progress(self) -> bool:
-        """Return whether tasks have reported progress that is not written down yet."""
+        """Return whether tasks have reported progress that is not written yet."""
         return any(attempt.told is not None for attempt in self.running.values())
 
     def take_progress(self) -> list[tuple[str, float, str]]:
-        """Return the progress that is not written down yet, and clear it."""
+        """Return the progress that is not written yet, and clear it."""
         taken = [(id_, *attempt.told) for id_, attempt in self.running.items() if attempt.told]
         for attempt in self.running.values():
             attempt.told = None
         return taken
 
     async def run(self, claimed: Claimed) -> Outcome:
-        """Run a job, and record what became of it unless that is left to the caller."""
+        """Run a job, and record its outcome unless that is left to the caller."""
         token, id_token = current_request_id.set(claimed.request_id), job_id.set(claimed.id)
         attributes = {"job.id": claimed.id, "job.attempt": claimed.attempts}
         try:
@@ -154,7 +154,7 @@ class Runner:
         except LeaseLost:
             logs.lease_lost(claimed)
             return "lost"
-        except BaseException as error:  # whatever it is, it is the failure of this job alone
+        except BaseException as error:  # any error is the failure of this job only
             if passes(error):
                 raise
             return await self._failed(attempt, error, span)
@@ -195,11 +195,11 @@ class Runner:
         if current is None or (attempt.reason is None and current.cancelling()):
             raise error
         current.uncancel()
-        # Where there is no reason, what the task waited for was cancelled, not the task.
+        # Without a reason, something that the task awaited was cancelled, not the task.
         return await self._failed(attempt, error, span)
 
     async def _ended_outside(self, attempt: Attempt) -> Outcome | None:
-        """Return what became of an attempt that somebody ended, or that was done already."""
+        """Return the outcome of an attempt that was ended from outside, or complete."""
         if attempt.completed:
             return "completed"
         if attempt.reason == "cancel":
@@ -253,7 +253,7 @@ class Runner:
         return "dead"
 
     async def _expired(self, claimed: Claimed, task: Task[...], span: Span) -> Outcome:
-        """Give up a job that nobody has begun in time: no attempt has failed."""
+        """Give up a job that was not begun in time; no attempt has failed."""
         waiting = replace(claimed, attempts=0)
         failure = Failure(logs.EXPIRED, "Nobody began it before it expired.", attempted=False)
         logs.expired(waiting)
@@ -281,13 +281,13 @@ class Runner:
     async def _bury_with_handler(
         self, handler: Function, claimed: Claimed, task: Task[...], failure: Failure
     ) -> bool:
-        """Record a death together with what the task wants to happen then."""
+        """Record a death in one transaction with the task's `on_dead`."""
         try:
             async with self._work.units.begin() as tx:
                 with JobTransaction(tx, f"{task.name}.on_dead"):
                     if await self._ledger.bury(await tx.connection(), claimed, failure):
                         await _call_handler(handler, task, claimed, tx, self._work.units)
-        except BaseException as error:  # whatever it raises, the job is dead: that is recorded
+        except BaseException as error:  # the job is dead in any case
             if passes(error):
                 raise
             logs.handler_failed(claimed, await describe(error))
@@ -328,7 +328,7 @@ class Runner:
             result = hook(failed)
             if inspect.isawaitable(result):
                 await result
-        except BaseException as caught:  # whatever it is: it must not fail the job once more
+        except BaseException as caught:  # any error: it must not fail the job once more
             if passes(caught):
                 raise
             logs.hook_failed(failed.task, await describe(caught))

@@ -1,12 +1,12 @@
-"""Scheduled tasks: each tick becomes one job, however many watch the clock.
+"""Scheduled tasks: each tick becomes one job, however many workers watch the clock.
 
-There is a row for each schedule. Whoever moves its `next_at` from this tick to the
-next one enqueues the job, in the same transaction; the others find it moved. Ticks
-that were missed while nothing ran become one job, not many.
+Each schedule has a row. The worker that moves `next_at` of the row from this tick to the next one
+enqueues the job, in the same transaction; other workers find the row moved. All ticks that were
+missed while nothing ran become one job.
 
-While two versions of an application are up, a task may have two schedules. Then each has
-a row: that under the task's name is of whoever had it first, and is taken over when
-nobody has moved it for a minute. So each version has its ticks, whichever started last.
+While two versions of an application run, a task may have two schedules, each with a row. The row
+under the task's name belongs to the version that had it first, and is taken over when it was not
+moved for a minute. So each version has its ticks, whichever started last.
 """
 
 from collections.abc import Iterable
@@ -29,21 +29,25 @@ __all__ = ["Scheduler"]
 
 
 class Scheduler:
-    """Enqueue the jobs of tasks that have a schedule."""
+    """Enqueue the jobs of tasks that have a schedule.
+
+    Args:
+        tasks: The tasks.
+    """
 
     def __init__(self, tasks: Iterable[Task[...]]) -> None:
         self._watches = [
             Watch(task, task.terms.schedule)
-            # In one order everywhere, so that no two transactions wait for each other.
+            # In the same order everywhere, so that no two transactions wait for each other.
             for task in sorted(tasks, key=lambda task: task.name)
             if task.terms.schedule is not None
         ]
 
     async def enqueue_due(self, connection: AsyncConnection, now: datetime) -> datetime | None:
-        """Enqueue what is due, and return when the next tick is.
+        """Enqueue the jobs that are due, and return the time of the next tick.
 
-        Runs in the caller's transaction. A schedule that is new, or has changed, begins
-        with its next time from now.
+        This runs in the caller's transaction. A new or changed schedule begins with its next
+        time from now.
         """
         if not self._watches:
             return None
@@ -52,7 +56,7 @@ class Scheduler:
         return min(times, default=None)
 
     async def overdue(self, connection: AsyncConnection, now: datetime) -> bool:
-        """Return whether a tick is due that nobody has taken, whatever we believed."""
+        """Return whether the table has a tick that is due and was not taken."""
         if not self._watches:
             return False
         rows = await self._rows(connection)
@@ -89,12 +93,12 @@ def _is_overdue(watch: Watch, rows: dict[str, Tick], now: datetime) -> bool:
 async def _look(
     connection: AsyncConnection, watch: Watch, rows: dict[str, Tick], now: datetime
 ) -> datetime:
-    """Enqueue the job of a task that is due; return when to look at it again."""
+    """Enqueue the job of a task if it is due; return when to look again."""
     try:
         return await _tick(connection, watch, rows, now)
     except Mistaken as mistaken:
         return await watch.fail(mistaken, now)
-    except Exception as error:  # of this task alone, unless it is the database's
+    except Exception as error:  # a failure of this task only, unless it is one of the database
         if may_pass(error):
             raise
         return await watch.fail(error, now)
@@ -129,7 +133,7 @@ async def _enqueue(connection: AsyncConnection, watch: Watch, row: Tick, now: da
 
 
 async def _run_now(connection: AsyncConnection, watch: Watch, row: Tick, now: datetime) -> bool:
-    """Enqueue the job that an operator asked for; return whether nobody else has."""
+    """Enqueue the job that an operator asked for, unless another worker has."""
     call = watch.call()
     async with connection.begin_nested():
         given = {"of": row.key, "asked": row.asked_at, "at": now}
@@ -142,7 +146,7 @@ async def _run_now(connection: AsyncConnection, watch: Watch, row: Tick, now: da
 async def _begin(
     connection: AsyncConnection, watch: Watch, rows: dict[str, Tick], now: datetime
 ) -> Tick:
-    """Make the row of a schedule that has none."""
+    """Insert the row of a schedule that has none."""
     next_at = watch.remembered or watch.after(now)
     plain = rows.get(watch.name)
     key = watch.name if plain is None or plain.is_abandoned(now) else watch.own_key()
@@ -169,7 +173,7 @@ async def _settle(
 
 
 async def _find_again(connection: AsyncConnection, watch: Watch, row: Tick, now: datetime) -> Tick:
-    """Ask a schedule that had no next time whether it has one now."""
+    """Ask a schedule without a next time whether it has one now."""
     next_at = watch.after(now)
     await _move(connection, row, row.key, next_at, ticks=row.ticks)
     return Tick(row.key, row.spec, next_at, row.ticks)
@@ -189,7 +193,7 @@ async def _move(
     spec: str | None = None,
     at: datetime | None = None,
 ) -> bool:
-    """Change a row, if it still is what it was; return whether that was so."""
+    """Change a row unless it has changed meanwhile; return whether that was done."""
     given = {"of": key, "of_spec": was.spec, "was": was.next_at, "later": later, "number": ticks}
     given |= {"into": spec or was.spec, "at": at}
     moved = await connection.execute(_moving, given)

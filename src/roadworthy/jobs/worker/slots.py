@@ -9,26 +9,30 @@ from roadworthy.jobs.table.ledger import Claimed
 __all__ = ["PATIENCE", "Slots"]
 
 PATIENCE: Final = 0.25
-"""Seconds that a claimed job waits for a place before others may have it."""
+"""Seconds that a claimed job waits for a slot before another worker may have it."""
 _SHORT: Final = 0.02
-"""Seconds: shorter jobs end while the next ones are still being claimed."""
+"""Seconds: jobs shorter than this end before the next ones are claimed."""
 _PREFETCH: Final = 3
-"""How many more of them are claimed than there are places, for each place."""
+"""Short jobs claimed in advance for each slot."""
 _WEIGHT: Final = 0.1
-"""What the last job counts in the mean of all."""
+"""The weight of the last job in the mean duration."""
 
 
 class Slots:
-    """Know how many jobs may begin on a tier, and how many to claim for it.
+    """Count how many jobs may begin on a tier, and how many to claim for it.
 
-    Only what has a place is claimed, so that other workers get the rest, unless jobs
-    have lately been so short that the places would be empty during each claim.
+    Only jobs with a free slot are claimed, so that other workers get the rest, unless recent jobs
+    were so short that slots would be empty during each claim.
+
+    Args:
+        places: How many jobs the tier runs at a time.
+        prefetch: Whether short jobs may be claimed in advance.
     """
 
     def __init__(self, places: int, *, prefetch: bool) -> None:
         self.free = places
         self.prefetched: deque[Claimed] = deque()
-        """Claimed, and not begun yet."""
+        """Jobs that are claimed and not begun."""
         self._most_prefetched = places * _PREFETCH if prefetch else 0
         self._mean = 1.0
         self._moved_at = 0.0
@@ -40,11 +44,11 @@ class Slots:
         return max(0, self.free + more - len(self.prefetched))
 
     def note(self, seconds: float) -> None:
-        """Take into account how long a job took."""
+        """Count the duration of a job."""
         self._mean += (seconds - self._mean) * _WEIGHT
 
     def take(self) -> Claimed | None:
-        """Take the next job that may begin, and a place for it."""
+        """Take the next job that may begin, and a slot for it."""
         if not self.free or not self.prefetched:
             return None
         self.free -= 1
