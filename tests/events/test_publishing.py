@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from events.clients import listening
 from events.shop import Shop, shop
 from roadworthy import events
+from roadworthy.events import feed
 
 
 class Ready(BaseModel):
@@ -79,6 +80,24 @@ async def test_threads_publish_and_wake_who_listens(open_shop: Shop):
         await asyncio.to_thread(publish)
 
         assert await client.count(1) == ["from a thread"]
+
+
+async def test_a_commit_wakes_who_listens_where_nobody_looks(open_shop: Shop, monkeypatch):
+    def in_a_thread() -> None:
+        with open_shop.db.begin_sync() as session:
+            events.publish_sync(session, "orders", "a thread")
+
+    for name in ("_LOOK", "_LOOK_ALONE"):
+        monkeypatch.setattr(feed, name, 3600.0)
+    async with listening(open_shop.app) as client:
+        await open_shop.publish("a session")
+        await client.count(1)
+        await asyncio.to_thread(in_a_thread)
+        await client.count(2)
+        if open_shop.db.engine.dialect.name == "postgresql":  # which tells of commits itself
+            async with open_shop.db.engine.begin() as connection:
+                await events.publish(connection, "orders", "bare")
+            await client.count(3)
 
 
 async def test_only_the_topics_that_were_asked_for_are_told(open_shop: Shop):

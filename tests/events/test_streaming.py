@@ -1,6 +1,7 @@
 """A client goes on where it was, is told of what is missing, and holds nothing meanwhile."""
 
 import asyncio
+import time
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
@@ -8,9 +9,10 @@ import pytest
 import sqlalchemy as sa
 
 from events.clients import InProcess, listening
-from events.shop import Shop, shop
+from events.shop import Shop, database, shop
 from roadworthy import events
 from roadworthy.events import feed, listener, pruning
+from support.pace import Pace
 from support.polling import until_async
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
@@ -281,3 +283,32 @@ async def test_a_database_that_is_away_for_a_while_costs_no_event(open_shop: Sho
         await open_shop.publish(1)
         assert await client.count(1) == [1]
     assert fails == 0
+
+
+async def test_pruning_keeps_nobody_waiting_for_long(postgres_url: str):
+    """Writers publish and the order is settled while old events go: the slowest is measured."""
+    old = sa.text(
+        "INSERT INTO roadworthy_events (position, topic, data, at) SELECT n, 'orders', '1', "
+        "'2020-01-01' FROM generate_series(1, 20000) n"
+    )
+    async with database(postgres_url) as db, shop(db) as here:
+        await here.execute(old)
+        await here.execute(sa.insert(events.order).values(name="events", last=20000, pruned=0))
+        alone = [await _publishing_takes(here, number) for number in range(20)]
+        prunes = asyncio.create_task(here.part._prune_all())
+        with Pace() as pace:
+            beside = list[float]()
+            while not prunes.done():
+                beside.append(await _publishing_takes(here, len(beside)))
+        await here.settled()
+        left = await here.scalar(sa.select(sa.func.count()).select_from(events.table))
+
+    assert left == len(alone) + len(beside)
+    assert max(beside) < pace.stretched(1)
+
+
+async def _publishing_takes(here: Shop, number: int) -> float:
+    began = time.monotonic()
+    await here.publish(number)
+    await here.settled()
+    return time.monotonic() - began

@@ -205,7 +205,7 @@ five idle listeners, every other request waits for a connection and then fails. 
 stream itself reads from are not reported.""",
     mend='Depends(get_session, scope="function"), or close the session before the answer.',
     ours="""`Tx` and `Read` of `roadworthy.database`, `SyncTx` and `SyncRead` of `def` routes, end
-before the first byte.""",
+before the first byte; a stream of `roadworthy.events` needs none.""",
     bad=(_EVENTS, _FILE),
     good=(_GOOD,),
 )
