@@ -185,6 +185,20 @@ async def test_counts_are_asked_by_time_code_status_and_route(db):
     assert await told(since=timedelta(minutes=1)) == [("GONE", "/b"), ("NOT_FOUND", "/b")]
 
 
+async def test_counts_are_summed_by_quarter_and_class_and_by_kind(db):
+    log = ProblemLog(db)
+    for status, number in ((404, 2), (460, 3), (499, 1), (500, 4), (599, 1)):
+        for _ in range(number):
+            kind = tally.Kind("X", status, "/a", "bomb" if status == 460 else "")
+            log._tally.note(kind, datetime.now(UTC).timestamp())
+    await log._write(5)
+    async with db.read() as tx:
+        quarters = await problem_log.by_quarter(tx)
+        kinds = await problem_log.by_kind(tx, most=2)
+    assert [(status, number) for _, status, number in quarters] == [(4, 6), (5, 5)]
+    assert kinds == [(("X", 500, "/a", ""), 4), (("X", 460, "/a", "bomb"), 3)]
+
+
 async def test_counts_are_kept_for_a_week(db):
     log = ProblemLog(db)
     kind = tally.Kind("NOT_FOUND", 404, "/a", "")

@@ -1,14 +1,13 @@
 """Draw counts of problems over time: one bar a quarter of an hour, or more where that is long."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from markupsafe import Markup
 
 from roadworthy.console.charts import Bar, bars
-from roadworthy.problem_log import Count
 
 __all__ = ["WINDOWS", "draw", "window_of"]
 
@@ -22,6 +21,7 @@ WINDOWS: Final = {
 _QUARTER: Final = 900
 _TICKS: Final = 6
 _MOST_BARS: Final = 100
+_SERVER_ERRORS: Final = 5
 
 
 def window_of(word: str) -> tuple[str, timedelta]:
@@ -29,18 +29,17 @@ def window_of(word: str) -> tuple[str, timedelta]:
     return (word, WINDOWS[word]) if word in WINDOWS else ("24h", WINDOWS["24h"])
 
 
-def draw(
-    counts: Iterable[Count], since: timedelta, *, title: str, kind_of: Callable[[Count], str]
-) -> Markup:
-    """Return the chart of counts; `kind_of` names the class that a count is drawn in."""
+def draw(counts: Iterable[tuple[datetime, int, int]], since: timedelta, *, title: str) -> Markup:
+    """Return the chart of what `problem_log.by_quarter` counted."""
     size = _QUARTER
     while since.total_seconds() / size > _MOST_BARS:
         size *= 2
     end = int(datetime.now(UTC).timestamp()) // size + 1
     begin = end - max(1, round(since.total_seconds() / size)) - 1
     sums: dict[int, dict[str, int]] = defaultdict(lambda: defaultdict(int))
-    for count in counts:
-        sums[int(count.begins_at.timestamp()) // size][kind_of(count)] += count.problems
+    for begins_at, status_class, number in counts:
+        kind = "bad" if status_class == _SERVER_ERRORS else "warn"
+        sums[int(begins_at.timestamp()) // size][kind] += number
     data = [_bar(number * size, sums.get(number, {})) for number in range(begin, end)]
     return bars(data, title=title, ticks=_ticks(begin, end, size))
 

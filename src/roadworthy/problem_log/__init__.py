@@ -18,19 +18,23 @@ with extra("database", of="roadworthy.problem_log"):
     import sqlalchemy as _  # noqa: F401 - the absence is told once, here
 
 from roadworthy.problem_log.browsing import Found, ProblemFilter, browse, get
-from roadworthy.problem_log.counts import Count, in_time
+from roadworthy.problem_log.counts import Count, by_kind, by_quarter, in_time
 from roadworthy.problem_log.problem_log import ProblemLog
 from roadworthy.problem_log.reading import Counted, KeptProblem, counted, of_request, recent
 from roadworthy.problem_log.table import counts, metadata, table
+from roadworthy.problem_log.tally import Kind
 
 __all__ = [
     "Count",
     "Counted",
     "Found",
     "KeptProblem",
+    "Kind",
     "ProblemFilter",
     "ProblemLog",
     "browse",
+    "by_kind",
+    "by_quarter",
     "counted",
     "counts",
     "get",

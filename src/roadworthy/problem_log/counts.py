@@ -4,14 +4,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from roadworthy._internal.calendar import utc
 from roadworthy.problem_log.table import counts
-from roadworthy.problem_log.tally import QUARTER
+from roadworthy.problem_log.tally import QUARTER, Kind
 
-__all__ = ["Count", "in_time"]
+__all__ = ["Count", "by_kind", "by_quarter", "in_time"]
 
 Here: TypeAlias = AsyncSession | AsyncConnection
 
@@ -46,6 +46,65 @@ async def in_time(
         statuses: Only these statuses, where some are named.
         route: Only this route.
     """
+    wanted = _meant(since, codes=codes, statuses=statuses, route=route)
+    query = select(counts).where(*wanted).order_by(counts.c.begins_at, counts.c.code)
+    return [_count(row) for row in await session.execute(query)]
+
+
+async def by_quarter(
+    session: Here,
+    *,
+    since: timedelta = timedelta(hours=24),
+    codes: tuple[str, ...] = (),
+    statuses: tuple[int, ...] = (),
+    route: str | None = None,
+) -> list[tuple[datetime, int, int]]:
+    """Return how many there were in each quarter of an hour: when, class of status, number.
+
+    The class is 4 for 400 to 499. The arguments are those of `in_time`.
+    """
+    wanted = _meant(since, codes=codes, statuses=statuses, route=route)
+    kind = counts.c.status // 100
+    query = (
+        select(counts.c.begins_at, kind, func.sum(counts.c.problems))
+        .where(*wanted)
+        .group_by(counts.c.begins_at, kind)
+        .order_by(counts.c.begins_at)
+    )
+    found = await session.execute(query)
+    return [(utc(begins), int(status), int(number)) for begins, status, number in found]
+
+
+async def by_kind(
+    session: Here,
+    *,
+    since: timedelta = timedelta(hours=24),
+    codes: tuple[str, ...] = (),
+    statuses: tuple[int, ...] = (),
+    route: str | None = None,
+    most: int = 1000,
+) -> list[tuple[Kind, int]]:
+    """Return how many there were of each kind, the most frequent first; `most` kinds at most.
+
+    The other arguments are those of `in_time`.
+    """
+    wanted = _meant(since, codes=codes, statuses=statuses, route=route)
+    kind = (counts.c.code, counts.c.status, counts.c.route, counts.c.reason)
+    number = func.sum(counts.c.problems)
+    query = (
+        select(*kind, number)
+        .where(*wanted)
+        .group_by(*kind)
+        .order_by(number.desc(), *kind)
+        .limit(most)
+    )
+    found = await session.execute(query)
+    return [(Kind(code, status, at, why), int(n)) for code, status, at, why, n in found]
+
+
+def _meant(
+    since: timedelta, *, codes: tuple[str, ...], statuses: tuple[int, ...], route: str | None
+) -> list[ColumnElement[bool]]:
     begin = datetime.now(UTC) - since - timedelta(seconds=QUARTER)
     wanted: list[ColumnElement[bool]] = [counts.c.begins_at > begin]
     if codes:
@@ -54,8 +113,7 @@ async def in_time(
         wanted.append(counts.c.status.in_(statuses))
     if route is not None:
         wanted.append(counts.c.route == route)
-    query = select(counts).where(*wanted).order_by(counts.c.begins_at, counts.c.code)
-    return [_count(row) for row in await session.execute(query)]
+    return wanted
 
 
 def _count(row: Any) -> Count:

@@ -18,7 +18,7 @@ from roadworthy.console.quarters import WINDOWS, draw, window_of
 from roadworthy.console.reading import reading
 from roadworthy.console.visit import Seen, Visit
 from roadworthy.jobs import operations
-from roadworthy.problem_log import Count, ProblemFilter, ProblemLog
+from roadworthy.problem_log import Kind, ProblemFilter, ProblemLog
 
 __all__ = ["PAGE"]
 
@@ -29,7 +29,6 @@ _ROWS: Final = 50
 _KINDS: Final = 20
 _JOBS: Final = 50
 _CLASSES: Final = {"4": 4, "5": 5}
-_SERVER_ERROR: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,18 +62,20 @@ async def show(
     )
     async with reading(_log(visit).database) as connection:
         codes = (code,) if code else ()
-        counts = await problem_log.in_time(
-            connection, since=window, codes=codes, route=route or None
-        )
+        meant: dict[str, Any] = {"since": window, "codes": codes, "route": route or None}
+        quarters = await problem_log.by_quarter(connection, **meant)
+        kinds = await problem_log.by_kind(connection, **meant)
         found = await problem_log.browse(connection, which, limit=_ROWS, before=before or None)
-    counts = [one for one in counts if which.status_class in {None, one.status // 100}]
+    if (only := which.status_class) is not None:
+        quarters = [one for one in quarters if one[1] == only]
+        kinds = [one for one in kinds if one[0].status // 100 == only]
     return visit.page(
         "problems.html",
         title="Problems",
         found=found,
-        chart=draw(counts, window, title="Problems over time", kind_of=_kind),
-        kinds=_kinds(counts)[:_KINDS],
-        total=sum(one.problems for one in counts),
+        chart=draw(quarters, window, title="Problems over time"),
+        kinds=_without_reasons(kinds)[:_KINDS],
+        total=sum(number for _, _, number in quarters),
         chosen={"code": code, "route": route, "status": status, "caller": caller, "since": word},
         windows=list(WINDOWS),
         before=before,
@@ -123,15 +124,11 @@ async def _if_there(connection: AsyncConnection, asked: Awaitable[T]) -> T | Non
         return None
 
 
-def _kinds(counts: Iterable[Count]) -> list[_Kind]:
+def _without_reasons(counted: Iterable[tuple[Kind, int]]) -> list[_Kind]:
     sums: Counter[tuple[str, int, str]] = Counter()
-    for count in counts:
-        sums[count.code, count.status, count.route] += count.problems
+    for kind, number in counted:
+        sums[kind.code, kind.status, kind.route] += number
     return [_Kind(*kind, problems=number) for kind, number in sums.most_common()]
-
-
-def _kind(count: Count) -> str:
-    return "bad" if count.status >= _SERVER_ERROR else "warn"
 
 
 def _log(visit: Visit) -> ProblemLog:

@@ -1,9 +1,7 @@
 """Uploads: what is in progress, what was refused and why, what waits for the sweep."""
 
 import asyncio
-from collections import Counter
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from fastapi import Query
 from markupsafe import Markup
@@ -14,7 +12,7 @@ from roadworthy.console.page import Page
 from roadworthy.console.quarters import WINDOWS, draw, window_of
 from roadworthy.console.reading import reading
 from roadworthy.console.visit import Seen
-from roadworthy.problem_log import Count
+from roadworthy.problem_log import Kind
 
 if TYPE_CHECKING:
     from roadworthy.uploads import Files
@@ -32,24 +30,18 @@ _CODES: Final = (
 )
 
 
-class _Refused(NamedTuple):
-    code: str
-    reason: str
-    route: str
-
-
 async def show(visit: Seen, *, since: Annotated[str, Query(max_length=20)] = "") -> Response:
     """Show the uploads of a service: those of its store, and those it has refused."""
     files = visit.parts.files or visit.missing()
     word, window = window_of(since)
     found, failed = await _in_progress(files)
-    refused: list[tuple[_Refused, int]] = []
+    refused: list[tuple[Kind, int]] = []
     chart = Markup()
     if visit.parts.problem_log is not None:
         async with reading(visit.parts.problem_log.database) as connection:
-            counts = await problem_log.in_time(connection, since=window, codes=_CODES)
-        refused = _by_reason(counts)[:_ROWS]
-        chart = draw(counts, window, title="Refused uploads", kind_of=lambda count: "warn")
+            refused = await problem_log.by_kind(connection, since=window, codes=_CODES, most=_ROWS)
+            quarters = await problem_log.by_quarter(connection, since=window, codes=_CODES)
+        chart = draw(quarters, window, title="Refused uploads")
     return visit.page(
         "uploads.html",
         title="Uploads",
@@ -74,13 +66,6 @@ async def _in_progress(files: "Files") -> tuple[Any, str]:
         return None, "the store took too long"
     except Exception as error:  # whatever a store of somebody's own raises: the page says it
         return None, f"the store refused ({type(error).__name__})"
-
-
-def _by_reason(counts: Iterable[Count]) -> list[tuple[_Refused, int]]:
-    sums: Counter[_Refused] = Counter()
-    for count in counts:
-        sums[_Refused(count.code, count.reason, count.route)] += count.problems
-    return sums.most_common()
 
 
 PAGE: Final = Page(

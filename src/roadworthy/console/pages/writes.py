@@ -14,7 +14,7 @@ from roadworthy.console.parts import Parts
 from roadworthy.console.quarters import WINDOWS, draw, window_of
 from roadworthy.console.reading import reading
 from roadworthy.console.visit import Seen
-from roadworthy.problem_log import Count
+from roadworthy.problem_log import Kind
 
 __all__ = ["PAGE"]
 
@@ -42,16 +42,17 @@ async def show(visit: Seen, *, since: Annotated[str, Query(max_length=20)] = "")
     log = visit.parts.problem_log or visit.missing()
     word, window = window_of(since)
     async with reading(log.database) as connection:
-        counts = await problem_log.in_time(connection, since=window, statuses=STATUSES)
+        kinds = await problem_log.by_kind(connection, since=window, statuses=STATUSES)
+        quarters = await problem_log.by_quarter(connection, since=window, statuses=STATUSES)
     replays, failed = await _replays(visit.parts)
     return visit.page(
         "writes.html",
         title="Writes",
-        routes=_by_route(counts)[:_ROWS],
+        routes=_by_route(kinds)[:_ROWS],
         statuses=STATUSES,
         words=_WORDS,
-        chart=draw(counts, window, title="Refused writes", kind_of=lambda count: "warn"),
-        total=sum(count.problems for count in counts),
+        chart=draw(quarters, window, title="Refused writes"),
+        total=sum(number for _, _, number in quarters),
         replays=replays,
         failed=failed,
         since=word,
@@ -85,12 +86,12 @@ async def _replays(parts: Parts) -> tuple[list[tuple[str, int]] | None, str]:
     return sums.most_common(_ROWS), ""
 
 
-def _by_route(counts: Iterable[Count]) -> list[_Route]:
+def _by_route(counted: Iterable[tuple[Kind, int]]) -> list[_Route]:
     statuses: dict[str, Counter[int]] = {}
     codes: dict[str, Counter[str]] = {}
-    for count in counts:
-        statuses.setdefault(count.route, Counter())[count.status] += count.problems
-        codes.setdefault(count.route, Counter())[count.code] += count.problems
+    for kind, number in counted:
+        statuses.setdefault(kind.route, Counter())[kind.status] += number
+        codes.setdefault(kind.route, Counter())[kind.code] += number
     found = [
         _Route(route, dict(by_status), tuple(codes[route].most_common()))
         for route, by_status in statuses.items()
