@@ -10,7 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from roadworthy.console.formats import length, number
-from roadworthy.console.signs.of_problems import RECENT
+from roadworthy.console.signs.of_problems import RECENT, naming_all
 from roadworthy.console.signs.sign import Sign
 from roadworthy.health import Health
 from roadworthy.jobs import Jobs, State, operations
@@ -48,8 +48,7 @@ def questions(jobs: Jobs, health: Health | None) -> list[tuple[str, Ask]]:
 async def _tables(connection: AsyncConnection) -> list[Sign]:
     """Tell which table or column is lacking; where none is, that costs next to nothing."""
     try:
-        for table in tables.metadata.sorted_tables:
-            await connection.execute(select(table).limit(0))
+        await connection.execute(naming_all(tables.metadata))
     except SQLAlchemyError:
         await connection.rollback()
         missing = await connection.run_sync(tables.lacking)

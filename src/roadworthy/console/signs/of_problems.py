@@ -2,16 +2,16 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import select
+from sqlalchemy import CompoundSelect, MetaData, literal, select, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from roadworthy import problem_log
 from roadworthy.console.formats import number
 from roadworthy.console.signs.sign import Sign
 
-__all__ = ["RECENT", "questions"]
+__all__ = ["RECENT", "naming_all", "questions"]
 
 RECENT: Final = timedelta(minutes=10)
 """What is younger speaks about now."""
@@ -27,8 +27,7 @@ def questions() -> list[tuple[str, Callable[[AsyncConnection], Awaitable[list[Si
 
 async def _failures(connection: AsyncConnection) -> list[Sign]:
     """Tell the errors of the last minutes by code and route."""
-    for table in problem_log.metadata.sorted_tables:
-        await connection.execute(select(table).limit(0))  # are all columns there?
+    await connection.execute(naming_all(problem_log.metadata))
     found = await problem_log.counted(
         connection, since=RECENT, status_from=_SERVER_ERROR, newest=_LOOKED_AT
     )
@@ -44,3 +43,9 @@ async def _failures(connection: AsyncConnection) -> list[Sign]:
         )
         for one in found[:_NAMED]
     ]
+
+
+def naming_all(metadata: MetaData) -> CompoundSelect[Any]:
+    """Return a statement that reads nothing, and fails where a table or column is lacking."""
+    empty = (select(table).limit(0).subquery() for table in metadata.sorted_tables)
+    return union_all(*(select(literal(1)).select_from(nothing) for nothing in empty))
