@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Select, and_, select
+from sqlalchemy import Executable, and_, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from roadworthy._internal.calendar import utc
@@ -98,7 +98,7 @@ _last: Final = select(order.c.last, _written_at(order.c.last).label("at")).where
 )
 
 
-def _page(after: int, topics: Collection[str], limit: int) -> Select[Any]:
+def _page(after: int, topics: Collection[str], limit: int) -> Executable:
     wanted = table.c.position > after
     if len(topics) <= _MANY:
         wanted = and_(wanted, table.c.topic.in_(topics))
