@@ -43,7 +43,12 @@ PROMISES = {
     "json-patch": """
         from pydantic import BaseModel
         import roadworthy.patching.json_patch.operations
-        from roadworthy.patching import JsonPatch, Patch
+        from roadworthy.patching import AnyPatch, Patch
+
+        class Item(BaseModel):
+            name: str
+
+        Patch[Item]
     """,
     "migrations": "import roadworthy.migrations",
     "postgresql": _REFUSED,
