@@ -1,4 +1,4 @@
-"""What pages show of arguments and errors: both hold what clients sent, and sometimes secrets."""
+"""Show arguments and errors without secrets: both hold what clients sent."""
 
 import json
 import re

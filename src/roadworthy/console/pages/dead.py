@@ -12,7 +12,7 @@ from roadworthy.console.reading import reading
 from roadworthy.console.visit import Seen
 from roadworthy.jobs import State, operations
 
-__all__ = ["PAGE"]
+__all__ = ["PAGE", "show"]
 
 _GROUPS: Final = 100
 """Groups that are shown, those with the last deaths."""

@@ -15,7 +15,7 @@ from roadworthy.console.visit import Seen, Visit
 from roadworthy.jobs import AttemptRecord, JobRecord
 from roadworthy.jobs.table.states import TRANSITIONS
 
-__all__ = ["add_to", "ways_of"]
+__all__ = ["ShownAttempt", "add_to", "show", "ways_of"]
 
 _ID: Final = re.compile(r"[0-9A-Za-z-]{1,36}")
 

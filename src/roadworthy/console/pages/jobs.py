@@ -16,7 +16,7 @@ from roadworthy.console.visit import Seen, Visit
 from roadworthy.jobs import operations
 from roadworthy.jobs.operations import Counted, Found
 
-__all__ = ["PAGE", "search"]
+__all__ = ["COUNTED", "LIMIT", "PAGE", "search", "show"]
 
 LIMIT: Final = 50
 """Jobs on a page."""

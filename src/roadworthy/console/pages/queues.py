@@ -16,7 +16,7 @@ from roadworthy.console.visit import Seen
 from roadworthy.jobs import operations
 from roadworthy.jobs.operations import Backlog, Minute, Pause
 
-__all__ = ["PAGE"]
+__all__ = ["PAGE", "QueueRow", "show"]
 
 _MOST: Final = 10_000
 """Jobs of a queue that are counted."""

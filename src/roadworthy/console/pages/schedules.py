@@ -11,7 +11,7 @@ from roadworthy.console.reading import reading
 from roadworthy.console.visit import Seen
 from roadworthy.jobs import operations
 
-__all__ = ["PAGE"]
+__all__ = ["PAGE", "show"]
 
 
 async def show(visit: Seen) -> Response:

@@ -12,7 +12,7 @@ from roadworthy.console.visit import Seen
 from roadworthy.jobs import State, operations
 from roadworthy.jobs.operations import JobFilter, JobSummary
 
-__all__ = ["PAGE"]
+__all__ = ["PAGE", "show"]
 
 _RUNNING: Final = 200
 """Running jobs that are shown, in all."""

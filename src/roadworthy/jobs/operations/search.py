@@ -1,4 +1,4 @@
-"""Find the jobs that a filter means, however many others there are, a bounded part at a time.
+"""Find the jobs that a filter means, a bounded part of the table at a time.
 
 No index helps with every filter. So the table is gone through by id, which is by age, in
 windows of some thousand jobs: of one state where the filter names a state, else of all. Each
@@ -33,7 +33,7 @@ from roadworthy.jobs.table.records import Status, status_of
 from roadworthy.jobs.table.states import WAITING, State
 from roadworthy.jobs.table.tables import table, utc_or_none
 
-__all__ = ["Counted", "Found", "JobSummary", "Walk", "count_up_to", "end_of", "find"]
+__all__ = ["Counted", "Found", "JobSummary", "Part", "Walk", "count_up_to", "end_of", "find"]
 
 Here: TypeAlias = AsyncSession | AsyncConnection
 Rows: TypeAlias = Select[*tuple[Any, ...]]

@@ -1,4 +1,4 @@
-"""Retry, cancel or dismiss one job as an operator: what `roadworthy.jobs` does, written down.
+"""Change one job as an operator: what `roadworthy.jobs` does, written down.
 
 async with db.begin() as tx:
     await operations.retry(tx, job_id, by="ana")
