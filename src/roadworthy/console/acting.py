@@ -16,7 +16,9 @@ from roadworthy.jobs.table.states import TRANSITIONS
 __all__ = ["WAYS", "Way", "change_all", "change_one", "is_way", "pause", "run_now", "work_of"]
 
 Way: TypeAlias = Literal["retry", "cancel", "dismiss"]
+"""What is done to jobs."""
 WAYS: Final[tuple[Way, ...]] = ("retry", "cancel", "dismiss")
+"""Every way, in the order of buttons."""
 
 _TOGETHER: Final = timedelta(seconds=5)
 """How long a request changes jobs: many more are changed by asking again, or by the command."""

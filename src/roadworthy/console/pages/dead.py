@@ -52,3 +52,4 @@ PAGE: Final = Page(
     show=show,
     is_there=lambda parts: parts.jobs is not None,
 )
+"""The page of dead jobs, for the menu."""

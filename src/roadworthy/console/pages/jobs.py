@@ -21,6 +21,7 @@ __all__ = ["COUNTED", "LIMIT", "PAGE", "search", "show"]
 LIMIT: Final = 50
 """Jobs on a page."""
 COUNTED: Final = 10_000
+"""Jobs that match and are counted, at most."""
 _LOOKING: Final = timedelta(milliseconds=25)
 """How long jobs are looked for, and how long they are counted."""
 _NOTHING: Final = Found((), None, None)
@@ -85,3 +86,4 @@ PAGE: Final = Page(
     add_to=_add_to,
     is_there=lambda parts: parts.jobs is not None,
 )
+"""The page of jobs, for the menu."""

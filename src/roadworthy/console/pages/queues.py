@@ -1,4 +1,4 @@
-"""Queues: what waits in each, how fast jobs end, what is paused, and what operators did last."""
+"""Queues: what waits in each, how fast jobs end, what is paused and by whom."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -118,3 +118,4 @@ PAGE: Final = Page(
     add_to=_add_to,
     is_there=lambda parts: parts.jobs is not None,
 )
+"""The page of queues, for the menu."""

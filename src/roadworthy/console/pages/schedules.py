@@ -43,3 +43,4 @@ PAGE: Final = Page(
     add_to=_add_to,
     is_there=lambda parts: parts.jobs is not None,
 )
+"""The page of schedules, for the menu."""

@@ -47,3 +47,4 @@ PAGE: Final = Page(
     show=show,
     is_there=lambda parts: parts.jobs is not None,
 )
+"""The page of workers, for the menu."""

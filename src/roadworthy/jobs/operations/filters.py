@@ -14,6 +14,7 @@ from roadworthy.jobs.table.tables import table
 __all__ = ["Columns", "JobFilter"]
 
 Columns: TypeAlias = ReadOnlyColumnCollection[str, Any]
+"""The columns of the table of jobs, or of a part of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
