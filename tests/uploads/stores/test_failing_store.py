@@ -67,7 +67,7 @@ def test_a_refusal_stays_one_though_its_file_cannot_be_removed(service, failing,
     answer = service.upload(TEXT, f"/documents?fail={fail}")
 
     assert answer.status == 409
-    assert "what was to be done after the request failed" in service.log()
+    assert "work that follows the request failed" in service.log()
 
 
 def test_what_could_not_be_removed_is_removed_by_the_sweep(service, failing):
