@@ -50,7 +50,7 @@ async def test_many_that_were_missed_come_in_pages_and_in_order(open_shop: Shop)
 
 
 async def test_a_burst_that_is_more_than_may_wait_is_told_whole(open_shop: Shop):
-    number = 3 * listener.MAX_EVENTS
+    number = 3 * listener._MAX_EVENTS
     async with listening(open_shop.app) as client:
         await open_shop.publish(*range(number))
         assert await client.count(number) == list(range(number))
@@ -66,7 +66,7 @@ async def test_large_events_are_bounded_by_their_bytes(open_shop: Shop):
             await open_shop.publish([number, large])
         waiting = next(iter(open_shop.part.feed._listeners["orders"]))
         await until_async(lambda: waiting.is_behind)
-        assert waiting._bytes <= listener.MAX_BYTES
+        assert waiting._bytes <= listener._MAX_BYTES
         client.taking.set()
 
         assert [one[0] for one in await client.count(30)] == list(range(30))

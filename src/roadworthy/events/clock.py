@@ -1,4 +1,4 @@
-"""The one clock of all who publish: that of the database, where it may be on another machine."""
+"""The one clock of all who publish: the database's, where that may be elsewhere."""
 
 from datetime import UTC, datetime
 from typing import Any

@@ -6,10 +6,10 @@ from typing import Final
 
 from roadworthy.events.place import NOWHERE, Place
 
-__all__ = ["MAX_BYTES", "MAX_EVENTS", "Listener"]
+__all__ = ["Listener"]
 
-MAX_EVENTS: Final = 256
-MAX_BYTES: Final = 1024 * 1024
+_MAX_EVENTS: Final = 256
+_MAX_BYTES: Final = 1024 * 1024
 
 
 class Listener:
@@ -42,7 +42,7 @@ class Listener:
         self._waiting.append((place, chunk))
         self._bytes += len(chunk)
         self.ready.set()
-        if len(self._waiting) > MAX_EVENTS or self._bytes > MAX_BYTES:
+        if len(self._waiting) > _MAX_EVENTS or self._bytes > _MAX_BYTES:
             self.fall_behind()
 
     def fall_behind(self) -> None:

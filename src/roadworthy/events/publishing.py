@@ -1,4 +1,4 @@
-"""`publish`: write an event in the caller's transaction; it exists if and only if that commits."""
+"""`publish`: write an event in the caller's transaction; it exists if that commits."""
 
 from typing import Any, Final, TypeAlias
 
@@ -15,12 +15,12 @@ from roadworthy.events.signals import announce
 from roadworthy.events.tables import table
 from roadworthy.events.wire import GAP
 
-__all__ = ["MAX_BYTES", "MAX_TOPIC", "is_topic", "publish", "publish_sync"]
+__all__ = ["MAX_BYTES", "is_topic", "publish", "publish_sync"]
 
 Here: TypeAlias = AsyncSession | AsyncConnection
 MAX_BYTES: Final = 64 * 1024
 """Bytes of an event's data as JSON: what is larger has an address of its own, and that is sent."""
-MAX_TOPIC: Final = 200
+_MAX_TOPIC: Final = 200
 _MAX_NAME: Final = 100
 
 
@@ -66,7 +66,7 @@ def _write(tx: Session | Connection, row: dict[str, Any]) -> None:
 
 def _row(topic: str, data: Any, name: str | None) -> dict[str, Any]:
     return {
-        "topic": _line("topic", topic, MAX_TOPIC),
+        "topic": _line("topic", topic, _MAX_TOPIC),
         "name": None if name is None else _name(name),
         "data": _json(data),
     }
@@ -74,7 +74,7 @@ def _row(topic: str, data: Any, name: str | None) -> dict[str, Any]:
 
 def is_topic(text: str) -> bool:
     """Return whether events can be published under a topic."""
-    return 0 < len(text) <= MAX_TOPIC and text.isprintable()
+    return 0 < len(text) <= _MAX_TOPIC and text.isprintable()
 
 
 def _name(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Read events in their order: one statement, and so one state of the database, for each page."""
+"""Read events in their order: one statement, and one state of the database, a page."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
