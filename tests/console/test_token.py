@@ -187,8 +187,9 @@ async def test_a_session_ends(clock):
         assert (await client.get("/ops/static/icon.svg")).status_code == 200
         clock.now += 1
         assert (await client.get("/ops/static/icon.svg")).status_code == 404
-        expired = await client.get("/ops/jobs", headers=HTML)
-        assert expired.status_code in {303, 404}
+        expired = await client.get("/ops/checks", headers=HTML)
+        assert (expired.status_code, expired.headers["location"]) == (303, "/ops/sign-in")
+        assert (await client.post("/ops/sign-out", headers=HTML | SAME)).status_code == 404
         first = await client.get("/ops", headers=HTML)
         assert (first.status_code, first.headers["location"]) == (303, "/ops/sign-in")
 
