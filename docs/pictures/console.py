@@ -48,14 +48,13 @@ def main() -> None:
 def _demo(folder: str) -> Iterator[str]:
     """Run the demo, and lend the link to its console."""
     command = [sys.executable, "-m", "depot", "demo", "--port", "0"]
-    with subprocess.Popen(
+    with subprocess.Popen(  # noqa: S603 - a command of ours
         command, env={"DEPOT_DATA_DIR": folder}, stdout=subprocess.PIPE, text=True
     ) as process:
         try:
-            assert process.stdout is not None
             yield next(
                 found[0]
-                for line in process.stdout
+                for line in process.stdout or ()
                 if (found := re.search(r"http://\S+/ops\?\S+", line))
             )
         finally:

@@ -126,7 +126,8 @@ async def test_what_an_action_leads_back_to_is_a_page_of_the_console(back, monke
 
     from roadworthy.console.visit import Visit
 
-    visit = Visit(Request({"type": "http", "headers": []}), Viewer("ana"), None, "/ops", None)  # type: ignore[arg-type]
+    request = Request({"type": "http", "headers": []})
+    visit = Visit(request, Viewer("ana"), None, "/ops", None)  # type: ignore[arg-type]
     answer = visit.after("/jobs", flash=Flash("done"), back=back)
     location = answer.headers["location"]
     assert location == "/ops/jobs" or location.startswith("/ops/jobs?")

@@ -59,7 +59,10 @@ def create_app() -> FastAPI:
         _add(app, name, kind)
 
     async def held() -> dict[str, int]:
-        ours, stocks = (e.pool.checkedout() for e in (db.engine, engine))  # type: ignore[attr-defined]
+        ours, stocks = (
+            e.pool.checkedout()  # type: ignore[attr-defined]
+            for e in (db.engine, engine)
+        )
         reading = db.read_engine.pool.checkedout()  # type: ignore[attr-defined]
         return {"ours": ours + reading * (db.read_engine is not db.engine), "stock": stocks}
 

@@ -49,7 +49,10 @@ class Shop:
             await tx.execute(statement)
 
 
-async def _stream(request: Request, topic: list[str] = Query(["orders"])) -> EventStream:  # noqa: B008
+async def _stream(
+    request: Request,
+    topic: list[str] = Query(["orders"]),  # noqa: B008
+) -> EventStream:
     return events.stream(request, topic)
 
 

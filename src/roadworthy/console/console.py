@@ -30,7 +30,7 @@ def console(
     title: str = "Operations",
     redact: Iterable[str] = (),
 ) -> APIRouter:
-    """Return the pages of the operations console, closed to everybody whom `access` does not name.
+    """Return the pages of the operations console, closed to all whom `access` does not name.
 
         app.include_router(console(access=Token(settings.ops_token)), prefix="/ops")
 

@@ -1,4 +1,4 @@
-"""Draw counts of problems over time: one bar a quarter of an hour, or more where that is long."""
+"""Draw counts of problems over time: one bar for a quarter of an hour, or for several."""
 
 from collections import defaultdict
 from collections.abc import Iterable

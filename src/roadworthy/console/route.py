@@ -78,7 +78,7 @@ async def _refusal(visit: Visit, error: Exception) -> Response:
         error = ServiceUnavailable()
     else:
         sentence = ""
-    if not wants_html(visit.request):
+    if not _wants_html(visit.request):
         return await answer_in_the_contract(visit.request, error)
     if isinstance(error, RequestValidationError):
         wrong = [f"{e['loc'][-1]}: {e['msg']}" for e in error.errors()]
@@ -99,6 +99,6 @@ def _page(visit: Visit, status: int, title: str, sentences: list[str], code: str
     return page
 
 
-def wants_html(request: Request) -> bool:
+def _wants_html(request: Request) -> bool:
     """Return whether a browser asks, which shows a page to somebody."""
     return "text/html" in request.headers.get("accept", "")

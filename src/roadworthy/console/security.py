@@ -22,6 +22,7 @@ HEADERS: Final = {
     "X-Frame-Options": "DENY",
     "X-Robots-Tag": "noindex",
 }
+"""By their names."""
 
 
 def secure(response: Response) -> Response:

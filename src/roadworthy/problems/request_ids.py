@@ -13,7 +13,7 @@ from typing import Final
 
 from opentelemetry import trace
 
-__all__ = ["RequestIdFilter", "accept", "current", "request_id"]
+__all__ = ["RequestIdFilter", "accept", "current", "new_request_id", "request_id"]
 
 _CALLERS: Final = frozenset({b"x-request-id", b"traceparent"})
 """Headers in which callers send an id."""

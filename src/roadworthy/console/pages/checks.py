@@ -13,7 +13,7 @@ from roadworthy.console.page import Page
 from roadworthy.console.visit import Seen
 from roadworthy.health.check_state import CheckState
 
-__all__ = ["PAGE"]
+__all__ = ["PAGE", "show"]
 
 
 async def show(visit: Seen) -> Response:
@@ -51,3 +51,4 @@ def _chart(state: CheckState) -> Markup:
 PAGE: Final = Page(
     name="checks", title="Checks", show=show, is_there=lambda parts: parts.health is not None
 )
+"""The page of checks, for the menu."""

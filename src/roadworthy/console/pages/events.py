@@ -11,7 +11,7 @@ from roadworthy.console.page import Page
 from roadworthy.console.reading import reading
 from roadworthy.console.visit import Seen
 
-__all__ = ["PAGE"]
+__all__ = ["PAGE", "show"]
 
 _LATE_SECONDS: Final = 5.0
 """How late an event may be told: a process looks every second, where nothing wakes it."""
@@ -36,3 +36,4 @@ async def show(visit: Seen) -> Response:
 PAGE: Final = Page(
     name="events", title="Events", show=show, is_there=lambda parts: parts.events is not None
 )
+"""The page of events, for the menu."""

@@ -10,7 +10,7 @@ from roadworthy.console.page import Page
 from roadworthy.console.signs import gather, verdict_of
 from roadworthy.console.visit import Seen
 
-__all__ = ["PAGE"]
+__all__ = ["PAGE", "show"]
 
 
 async def show(visit: Seen) -> Response:
@@ -28,3 +28,4 @@ async def show(visit: Seen) -> Response:
 
 
 PAGE: Final = Page(name="", title="Now", show=show, is_there=lambda parts: True)
+"""The first page, for the menu."""

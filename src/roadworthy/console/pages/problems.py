@@ -20,7 +20,7 @@ from roadworthy.console.visit import Seen, Visit
 from roadworthy.jobs import operations
 from roadworthy.problem_log import Kind, ProblemFilter, ProblemLog
 
-__all__ = ["PAGE"]
+__all__ = ["PAGE", "of_request", "one", "show"]
 
 T = TypeVar("T")
 Text = Annotated[str, Query(max_length=200)]
@@ -147,3 +147,4 @@ PAGE: Final = Page(
     add_to=_add,
     is_there=lambda parts: parts.problem_log is not None,
 )
+"""The page of problems, for the menu."""

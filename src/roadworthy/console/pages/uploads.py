@@ -17,7 +17,7 @@ from roadworthy.problem_log import Kind
 if TYPE_CHECKING:
     from roadworthy.uploads import Files
 
-__all__ = ["PAGE"]
+__all__ = ["PAGE", "show"]
 
 _STORE_SECONDS: Final = 2.0
 """An object store that is away must not hold the page up."""
@@ -71,3 +71,4 @@ async def _in_progress(files: "Files") -> tuple[Any, str]:
 PAGE: Final = Page(
     name="uploads", title="Uploads", show=show, is_there=lambda parts: parts.files is not None
 )
+"""The page of uploads, for the menu."""

@@ -16,7 +16,7 @@ from roadworthy.console.reading import reading
 from roadworthy.console.visit import Seen
 from roadworthy.problem_log import Kind
 
-__all__ = ["PAGE"]
+__all__ = ["PAGE", "show"]
 
 STATUSES: Final = (409, 412, 413, 428)
 _REPLAYS: Final = "roadworthy_idempotency_replays"
@@ -105,3 +105,4 @@ PAGE: Final = Page(
     show=show,
     is_there=lambda parts: parts.problem_log is not None,
 )
+"""The page of writes, for the menu."""

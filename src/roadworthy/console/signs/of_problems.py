@@ -1,4 +1,4 @@
-"""The signs of the problem log: what failed in the last minutes, and whether it is kept at all."""
+"""The signs of the problem log: what failed in the last minutes, and whether it is kept."""
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
