@@ -3,8 +3,9 @@
 `python benchmarks/events.py` has four parts: `idle` is what listeners cost while nothing
 happens, `delivery` how long an event takes from the request that publishes it to those who
 listen, `restart` what a `kill -9` loses, and `price` what a publish costs whoever writes. Both
-services are uvicorn with one worker; the client is another process on the same machine, and all of it is on 127.0.0.1. PostgreSQL and Redis have to run:
-PG_URL and REDIS_URL name them. `--short` takes small numbers and writes nothing.
+services are uvicorn with one worker; the client is another process on the same machine, and
+all of it is on 127.0.0.1. PostgreSQL and Redis have to run: PG_URL and REDIS_URL name them.
+`--short` takes small numbers and writes nothing.
 """
 
 import asyncio
