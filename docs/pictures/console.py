@@ -49,7 +49,11 @@ def _demo(folder: str) -> Iterator[str]:
     """Run the demo, and lend the link to its console."""
     command = [sys.executable, "-m", "depot", "demo", "--port", "0"]
     with subprocess.Popen(  # noqa: S603 - a command of ours
-        command, env={"DEPOT_DATA_DIR": folder}, stdout=subprocess.PIPE, text=True
+        command,
+        env={"DEPOT_DATA_DIR": folder},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     ) as process:
         try:
             yield next(

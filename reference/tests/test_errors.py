@@ -20,7 +20,7 @@ LIMIT = 2**20
     ("method", "path", "status", "code"),
     [
         ("GET", "/nope", 404, "NOT_FOUND"),
-        ("GET", "/", 404, "NOT_FOUND"),
+        ("GET", "/no-such-place", 404, "NOT_FOUND"),
         ("GET", "/inventory/", 404, "NOT_FOUND"),
         ("PUT", "/inventory", 405, "METHOD_NOT_ALLOWED"),
         ("PUT", "/inventory/x", 405, "METHOD_NOT_ALLOWED"),

@@ -1,6 +1,7 @@
 """CONTRACT: Health and operations, `/ops` and `/`."""
 
 import html
+import json
 import re
 import sqlite3
 import subprocess
@@ -35,8 +36,7 @@ def with_token(start_depot: StartDepot, tmp_path_factory: pytest.TempPathFactory
 
 
 def _link(depot: Any) -> str:
-    found = re.search(r"http://\S+/ops\?\S+", depot.log)
-    assert found is not None, depot.log
+    found: re.Match[str] = until(lambda: re.search(r"http://\S+/ops\?\S+", depot.log))
     return found[0]
 
 
@@ -62,6 +62,17 @@ def test_nobody_else_is_told_that_there_is_a_console(depot: Any, path: str, meth
 
     assert answer.status_code == 404
     assert answer.headers["X-Error-Code"] == nothing.headers["X-Error-Code"] == "NOT_FOUND"
+
+
+def test_the_link_is_a_line_of_json_where_the_log_is(
+    start_depot: StartDepot, tmp_path: Path
+) -> None:
+    depot = start_depot(DEPOT_DATA_DIR=str(tmp_path), DEPOT_LOG__FORMAT="json")
+
+    with depot.client(follow_redirects=True, headers=PAGE) as client:
+        assert client.get(_link(depot).rstrip('",}')).status_code == 200
+    line = next(line for line in depot.lines if "/ops?" in line)
+    assert json.loads(line)["level"] == "INFO"
 
 
 def test_a_server_that_others_reach_prints_no_link(start_depot: StartDepot, tmp_path: Path) -> None:

@@ -1,8 +1,8 @@
 """Serve the application: bind first, say so when it is ready, stop with exit code 0."""
 
+import logging
 import signal
 import socket
-import sys
 from types import FrameType
 
 import uvicorn
@@ -14,6 +14,8 @@ from depot.settings import Settings
 from depot.stopping import Grace
 
 __all__ = ["CannotListen", "bind", "exit_in_order", "serve"]
+
+log = logging.getLogger(__name__)
 
 STARTUP_SECONDS = 60
 """Seconds that a worker may take to start before that is logged as a failure."""
@@ -82,8 +84,7 @@ def _url(listener: socket.socket) -> str:
 def _announce(url: str, ops: str | None) -> None:
     ready.say(f"Depot is ready on {url}")
     if ops is not None:
-        sys.stdout.write(f"Operations, good once within five minutes: {ops}\n")
-        sys.stdout.flush()
+        log.info("Operations, by a link that is good once, for five minutes: %s", ops)
 
 
 class _Server(uvicorn.Server):

@@ -68,6 +68,7 @@ class Feed:
         self._starting = asyncio.Lock()
         self._woken = asyncio.Event()
         self._hears: asyncio.Task[None] | None = None
+        self._ending = set[asyncio.Task[None]]()
 
     def start(self) -> None:
         """Note the event loop, which `wake` may be called outside of."""
@@ -75,10 +76,10 @@ class Feed:
 
     async def stop(self) -> None:
         """Hear of nothing any more."""
-        hears, self._hears = self._hears, None
-        if hears is not None:
-            hears.cancel()
-            await asyncio.gather(hears, return_exceptions=True)
+        self._stop_hearing()
+        # Their connections are closed when they have ended, and not by the collector.
+        await asyncio.gather(*self._ending, return_exceptions=True)
+        await asyncio.sleep(0)
 
     @property
     def listeners(self) -> int:
@@ -227,9 +228,11 @@ class Feed:
             self._hears = asyncio.create_task(self._hear(), name="roadworthy events: notices")
 
     def _stop_hearing(self) -> None:
-        if self._hears is not None:
-            self._hears.cancel()
-            self._hears = None
+        hears, self._hears = self._hears, None
+        if hears is not None:
+            self._ending.add(hears)
+            hears.add_done_callback(self._ending.discard)
+            hears.cancel()
 
     async def _hear(self) -> None:
         """Wake with every notice of another process until cancelled."""
