@@ -220,8 +220,15 @@ def test_a_list_shows_what_has_changed_without_being_asked(shop, chromium):
     assert chromium.run(work) == 1
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize(
+    ("width", "scheme"),
+    [
+        (390, "dark"),
+        (1280, "light"),
+        pytest.param(390, "light", marks=pytest.mark.soak),
+        pytest.param(1280, "dark", marks=pytest.mark.soak),
+    ],
+)
 def test_axe_finds_nothing_and_no_page_scrolls_sideways(running, chromium, width, scheme):
     found, wide, errors = [], [], []
 
