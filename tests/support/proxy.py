@@ -11,6 +11,7 @@ from typing import Any, Self, TypeVar
 __all__ = ["Proxy"]
 
 T = TypeVar("T")
+_TURNS = 5
 
 
 class Proxy:
@@ -81,10 +82,12 @@ class Proxy:
 
     async def _end(self) -> None:
         await self._cut()
-        others = asyncio.all_tasks() - {asyncio.current_task()}
-        if others:  # connections that were being accepted: they find that we are closed
-            await asyncio.wait(others, timeout=5)
-        await asyncio.sleep(0)  # transports that were aborted are closed in the next turn
+        # Connections that were being accepted find that we are closed. One task accepts, and
+        # begins another, which aborts the transport; that is closed in the next turn.
+        for _ in range(_TURNS):
+            await asyncio.sleep(0)
+            if others := asyncio.all_tasks() - {asyncio.current_task()}:
+                await asyncio.wait(others, timeout=5)
 
     async def _hang(self) -> None:
         assert self._flowing is not None
