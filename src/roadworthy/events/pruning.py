@@ -20,10 +20,11 @@ async def prune(connection: AsyncConnection, *, keep: timedelta) -> int:
     """Remove the oldest events that are older than `keep`; return how many.
 
     Only from the beginning of the order: what is told as pruned is gone, and nothing else is.
-    0 where there are none, or where another process is at it.
+    Two processes may be at it: the later one finds the events gone. The order is held from
+    the last statement to the commit only, as whoever gives positions waits for it.
     """
     before = earlier(await _now(connection), keep)
-    pruned = await connection.scalar(_locked)
+    pruned = await connection.scalar(_pruned)
     if pruned is None:
         return 0
     rows = (await connection.execute(_oldest, {"after": pruned})).all()
@@ -41,9 +42,7 @@ async def _now(connection: AsyncConnection) -> datetime:
     return utc((await connection.execute(select(func.clock_timestamp()))).scalar_one())
 
 
-_locked: Final = (
-    select(order.c.pruned).where(order.c.name == ORDER).with_for_update(skip_locked=True)
-)
+_pruned: Final = select(order.c.pruned).where(order.c.name == ORDER)
 _oldest: Final = (
     select(table.c.position, table.c.at)
     .where(table.c.position > bindparam("after"))
@@ -51,4 +50,8 @@ _oldest: Final = (
     .limit(BATCH)
 )
 _remove: Final = delete(table).where(table.c.position <= bindparam("until"))
-_note: Final = update(order).where(order.c.name == ORDER).values(pruned=bindparam("until"))
+_note: Final = (
+    update(order)
+    .where(order.c.name == ORDER, order.c.pruned < bindparam("until"))
+    .values(pruned=bindparam("until"))
+)
