@@ -3,13 +3,15 @@
 import asyncio
 from collections.abc import Coroutine
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar
 
 __all__ = ["forget_cancellation", "to_its_end"]
 
+T = TypeVar("T")
 
-async def to_its_end(work: Coroutine[Any, Any, None]) -> None:
-    """Run work to its end; cancellations meanwhile, however many, are raised after that."""
+
+async def to_its_end(work: Coroutine[Any, Any, T]) -> T:
+    """Run work to its end, and return its result; cancellations are raised after that."""
     task = asyncio.ensure_future(work)
     cancelled: asyncio.CancelledError | None = None
     while not task.done():
@@ -21,7 +23,7 @@ async def to_its_end(work: Coroutine[Any, Any, None]) -> None:
         if not task.cancelled():
             task.exception()  # taken note of: the cancellation is what is told
         raise cancelled
-    task.result()
+    return task.result()
 
 
 async def forget_cancellation() -> None:

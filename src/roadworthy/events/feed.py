@@ -9,8 +9,10 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
+from anyio import CancelScope
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from roadworthy._internal.finish import to_its_end
 from roadworthy._sqlalchemy import notices
 from roadworthy.events import metrics, wire
 from roadworthy.events.listener import Listener
@@ -119,16 +121,28 @@ class Feed:
         """
         async with self._starting:
             if not self._is_reading:
-                async with asyncio.timeout(_DEADLINE), self._reading.connect() as connection:
-                    last = await last_place(connection)
-                self.place, self._is_reading = last, True
+                with CancelScope(shield=True):
+                    self.place = await to_its_end(self._last_place())
+                self._is_reading = True
                 self._woken.set()  # what came meanwhile was left to this
         return self.place
 
     async def page(self, after: Place, topics: Collection[str], *, limit: int) -> Page:
-        """Return the next events of these topics behind a place, by one short look."""
+        """Return the next events of these topics behind a place, by one short look.
+
+        A client that leaves meanwhile does not break it off: a driver that is cancelled as it
+        lends a connection may lose that.
+        """
+        with CancelScope(shield=True):  # else anyio would cancel again at each turn of the loop
+            return await to_its_end(self._page(after, topics, limit))
+
+    async def _page(self, after: Place, topics: Collection[str], limit: int) -> Page:
         async with asyncio.timeout(_DEADLINE), self._reading.connect() as connection:
             return await read_page(connection, after, topics, limit=limit)
+
+    async def _last_place(self) -> Place:
+        async with asyncio.timeout(_DEADLINE), self._reading.connect() as connection:
+            return await last_place(connection)
 
     async def run(self) -> None:
         """Settle the order and hand out events until cancelled."""
