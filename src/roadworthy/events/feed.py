@@ -134,7 +134,8 @@ class Feed:
         lends a connection may lose that.
         """
         with CancelScope(shield=True):  # else anyio would cancel again at each turn of the loop
-            return await to_its_end(self._page(after, topics, limit))
+            page = await to_its_end(self._page(after, topics, limit))
+        return page
 
     async def _page(self, after: Place, topics: Collection[str], limit: int) -> Page:
         async with asyncio.timeout(_DEADLINE), self._reading.connect() as connection:
