@@ -4,10 +4,10 @@ import asyncio
 import logging
 import threading
 from collections import defaultdict
-from collections.abc import Collection, Generator, Iterable
+from collections.abc import Collection, Coroutine, Generator, Iterable
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from typing import Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
 from anyio import CancelScope
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -22,6 +22,8 @@ from roadworthy.events.reading import KeptEvent, Page, last_place, read_page
 from roadworthy.events.signals import CHANNEL
 
 __all__ = ["Feed", "HasEngine"]
+
+T = TypeVar("T")
 
 _log = logging.getLogger("roadworthy.events")
 
@@ -121,8 +123,7 @@ class Feed:
         """
         async with self._starting:
             if not self._is_reading:
-                with CancelScope(shield=True):
-                    self.place = await to_its_end(self._last_place())
+                self.place = await _unbroken(self._last_place())
                 self._is_reading = True
                 self._woken.set()  # what came meanwhile was left to this
         return self.place
@@ -133,9 +134,7 @@ class Feed:
         A client that leaves meanwhile does not break it off: a driver that is cancelled as it
         lends a connection may lose that.
         """
-        with CancelScope(shield=True):  # else anyio would cancel again at each turn of the loop
-            page = await to_its_end(self._page(after, topics, limit))
-        return page
+        return await _unbroken(self._page(after, topics, limit))
 
     async def _page(self, after: Place, topics: Collection[str], limit: int) -> Page:
         async with asyncio.timeout(_DEADLINE), self._reading.connect() as connection:
@@ -252,3 +251,11 @@ class Feed:
     async def _hear(self) -> None:
         """Wake with every notice of another process until cancelled."""
         await notices.listen(self._database.engine, CHANNEL, lambda _: self._woken.set())
+
+
+async def _unbroken(look: Coroutine[Any, Any, T]) -> T:
+    """Await a short look to its end, whoever cancels."""
+    found = list[T]()
+    with CancelScope(shield=True):  # else anyio would cancel again at each turn of the loop
+        found.append(await to_its_end(look))
+    return found[0]
